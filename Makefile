@@ -1,0 +1,163 @@
+# weft - see README.md.  `make` builds everything, `make check` runs every test.
+#   make V=1                        show the commands
+#   make SANITIZE=address,undefined build into build/address,undefined (or =thread)
+#   make READLINE=no                the shell without line editing
+#   make DEBUG=no                   release build: no asserts, no rank check (NDEBUG)
+
+CC       ?= cc
+AR       ?= ar
+PREFIX   ?= /usr/local
+SANITIZE ?=
+READLINE ?= yes
+DEBUG    ?= yes
+VERSION  := 0.1.0
+ABI      := 0
+
+empty :=
+comma := ,
+B := build$(if $(SANITIZE),/$(SANITIZE))
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n'
+endif
+
+ROOMS   := lib net arp ip udp tcp socket
+WARN    := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+           -Wold-style-definition -Wvla -Wwrite-strings -Wundef -Wcast-qual -Wno-unused-parameter
+OPT     ?= -O2
+CFLAGS  ?= $(OPT) -g
+ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -fPIC -fvisibility=hidden -fno-omit-frame-pointer \
+           -pthread -D_GNU_SOURCE -DWEFT_VERSION='"$(VERSION)"' -iquote . -Isocket/include
+ALL_LDFLAGS := -pthread $(LDFLAGS)
+ifeq ($(DEBUG),no)
+ALL_CFLAGS += -DNDEBUG
+endif
+ifneq ($(SANITIZE),)
+ALL_CFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -DWEFT_SANITIZE
+ALL_LDFLAGS += -fsanitize=$(SANITIZE)
+ifneq ($(findstring thread,$(SANITIZE)),)
+# gcc warns that TSan does not see fences; weft uses seq_cst operations, not fences
+ALL_CFLAGS += -DWEFT_TSAN
+endif
+endif
+
+pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
+pkg_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
+SHELL_PKGS := libmnl libcap-ng libseccomp libpcap
+SHELL_LIBS := $(call pkg_libs,$(SHELL_PKGS))
+ifeq ($(READLINE),yes)
+SHELL_LIBS   += -lreadline
+SHELL_CFLAGS := -DWEFT_READLINE
+endif
+
+LIB_SRC   := $(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c)))
+SHELL_SRC := $(sort $(wildcard shell/*.c))
+LIB_OBJ   := $(LIB_SRC:%.c=$(B)/obj/%.o)
+SHELL_OBJ := $(SHELL_SRC:%.c=$(B)/obj/%.o)
+CHECK_SRC := $(sort $(wildcard tests/*/test_*.c))
+CHECK_BIN := $(CHECK_SRC:%.c=$(B)/%)
+HARNESS_SRC := $(sort $(wildcard tests/harness/*.c))
+HARNESS_OBJ := $(HARNESS_SRC:%.c=$(B)/obj/%.o)
+EXAMPLES    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/examples/*.c)))
+BENCH_BIN   := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
+FUZZ_BIN    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/*.c)))
+
+all: $(B)/weft $(B)/libweft.a $(B)/libweft.so
+
+# Internal archive with every symbol: what the weft program and the unit tests link.
+$(B)/obj/libweft-all.a: $(LIB_OBJ)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# The public library is one relocatable object whose hidden names are made local, so that nothing
+# but weft_* can collide with a program's own names.
+$(B)/libweft.a: $(LIB_OBJ) socket/libweft.map
+	$(say) AR $@
+	$(Q)$(CC) -nostdlib -r -o $(B)/obj/libweft.o $(LIB_OBJ)
+	$(Q)objcopy --localize-hidden $(B)/obj/libweft.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/obj/libweft.o
+
+$(B)/libweft.so: $(LIB_OBJ) socket/libweft.map
+	$(say) LD $@
+	$(Q)$(CC) -shared -Wl,-soname,libweft.so.$(ABI) -Wl,--version-script=socket/libweft.map -Wl,-z,defs \
+	  -o $(B)/libweft.so.$(ABI) $(LIB_OBJ) $(ALL_LDFLAGS)
+	$(Q)ln -sf libweft.so.$(ABI) $@
+
+$(B)/weft: $(SHELL_OBJ) $(B)/obj/libweft-all.a
+	$(say) LD $@
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(SHELL_LIBS)
+
+$(B)/obj/shell/%.o: ALL_CFLAGS += $(SHELL_CFLAGS)
+$(B)/obj/%.o: %.c Makefile
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# One program a test file: tests/<room>/test_<x>.c with Check.
+$(B)/tests/%: $(B)/obj/tests/%.o $(HARNESS_OBJ) $(B)/obj/libweft-all.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(call pkg_libs,check)
+
+# Programs written against the public header and library only.
+$(B)/tests/examples/%: $(B)/obj/tests/examples/%.o $(B)/libweft.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+.PHONY: all tests check unit bench fuzz install clean tags lines leak format style
+
+tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN)
+
+# Unit tests of this one build folder.
+unit: $(CHECK_BIN)
+	$(Q)sh tests/run-unit.sh $(B)
+
+check:
+	$(Q)sh tests/run.sh
+
+bench: all $(BENCH_BIN)
+	$(Q)sh tests/bench/run.sh $(B)
+
+fuzz:
+	$(Q)sh tests/fuzz/run.sh
+
+leak: tests
+	$(Q)sh tests/leak.sh $(B)
+
+style:
+	$(Q)sh tests/style/run.sh
+
+test: unit
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/weft \
+	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 755 $(B)/weft $(DESTDIR)$(PREFIX)/bin/weft
+	install -m 644 $(B)/libweft.a $(DESTDIR)$(PREFIX)/lib/libweft.a
+	install -m 755 $(B)/libweft.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libweft.so.$(ABI)
+	ln -sf libweft.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libweft.so
+	install -m 644 socket/include/weft/*.h $(DESTDIR)$(PREFIX)/include/weft/
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' socket/libweft.pc.in \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libweft.pc
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+tags tag:
+	ctags -R --languages=C $(ROOMS) shell tests
+
+lines:
+	@wc -l $(LIB_SRC) $(SHELL_SRC) | sort -n
+
+clean:
+	rm -rf build tags
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+.SECONDARY:

@@ -1,0 +1,43 @@
+/*
+ * lib/stack.h - one TCP/IP stack.  There are no other mutable globals than these instances' registry,
+ * the descriptor table and one __thread record.
+ *
+ * Each room's state is an incomplete type here, made by x_state_create() of that room;
+ * socket/stack.c calls them all and is the only file that names every room.
+ *
+ * LOCKING
+ *	c	constant after creation		a	atomic
+ *	s	slots_lock (a leaf)
+ */
+#pragma once
+#include "lib/env.h"
+#include "lib/lock.h"
+#include "lib/sysctl.h"
+
+struct slot;
+
+struct stack {
+	struct env *env;	    /* c */
+	uint64_t id;		    /* c: never used twice in a process */
+	uint8_t key[16];	    /* c: SipHash key of this stack's tables and ISNs */
+	_Atomic bool down;	    /* a: ending: blocking calls answer ENETDOWN */
+	_Atomic uint32_t debug;	    /* a: mask of enum debug_level, lib/debug.h */
+	struct sysctls sysctl;	    /* a: each field; lib/sysctl.def */
+	struct mutex slots_lock;
+	struct slot *slots; /* s */
+	struct debug_sinks *debug_sinks; /* c */
+
+	struct net_state *net;	     /* c: net/netdev.h: devices, packet depot */
+	struct arp_state *arp;	     /* c: arp/neigh.h */
+	struct ip_state *ip;	     /* c: ip/ip.h: addresses, routes, reassembly, raw */
+	struct udp_state *udp;	     /* c */
+	struct tcp_state *tcp;	     /* c */
+	struct socket_state *socket; /* c: socket/socket_priv.h: threads, family tables */
+	struct wheel *net_wheel;     /* c: neighbour, reassembly, path MTU: the net_timer thread */
+	struct wheel *tcp_wheel;     /* c: every TCP timer: the tcp_timer thread */
+};
+
+/* The part every stack has before its rooms: env, key, sysctls, slots, wheels.  NULL: no memory. */
+struct stack *stack_alloc(struct env *env);
+/* After every room has been ended and every thread joined.  A forked child must not call it. */
+void stack_free(struct stack *st);
