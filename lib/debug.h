@@ -25,6 +25,10 @@ struct debug_sink {
 	struct debug_sink *next;
 };
 
+/* Of one stack: made and ended with it (lib/stack.c). */
+struct debug_sinks *debug_sinks_create(void);
+void debug_sinks_destroy(struct debug_sinks *d);
+
 /* stack->debug becomes the union of all sinks' levels.  del returns when no line is in the sink. */
 void debug_sink_add(struct stack *st, struct debug_sink *s);
 void debug_sink_del(struct stack *st, struct debug_sink *s);

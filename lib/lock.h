@@ -2,15 +2,15 @@
  * lib/lock.h - the two kinds of lock, and the rank check.
  *
  * struct mutex: short critical sections, ranked; a thread takes them in rising rank only (walking
- * down the rooms) and debug builds stop when it does not.  struct lock: the lock of a sock, one word,
- * which device, timer and ICMP never wait for: they leave a work bit with whoever holds it.
+ * down the rooms) and debug builds stop when it does not.  struct lock: the lock of a sock, one
+ * word, which device, timer and ICMP never wait for: they leave a work bit with whoever holds it.
  *
  * docs/locking.md is the one list of every lock and its rank.
  */
 #pragma once
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #if defined(__clang__)
@@ -31,7 +31,8 @@
 
 /* Lower is taken first.  Two of one rank at once: only listener, then its child. */
 enum lock_rank {
-	RANK_STACK,  /* start and stop of a stack; registry */
+	RANK_STACK,  /* start and stop of a stack */
+	RANK_LIVING, /* the list of living stacks, lib/slot.c */
 	RANK_FD,     /* descriptor table */
 	RANK_SOCK,   /* struct lock of a listener or any sock */
 	RANK_CHILD,  /* struct lock of a listener's child */
@@ -69,7 +70,8 @@ struct CAPABILITY("lock") lock {
 };
 
 void lock_take(struct lock *l, enum lock_rank rank) ACQUIRE(l);
-/* True: taken, with the work bits still set for the drop to find.  False: held, the bits are left. */
+/* True: taken, with the work bits still set for the drop to find.  False: held, the bits are left.
+ */
 bool lock_take_or_leave(struct lock *l, uint32_t work, enum lock_rank rank) TRY_ACQUIRE(true, l);
 /* 0: dropped.  Else the work bits, now cleared, and still held: do the work, drop again. */
 uint32_t lock_drop(struct lock *l) NO_LOCK_ANALYSIS;

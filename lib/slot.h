@@ -5,9 +5,13 @@
  * back when it ends, whichever of the two ends first.  Counters are written by the slot's thread
  * alone (a relaxed load and store, no locked instruction) and summed by readers.
  *
+ * The list of a stack's slots only grows, so it is read and searched without a lock.  A slot given
+ * back keeps its counters, that sums stay right, and goes to the next thread that asks.
+ *
  * LOCKING
- *	o	the owning thread only		a	atomic, written by the owner, read by all
- *	s	the stack's slots lock		c	constant after creation
+ *	o	the owning thread only		a	atomic
+ *	c	constant once it is on the stack's list
+ *	w	atomic, written by the owner alone, read by all
  */
 #pragma once
 #include "lib/env.h"
@@ -16,21 +20,30 @@
 struct stack;
 struct batch;
 struct pkbuf_cache;
+struct thread_record;
 
 struct slot {
-	struct waiter waiter;		    /* see lib/env.h */
-	struct stack *stack;		    /* c */
-	struct slot *next;		    /* s: all slots of the stack */
-	bool used;			    /* s */
-	struct batch *batch;		    /* o: the open batch */
-	struct pkbuf_cache *pkbuf_cache;    /* o: net/pkbuf.c; given back with the slot */
-	_Atomic uint64_t mib[MIB_MAX];	    /* a */
-	_Atomic int64_t gauge[GAUGE_MAX];   /* a: one thread may go below 0, the sum does not */
+	struct waiter waiter;                /* see lib/env.h */
+	struct stack *stack;                 /* c */
+	struct slot *next;                   /* c: all slots of the stack */
+	struct thread_record *_Atomic owner; /* a: NULL: free */
+	struct batch *batch;                 /* o: the open batch */
+	struct pkbuf_cache *pkbuf_cache;     /* o: net/pkbuf.c; given back with the slot */
+	_Atomic uint64_t mib[MIB_MAX];       /* w */
+	_Atomic int64_t gauge[GAUGE_MAX];    /* w: one thread may go below 0, the sum does not */
 };
 
-/* The calling thread's slot in st, made when there is none.  Never NULL. */
+/* The calling thread's slot in st, made when there is none.  Never NULL; takes no lock. */
 struct slot *slot_get(struct stack *st);
-/* Gives every slot of a stack that ends back; called once its threads are joined. */
+/* st joins the living stacks: gives it its id; a thread that ends looks for its slots there. */
+void slot_init(struct stack *st);
+/*
+ * st leaves the living stacks and st->slot_release() is called for every slot: the slots' caches
+ * are back.  For the end of net's state, when no other thread is inside.  A second call does
+ * nothing.
+ */
 void slot_fini(struct stack *st);
-/* True in a child of fork(), which has no stack: every call there answers ENETDOWN. */
+/* The last of a stack: its slots' memory and eventfds. */
+void slot_free(struct stack *st);
+/* True in a child of fork() whose parent had a stack: every call there answers ENETDOWN. */
 bool slot_forked(void);

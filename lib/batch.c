@@ -1,0 +1,107 @@
+/*
+ * lib/batch.c - the end of a batch: what was put off, phase by phase, then the wakes.
+ *
+ * What a callback puts off in turn is run in the same end.  Waiters are claimed under the lock of
+ * their condition and woken here, when their condition can be looked at without meeting our locks.
+ */
+#include "lib/batch.h"
+
+#include <assert.h>
+
+#include "lib/lock.h"
+#include "lib/slot.h"
+#include "lib/stack.h"
+#include "lib/thread.h"
+
+#define BATCH_WAKES (sizeof(((struct batch *)0)->wakes) / sizeof(((struct batch *)0)->wakes[0]))
+
+void batch_begin(struct batch *b, struct stack *st)
+{
+	struct slot *s = slot_get(st);
+
+	b->stack = st;
+	b->slot = s;
+	if (s->batch) {
+		s->batch->depth++;
+		return;
+	}
+	for (unsigned p = 0; p < BATCH_PHASES; p++) {
+		b->later[p].head = NULL;
+		b->later[p].tail = &b->later[p].head;
+	}
+	b->nwakes = 0;
+	b->depth = 0;
+	b->outer = thread_record.batch;
+	thread_record.batch = b;
+	s->batch = b;
+}
+
+struct batch *batch_of(struct stack *st)
+{
+	struct batch *b = slot_get(st)->batch;
+
+	assert(b);
+	return b;
+}
+
+void batch_later(struct stack *st, enum batch_phase phase, struct later *l)
+{
+	struct batch *b = batch_of(st);
+
+	l->next = NULL;
+	*b->later[phase].tail = l;
+	b->later[phase].tail = &l->next;
+}
+
+void batch_wake(struct stack *st, struct waiter *w)
+{
+	struct batch *b = batch_of(st);
+	uint32_t found = waiter_claim(w);
+
+	if (!waiter_sleeps(found))
+		return;
+	if (b->nwakes == BATCH_WAKES) {
+		st->env->ops->wake(st->env, w, found);
+		return;
+	}
+	b->wakes[b->nwakes].waiter = w;
+	b->wakes[b->nwakes].found = found;
+	b->nwakes++;
+}
+
+/* The first of the earliest phase that has one. */
+static struct later *batch_take(struct batch *b)
+{
+	for (unsigned p = 0; p < BATCH_PHASES; p++) {
+		struct later *l = b->later[p].head;
+
+		if (!l)
+			continue;
+		b->later[p].head = l->next;
+		if (!l->next)
+			b->later[p].tail = &b->later[p].head;
+		return l;
+	}
+	return NULL;
+}
+
+void batch_end(struct batch *b)
+{
+	struct env *e = b->stack->env;
+	struct later *l;
+
+	if (b->slot->batch != b) {
+		assert(b->slot->batch && b->slot->batch->depth > 0);
+		b->slot->batch->depth--;
+		return;
+	}
+	assert(b->depth == 0 && thread_record.batch == b);
+	lock_rank_none();
+	while ((l = batch_take(b)))
+		l->fn(l);
+	lock_rank_none();
+	b->slot->batch = NULL;
+	thread_record.batch = b->outer;
+	for (unsigned i = 0; i < b->nwakes; i++)
+		e->ops->wake(e, b->wakes[i].waiter, b->wakes[i].found);
+}
