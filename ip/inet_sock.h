@@ -1,0 +1,223 @@
+/*
+ * ip/inet_sock.h - struct sock: what every endpoint has, below tcp, udp, raw and socket.
+ *
+ * One lock an endpoint (lib/lock.h).  A program call takes it and may sleep for it; device, timer
+ * and ICMP never do: who finds it owned leaves its work (a packet on the backlog, a bit) and goes,
+ * and the owner does it in sock_unlock().  What a program may have to wait for answers -EAGAIN
+ * here: only the socket room sleeps.
+ *
+ * Life: sock_alloc() gives one reference.  A table, an armed timer, a batch mark, an accept queue
+ * and a struct socket hold one each.  Death has two steps: the protocol leaves tables, ports,
+ * queues and wheel under the sock lock; the last sock_put() only returns memory and takes leaf
+ * locks only, so it may come anywhere.
+ */
+#pragma once
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "ip/ip.h"
+#include "lib/batch.h"
+#include "lib/lock.h"
+
+/* What a table may hold. */
+enum sock_kind {
+	SOCK_KIND_FULL,
+	SOCK_KIND_REQUEST,  /* TCP in SYN-RECEIVED, of a listener */
+	SOCK_KIND_TIMEWAIT, /* TCP in TIME-WAIT */
+};
+
+#define SOCK_FAMILY_4 1u
+#define SOCK_FAMILY_6 2u
+
+/*
+ * The first cache line: what a look-up touches.  Also all that request and TIME-WAIT socks share.
+ *
+ * LOCKING
+ *	b	bucket lock of its table	h	constant while in a table
+ *	c	constant after creation		a	atomic
+ *	l	own lock (a request sock: its listener's)
+ */
+struct sock_common {
+	struct sock_common *hash_next; /* b */
+	struct ip_addr laddr, raddr;   /* h */
+	uint16_t lport, rport;         /* h: host order */
+	_Atomic uint32_t ref;          /* a */
+	uint8_t kind;                  /* c: enum sock_kind */
+	uint8_t proto;                 /* c */
+	_Atomic uint8_t state;         /* a: written under l; enum tcp_state, or a protocol's own */
+	uint8_t families;              /* h: SOCK_FAMILY_ bits it takes packets of */
+	struct lock lock;              /* see lib/lock.h */
+	uint32_t ifindex; /* h: SO_BINDTODEVICE or the scope of a link-local address; 0: any */
+};
+_Static_assert(sizeof(struct sock_common) == 64, "one cache line");
+
+struct sock;
+struct socket;
+struct bind_bucket;
+
+/* One message of send or recv.  Addresses are neutral; the socket room makes them of sockaddrs. */
+struct sock_msg {
+	const struct iovec *iov;
+	int niov;
+	int flags;     /* MSG_ */
+	size_t len;    /* sum of iov */
+	size_t skip;   /* bytes of iov already done in earlier rounds of a blocking call */
+	bool has_addr; /* send: to addr:port; recv: filled in */
+	struct ip_addr addr;
+	uint16_t port;
+	uint32_t ifindex;
+	int out_flags; /* recv: MSG_TRUNC, MSG_OOB, ... */
+};
+
+/* An ICMP error for a sock; on the backlog it travels in a pkbuf's cb (PKBUF_ERROR). */
+struct sock_err {
+	int err;
+	uint8_t type, code;
+	bool fatal;
+	uint32_t mtu;
+	uint32_t seq; /* TCP: of the quoted segment */
+};
+
+/* Upward: what the socket room registers on a sock it made.  Takes leaf locks only. */
+struct sock_events {
+	void (*ready)(
+	    struct sock *sk,
+	    uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR, EPOLLRDHUP, EPOLLPRI */
+};
+
+/*
+ * Downward: a protocol's table.  Every function is called with the sock's lock held, inside a
+ * batch, and never sleeps; -EAGAIN says that the caller may wait for an event and ask again.
+ */
+struct sock_ops {
+	uint8_t proto;
+	uint8_t type;                 /* SOCK_STREAM, ... */
+	uint16_t size;                /* of the protocol's sock */
+	const char *name;             /* "tcp" */
+	int (*init)(struct sock *sk); /* required */
+	int (*bind)(struct sock *sk, const struct ip_addr *a, uint16_t port); /* required */
+	int (*connect)(struct sock *sk, const struct ip_addr *a,
+		       uint16_t port);                        /* required; -EINPROGRESS */
+	int (*disconnect)(struct sock *sk);                   /* optional: connect(AF_UNSPEC) */
+	int (*listen)(struct sock *sk, int backlog);          /* optional: -EOPNOTSUPP */
+	struct sock *(*accept)(struct sock *sk, int *err);    /* optional; gives a reference */
+	ssize_t (*send)(struct sock *sk, struct sock_msg *m); /* required */
+	ssize_t (*recv)(struct sock *sk, struct sock_msg *m); /* required */
+	int (*shutdown)(struct sock *sk, int how);            /* required */
+	void (*close)(struct sock *sk);    /* required: no program holds it any more */
+	uint32_t (*poll)(struct sock *sk); /* required: EPOLL bits that hold now */
+	int (*setopt)(struct sock *sk, int level, int name, const void *v,
+		      socklen_t n);                                                 /* optional */
+	int (*getopt)(struct sock *sk, int level, int name, void *v, socklen_t *n); /* optional */
+	int (*ioctl)(struct sock *sk, unsigned long req,
+		     int *value); /* optional: SIOCINQ, SIOCOUTQ, SIOCATMARK */
+	/* For sock_unlock(): what was left while the lock was held. */
+	void (*backlog_in)(struct sock *sk,
+			   struct pkbuf *b); /* required: consumes b, PACKET or ERROR */
+	void (*timer)(struct sock *sk);      /* optional: LOCK_TIMER */
+	void (*push)(struct sock *sk);       /* optional: the batch's end */
+	void (*destroy)(struct sock *sk);    /* optional: memory of its own, at the last put */
+};
+
+/* Work bits left in a sock's lock. */
+#define SOCK_WORK_BACKLOG LOCK_WORK(0)
+#define SOCK_WORK_TIMER LOCK_WORK(1)
+#define SOCK_WORK_PUSH LOCK_WORK(2)
+#define SOCK_WORK_RECLAIM LOCK_WORK(3)
+
+/* Flags set by options. */
+#define SOCK_REUSEADDR (1u << 0)
+#define SOCK_KEEPALIVE (1u << 1)
+#define SOCK_BROADCAST (1u << 2)
+#define SOCK_OOBINLINE (1u << 3)
+#define SOCK_LINGER (1u << 4)
+#define SOCK_RCVBUF_LOCKED (1u << 5)
+#define SOCK_SNDBUF_LOCKED (1u << 6)
+#define SOCK_DONTROUTE (1u << 7)
+#define SOCK_HDRINCL (1u << 8)
+#define SOCK_RECVERR (1u << 9)
+#define SOCK_BOUND_ADDR (1u << 10) /* bind() named an address */
+#define SOCK_BOUND_PORT (1u << 11) /* bind() named a port */
+#define SOCK_DEAD (1u << 12)       /* no program holds it */
+#define SOCK_TIMESTAMP (1u << 13)
+
+/*
+ * LOCKING
+ *	c	constant after creation		l	own lock	a	atomic
+ *	p	port table's bucket lock	t	whoever's batch it is on; flag on_batch under
+ *l
+ */
+struct sock {
+	struct sock_common c;
+	_Atomic(struct pkbuf *) backlog;            /* a: lock-free list, newest first */
+	_Atomic uint32_t backlog_bytes;             /* a */
+	uint32_t flags;                             /* l: SOCK_ flags above */
+	struct stack *stack;                        /* c */
+	const struct sock_ops *ops;                 /* c */
+	_Atomic(const struct sock_events *) events; /* a: NULL while nobody listens */
+	_Atomic(struct socket *) socket;            /* a: for the events; NULL: orphan */
+	struct later later;                         /* t */
+	struct sock *bind_next;                     /* p */
+	struct bind_bucket *bind;                   /* p: NULL: no port */
+	struct path *path;                          /* l: reference, or NULL */
+	uint32_t rcvbuf, sndbuf;                    /* l: bytes */
+	_Atomic uint32_t rcv_bytes, snd_bytes;      /* a: charged now; written under l */
+	int32_t err;                                /* l: positive errno for SO_ERROR */
+	int32_t soft_err;                   /* l: told only when the connection ends by time-out */
+	uint32_t mark;                      /* l */
+	uint32_t rcvlowat;                  /* l */
+	uint16_t linger_s;                  /* l */
+	uint8_t tos, ttl, minttl, pmtudisc; /* l: IP options; ttl 0: default */
+	uint8_t shutdown;                   /* l: bit 0 receive, bit 1 send */
+	uint8_t on_batch;                   /* l: later is on a batch */
+	uint8_t mcast_ttl;                  /* l */
+	uint8_t optlen;                     /* l */
+	uint8_t *opt;                       /* l: IP_OPTIONS, or NULL */
+};
+
+#define SOCK_SHUT_RD 1u
+#define SOCK_SHUT_WR 2u
+
+struct sock *sock_alloc(struct stack *st,
+			const struct sock_ops *ops); /* ops->init done; NULL: no memory */
+static inline struct sock *sock_hold(struct sock *sk)
+{
+	atomic_fetch_add_explicit(&sk->c.ref, 1, memory_order_relaxed);
+	return sk;
+}
+void sock_put(struct sock *sk);
+
+/* Program calls; sleeps.  The child of a locked listener: sock_lock_child(). */
+void sock_lock(struct sock *sk) ACQUIRE(sk->c.lock);
+void sock_lock_child(struct sock *sk) ACQUIRE(sk->c.lock);
+/* Does what was left (backlog, timer, push), then lets go. */
+void sock_unlock(struct sock *sk) RELEASE(sk->c.lock);
+/* Device, timer, ICMP.  True: locked, the caller goes on and unlocks.  False: the bit is left. */
+bool sock_lock_or_leave(struct sock *sk, uint32_t work) TRY_ACQUIRE(true, sk->c.lock);
+/*
+ * Puts b on the backlog and does the work if nobody else will.  Consumes b; over the bound (rcvbuf
+ * + sndbuf + 64 KB) it is dropped and false returned, errors excepted while few.
+ */
+bool sock_deliver(struct sock *sk, struct pkbuf *b);
+/* Marks sk so that ops->push runs once when the batch ends.  Lock held. */
+void sock_push_later(struct sock *sk) REQUIRES(sk->c.lock);
+/* Tells the socket room; leaf locks only. */
+void sock_ready(struct sock *sk, uint32_t events);
+/* Sets err and tells EPOLLERR. */
+void sock_set_error(struct sock *sk, int err);
+/* Takes the pending error: 0 or -errno. */
+int sock_take_error(struct sock *sk);
+/* Receive charges: by what is pinned.  False: over rcvbuf (the caller drops). */
+bool sock_rcv_charge(struct sock *sk, uint32_t bytes);
+void sock_rcv_uncharge(struct sock *sk, uint32_t bytes);
+void sock_snd_charge(struct sock *sk, uint32_t bytes);
+void sock_snd_uncharge(struct sock *sk, uint32_t bytes);
+/* The current path to c.raddr, looked up anew when routes moved.  NULL with *err. */
+struct path *sock_path(struct sock *sk, int *err);
+/* What ip_out() needs of this sock towards dst. */
+void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow *f);
+/* Options every protocol shares: IP_TOS, IP_TTL, IP_MINTTL, IP_MTU_DISCOVER, IP_MTU, IP_OPTIONS,
+ * IP_RECVERR. -ENOPROTOOPT: not one of them. */
+int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n);
+int inet_sock_getopt(struct sock *sk, int name, void *v, socklen_t *n);

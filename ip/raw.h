@@ -1,0 +1,10 @@
+/* ip/raw.h - raw endpoints: every matching one gets a copy of the whole datagram (raw(7)). */
+#pragma once
+#include "ip/inet_sock.h"
+
+extern const struct sock_ops raw_ops;
+/* Gives copies of b (front at l3) to every raw sock of its protocol; does not consume b.  True:
+ * somebody took it. */
+bool raw_in(struct pkbuf *b);
+void raw_err(const struct ip_err *e);
+void raw_each(struct stack *st, void (*fn)(struct sock *sk, void *arg), void *arg);

@@ -1,0 +1,194 @@
+/*
+ * net/netdev.h - devices, and the two ways through one.
+ *
+ * Up: netdev_rx() counts, shows the packet to captures, passes it through netem and hands it to the
+ * link layer.  Down: netdev_tx() does the same towards ops->xmit, cutting what the device cannot
+ * carry.  A device lives until its stack ends: who holds a pointer to one needs no reference.
+ */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/batch.h"
+#include "lib/lock.h"
+#include "lib/wire/ether.h"
+#include "net/pkbuf.h"
+
+#define NETDEV_NAME 16
+
+/* What the device does for its sender. */
+#define NETDEV_F_CSUM 1u /* takes CSUM_PARTIAL */
+#define NETDEV_F_TSO4 2u /* takes GSO_TCP4 */
+#define NETDEV_F_TSO6 4u
+#define NETDEV_F_ALL 7u
+
+/* Linux's IFF_ words. */
+#define NETDEV_UP 1u
+#define NETDEV_LOOPBACK 2u
+#define NETDEV_BROADCAST 4u
+#define NETDEV_NOARP 8u
+#define NETDEV_POINTOPOINT 16u
+#define NETDEV_PROMISC 32u
+
+struct netdev;
+struct netem;
+struct ifaddr;
+struct capture;
+
+/* Who reads a queue: only the holder of the word does.  Taken by CAS. */
+enum { QUEUE_VACANT, QUEUE_LED };
+
+/*
+ * LOCKING
+ *	c	constant after creation		a	atomic		h	the holder of `word`
+ */
+struct netdev_queue {
+	struct netdev *dev;              /* c */
+	_Atomic uint32_t word;           /* a: QUEUE_VACANT or QUEUE_LED */
+	int fd;                          /* c: kernel descriptor to poll, -1: none */
+	void *priv;                      /* h: the driver's, for the next read */
+	_Atomic(struct waiter *) reader; /* a: the netdev thread's waiter */
+	_Atomic bool stop;               /* a: the thread is to end */
+	pthread_t thread;                /* c */
+};
+
+struct netdev_ops {
+	const char *kind; /* required: "tap", "tun", "loop", "veth" */
+	/*
+	 * Required for a queue with a descriptor: reads at most max frames, never blocks.  Returns
+	 * how many; -EAGAIN: none; other -errno: the device is lost.
+	 */
+	int (*rx)(struct netdev_queue *q, struct pkq *out, int max);
+	/* Required: consumes b.  0 or -errno (counted as tx error). */
+	int (*xmit)(struct netdev *dev, struct pkbuf *b);
+	int (*set_mtu)(struct netdev *dev, uint32_t mtu); /* optional */
+	void (*close)(struct netdev *dev);                /* optional: threads are joined by then */
+};
+
+/* The link layer of a device: Ethernet, or none (a tun carries bare IP). */
+struct link_ops {
+	uint8_t hlen; /* bytes before l3 */
+	void (*in)(struct pkbuf *b);
+	/* b's front is l3; `to`: link address of the next hop (ETHER_ALEN bytes; ignored without
+	 * one). */
+	int (*out)(struct pkbuf *b, const uint8_t *to, uint16_t type);
+};
+extern const struct link_ops ether_link, raw_link;
+
+struct netdev_stats {
+	_Atomic uint64_t rx_packets, rx_bytes, rx_errors, rx_dropped;
+	_Atomic uint64_t tx_packets, tx_bytes, tx_errors, tx_dropped;
+};
+
+/*
+ * LOCKING
+ *	c	constant after creation		a	atomic
+ *	i	addr_lock			n	the net state's device list lock
+ */
+struct netdev {
+	char name[NETDEV_NAME];       /* c */
+	uint32_t ifindex;             /* c: from 1 on */
+	const struct netdev_ops *ops; /* c */
+	const struct link_ops *link;  /* c */
+	struct stack *stack;          /* c */
+	void *priv;                   /* c: the driver's */
+	_Atomic uint32_t flags;       /* a */
+	_Atomic uint32_t mtu;         /* a: bytes of an IP datagram */
+	uint32_t features;            /* c */
+	uint8_t mac[ETHER_ALEN];      /* c */
+	struct netdev_stats stats;    /* a */
+	struct mutex addr_lock;       /* c: rank IFADDR */
+	struct ifaddr *addrs;         /* i */
+	_Atomic(struct netem *) netem_in,
+	    netem_out;                      /* a: made at first use, kept until the device ends */
+	_Atomic(struct capture *) captures; /* a: head; list under the net state's capture lock */
+	unsigned nqueue;                    /* c */
+	struct netdev_queue *queue;         /* c: nqueue of them */
+	struct netdev *next;                /* n */
+};
+
+/* A protocol above the link layer.  Registered once, by socket/stack.c. */
+struct net_proto {
+	uint16_t type;               /* EtherType, host byte order */
+	void (*in)(struct pkbuf *b); /* required: front and l3 are at its header; consumes b */
+};
+
+/* What other rooms want to know of devices and addresses. */
+enum netdev_event {
+	NETDEV_EV_UP,
+	NETDEV_EV_DOWN,
+	NETDEV_EV_MTU,
+	NETDEV_EV_ADDR_ADD,
+	NETDEV_EV_ADDR_DEL,
+};
+typedef void netdev_notify_fn(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
+
+struct net_state *net_state_create(struct stack *st); /* with its depot; sets st->net */
+void net_state_destroy(struct stack *st);             /* closes every device */
+void net_proto_register(struct stack *st, const struct net_proto *p);
+void netdev_notify_register(struct stack *st, netdev_notify_fn *fn);
+void netdev_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
+
+/* Makes a device, down, with nqueue queues (fd -1); the driver fills in the rest, then
+ * netdev_register(). */
+struct netdev *netdev_alloc(struct stack *st, const char *name, const struct netdev_ops *ops,
+			    const struct link_ops *link, unsigned nqueue);
+int netdev_register(struct netdev *dev); /* -EEXIST: name taken */
+void netdev_free(struct netdev *dev);    /* of one that was not registered */
+struct netdev *netdev_by_name(struct stack *st, const char *name);
+struct netdev *netdev_by_index(struct stack *st, uint32_t ifindex);
+struct netdev *netdev_next(struct stack *st, struct netdev *dev); /* NULL: the first */
+void netdev_up(struct netdev *dev);
+void netdev_down(struct netdev *dev);
+int netdev_set_mtu(struct netdev *dev,
+		   uint32_t mtu); /* -ERANGE: below 68 or over 65535; or the driver's */
+
+/* Both consume b, inside a batch. */
+void netdev_rx(struct netdev *dev, struct pkbuf *b);
+int netdev_tx(struct netdev *dev, struct pkbuf *b);
+/* Their second halves, behind netem: for net/netem.c. */
+void netdev_rx_link(struct netdev *dev, struct pkbuf *b);
+int netdev_tx_xmit(struct netdev *dev, struct pkbuf *b);
+
+/* net/ether.c: the link header; drops what is not for us. */
+void ether_in(struct pkbuf *b);
+int ether_out(struct pkbuf *b, const uint8_t *to, uint16_t type);
+/* Hands b, front at l3, to the registered protocol of `type`. */
+void net_proto_in(struct pkbuf *b, uint16_t type);
+extern const uint8_t ether_broadcast[ETHER_ALEN];
+
+/* net/interrupt.c: the netdev threads, one a queue, and the reader's word. */
+int netdev_threads_start(struct netdev *dev);
+void netdev_threads_stop(struct netdev *dev); /* wakes and joins */
+/* One read and one batch of a queue, by who holds its word: also what tests call.  Frames read or
+ * -errno. */
+int netdev_poll(struct netdev_queue *q, int max);
+/* A blocking call sleeps here: the one place where it may later lead a queue. */
+int netdev_wait(struct stack *st, struct waiter *w, struct pollfd *fds, int n, uint64_t deadline);
+
+/* Devices.  Each returns 0 or -errno and registers what it makes. */
+int loop_create(struct stack *st, struct netdev **out); /* "lo", 127.0.0.1/8, MTU 65535, up */
+
+struct tap_config {
+	const char *name;        /* kernel interface; NULL or "": the kernel chooses */
+	bool tun;                /* bare IP instead of Ethernet */
+	bool no_offload;         /* no checksum or segmentation offload, either way */
+	unsigned queues;         /* 0 or 1: one; more: IFF_MULTI_QUEUE */
+	uint8_t mac[ETHER_ALEN]; /* weft's own address; all zero: a random local one */
+	uint32_t mtu;            /* 0: 1500 */
+};
+int tap_create(struct stack *st, const struct tap_config *cfg, struct netdev **out);
+/* A wire between two stacks (or one) of a process: what one end sends, the other receives. */
+struct veth_end {
+	struct stack *stack;
+	const char *name;
+	struct netdev *dev; /* out */
+};
+int veth_create(struct veth_end *a, struct veth_end *b);
+
+/*
+ * net/gso.c: cuts b (front at l2, gso_size set) into wire frames on `out`, checksums finished
+ * unless `features` has NETDEV_F_CSUM.  Consumes b.  0 or -ENOMEM (nothing on out).
+ */
+int gso_cut(struct pkbuf *b, uint32_t features, struct pkq *out);
