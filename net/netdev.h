@@ -33,6 +33,7 @@
 
 struct netdev;
 struct netem;
+struct netdev_alarm;
 struct ifaddr;
 struct capture;
 
@@ -105,7 +106,8 @@ struct netdev {
 	_Atomic(struct capture *) captures; /* a: head; list under the net state's capture lock */
 	unsigned nqueue;                    /* c */
 	struct netdev_queue *queue;         /* c: nqueue of them */
-	struct netdev *next;                /* n */
+	struct netdev_alarm *alarms;        /* n: net/net_priv.h */
+	_Atomic(struct netdev *) next;      /* n to write: the list grows at its end only */
 };
 
 /* A protocol above the link layer.  Registered once, by socket/stack.c. */

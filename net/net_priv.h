@@ -1,0 +1,116 @@
+/*
+ * net/net_priv.h - what the files of this room share: the stack's net state, the memory classes,
+ * the alarms of a device and the glue of capture and netem.
+ *
+ * Nobody above includes it.
+ */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/drop_reason.h"
+#include "lib/env.h"
+#include "lib/lock.h"
+#include "net/ifaddr.h"
+#include "net/netdev.h"
+#include "net/netem.h"
+#include "net/pkbuf.h"
+
+#define NET_PROTO_MAX 8
+#define NET_NOTIFY_MAX 16
+
+struct ifaddr_table;
+
+/*
+ * LOCKING
+ *	c	constant after creation
+ *	r	constant once a device is up: registered by socket/stack.c before
+ *	n	dev_lock for writing; read without (the list grows at its end only)
+ *	t	table_lock for writing; read without: tables live until the stack ends
+ *	a	atomic
+ */
+struct net_state {
+	struct stack *stack; /* c */
+	struct depot *depot; /* c */
+
+	struct mutex dev_lock;         /* c: rank DEV; also every device's list of alarms */
+	_Atomic(struct netdev *) devs; /* n: linked by netdev->next */
+	_Atomic(struct netdev *) lo;   /* n: the first device with NETDEV_LOOPBACK */
+	uint32_t last_ifindex;         /* n */
+
+	const struct net_proto *proto[NET_PROTO_MAX];   /* r */
+	unsigned nproto;                                /* r */
+	netdev_notify_fn *notify[NET_NOTIFY_MAX];       /* r */
+	unsigned nnotify;                               /* r */
+	void (*reclaim[RECLAIM_MAX])(struct stack *st); /* r */
+
+	struct mutex capture_lock; /* c: a leaf; every device's list of captures */
+
+	struct mutex table_lock; /* c: a leaf */
+	_Atomic(struct ifaddr_table *)
+	    addrs;                        /* t: every device's addresses, sorted: net/ifaddr.c */
+	_Atomic uint32_t addr_generation; /* a */
+
+	_Atomic uint64_t drops[DROP_MAX]; /* a */
+};
+
+/* --- memory: net/depot.c -------------------------------------------------------------------------
+ */
+
+enum depot_class { DEPOT_PKBUF, DEPOT_SMALL, DEPOT_MID, DEPOT_LARGE, DEPOT_CLASSES };
+
+/* Who asks: how much of the bound is left alone. */
+enum depot_need {
+	DEPOT_DATA,   /* what programs send: stops first */
+	DEPOT_RX,     /* reading a device */
+	DEPOT_HEADER, /* a bare header part: the means to acknowledge and to close, up to the bound
+		       */
+	DEPOT_NEEDS,
+};
+
+/* As piece_alloc(), for what a device is read into: goes on where programs have to stop. */
+struct piece *piece_alloc_rx(struct stack *st, uint32_t size);
+/* One object of a class, uninitialised; NULL: the bound is reached. */
+void *depot_take(struct stack *st, enum depot_class c, enum depot_need need);
+void depot_give(struct stack *st, enum depot_class c, void *p);
+
+/* --- devices: net/netdev.c -----------------------------------------------------------------------
+ */
+
+/*
+ * An alarm that a device's netdev thread runs (a lab: the world).  Drivers and netem embed it; it
+ *may be added while the thread runs.
+ *
+ * LOCKING
+ *	n	the net state's dev_lock
+ */
+struct netdev_alarm {
+	struct alarm alarm;
+	struct netdev_alarm *next; /* n: on dev->alarms */
+};
+
+void netdev_alarm_add(struct netdev *dev, struct netdev_alarm *a, void (*fire)(void *arg),
+		      void *arg);
+void netdev_alarm_del(struct netdev *dev, struct netdev_alarm *a); /* on return it does not fire */
+/*
+ * For net/interrupt.c: the thread of queue 0 takes the device's alarms over before its first
+ * env_thread_run_alarms(), and with NULL leaves them when it ends.  Sets queue[0].reader.
+ */
+void netdev_alarms_adopt(struct netdev *dev, struct waiter *w);
+
+/* --- capture and netem ---------------------------------------------------------------------------
+ */
+
+/* True when somebody captures on dev: one relaxed load on the way of each packet. */
+static inline bool netdev_captured(struct netdev *dev)
+{
+	return atomic_load_explicit(&dev->captures, memory_order_relaxed) != NULL;
+}
+
+/*
+ * net/netem.c, made by netem_set(): passes what is due on by netdev_rx_link() or netdev_tx_xmit(),
+ * in a batch of its own.  Whether it is on: netem_is_on(); off, a packet goes past it.  netem_in()
+ * serves both directions: a netem knows its own.
+ */
+bool netem_is_on(const struct netem *n);
