@@ -130,7 +130,7 @@ leak: tests
 	$(Q)sh tests/leak.sh $(B)
 
 style:
-	$(Q)sh tests/style/run.sh
+	$(Q)sh tests/run-scripts.sh style $(B) tests/style/*.sh
 
 test: unit
 
