@@ -15,9 +15,9 @@
 struct capture {
 	struct capture *next; /* k */
 	bool cut;             /* c: wire frames instead of super-frames */
-	void (*fn)(struct capture *c, struct netdev *dev, struct pkbuf *b,
-		   bool out); /* c: does not consume b */
-	void *arg;            /* c */
+	/* c: looks at b (pkbuf_read()), which is not its own */
+	void (*fn)(struct capture *c, struct netdev *dev, const struct pkbuf *b, bool out);
+	void *arg; /* c */
 };
 
 void capture_add(struct netdev *dev, struct capture *c);

@@ -43,6 +43,7 @@ enum { QUEUE_VACANT, QUEUE_LED };
 /*
  * LOCKING
  *	c	constant after creation		a	atomic		h	the holder of `word`
+ *	s	the one thread that starts and stops the device's threads
  */
 struct netdev_queue {
 	struct netdev *dev;              /* c */
@@ -51,7 +52,8 @@ struct netdev_queue {
 	void *priv;                      /* h: the driver's, for the next read */
 	_Atomic(struct waiter *) reader; /* a: the netdev thread's waiter */
 	_Atomic bool stop;               /* a: the thread is to end */
-	pthread_t thread;                /* c */
+	pthread_t thread;                /* s: valid while running */
+	bool running;                    /* s: netdev_threads_start() to netdev_threads_stop() */
 };
 
 struct netdev_ops {
@@ -160,11 +162,16 @@ int ether_out(struct pkbuf *b, const uint8_t *to, uint16_t type);
 void net_proto_in(struct pkbuf *b, uint16_t type);
 extern const uint8_t ether_broadcast[ETHER_ALEN];
 
-/* net/interrupt.c: the netdev threads, one a queue, and the reader's word. */
+/*
+ * net/interrupt.c: the netdev threads, one a queue, and the reader's word.  start: 0 or -errno with
+ * none running; in a lab there is nothing to start.  stop wakes and joins them.
+ */
 int netdev_threads_start(struct netdev *dev);
-void netdev_threads_stop(struct netdev *dev); /* wakes and joins */
-/* One read and one batch of a queue, by who holds its word: also what tests call.  Frames read or
- * -errno. */
+void netdev_threads_stop(struct netdev *dev);
+/*
+ * One read and one batch of a queue, under its word; also what tests call.  Frames read (at most
+ * max); -EAGAIN: none; -EBUSY: another holds the word; other -errno: the device is lost.
+ */
 int netdev_poll(struct netdev_queue *q, int max);
 /* A blocking call sleeps here: the one place where it may later lead a queue. */
 int netdev_wait(struct stack *st, struct waiter *w, struct pollfd *fds, int n, uint64_t deadline);
