@@ -1,0 +1,113 @@
+/*
+ * <weft/weft.h> - a TCP/IP stack in your program.
+ *
+ *	weft_stack *s;
+ *	struct weft_device dev = {.spec = "tap:tap0", .addr = "10.0.0.1/24"};
+ *	struct weft_config cfg = {.devices = &dev, .ndevices = 1};
+ *	int err = weft_start(&cfg, &s);
+ *	int fd = weft_socket(AF_INET, SOCK_STREAM, 0);
+ *	...
+ *	weft_stop(s);
+ *
+ * The calls have the semantics, option names and errno values of the BSD calls they are named after
+ * (socket(7), tcp(7), udp(7), raw(7)); what this stack does not have answers ENOPROTOOPT or
+ * EOPNOTSUPP.  Descriptors are weft's own, from WEFT_FD_FIRST on.  Any thread may use any socket.
+ *
+ * In a program weft is a guest: its threads block every signal, its kernel descriptors are
+ * close-on-exec, a broken connection answers EPIPE and raises no SIGPIPE, nothing runs at exit.  A
+ * forked child has no stack: every call there fails with ENETDOWN.
+ */
+#ifndef WEFT_WEFT_H
+#define WEFT_WEFT_H
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEFT_API __attribute__((visibility("default")))
+#define WEFT_FD_FIRST (1 << 30)
+
+typedef struct stack weft_stack;
+
+/* One device of a stack. */
+struct weft_device {
+	const char *spec;  /* "tap:NAME", "tun:NAME"; NAME may be empty: the kernel chooses */
+	const char *addr;  /* "10.0.0.1/24", or NULL: none */
+	const char *mac;   /* "02:00:00:00:00:01", or NULL: drawn at random */
+	unsigned mtu;	   /* bytes of a datagram, 68 to 65535; 0: 1500 */
+	unsigned queues;   /* read by one thread each; 0: 1; at most 16 */
+	int no_offload;	   /* not 0: no checksum or segmentation offload */
+};
+
+struct weft_config {
+	const struct weft_device *devices;
+	unsigned ndevices;
+	const char *gateway; /* default route, or NULL */
+};
+
+/*
+ * Starts a stack: opens the devices, configures weft's end of them (the host's end is the caller's
+ * matter), starts its threads.  The first one started is the default of every thread.
+ * 0, or -errno: -EINVAL (text of cfg), -ENOENT (no /dev/net/tun), -EPERM, -EBUSY (device in use),
+ * -ENOMEM, -EAGAIN (no thread).
+ */
+WEFT_API int weft_start(const struct weft_config *cfg, weft_stack **stack);
+/*
+ * Ends it: connections get FIN or RST, blocked calls end with ENETDOWN, threads are joined, devices
+ * closed.  Its descriptors stay taken until they are closed.  No other thread may be about to enter a
+ * call on it for the first time.  0 or -errno.
+ */
+WEFT_API int weft_stop(weft_stack *stack);
+/* The stack on which this thread's weft_socket() makes sockets; NULL: the default again. */
+WEFT_API void weft_use(weft_stack *stack);
+/* "0.1.0" */
+WEFT_API const char *weft_version(void);
+
+WEFT_API int weft_socket(int domain, int type, int protocol);
+WEFT_API int weft_bind(int fd, const struct sockaddr *addr, socklen_t len);
+WEFT_API int weft_connect(int fd, const struct sockaddr *addr, socklen_t len);
+WEFT_API int weft_listen(int fd, int backlog);
+WEFT_API int weft_accept(int fd, struct sockaddr *addr, socklen_t *len);
+WEFT_API int weft_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+WEFT_API ssize_t weft_send(int fd, const void *buf, size_t n, int flags);
+WEFT_API ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+			     socklen_t len);
+WEFT_API ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags);
+WEFT_API ssize_t weft_recv(int fd, void *buf, size_t n, int flags);
+WEFT_API ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
+			       socklen_t *len);
+WEFT_API ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags);
+WEFT_API ssize_t weft_read(int fd, void *buf, size_t n);
+WEFT_API ssize_t weft_readv(int fd, const struct iovec *iov, int niov);
+WEFT_API ssize_t weft_write(int fd, const void *buf, size_t n);
+WEFT_API ssize_t weft_writev(int fd, const struct iovec *iov, int niov);
+WEFT_API int weft_shutdown(int fd, int how);
+WEFT_API int weft_close(int fd);
+WEFT_API int weft_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+WEFT_API int weft_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
+WEFT_API int weft_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+WEFT_API int weft_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+/* F_GETFL, F_SETFL (O_NONBLOCK), F_GETFD, F_SETFD. */
+WEFT_API int weft_fcntl(int fd, int cmd, ...);
+/* FIONBIO, FIONREAD, SIOCINQ, SIOCOUTQ, SIOCATMARK. */
+WEFT_API int weft_ioctl(int fd, unsigned long request, ...);
+/* poll(2) over weft's and the kernel's descriptors in one array. */
+WEFT_API int weft_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+/*
+ * A kernel descriptor (an eventfd) that is readable while `fd` has one of `events` (POLLIN, POLLOUT,
+ * ...; POLLERR and POLLHUP always count): for epoll, select and event loops.  The same one each time;
+ * the events become the last asked for.  It closes with fd; do not read it.
+ */
+WEFT_API int weft_eventfd(int fd, short events);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
