@@ -52,16 +52,25 @@ int neigh_out(struct neigh *n, struct pkbuf *b, uint16_t type);
 /* Upper-layer confirmation (RFC 4861, 7.3.1): forward progress was seen.  Cheap; any thread. */
 void neigh_confirm(struct neigh *n);
 
+/* May what was seen replace another link address that is known? */
+enum neigh_override {
+	NEIGH_KEEP,	       /* no: it only casts doubt (RFC 4861, 7.2.5, O flag clear) */
+	NEIGH_REPLACE_SETTLED, /* unless that was learnt or confirmed just now: the first answer wins */
+	NEIGH_REPLACE,
+};
+
 /*
- * What an ARP packet (or another resolver's) told.  `solicited`: an answer to us.  `override`: may
- * replace a known link address (RFC 4861, 7.2.5).  Makes an entry only when `create`.
+ * What an ARP packet (or another resolver's) told.  `solicited`: an answer to us.  Makes an entry
+ * only when `create`.
  */
 struct neigh_seen {
 	struct ip_addr addr;
 	uint8_t mac[ETHER_ALEN];
-	bool solicited, override, create;
+	bool solicited, create;
+	enum neigh_override override;
 };
-void neigh_update(struct netdev *dev, const struct neigh_seen *seen);
+/* False: there is no entry, and none was made. */
+bool neigh_update(struct netdev *dev, const struct neigh_seen *seen);
 
 /* For the shell. */
 struct neigh_info {
@@ -75,6 +84,7 @@ struct neigh_info {
 const char *neigh_nud_text(enum neigh_nud s);
 /* Copies up to max entries; returns how many there are. */
 unsigned neigh_list(struct stack *st, struct neigh_info *out, unsigned max);
+/* -EINVAL: nothing to resolve (a device without ARP, a broadcast or multicast address); -ENOBUFS. */
 int neigh_add_permanent(struct netdev *dev, const struct ip_addr *a, const uint8_t *mac);
 int neigh_del(struct netdev *dev, const struct ip_addr *a); /* -ENOENT */
 void neigh_flush(struct stack *st, struct netdev *dev); /* dev NULL: of all; permanent ones stay */
@@ -87,9 +97,16 @@ struct arp_msg {
 };
 void arp_send(struct netdev *dev, const struct arp_msg *m);
 
-/* arp/acd.c, RFC 5227: probes an address before use, announces it, defends it. */
+/*
+ * arp/acd.c, RFC 5227: probes an address before use, announces it, defends it.  A probe ends after
+ * some 7 s with one call of `done`, inside a batch: `conflict` with the address of the other host, or
+ * with NULL when the device went down.  The caller then adds the address and announces it.
+ */
 typedef void acd_done_fn(void *arg, bool conflict, const uint8_t *mac);
+/* -EINVAL: not an IPv4 unicast address, or a device without ARP; -EALREADY: is being probed. */
 int acd_probe(struct netdev *dev, const struct ip_addr *a, acd_done_fn *done, void *arg);
+/* True: `done` will not be called.  False: it has been, or is being called now. */
+bool acd_cancel(struct netdev *dev, const struct ip_addr *a);
 void acd_announce(struct netdev *dev, const struct ip_addr *a);
 
 /* For `arping`: fn sees every ARP packet received; it runs under a leaf lock. */
