@@ -1,0 +1,138 @@
+/*
+ * ip/ip_priv.h - what the files of this room share: the stack's ip state and the doors between the
+ * stages of input, forwarding and output.
+ *
+ * Each sub-state belongs to the one file that knows its members: x_state_create() there makes it,
+ * ip.c calls them in the order of this struct and ends them in reverse.  Nobody above includes it.
+ */
+#pragma once
+#include <stdatomic.h>
+
+#include "ip/hook.h"
+#include "ip/icmp.h"
+#include "ip/ip.h"
+#include "ip/route.h"
+#include "lib/stack.h"
+
+struct route_state;
+struct pmtu_state;
+struct reass_state;
+struct ip_id_state;
+struct icmp_state;
+struct raw_state;
+
+/*
+ * LOCKING
+ *	c	constant after creation
+ *	r	registered by socket/stack.c before there are threads, constant then
+ *	k	hook_lock to write; walked without
+ */
+struct ip_state {
+	struct stack *stack;                   /* c */
+	const struct ip_proto *proto[256];     /* r: by protocol number; NULL: nobody */
+	struct mutex hook_lock;                /* c: a leaf */
+	_Atomic(struct hook *) hook[HOOK_MAX]; /* k: by priority */
+	struct route_state *route;             /* c: route.c */
+	struct pmtu_state *pmtu;               /* c: pmtu.c, path MTUs and redirects */
+	struct reass_state *reass;             /* c: ip_reass.c */
+	struct ip_id_state *id;                /* c: ip_id.c */
+	struct icmp_state *icmp;               /* c: icmp.c: rate limits, watches */
+	struct raw_state *raw;                 /* c: raw.c: the list of raw socks */
+};
+
+/* NULL: no memory.  Called with st->ip set, so they may find each other there. */
+struct route_state *route_state_create(struct stack *st);
+void route_state_destroy(struct route_state *s);
+struct pmtu_state *pmtu_state_create(struct stack *st);
+void pmtu_state_destroy(struct pmtu_state *s);
+struct reass_state *reass_state_create(struct stack *st);
+void reass_state_destroy(struct reass_state *s);
+struct ip_id_state *ip_id_state_create(struct stack *st);
+void ip_id_state_destroy(struct ip_id_state *s);
+struct icmp_state *icmp_state_create(struct stack *st);
+void icmp_state_destroy(struct icmp_state *s);
+struct raw_state *raw_state_create(struct stack *st);
+void raw_state_destroy(struct raw_state *s);
+
+/* --- ip.c ----------------------------------------------------------------------------------------
+ */
+
+/* Who takes protocol `proto`; NULL: nobody. */
+static inline const struct ip_proto *ip_proto_find(struct stack *st, uint8_t proto)
+{
+	return st->ip->proto[proto];
+}
+
+/* The IPv4 header of a packet whose l3 is set and pulled; it stays valid when the front moves. */
+static inline const struct ip4_hdr *ip4_hdr(const struct pkbuf *b)
+{
+	return (const struct ip4_hdr *)(b->hdr + b->l3);
+}
+static inline struct ip4_hdr *ip4_hdr_edit(struct pkbuf *b)
+{
+	return (struct ip4_hdr *)(b->hdr + b->l3);
+}
+static inline bool ip4_is_fragment(const struct ip4_hdr *h)
+{
+	return be16_get(h->off) & (IP4_MF | IP4_OFFMASK);
+}
+/* Sets header checksum from scratch. */
+void ip4_csum_set(struct ip4_hdr *h);
+/* What a held packet becomes when its neighbour does not answer: ICMP host unreachable. */
+void ip_unreachable(struct pkbuf *b);
+
+/* --- route.c, path.c, pmtu.c ---------------------------------------------------------------------
+ */
+
+void route_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
+/* Every cached path is doubted from now on. */
+void route_generation_bump(struct stack *st);
+/*
+ * What an address is to this stack: LOCAL (one of ours, 127/8), BROADCAST (limited, or directed of
+ * some device), MULTICAST, else UNICAST.  `dev`, where not NULL, is asked first for broadcasts.
+ */
+enum route_type ip_addr_type(struct stack *st, const struct ip_addr *a);
+/* False: no redirect is known for dst. */
+bool redirect_get(struct stack *st, const struct ip_addr *dst, struct ip_addr *gateway);
+
+/* --- ip_opt.c ------------------------------------------------------------------------------------
+ */
+
+/* Where the options of a header stand, as offsets from it; 0: absent. */
+struct ip_opts {
+	uint8_t rr, ts, srr, ra;
+	uint8_t bad; /* offset of the byte that is wrong: the pointer of a parameter problem */
+};
+
+/* Parses the options of a whole header of hlen bytes.  False: malformed, o->bad says where. */
+bool ip_opts_parse(const struct ip4_hdr *h, unsigned hlen, struct ip_opts *o);
+/* Fills record route and timestamp in with `addr`, as who passes or receives the packet must. */
+void ip_opts_record(struct pkbuf *b, const struct ip_opts *o, const struct ip_addr *addr);
+/*
+ * The options an answer to b carries (RFC 1122, 3.2.2.6): record route and timestamp as they came,
+ * with `own` recorded.  Returns the bytes put into out[IP_OPTIONS_MAX], a multiple of 4.
+ */
+unsigned ip_opts_answer(const struct pkbuf *b, const struct ip_addr *own, uint8_t *out);
+/* Turns, in place, what fragments after the first must not carry into NOPs (RFC 791, 3.1). */
+void ip_opts_not_copied(uint8_t *opt, unsigned len);
+
+/* --- the stages ----------------------------------------------------------------------------------
+ */
+
+/* All consume b; front at l3. */
+void ip_local_in(struct pkbuf *b);
+void ip_forward(struct pkbuf *b, const struct ip_opts *o);
+/* A fragment goes in; the whole datagram comes out with its last one, else NULL. */
+struct pkbuf *ip_reass(struct pkbuf *b);
+/* POST_ROUTING, fragments where need be, and the neighbour.  0 or -errno. */
+int ip_finish(struct pkbuf *b, struct path *path);
+/*
+ * Cuts b into fragments of at most mtu bytes on `out`.  Consumes b.  0 or -ENOMEM (nothing on out).
+ */
+int ip_fragment(struct pkbuf *b, uint32_t mtu, struct pkq *out);
+
+/*
+ * The first of n consecutive identifications for a datagram that may be fragmented (RFC 6864, 4.2;
+ * RFC 7739, 5.3): by source, destination and protocol, not to be guessed by others.
+ */
+uint16_t ip_id_next(struct stack *st, const struct ip_flow *f, unsigned n);
