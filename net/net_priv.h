@@ -58,6 +58,8 @@ struct net_state {
 /* --- memory: net/depot.c -------------------------------------------------------------------------
  */
 
+#define PIECE_HEAD 64u /* struct piece: payload begins on a cache line of its own */
+
 enum depot_class { DEPOT_PKBUF, DEPOT_SMALL, DEPOT_MID, DEPOT_LARGE, DEPOT_CLASSES };
 
 /* Who asks: how much of the bound is left alone. */
@@ -74,6 +76,9 @@ struct piece *piece_alloc_rx(struct stack *st, uint32_t size);
 /* One object of a class, uninitialised; NULL: the bound is reached. */
 void *depot_take(struct stack *st, enum depot_class c, enum depot_need need);
 void depot_give(struct stack *st, enum depot_class c, void *p);
+
+/* Appends n bytes of `from`, at `off` from its front, sharing nothing.  0 or -ENOMEM. */
+int pkbuf_append_copy(struct pkbuf *b, const struct pkbuf *from, uint32_t off, uint32_t n);
 
 /* --- devices: net/netdev.c -----------------------------------------------------------------------
  */

@@ -54,10 +54,14 @@ struct frag {
 
 /* Who still has to put the transport checksum right. */
 enum pkbuf_csum {
-	CSUM_NONE,    /* received: not checked yet; sent: complete */
-	CSUM_PARTIAL, /* the field holds the folded pseudo header sum; csum_start to the end is owed
-		       */
-	CSUM_VERIFIED, /* received: the device or a local sender vouches for it */
+	CSUM_NONE, /* received: not checked yet; sent: complete */
+	/*
+	 * The field holds the folded pseudo header sum, and csum_start to the end is owed.  On a
+	 * received packet: its sender is local (lo, a veth) and no wire was between, so it counts
+	 * as verified; whoever shows or forwards it has what pkbuf_csum_finish() needs.
+	 */
+	CSUM_PARTIAL,
+	CSUM_VERIFIED, /* received: the device vouches for it */
 };
 
 enum pkbuf_gso {
@@ -90,7 +94,8 @@ struct pkbuf {
 	struct netdev *dev;  /* received from, or going out by */
 	uint64_t stamp;      /* ns, when it was received or sent; 0: not known */
 	uint32_t len;        /* bytes from head to the end */
-	uint32_t pinned;     /* bytes of memory it keeps from others: what accounts charge */
+	uint32_t pinned;     /* bytes of memory it keeps from others: what accounts charge; trimming
+			      * does not lower it, so that a charge can be taken back as it was made */
 	uint16_t head, tail; /* header part in use: hdr[head..tail) */
 	uint16_t l2, l3, l4; /* offsets into hdr[] */
 	uint16_t csum_start; /* offset into hdr[]; CSUM_PARTIAL */
