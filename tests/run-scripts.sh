@@ -49,10 +49,13 @@ run_one() {
 [ "${1:-}" != --one ] || run_one "$2" "$3" "$4" "$5"
 
 jobs=1
-if [ "${1:-}" = -j ]; then
-	jobs=$2
-	shift 2
-fi
+while getopts j: option; do
+	case $option in
+	j) jobs=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
 kind=${1:?usage: tests/run-scripts.sh [-j N] KIND BUILD SCRIPT...}
 build=$2
 shift 2

@@ -1,0 +1,17 @@
+#!/bin/sh
+# readline (GPL-3) is linked by the weft program alone; the libraries need nothing but the C library.
+set -u
+. tests/harness/report.sh
+
+needed() {
+	objdump -p "$1" | awk '$1 == "NEEDED" { print $2 }'
+}
+
+for lib in "$WEFT_BUILD"/*.so; do
+	needed "$lib" | grep -Ev '^(libc|ld-linux[a-z0-9-]*)\.so' | sed "s|^|${lib##*/}: |"
+done | report libraries_need_libc_only
+find "$WEFT_BUILD/tests" -type f -perm -u+x ! -name '*.*' | while read -r program; do
+	! needed "$program" | grep -q '^libreadline' || echo "$program"
+done | report readline_in_weft_only
+grep -rln 'readline/' --include='*.[ch]' lib net arp ip udp tcp socket tests | report readline_included_by_shell_only
+report_end
