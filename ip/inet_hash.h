@@ -26,36 +26,50 @@ typedef bool inet_take_timewait_fn(struct sock_common *tw, struct sock *taker);
 
 struct inet_table *inet_table_create(struct stack *st, uint8_t proto, inet_take_timewait_fn *take);
 void inet_table_destroy(struct inet_table *t); /* must be empty */
-void inet_common_put(struct sock_common *c);   /* the last put by kind: full, request, TIME-WAIT */
+/* Puts a reference; the last one ends c by its kind: full, request, TIME-WAIT. */
+void inet_common_put(struct inet_table *t, struct sock_common *c);
 /* How to free request and TIME-WAIT socks; the protocol registers it once. */
 void inet_table_set_free(struct inet_table *t, void (*free_small)(struct sock_common *c));
 
+/* --- ports: inet_port.c --------------------------------------------------------------------------
+ */
+
 /*
  * Gives sk address and port (0: ephemeral, RFC 6056).  The sharing rules, by address, wildcard,
- * family, SO_REUSEADDR, listener and TIME-WAIT, are one table in inet_port.c. -EADDRINUSE,
- * -EADDRNOTAVAIL (address not ours), -EINVAL (bound already).  Lock of sk held.
+ * family, device, SO_REUSEADDR, listener and TIME-WAIT, are one table in inet_port.c. -EADDRINUSE,
+ * -EADDRNOTAVAIL (address not ours), -EINVAL (bound already), -ENOMEM.  Lock of sk held.
  */
 int inet_bind(struct inet_table *t, struct sock *sk, const struct ip_addr *a, uint16_t port);
 /* A listener needs its port for itself: checks the table again as LISTEN.  -EADDRINUSE. */
 int inet_listen(struct inet_table *t, struct sock *sk);
+/* A child joins its listener's port.  0 or -ENOMEM. */
+int inet_port_inherit(struct inet_table *t, struct sock *child, struct sock *parent);
+/* A TIME-WAIT sock takes over the share of the sock it stands for: the port stays taken.  Never
+ * fails; NULL when `from` has none. */
+struct port_share *inet_port_give(struct inet_table *t, struct sock *from);
+/* Gives a share back; p may be NULL.  Takes a leaf lock only, so it may come anywhere. */
+void inet_port_release(struct inet_table *t, struct port_share *p);
+
+/* --- connections and bound socks: inet_hash.c ----------------------------------------------------
+ */
+
 /*
  * sk has laddr, raddr, rport; chooses lport when it has none (RFC 6056, algorithm 3: per
  * destination) and enters the connection table.  -EADDRNOTAVAIL: no port left, or the four-tuple is
  * in use.
  */
 int inet_connect(struct inet_table *t, struct sock *sk);
-/* Enters the connection table with the tuple it has; -EADDRINUSE.  A child joins its listener's
- * port
- * (`parent`, may be NULL).  Request and TIME-WAIT socks: parent NULL, `replaces` taken out in the
- * same step. */
+/*
+ * Enters the connection table with the tuple it has; -EADDRINUSE.  `replaces` (or NULL), of the
+ * same tuple, is taken out in the same step, and the table's reference of it put.
+ */
 int inet_hash_insert(struct inet_table *t, struct sock_common *c, struct sock_common *replaces);
-int inet_port_inherit(struct inet_table *t, struct sock *child, struct sock *parent);
-/* A TIME-WAIT sock takes over the port of the sock it stands for: the port stays taken. */
-struct bind_bucket *inet_port_give(struct inet_table *t, struct sock *from);
-void inet_port_release(struct inet_table *t, struct bind_bucket *b, bool reuse);
 /* UDP and listeners: the table of bound socks. */
 void inet_hash_bound(struct inet_table *t, struct sock *sk);
-/* Leaves every table and gives the port back.  Lock of sk held.  Idempotent. */
+/* connect() of a datagram sock: changes its addresses where it stands in the table of bound socks.
+ */
+void inet_rehash_bound(struct inet_table *t, struct sock *sk, const struct inet_tuple *tu);
+/* Leaves every table; a full sock gives its port back.  Lock of sk held.  Idempotent. */
 void inet_unhash(struct inet_table *t, struct sock_common *c);
 bool inet_hashed(const struct sock_common *c);
 

@@ -49,12 +49,13 @@ struct sock_common {
 	uint8_t families;              /* h: SOCK_FAMILY_ bits it takes packets of */
 	struct lock lock;              /* see lib/lock.h */
 	uint32_t ifindex; /* h: SO_BINDTODEVICE or the scope of a link-local address; 0: any */
+	_Atomic uint8_t hashed; /* a: written under b; which table it is in, ip/inet_hash.c */
 };
 _Static_assert(sizeof(struct sock_common) == 64, "one cache line");
 
 struct sock;
 struct socket;
-struct bind_bucket;
+struct port_share;
 
 /* One message of send or recv.  Addresses are neutral; the socket room makes them of sockaddrs. */
 struct sock_msg {
@@ -72,7 +73,7 @@ struct sock_msg {
 
 /* An ICMP error for a sock; on the backlog it travels in a pkbuf's cb (PKBUF_ERROR). */
 struct sock_err {
-	int err;
+	int err; /* positive errno */
 	uint8_t type, code;
 	bool fatal;
 	uint32_t mtu;
@@ -117,6 +118,7 @@ struct sock_ops {
 			   struct pkbuf *b); /* required: consumes b, PACKET or ERROR */
 	void (*timer)(struct sock *sk);      /* optional: LOCK_TIMER */
 	void (*push)(struct sock *sk);       /* optional: the batch's end */
+	void (*reclaim)(struct sock *sk);    /* optional: memory is short, give some back */
 	void (*destroy)(struct sock *sk);    /* optional: memory of its own, at the last put */
 };
 
@@ -145,8 +147,7 @@ struct sock_ops {
 /*
  * LOCKING
  *	c	constant after creation		l	own lock	a	atomic
- *	p	port table's bucket lock	t	whoever's batch it is on; flag on_batch under
- *l
+ *	t	whoever's batch it is on; flag on_batch under l
  */
 struct sock {
 	struct sock_common c;
@@ -158,10 +159,9 @@ struct sock {
 	_Atomic(const struct sock_events *) events; /* a: NULL while nobody listens */
 	_Atomic(struct socket *) socket;            /* a: for the events; NULL: orphan */
 	struct later later;                         /* t */
-	struct sock *bind_next;                     /* p */
-	struct bind_bucket *bind;                   /* p: NULL: no port */
+	struct port_share *port;                    /* l: its share of a port; NULL: none */
 	struct path *path;                          /* l: reference, or NULL */
-	uint32_t rcvbuf, sndbuf;                    /* l: bytes */
+	_Atomic uint32_t rcvbuf, sndbuf;            /* a: bytes; written under l */
 	_Atomic uint32_t rcv_bytes, snd_bytes;      /* a: charged now; written under l */
 	int32_t err;                                /* l: positive errno for SO_ERROR */
 	int32_t soft_err;                   /* l: told only when the connection ends by time-out */
@@ -191,7 +191,7 @@ void sock_put(struct sock *sk);
 /* Program calls; sleeps.  The child of a locked listener: sock_lock_child(). */
 void sock_lock(struct sock *sk) ACQUIRE(sk->c.lock);
 void sock_lock_child(struct sock *sk) ACQUIRE(sk->c.lock);
-/* Does what was left (backlog, timer, push), then lets go. */
+/* Does what was left (backlog, timer, push), then lets go.  The caller holds a reference. */
 void sock_unlock(struct sock *sk) RELEASE(sk->c.lock);
 /* Device, timer, ICMP.  True: locked, the caller goes on and unlocks.  False: the bit is left. */
 bool sock_lock_or_leave(struct sock *sk, uint32_t work) TRY_ACQUIRE(true, sk->c.lock);
@@ -204,16 +204,18 @@ bool sock_deliver(struct sock *sk, struct pkbuf *b);
 void sock_push_later(struct sock *sk) REQUIRES(sk->c.lock);
 /* Tells the socket room; leaf locks only. */
 void sock_ready(struct sock *sk, uint32_t events);
-/* Sets err and tells EPOLLERR. */
+/* Sets err (a positive errno) and tells EPOLLERR. */
 void sock_set_error(struct sock *sk, int err);
 /* Takes the pending error: 0 or -errno. */
 int sock_take_error(struct sock *sk);
-/* Receive charges: by what is pinned.  False: over rcvbuf (the caller drops). */
+/* Receive charges: by what is pinned.  False: over rcvbuf (the caller drops); an empty queue takes
+ * one packet of any size. */
 bool sock_rcv_charge(struct sock *sk, uint32_t bytes);
 void sock_rcv_uncharge(struct sock *sk, uint32_t bytes);
 void sock_snd_charge(struct sock *sk, uint32_t bytes);
 void sock_snd_uncharge(struct sock *sk, uint32_t bytes);
-/* The current path to c.raddr, looked up anew when routes moved.  NULL with *err. */
+/* The current path to c.raddr, looked up anew when routes moved: the sock's own reference, good
+ * while it is locked.  NULL with *err. */
 struct path *sock_path(struct sock *sk, int *err);
 /* What ip_out() needs of this sock towards dst. */
 void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow *f);
