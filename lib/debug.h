@@ -1,6 +1,7 @@
 /*
  * lib/debug.h - the trace lines behind the shell's `debug` command.  Off, a line costs one relaxed
- * load.  Lines go to the registered sinks, which must not call back into the stack.
+ * load.  Lines go to the registered sinks, which must not call back into the stack.  They are given
+ * under a leaf lock: none may be held by whoever writes a line.
  */
 #pragma once
 #include <stdatomic.h>

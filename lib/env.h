@@ -71,7 +71,7 @@ struct env_ops {
 	uint64_t (*random)(
 	    struct env *e); /* 64 bits; a cryptographic source on threads, seeded in a lab */
 	/*
-	 * Sleeps until w is woken, one of the n kernel descriptors is ready or `deadline` (ns,
+	 * With no lock held and no batch open: sleeps until w is woken, one of the n kernel descriptors is ready or `deadline` (ns,
 	 * ENV_NEVER for none).  Returns the number of ready descriptors, 0 when woken, -ETIMEDOUT,
 	 * -EINTR (signal or w->cancel); a lab: -EDEADLK inside an event or when no event is left,
 	 * -EINVAL for n > 0.

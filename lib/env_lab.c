@@ -11,7 +11,9 @@
 #include <stdlib.h>
 
 #include "lib/env.h"
+#include "lib/lock.h"
 #include "lib/random.h"
+#include "lib/thread.h"
 
 /*
  * LOCKING: none, one thread.
@@ -64,6 +66,8 @@ static int lab_wait(struct env *e, struct waiter *w, struct pollfd *fds, int n, 
 		return -EINVAL;
 	if (lab_of(e)->stepping)
 		return -EDEADLK;
+	lock_rank_none();
+	assert(!thread_record.batch);
 	waiter_enter(w, WAITER_WAITING);
 	r = lab_wait_woken(e, w, deadline);
 	waiter_leave(w, WAITER_WAITING);

@@ -6,6 +6,7 @@
  * the thread it belongs to (its sleeper); setting it from elsewhere wakes that thread only if it
  * would sleep past it.
  */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -19,6 +20,7 @@
 
 #include "lib/env.h"
 #include "lib/lock.h"
+#include "lib/thread.h"
 
 #define POLL_ON_FRAME 16
 /* ThreadSanitizer holds a signal handler back while a raw futex is restarted: it sleeps in slices.
@@ -147,6 +149,7 @@ static int thread_wait(struct env *e, struct waiter *w, struct pollfd *fds, int 
 	int r;
 
 	lock_rank_none();
+	assert(!thread_record.batch);
 	if (n > 0)
 		r = wait_poll(e, w, fds, n, deadline);
 	else
