@@ -16,13 +16,13 @@ depth == 0 { next }
 	depth++
 }' | report nesting
 
-if ! ctags --version 2>/dev/null | grep -q Universal; then
+if ! command -v ctags-universal >/dev/null; then
 	echo "skip functions: universal-ctags is not installed"
 	report_end
 fi
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
-all_sources | ctags -f - --languages=C --langmap=C:.c.h --c-kinds=f --fields=neS -L - 2>/dev/null | awk -F '\t' '
+all_sources | ctags-universal -f - --languages=C --langmap=C:.c.h --c-kinds=f --fields=neS -L - 2>/dev/null | awk -F '\t' '
 {
 	line = end = 0
 	params = 0
