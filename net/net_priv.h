@@ -83,6 +83,9 @@ int pkbuf_append_copy(struct pkbuf *b, const struct pkbuf *from, uint32_t off, u
 /* --- devices: net/netdev.c -----------------------------------------------------------------------
  */
 
+/* The two steps of a device's end: queues and driver; memory (netdev_free()). */
+void netdev_close(struct netdev *dev);
+
 /*
  * An alarm that a device's netdev thread runs (a lab: the world).  Drivers and netem embed it; it
  *may be added while the thread runs.
@@ -103,6 +106,11 @@ void netdev_alarm_del(struct netdev *dev, struct netdev_alarm *a); /* on return 
  * env_thread_run_alarms(), and with NULL leaves them when it ends.  Sets queue[0].reader.
  */
 void netdev_alarms_adopt(struct netdev *dev, struct waiter *w);
+
+/* --- addresses: net/ifaddr.c ---------------------------------------------------------------------- */
+
+void ifaddr_free_all(struct netdev *dev); /* no notice to anybody */
+void ifaddr_tables_free(struct net_state *net);
 
 /* --- capture and netem ---------------------------------------------------------------------------
  */

@@ -1,0 +1,318 @@
+/*
+ * net/ifaddr.c - the addresses of devices, of both families.
+ *
+ * Each device has a list in the order of adding.  For the one question asked of every received
+ * packet, whose address is it, there is a sorted table of all, read without a lock: a change makes a
+ * new table, and old ones are kept until the stack ends, for a reader may still be in them.
+ */
+#include "net/ifaddr.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/stack.h"
+#include "net/net_priv.h"
+
+struct owned {
+	struct ip_addr addr;
+	struct netdev *dev;
+};
+
+/* LOCKING: constant once published. */
+struct ifaddr_table {
+	struct ifaddr_table *old; /* the one before, kept for its readers */
+	unsigned n;
+	struct owned e[]; /* by address, then in the order of adding */
+};
+
+/* --- the table of all ------------------------------------------------------------------------- */
+
+/* The first entry whose address is not below a. */
+static unsigned table_find(const struct ifaddr_table *t, const struct ip_addr *a)
+{
+	unsigned low = 0, high = t->n;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+
+		if (memcmp(&t->e[mid].addr, a, sizeof(*a)) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static struct ifaddr_table *table_next(struct ifaddr_table *old, unsigned n)
+{
+	struct ifaddr_table *t = malloc(sizeof(*t) + n * sizeof(t->e[0]));
+
+	if (!t)
+		return NULL;
+	t->old = old;
+	t->n = n;
+	return t;
+}
+
+static struct ifaddr_table *table_current(struct net_state *net)
+{
+	return atomic_load_explicit(&net->addrs, memory_order_acquire);
+}
+
+static void table_publish(struct net_state *net, struct ifaddr_table *t)
+{
+	atomic_store_explicit(&net->addrs, t, memory_order_release);
+	atomic_fetch_add(&net->addr_generation, 1);
+}
+
+static int table_add(struct netdev *dev, const struct ip_addr *a)
+{
+	struct net_state *net = dev->stack->net;
+	struct ifaddr_table *old, *t;
+	unsigned i, n;
+
+	mutex_lock(&net->table_lock);
+	old = table_current(net);
+	n = old ? old->n : 0;
+	t = table_next(old, n + 1);
+	if (t) {
+		for (i = old ? table_find(old, a) : 0; i < n; i++) {
+			if (!ip_addr_eq(&old->e[i].addr, a))
+				break;
+		}
+		if (old) {
+			memcpy(t->e, old->e, i * sizeof(t->e[0]));
+			memcpy(t->e + i + 1, old->e + i, (n - i) * sizeof(t->e[0]));
+		}
+		t->e[i] = (struct owned){*a, dev};
+		table_publish(net, t);
+	}
+	mutex_unlock(&net->table_lock);
+	return t ? 0 : -ENOMEM;
+}
+
+static int table_del(struct netdev *dev, const struct ip_addr *a)
+{
+	struct net_state *net = dev->stack->net;
+	struct ifaddr_table *old, *t;
+	unsigned i;
+
+	mutex_lock(&net->table_lock);
+	old = table_current(net);
+	t = table_next(old, old->n - 1);
+	if (t) {
+		for (i = table_find(old, a); old->e[i].dev != dev; i++)
+			;
+		memcpy(t->e, old->e, i * sizeof(t->e[0]));
+		memcpy(t->e + i, old->e + i + 1, (t->n - i) * sizeof(t->e[0]));
+		table_publish(net, t);
+	}
+	mutex_unlock(&net->table_lock);
+	return t ? 0 : -ENOMEM;
+}
+
+void ifaddr_tables_free(struct net_state *net)
+{
+	struct ifaddr_table *t = table_current(net), *old;
+
+	for (; t; t = old) {
+		old = t->old;
+		free(t);
+	}
+	atomic_store(&net->addrs, NULL);
+}
+
+struct netdev *ifaddr_owner(struct stack *st, const struct ip_addr *a)
+{
+	const struct ifaddr_table *t;
+	unsigned i;
+
+	if (ip_addr_is_loopback(a))
+		return atomic_load_explicit(&st->net->lo, memory_order_acquire);
+	t = table_current(st->net);
+	if (!t)
+		return NULL;
+	i = table_find(t, a);
+	return i < t->n && ip_addr_eq(&t->e[i].addr, a) ? t->e[i].dev : NULL;
+}
+
+uint32_t ifaddr_generation(struct stack *st)
+{
+	return atomic_load_explicit(&st->net->addr_generation, memory_order_acquire);
+}
+
+/* --- a device's list -------------------------------------------------------------------------- */
+
+/* The link that points to a's entry, or the list's end. */
+static struct ifaddr **list_find(struct netdev *dev, const struct ip_addr *a)
+    REQUIRES(dev->addr_lock)
+{
+	struct ifaddr **p = &dev->addrs;
+
+	while (*p && !ip_addr_eq(&(*p)->addr, a))
+		p = &(*p)->next;
+	return p;
+}
+
+/* Subnets with a directed broadcast: RFC 3021 took it from a /31, a /32 has no other host. */
+static bool has_bcast(const struct netdev *dev, const struct ip_addr *a, unsigned prefix)
+{
+	return ip_addr_is4(a) && prefix <= IP_PREFIX4(30) && !(dev->flags & NETDEV_LOOPBACK);
+}
+
+/* RFC 1122, 3.2.1.3: what may be a host's own address on this device. */
+static bool is_valid(const struct netdev *dev, const struct ip_addr *a, unsigned prefix)
+{
+	struct ip_addr end;
+
+	if (prefix > 128 || (ip_addr_is4(a) && prefix < IP_PREFIX4(0)))
+		return false;
+	if (ip_addr_is_any(a) || ip_addr_is_multicast(a) || ip_addr_is_bcast(a) ||
+	    ip_addr_is_class_e(a))
+		return false;
+	if (ip_addr_is_loopback(a) && !(dev->flags & NETDEV_LOOPBACK))
+		return false;
+	if (!has_bcast(dev, a, prefix))
+		return true;
+	end = ip_addr_bcast_of(a, prefix);
+	if (ip_addr_eq(a, &end))
+		return false;
+	end = ip_addr_mask(a, prefix);
+	return !ip_addr_eq(a, &end);
+}
+
+/* Puts a copy of `one` at the list's end and into the table. */
+static int list_add(struct netdev *dev, const struct ifaddr *one)
+{
+	struct ifaddr **p, *ia = malloc(sizeof(*ia));
+	int r = -EEXIST;
+
+	if (!ia)
+		return -ENOMEM;
+	*ia = *one;
+	mutex_lock(&dev->addr_lock);
+	p = list_find(dev, &one->addr);
+	if (!*p) {
+		r = table_add(dev, &one->addr);
+		if (r == 0)
+			*p = ia;
+	}
+	mutex_unlock(&dev->addr_lock);
+	if (r < 0)
+		free(ia);
+	return r;
+}
+
+int ifaddr_add(struct netdev *dev, const struct ip_addr *a, unsigned prefix)
+{
+	struct ifaddr one = {.addr = *a, .prefix = prefix, .bcast = ip_addr_any};
+	int r;
+
+	if (!is_valid(dev, a, prefix))
+		return -EINVAL;
+	if (has_bcast(dev, a, prefix))
+		one.bcast = ip_addr_bcast_of(a, prefix);
+	r = list_add(dev, &one);
+	if (r == 0)
+		netdev_notify(dev, NETDEV_EV_ADDR_ADD, &one);
+	return r;
+}
+
+int ifaddr_del(struct netdev *dev, const struct ip_addr *a)
+{
+	struct ifaddr **p, *ia, one;
+	int r = -EADDRNOTAVAIL;
+
+	mutex_lock(&dev->addr_lock);
+	p = list_find(dev, a);
+	ia = *p;
+	if (ia)
+		r = table_del(dev, a);
+	if (r == 0)
+		*p = ia->next;
+	mutex_unlock(&dev->addr_lock);
+	if (r < 0)
+		return r;
+	one = *ia;
+	one.next = NULL;
+	free(ia);
+	netdev_notify(dev, NETDEV_EV_ADDR_DEL, &one);
+	return 0;
+}
+
+void ifaddr_free_all(struct netdev *dev)
+{
+	struct ifaddr *ia, *next;
+
+	for (ia = dev->addrs; ia; ia = next) {
+		next = ia->next;
+		free(ia);
+	}
+	dev->addrs = NULL;
+}
+
+bool ifaddr_nth(struct netdev *dev, unsigned i, struct ifaddr *out)
+{
+	struct ifaddr *ia;
+
+	mutex_lock(&dev->addr_lock);
+	ia = dev->addrs;
+	while (ia && i-- > 0)
+		ia = ia->next;
+	if (ia) {
+		*out = *ia;
+		out->next = NULL;
+	}
+	mutex_unlock(&dev->addr_lock);
+	return ia != NULL;
+}
+
+bool ifaddr_source(struct netdev *dev, const struct ip_addr *dst, struct ip_addr *src)
+{
+	bool four = ip_addr_is4(dst);
+	struct ifaddr *ia, *best = NULL;
+
+	mutex_lock(&dev->addr_lock);
+	for (ia = dev->addrs; ia; ia = ia->next) {
+		if (ip_addr_is4(&ia->addr) != four)
+			continue;
+		if (!best)
+			best = ia;
+		if (ip_addr_match(dst, &ia->addr, ia->prefix)) {
+			best = ia;
+			break;
+		}
+	}
+	if (best)
+		*src = best->addr;
+	mutex_unlock(&dev->addr_lock);
+	return best != NULL;
+}
+
+bool ifaddr_is_own(struct netdev *dev, const struct ip_addr *a)
+{
+	bool own;
+
+	if (ip_addr_is_loopback(a))
+		return dev->flags & NETDEV_LOOPBACK;
+	mutex_lock(&dev->addr_lock);
+	own = *list_find(dev, a) != NULL;
+	mutex_unlock(&dev->addr_lock);
+	return own;
+}
+
+bool ifaddr_is_bcast(struct netdev *dev, const struct ip_addr *a)
+{
+	struct ifaddr *ia;
+
+	if (!ip_addr_is4(a))
+		return false;
+	mutex_lock(&dev->addr_lock);
+	for (ia = dev->addrs; ia; ia = ia->next) {
+		if (ip_addr_eq(&ia->bcast, a))
+			break;
+	}
+	mutex_unlock(&dev->addr_lock);
+	return ia != NULL;
+}

@@ -1,0 +1,223 @@
+/*
+ * net/netdev.c - one device: up, down, MTU, and the ways of a packet through it.
+ *
+ * On the walk up between interrupt.c and the link layer, on the walk down between the link layer and
+ * ops->xmit.  Super-frames and unfinished checksums go as far as they can: what the device cannot
+ * carry is cut and finished here, last of all.
+ */
+#include "net/netdev.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/stack.h"
+#include "net/capture.h"
+#include "net/net_priv.h"
+
+#define NETDEV_MTU 1500
+#define NETDEV_MTU_MIN 68 /* RFC 791, 3.2 */
+#define NETDEV_MTU_MAX 65535
+
+static void stat_add(_Atomic uint64_t *s, uint64_t n)
+{
+	atomic_fetch_add_explicit(s, n, memory_order_relaxed);
+}
+
+/* --- making and ending ------------------------------------------------------------------------ */
+
+struct netdev *netdev_alloc(struct stack *st, const char *name, const struct netdev_ops *ops,
+			    const struct link_ops *link, unsigned nqueue)
+{
+	struct netdev *dev = calloc(1, sizeof(*dev));
+
+	assert(nqueue > 0);
+	if (!dev)
+		return NULL;
+	dev->queue = calloc(nqueue, sizeof(*dev->queue));
+	if (!dev->queue) {
+		free(dev);
+		return NULL;
+	}
+	strncpy(dev->name, name, sizeof(dev->name) - 1);
+	dev->ops = ops;
+	dev->link = link;
+	dev->stack = st;
+	dev->mtu = NETDEV_MTU;
+	dev->nqueue = nqueue;
+	for (unsigned i = 0; i < nqueue; i++) {
+		dev->queue[i].dev = dev;
+		dev->queue[i].fd = -1;
+	}
+	mutex_init(&dev->addr_lock, RANK_IFADDR);
+	return dev;
+}
+
+void netdev_close(struct netdev *dev)
+{
+	if (dev->netem_in)
+		netem_destroy(dev->netem_in);
+	if (dev->netem_out)
+		netem_destroy(dev->netem_out);
+	dev->netem_in = dev->netem_out = NULL;
+	if (dev->ops->close)
+		dev->ops->close(dev);
+}
+
+void netdev_free(struct netdev *dev)
+{
+	ifaddr_free_all(dev);
+	mutex_fini(&dev->addr_lock);
+	free(dev->queue);
+	free(dev);
+}
+
+/* --- settings --------------------------------------------------------------------------------- */
+
+void netdev_up(struct netdev *dev)
+{
+	if (!(atomic_fetch_or(&dev->flags, NETDEV_UP) & NETDEV_UP))
+		netdev_notify(dev, NETDEV_EV_UP, NULL);
+}
+
+void netdev_down(struct netdev *dev)
+{
+	if (atomic_fetch_and(&dev->flags, ~NETDEV_UP) & NETDEV_UP)
+		netdev_notify(dev, NETDEV_EV_DOWN, NULL);
+}
+
+static bool netdev_is_up(struct netdev *dev)
+{
+	return atomic_load_explicit(&dev->flags, memory_order_relaxed) & NETDEV_UP;
+}
+
+int netdev_set_mtu(struct netdev *dev, uint32_t mtu)
+{
+	int r;
+
+	if (mtu < NETDEV_MTU_MIN || mtu > NETDEV_MTU_MAX)
+		return -ERANGE;
+	r = dev->ops->set_mtu ? dev->ops->set_mtu(dev, mtu) : 0;
+	if (r < 0)
+		return r;
+	atomic_store(&dev->mtu, mtu);
+	netdev_notify(dev, NETDEV_EV_MTU, NULL);
+	return 0;
+}
+
+/* --- up --------------------------------------------------------------------------------------- */
+
+void netdev_rx(struct netdev *dev, struct pkbuf *b)
+{
+	struct netem *n = atomic_load_explicit(&dev->netem_in, memory_order_acquire);
+
+	b->dev = dev;
+	b->l2 = b->head;
+	if (!netdev_is_up(dev)) {
+		stat_add(&dev->stats.rx_dropped, 1);
+		pkbuf_drop(b, DROP_DEV_DOWN);
+		return;
+	}
+	stat_add(&dev->stats.rx_packets, 1);
+	stat_add(&dev->stats.rx_bytes, b->len);
+	if (netdev_captured(dev))
+		capture_show(dev, b, false);
+	if (n && netem_is_on(n))
+		netem_in(n, b);
+	else
+		netdev_rx_link(dev, b);
+}
+
+void netdev_rx_link(struct netdev *dev, struct pkbuf *b)
+{
+	dev->link->in(b);
+}
+
+/* --- down ------------------------------------------------------------------------------------- */
+
+static int tx_drop(struct netdev *dev, struct pkbuf *b, enum drop_reason why, int err)
+{
+	stat_add(&dev->stats.tx_dropped, 1);
+	pkbuf_drop(b, why);
+	return err;
+}
+
+/* Asked of its segments: a super-frame fits when each of the frames it stands for does. */
+static bool tx_fits(struct netdev *dev, const struct pkbuf *b)
+{
+	uint32_t mtu = atomic_load_explicit(&dev->mtu, memory_order_relaxed);
+
+	if (b->gso_size)
+		return pkbuf_wire_len(b) <= mtu;
+	return b->len <= mtu + dev->link->hlen;
+}
+
+int netdev_tx(struct netdev *dev, struct pkbuf *b)
+{
+	struct netem *n = atomic_load_explicit(&dev->netem_out, memory_order_acquire);
+
+	b->dev = dev;
+	b->l2 = b->head;
+	if (!netdev_is_up(dev))
+		return tx_drop(dev, b, DROP_DEV_DOWN, -ENETDOWN);
+	if (!tx_fits(dev, b))
+		return tx_drop(dev, b, DROP_TOO_BIG, -EMSGSIZE);
+	if (netdev_captured(dev))
+		capture_show(dev, b, true);
+	if (n && netem_is_on(n)) {
+		netem_in(n, b);
+		return 0;
+	}
+	return netdev_tx_xmit(dev, b);
+}
+
+static int tx_one(struct netdev *dev, struct pkbuf *b)
+{
+	uint32_t len = b->len;
+	int r = dev->ops->xmit(dev, b);
+
+	if (r < 0) {
+		stat_add(&dev->stats.tx_errors, 1);
+		return r;
+	}
+	stat_add(&dev->stats.tx_packets, 1);
+	stat_add(&dev->stats.tx_bytes, len);
+	return 0;
+}
+
+/* Of the frames that b is cut into; the first error, and the rest is sent still. */
+static int tx_cut(struct netdev *dev, struct pkbuf *b)
+{
+	struct pkq q;
+	int r, err;
+
+	pkq_init(&q);
+	err = gso_cut(b, dev->features, &q);
+	if (err < 0)
+		stat_add(&dev->stats.tx_dropped, 1);
+	while ((b = pkq_take(&q))) {
+		r = tx_one(dev, b);
+		if (err == 0)
+			err = r;
+	}
+	return err;
+}
+
+static bool tx_must_cut(const struct netdev *dev, const struct pkbuf *b)
+{
+	uint32_t need = b->gso_type == GSO_TCP6 ? NETDEV_F_TSO6 : NETDEV_F_TSO4;
+
+	return b->gso_size && (~dev->features & (need | NETDEV_F_CSUM));
+}
+
+int netdev_tx_xmit(struct netdev *dev, struct pkbuf *b)
+{
+	if (!netdev_is_up(dev))
+		return tx_drop(dev, b, DROP_DEV_DOWN, -ENETDOWN);
+	if (tx_must_cut(dev, b))
+		return tx_cut(dev, b);
+	if (b->csum == CSUM_PARTIAL && !(dev->features & NETDEV_F_CSUM))
+		pkbuf_csum_finish(b);
+	return tx_one(dev, b);
+}
