@@ -1,0 +1,571 @@
+/*
+ * tcp/tcp_priv.h - what the files of this room share: the three kinds of sock, the parsed segment,
+ * the records of the send queue, the table of congestion control, and each file's doors.
+ *
+ * The theory of operation is in tcp/README.md.  Nobody above includes this.
+ */
+#pragma once
+#include <assert.h>
+#include <stddef.h>
+
+#include "ip/inet_hash.h"
+#include "lib/mib.h"
+#include "lib/seq.h"
+#include "lib/stack.h"
+#include "lib/timer.h"
+#include "lib/wire/tcp.h"
+#include "tcp/tcp.h"
+
+#define TCP_RTO_INIT_US 1000000u    /* RFC 6298, 2.1 */
+#define TCP_RTO_SYN_US 3000000u     /* RFC 6298, 5.7: after a SYN was lost and without timestamps */
+#define TCP_ATO_MIN_NS 40000000ull  /* delayed ACK: at least (Linux) */
+#define TCP_ATO_MAX_NS 200000000ull /* and at most; RFC 9293, 3.8.6.3 asks for below 500 ms */
+#define TCP_OVERRIDE_NS 200000000ull /* sender's SWS override, RFC 9293, 3.8.6.2.1: 0.1 to 1 s */
+#define TCP_QUICKACKS 16u  /* ACKs without delay at the start: the peer is in slow start */
+#define TCP_DUPTHRESH 3u   /* RFC 5681, 3.2 */
+#define TCP_MSS_MIN 48u    /* least segment a peer or an ICMP error can bring us to */
+#define TCP_GSO_MAX 65535u /* bytes of a super-segment's datagram */
+#define TCP_PAWS_IDLE_MS (24u * 86400 * 1000) /* RFC 7323, 5.5: TS.Recent is void after this */
+#define TCP_PAWS_MSL_MS 60000u /* ... and a RST is believed whatever its timestamp after this */
+#define TCP_SACK_SEND_MAX 4u   /* RFC 2018, 3: as many as fit; 3 beside timestamps */
+
+/* --- the parsed segment -----------------------------------------------------------------------
+ */
+
+#define SEG_OPT_MSS 1u
+#define SEG_OPT_WSCALE 2u
+#define SEG_OPT_SACK_OK 4u
+#define SEG_OPT_TS 8u
+
+/* A segment in host order, in the cb of its pkbuf from tcp_in() until the reader has it. */
+struct tcp_seg {
+	uint32_t seq, end; /* SEG.SEQ and the number after its last: SYN and FIN count */
+	uint32_t ack;      /* SEG.ACK */
+	uint32_t wnd;      /* SEG.WND as it stands in the header, not scaled */
+	uint32_t tsval, tsecr;
+	uint32_t iss;     /* a SYN that takes a TIME-WAIT sock over: least ISS; 0: free to choose */
+	uint16_t up;      /* SEG.UP */
+	uint16_t mss;     /* of the MSS option */
+	uint8_t flags;    /* TCP_FIN, ... */
+	uint8_t opts;     /* SEG_OPT_ */
+	uint8_t wscale;   /* at most TCP_WSCALE_MAX */
+	uint8_t nsack;    /* blocks received */
+	uint8_t sack_off; /* of the first, from the TCP header at l4 */
+};
+_Static_assert(sizeof(struct tcp_seg) <= sizeof(((struct pkbuf *)0)->cb), "fits the pkbuf's notes");
+
+static inline struct tcp_seg *tcp_seg(struct pkbuf *b)
+{
+	return (struct tcp_seg *)(void *)b->cb;
+}
+
+/* --- the send queue ----------------------------------------------------------------------------
+ */
+
+#define REC_FIN 1u     /* its last sequence number is the FIN */
+#define REC_SACKED 2u  /* the peer says it has it */
+#define REC_LOST 4u    /* held for lost, to be sent again */
+#define REC_RETRANS 8u /* sent again since it was held for lost */
+
+/*
+ * One range of the send queue: bytes of one payload piece, sent together or not yet sent.  A
+ * record is split where a segment boundary falls inside, so its marks hold for all of it.
+ *
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_rec {
+	struct tcp_rec *next; /* l: the next higher */
+	struct piece *piece;  /* l: reference; NULL: a FIN alone */
+	uint32_t off;         /* l: of its first byte in the piece */
+	uint32_t seq, end;    /* l: as of a segment */
+	uint8_t flags;        /* l: REC_ */
+	uint8_t times;        /* l: transmissions, 255 and more alike; 0: not sent yet */
+	uint64_t sent;        /* l: ns, last transmission */
+};
+
+/*
+ * What lives only while data are out or queued.
+ *
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_xfer {
+	struct tcp_rec *head, *tail; /* l: all records, by sequence number */
+	struct tcp_rec *next;        /* l: the first that was never sent; NULL: all were */
+	uint32_t sacked;             /* l: bytes the peer has out of order: by duplicate ACKs */
+	uint32_t lost;               /* l: bytes of records held for lost */
+	uint32_t retrans;            /* l: bytes of those that were sent again since */
+	uint32_t recover;            /* l: RFC 6582: recovery ends when this is acknowledged */
+	uint32_t dupacks;            /* l: in a row */
+	bool partial;                /* l: recovery has seen a partial ACK */
+};
+
+/* --- congestion control ------------------------------------------------------------------------
+ */
+
+struct tcp_sock;
+
+enum tcp_cc_event {
+	TCP_CC_RECOVERY, /* loss by duplicate ACKs: ssthresh() was asked */
+	TCP_CC_TIMEOUT,  /* loss by time-out: ssthresh() was asked */
+	TCP_CC_EXIT,     /* recovery is over */
+	TCP_CC_IDLE,     /* the sender was idle longer than an RTO */
+};
+
+/* An algorithm.  All with the sock's lock held. */
+struct tcp_cc_ops {
+	const char *name;                          /* required: as TCP_CONGESTION names it */
+	void (*init)(struct tcp_sock *ts);         /* optional: cc_priv is zero */
+	uint32_t (*ssthresh)(struct tcp_sock *ts); /* required: the new one, after a loss */
+	/* Required: n bytes were acknowledged outside recovery and cwnd was the limit. */
+	void (*acked)(struct tcp_sock *ts, uint32_t n);
+	void (*event)(struct tcp_sock *ts, enum tcp_cc_event ev); /* optional */
+};
+
+enum tcp_ca_state { /* Linux's numbers, for TCP_INFO */
+		    TCP_CA_OPEN,
+		    TCP_CA_DISORDER, /* duplicate ACKs, fewer than three */
+		    TCP_CA_CWR,
+		    TCP_CA_RECOVERY,
+		    TCP_CA_LOSS, /* after a retransmission time-out */
+};
+
+/* --- the connection ----------------------------------------------------------------------------
+ */
+
+enum tcp_deadline {
+	TCP_DUE_RTX,  /* SYN, retransmission, persist or override: one at a time */
+	TCP_DUE_ACK,  /* delayed ACK */
+	TCP_DUE_KEEP, /* keepalive; an orphan in FIN-WAIT-2: its end; a listener: requests */
+	TCP_DUE_MAX,
+};
+
+#define TCP_F_ACK_NOW 0x1u          /* the next push sends an ACK */
+#define TCP_F_ACK_DELAY 0x2u        /* an ACK is owed, at the latest at TCP_DUE_ACK */
+#define TCP_F_NODELAY 0x4u          /* TCP_NODELAY */
+#define TCP_F_CORK 0x8u             /* TCP_CORK */
+#define TCP_F_TS 0x10u              /* timestamps on every segment (RFC 7323) */
+#define TCP_F_SACK 0x20u            /* SACK permitted, both ways */
+#define TCP_F_WSCALE 0x40u          /* window scaling, both ways */
+#define TCP_F_FIN_QUEUED 0x80u      /* our FIN is on the send queue */
+#define TCP_F_FIN_SEEN 0x100u       /* rcv_fin is the peer's FIN */
+#define TCP_F_PERSIST 0x200u        /* TCP_DUE_RTX is a persist or override timer */
+#define TCP_F_CWND_LIMITED 0x400u   /* cwnd held something back since the last ACK */
+#define TCP_F_URG_OUT 0x800u        /* snd_up is ahead of snd_una */
+#define TCP_F_URG_IN 0x1000u        /* rcv_up is ahead of what was read */
+#define TCP_F_URG_BYTE 0x2000u      /* urg_byte waits for MSG_OOB */
+#define TCP_F_PASSIVE 0x4000u       /* came from a listener */
+#define TCP_F_ORPHAN 0x8000u        /* counted in GAUGE_tcp_orphans */
+#define TCP_F_WND_CLOSED 0x10000u   /* a window of zero was advertised */
+#define TCP_F_SYN_RTX 0x20000u      /* the SYN was sent more than once */
+#define TCP_F_PUSH 0x40000u         /* cork or Nagle is overridden once */
+#define TCP_F_QUICKACK 0x80000u     /* TCP_QUICKACK: no ACK is delayed */
+#define TCP_F_PINGPONG 0x100000u    /* data went out after data came in: ACKs may ride on answers */
+#define TCP_F_MSS_CHANGED 0x200000u /* the path MTU fell: send what is out again, smaller */
+
+struct tcp_ofo;
+struct tcp_listen;
+
+/*
+ * A full sock: a connection, a listener, or neither yet.
+ *
+ * cwnd, ssthresh and all windows count bytes.  The right edge we have advertised is rcv_adv, so
+ * RCV.WND is rcv_adv - rcv_nxt; SND.WND is scaled already.
+ *
+ * LOCKING
+ *	l	own lock	c	constant after creation
+ *	p	lock of the listener `listener` while it holds this child
+ */
+struct tcp_sock {
+	struct sock sk; /* see ip/inet_sock.h */
+
+	/* l: send sequence space, RFC 9293, 3.3.1 */
+	uint32_t snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, snd_up, iss; /* l */
+	uint32_t write_seq;  /* l: the end of the send queue */
+	uint32_t snd_sml;    /* l: the end of the last small segment sent (Minshall) */
+	uint32_t max_window; /* l: the largest SND.WND seen */
+	/* l: receive sequence space */
+	uint32_t rcv_nxt, rcv_up, irs; /* l */
+	uint32_t rcv_adv;              /* l: the right edge of the window advertised */
+	uint32_t copied_seq;           /* l: the reader has all before it */
+	uint32_t ack_sent;             /* l: RFC 7323's Last.ACK.sent */
+	uint32_t rcv_fin;              /* l: TCP_F_FIN_SEEN: the peer's FIN */
+
+	uint32_t flags;                 /* l: TCP_F_ */
+	uint16_t mss;                   /* l: payload of a segment beside its constant options */
+	uint16_t advmss, peer_mss;      /* l: MSS options sent, received */
+	uint16_t user_mss;              /* l: TCP_MAXSEG; 0: none */
+	uint16_t rcv_mss;               /* l: payload of the peer's segments, estimated */
+	uint8_t snd_wscale, rcv_wscale; /* l */
+	uint8_t ca_state;               /* l: enum tcp_ca_state */
+	uint8_t backoff, retransmits;   /* l: of the RTX deadline; times it went by in a row */
+	uint8_t keep_probes;            /* l: keepalives without an answer */
+	uint8_t quickacks;              /* l: ACKs still to be sent without delay */
+	uint8_t urg_byte;               /* l: the urgent byte, out of line */
+	uint8_t keepcnt, syncnt;        /* l: options; 0: the stack's setting */
+	uint16_t keepidle, keepintvl;   /* l: s; 0: the stack's setting */
+	int32_t linger2_s;              /* l: TCP_LINGER2; 0: the setting, -1: none at all */
+
+	struct pkq rcvq;              /* l: in order, copied_seq somewhere in its first packet */
+	struct tcp_ofo *ofo;          /* l: out of order; NULL: nothing */
+	struct tcp_xfer *xfer;        /* l: NULL: nothing is queued or out */
+	struct tcp_listen *listen;    /* l: a listener's */
+	struct sock *listener;        /* p: who holds this child until accept(); a reference */
+	struct tcp_sock *accept_next; /* p */
+
+	struct timer timer;        /* see lib/timer.h: armed for the earliest deadline or before */
+	uint64_t timer_at;         /* l: when it was armed for; 0: not, or it has fired */
+	uint64_t due[TCP_DUE_MAX]; /* l: ns; 0: off */
+
+	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us; /* l: srtt 0: no sample yet */
+	uint32_t ts_recent, ts_recent_ms, ts_offset;     /* l: RFC 7323 */
+	uint32_t cwnd, ssthresh;                         /* l */
+	const struct tcp_cc_ops *cc;                     /* l */
+	uint32_t cc_priv[4];                             /* l: the algorithm's own */
+
+	uint32_t last_sent_ms, last_rcvd_ms, last_ack_ms; /* l: data sent, received; ACK received */
+	uint32_t oow_ack_ms;                  /* l: last ACK to a segment out of the window */
+	uint32_t segs_in, segs_out;           /* l */
+	uint32_t data_segs_in, data_segs_out; /* l */
+	uint32_t total_retrans;               /* l: segments */
+	uint32_t rcv_ooopack;                 /* l: segments out of order */
+	uint64_t bytes_acked, bytes_received; /* l */
+	uint64_t bytes_sent, bytes_retrans;   /* l */
+	uint64_t syn_sent;                    /* l: ns: SYN or SYN-ACK, for the first RTT */
+};
+_Static_assert(sizeof(struct tcp_sock) <= 576, "budget of a full sock without data out");
+
+static inline struct tcp_sock *tcp_sk(struct sock *sk)
+{
+	return (struct tcp_sock *)sk;
+}
+
+static inline unsigned tcp_state_of(const struct tcp_sock *ts)
+{
+	return atomic_load_explicit(&ts->sk.c.state, memory_order_relaxed);
+}
+
+/* Sets of states, for tests of membership. */
+#define TCP_IN(state) (1u << (state))
+#define TCP_SYNCHRONIZED                                                                           \
+	(TCP_IN(TCP_SYN_RECV) | TCP_IN(TCP_ESTABLISHED) | TCP_IN(TCP_FIN_WAIT1) |                  \
+	 TCP_IN(TCP_FIN_WAIT2) | TCP_IN(TCP_CLOSE_WAIT) | TCP_IN(TCP_CLOSING) |                    \
+	 TCP_IN(TCP_LAST_ACK))
+#define TCP_CAN_SEND (TCP_IN(TCP_ESTABLISHED) | TCP_IN(TCP_CLOSE_WAIT))
+#define TCP_CAN_RECV (TCP_IN(TCP_ESTABLISHED) | TCP_IN(TCP_FIN_WAIT1) | TCP_IN(TCP_FIN_WAIT2))
+
+static inline bool tcp_state_in(const struct tcp_sock *ts, unsigned set)
+{
+	return (TCP_IN(tcp_state_of(ts)) & set) != 0;
+}
+
+/* --- a request: SYN-RECEIVED, of a listener -----------------------------------------------------
+ */
+
+/*
+ * In the connection table from the SYN to the third ACK (RFC 4987, 3.3).
+ *
+ * LOCKING
+ *	c	constant after creation		p	lock of its listener
+ */
+struct tcp_request {
+	struct sock_common c; /* see ip/inet_sock.h */
+	struct tcp_request *next,
+	    **prev;                     /* p: on the listener's list of its retry; prev NULL: off */
+	struct sock *listener;          /* c: reference */
+	uint64_t due;                   /* p: ns: the next SYN-ACK */
+	uint64_t sent;                  /* p: ns: the last SYN-ACK */
+	uint32_t irs, iss;              /* c */
+	uint32_t snd_wnd;               /* c: of the SYN, never scaled */
+	uint32_t rcv_wnd;               /* c: as advertised */
+	uint32_t ts_recent, ts_offset;  /* p, c */
+	uint32_t oow_ack_ms;            /* p: last ACK to a segment out of the window */
+	uint16_t peer_mss, advmss;      /* c */
+	uint8_t opts;                   /* c: SEG_OPT_ both ends agreed on */
+	uint8_t snd_wscale, rcv_wscale; /* c */
+	uint8_t retries;                /* p: SYN-ACKs sent again by timer */
+	bool dropped_ack;               /* p: the third ACK came but the accept queue was full */
+};
+
+/* SYN-ACKs by how often they were sent again: each list has one time-out, so it is in order. */
+#define TCP_REQUEST_LISTS 8
+
+/*
+ * LOCKING
+ *	l	lock of the listener
+ */
+struct tcp_listen {
+	struct tcp_sock *accept_head, **accept_tail; /* l: complete, for accept() */
+	uint32_t accept_count, backlog;              /* l */
+	uint32_t nrequests;                          /* l */
+	struct {
+		struct tcp_request *head, **tail;
+	} requests[TCP_REQUEST_LISTS]; /* l: by retries */
+};
+
+/* --- TIME-WAIT ---------------------------------------------------------------------------------
+ */
+
+/*
+ * What is left of a connection for 2 MSL: enough to acknowledge again, to refuse old duplicates
+ * and to let a new connection follow (RFC 6191).
+ *
+ * LOCKING
+ *	c	constant after creation		l	own lock (c.lock)
+ */
+struct tcp_timewait {
+	struct sock_common c;               /* see ip/inet_sock.h */
+	struct stack *stack;                /* c */
+	struct port_share *port;            /* c: given back with its memory */
+	struct timer timer;                 /* see lib/timer.h */
+	uint64_t due;                       /* l: ns: the end of 2 MSL */
+	uint32_t snd_nxt, rcv_nxt, rcv_wnd; /* c */
+	uint32_t ts_recent, ts_recent_ms;   /* l */
+	uint32_t ts_offset;                 /* c */
+	uint32_t oow_ack_ms;                /* l */
+	uint32_t mark;                      /* c */
+	uint8_t rcv_wscale, tos;            /* c */
+	bool ts_ok;                         /* c */
+	bool dead;                          /* l: has left the table */
+};
+
+/* --- the stack's TCP ---------------------------------------------------------------------------
+ */
+
+/*
+ * LOCKING
+ *	c	constant after creation		a	atomic
+ */
+struct tcp_state {
+	struct stack *stack;         /* c */
+	struct inet_table *table;    /* c */
+	uint8_t isn_key[16];         /* c: RFC 6528's secret */
+	uint8_t ts_key[16];          /* c: of timestamp offsets */
+	_Atomic uint32_t orphans;    /* a */
+	_Atomic uint32_t timewaits;  /* a */
+	_Atomic uint64_t challenge;  /* a: second << 32 | challenge ACKs left in it */
+	const struct tcp_cc_ops *cc; /* c: the default algorithm */
+};
+
+static inline uint64_t tcp_now(const struct tcp_sock *ts)
+{
+	return env_now(ts->sk.stack->env);
+}
+
+static inline uint32_t tcp_ms(uint64_t ns)
+{
+	return (uint32_t)(ns / NSEC_PER_MSEC);
+}
+
+/* --- tcp_in.c: the way in ----------------------------------------------------------------------
+ */
+
+void tcp_in(struct pkbuf *b);
+void tcp_backlog_in(struct sock *sk, struct pkbuf *b);
+/* Looks b up anew and delivers it: its sock has left the table, or was never the right one. */
+void tcp_demux(struct pkbuf *b);
+
+/* --- tcp_state.c: states and the list of steps -------------------------------------------------
+ */
+
+void tcp_set_state(struct tcp_sock *ts, unsigned to) REQUIRES(ts->sk.c.lock);
+void tcp_process(struct tcp_sock *ts, struct pkbuf *b) REQUIRES(ts->sk.c.lock);
+
+/*
+ * A step of RFC 9293, 3.10.7.4.  DROP_NONE: go on with the next; else the segment ends here for
+ * that reason.
+ */
+typedef enum drop_reason tcp_step_fn(struct tcp_sock *ts, struct pkbuf *b);
+
+/* tcp_check.c */
+tcp_step_fn tcp_check_paws, tcp_check_seq, tcp_check_rst, tcp_check_syn;
+void tcp_ts_recent_update(struct tcp_sock *ts, const struct tcp_seg *g);
+bool tcp_paws_reject(const struct tcp_sock *ts, const struct tcp_seg *g, uint64_t now);
+/* May an ACK to a segment out of the window be sent now?  *last is when it was sent last. */
+bool tcp_oow_allowed(struct stack *st, uint32_t *last, enum mib skipped);
+void tcp_challenge_ack(struct tcp_sock *ts);
+/* RFC 9293, 3.10.7.4, first: is any of seq..end in the window rcv_nxt..rcv_nxt + wnd? */
+bool tcp_seq_acceptable(const struct tcp_seg *g, uint32_t rcv_nxt, uint32_t wnd);
+/* tcp_ack.c */
+tcp_step_fn tcp_ack;
+void tcp_snd_wnd_update(struct tcp_sock *ts, const struct tcp_seg *g);
+/* tcp_text.c */
+tcp_step_fn tcp_urg;
+void tcp_text(struct tcp_sock *ts, struct pkbuf *b); /* seventh; consumes b */
+void tcp_fin(struct tcp_sock *ts);                   /* eighth: when all before it has come */
+/* Puts b, which begins at rcv_nxt, on the receive queue.  Consumes b. */
+void tcp_rcvq_add(struct tcp_sock *ts, struct pkbuf *b);
+/* Adds b's bytes to `tail` by copying when b pins much more than it holds.  True: b is consumed. */
+bool tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b);
+void tcp_ack_schedule(struct tcp_sock *ts, uint32_t len);
+/* tcp_reass.c: out-of-order data */
+void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b); /* consumes b */
+void tcp_ofo_drain(struct tcp_sock *ts);                /* what is in order now */
+bool tcp_ofo_prune(struct tcp_sock *ts, uint32_t need); /* true: rcv_bytes + need fit rcvbuf */
+void tcp_ofo_free(struct tcp_sock *ts);
+/* Up to max SACK blocks, the most recent first, then the others (RFC 2018, 4). */
+unsigned tcp_ofo_blocks(const struct tcp_sock *ts, uint32_t (*block)[2], unsigned max);
+void tcp_reclaim(struct sock *sk);
+void tcp_reclaim_stack(struct stack *st);
+
+/* --- opening: tcp_listen.c, tcp_request.c, tcp_connect.c ---------------------------------------
+ */
+
+int tcp_listen(struct sock *sk, int backlog);
+struct sock *tcp_accept(struct sock *sk, int *err);
+void tcp_listen_in(struct tcp_sock *ls, struct pkbuf *b); /* RFC 9293, 3.10.7.2; consumes b */
+void tcp_listen_close(struct tcp_sock *ls);
+bool tcp_accept_full(const struct tcp_listen *l);
+void tcp_accept_add(struct tcp_sock *ls, struct tcp_sock *child);
+void tcp_request_new(struct tcp_sock *ls, struct pkbuf *b);
+void tcp_request_in(struct tcp_sock *ls, struct tcp_request *rq, struct pkbuf *b);
+void tcp_request_drop(struct tcp_sock *ls, struct tcp_request *rq);
+void tcp_request_timer(struct tcp_sock *ls);
+void tcp_request_free(struct tcp_request *rq);
+int tcp_connect(struct sock *sk, const struct ip_addr *a, uint16_t port);
+int tcp_disconnect(struct sock *sk);
+void tcp_synsent(struct tcp_sock *ts, struct pkbuf *b); /* RFC 9293, 3.10.7.3; consumes b */
+/* What both ways in share, once the options are known. */
+void tcp_established(struct tcp_sock *ts, uint64_t now);
+/* The MSS option to send by `path` (NULL: none known), and the window to open with. */
+uint16_t tcp_advmss(const struct sock *sk, const struct path *path);
+uint32_t tcp_rcv_wnd_init(const struct sock *sk);
+uint8_t tcp_rcv_wscale_init(const struct sock *sk);
+/* SND.MSS from peer_mss and the path (RFC 9293, 3.7.1); returns whether it fell. */
+bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu);
+
+/* --- the way out -------------------------------------------------------------------------------
+ */
+
+/* tcp_send.c */
+ssize_t tcp_send(struct sock *sk, struct sock_msg *m);
+bool tcp_snd_space(const struct sock *sk); /* a third of the send buffer is free */
+/* tcp_record.c: the send queue */
+struct tcp_xfer *tcp_xfer_get(struct tcp_sock *ts); /* makes it; NULL: no memory */
+struct tcp_rec *tcp_rec_add(struct tcp_sock *ts);   /* at the end, empty; NULL: no memory */
+int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len);
+int tcp_queue_fin(struct tcp_sock *ts);
+/* Takes off all before `ack`; `newest` becomes the latest transmission of what was sent once. */
+void tcp_rec_acked(struct tcp_sock *ts, uint32_t ack, uint64_t *newest);
+void tcp_rec_mark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flag);
+void tcp_rec_unmark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flag);
+void tcp_xfer_free(struct tcp_sock *ts);
+static inline uint32_t tcp_rec_len(const struct tcp_rec *r)
+{
+	return r->end - r->seq - (r->flags & REC_FIN ? 1 : 0);
+}
+/* tcp_out.c */
+void tcp_push(struct sock *sk);
+int tcp_xmit(struct tcp_sock *ts, struct tcp_rec *first, uint32_t len, bool fin);
+void tcp_send_ack(struct tcp_sock *ts);
+void tcp_send_probe(struct tcp_sock *ts); /* below the window, so that it is answered */
+void tcp_send_syn(struct tcp_sock *ts);   /* or SYN-ACK, in SYN-RECEIVED */
+void tcp_send_rst(struct tcp_sock *ts);
+bool tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r); /* one segment from r on */
+/* tcp_window.c: the receive window */
+uint16_t tcp_wnd_advertise(struct tcp_sock *ts); /* moves rcv_adv; as it goes into the header */
+bool tcp_wnd_update_due(const struct tcp_sock *ts);
+
+/* What a segment without a full sock says (tcp_reply.c). */
+struct tcp_reply {
+	struct stack *stack;
+	struct ip_addr src, dst;
+	uint16_t sport, dport;
+	uint32_t ifindex, mark;
+	uint32_t seq, ack, wnd; /* wnd as it goes into the header */
+	uint32_t tsval, tsecr;
+	uint16_t mss;
+	uint8_t flags, opts; /* opts: SEG_OPT_ */
+	uint8_t wscale, tos;
+};
+int tcp_reply_send(const struct tcp_reply *r);
+/* The RST of RFC 9293, 3.10.7.1 to a segment that belongs to nobody.  Does not consume b. */
+void tcp_reply_rst(struct pkbuf *b);
+
+/* --- tcp_recv.c, tcp_close.c -------------------------------------------------------------------
+ */
+
+ssize_t tcp_recv(struct sock *sk, struct sock_msg *m);
+int tcp_ioctl(struct sock *sk, unsigned long req, int *value);
+uint32_t tcp_poll(struct sock *sk);
+int tcp_shutdown(struct sock *sk, int how);
+void tcp_close(struct sock *sk);
+/* The end of a connection: CLOSED, out of tables, queues and wheel; err (or 0) for the program. */
+void tcp_done(struct tcp_sock *ts, int err);
+void tcp_abort(struct tcp_sock *ts, int err); /* with a RST where the peer knows us */
+/* TIME-WAIT begins: a small sock takes the place of ts. */
+void tcp_time_wait(struct tcp_sock *ts);
+void tcp_fin_wait2_orphan(struct tcp_sock *ts);
+
+/* --- tcp_timewait.c ----------------------------------------------------------------------------
+ */
+
+/* Consumes b.  True: b is a SYN that may open a new connection: it was not consumed, tw is gone. */
+bool tcp_timewait_in(struct tcp_timewait *tw, struct pkbuf *b);
+bool tcp_timewait_take(struct sock_common *c, struct sock *taker);
+void tcp_timewait_kill(struct tcp_timewait *tw);
+void tcp_timewait_free(struct tcp_timewait *tw);
+
+/* --- tcp_timer.c -------------------------------------------------------------------------------
+ */
+
+void tcp_timer_fire(struct timer *t);
+void tcp_timer(struct sock *sk);
+void tcp_timer_set(struct tcp_sock *ts, enum tcp_deadline d, uint64_t when);
+void tcp_timer_clear(struct tcp_sock *ts, enum tcp_deadline d);
+void tcp_timer_stop(struct tcp_sock *ts); /* all, and off the wheel */
+void tcp_rto_arm(struct tcp_sock *ts, uint64_t now);
+void tcp_keepalive_arm(struct tcp_sock *ts);
+
+/* --- tcp_opt.c, tcp_isn.c, tcp_rtt.c -----------------------------------------------------------
+ */
+
+/* Parses the header and options at the front of b into its tcp_seg.  0: malformed. */
+unsigned tcp_seg_parse(struct pkbuf *b);
+/* The SACK block i of a segment. */
+void tcp_seg_sack(const struct pkbuf *b, unsigned i, uint32_t *left, uint32_t *right);
+
+struct tcp_opts {
+	uint8_t opts; /* SEG_OPT_ */
+	uint8_t wscale, nsack;
+	uint16_t mss;
+	uint32_t tsval, tsecr;
+	uint32_t sack[TCP_SACK_SEND_MAX][2];
+};
+unsigned tcp_opt_len(const struct tcp_opts *o);
+unsigned tcp_opt_write(const struct tcp_opts *o, uint8_t *to); /* bytes written, in words */
+
+uint32_t tcp_isn(struct stack *st, const struct inet_tuple *tu);
+uint32_t tcp_ts_offset(struct stack *st, const struct ip_addr *a, const struct ip_addr *b);
+
+void tcp_rtt_init(struct tcp_sock *ts);
+void tcp_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns);
+/* The RTO now, backed off; ns. */
+uint64_t tcp_rto_ns(const struct tcp_sock *ts);
+
+/* --- congestion: tcp_cc.c, tcp_recovery.c, cc_newreno.c ----------------------------------------
+ */
+
+extern const struct tcp_cc_ops cc_newreno;
+const struct tcp_cc_ops *tcp_cc_find(const char *name);
+void tcp_cc_init(struct tcp_sock *ts);
+uint32_t tcp_init_cwnd(const struct tcp_sock *ts); /* RFC 6928 */
+uint32_t tcp_flight(const struct tcp_sock *ts);    /* FlightSize: bytes sent, not acknowledged */
+uint32_t tcp_pipe(const struct tcp_sock *ts);      /* bytes believed to be on the way */
+void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now); /* RFC 5681, 4.1 */
+/* An ACK took `acked` bytes (0: a duplicate when `dup`). */
+void tcp_recovery_ack(struct tcp_sock *ts, uint32_t acked, bool dup);
+void tcp_recovery_timeout(struct tcp_sock *ts);
+void tcp_recovery_mtu(struct tcp_sock *ts); /* all that is out was too large */
+/* The next record to send again, NULL: none. */
+struct tcp_rec *tcp_recovery_next(struct tcp_sock *ts);
+
+/* --- tcp_err.c, tcp_info.c, tcp_sockopt.c ------------------------------------------------------
+ */
+
+void tcp_err(const struct ip_err *e);
+void tcp_err_in(struct tcp_sock *ts, const struct sock_err *e);
+int tcp_info_get(struct tcp_sock *ts, void *v, socklen_t *n);
+int tcp_setopt(struct sock *sk, int level, int name, const void *v, socklen_t n);
+int tcp_getopt(struct sock *sk, int level, int name, void *v, socklen_t *n);
