@@ -281,6 +281,30 @@ START_TEST(test_thread_alarm_wakes_its_sleeper)
 }
 END_TEST
 
+/* So many alarms that looking at them takes a while, and the one that is set meanwhile is looked at first. */
+START_TEST(test_thread_alarm_set_during_the_look_is_not_lost)
+{
+	static struct alarm others[1000];
+	pthread_t thread;
+
+	timer_setup(timer_fire);
+	env_alarm_del(env, &timer.alarm);
+	for (unsigned i = 0; i < 1000; i++) {
+		others[i] = (struct alarm){.when = ENV_NEVER, .sleeper = &timer.waiter};
+		env_alarm_add(env, &others[i]);
+	}
+	env_alarm_add(env, &timer.alarm);
+	pthread_create(&thread, NULL, timer_main, NULL);
+	for (unsigned i = 1; i <= ROUNDS; i++) {
+		env_alarm(env, &timer.alarm, env_now(env));
+		while (atomic_load(&timer.fired) < i)
+			sched_yield();
+	}
+	timer_stop(thread);
+	ck_assert_uint_eq(timer.fired, ROUNDS);
+}
+END_TEST
+
 START_TEST(test_thread_only_an_earlier_alarm_wakes)
 {
 	uint64_t hour = env_now(env) + 3600 * NSEC_PER_SEC;
@@ -415,9 +439,12 @@ START_TEST(test_thread_timed_sleep_and_poll_end_by_signal)
 	ck_assert_int_eq(pipe(pipes), 0);
 	sleeper.idle_fd = pipes[0];
 	thread = sleeper_start(_i, _i ? ENV_NEVER : env_now(env) + 3600 * NSEC_PER_SEC);
-	while (!atomic_load(&sleeper.done)) {
-		pthread_kill(thread, SIGUSR1); /* until one meets it in its sleep */
-		sched_yield();
+	while (!atomic_load(&sleeper.done)) { /* until one meets it in its sleep */
+		unsigned handled = atomic_load(&sleeper.handled);
+
+		pthread_kill(thread, SIGUSR1);
+		while (atomic_load(&sleeper.handled) == handled && !atomic_load(&sleeper.done))
+			sched_yield();
 	}
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(sleeper.result, -EINTR);
@@ -440,6 +467,7 @@ int main(void)
 	tcase_add_test(tc, test_thread_cancel_is_interrupted);
 	tcase_add_loop_test(tc, test_thread_no_wake_is_lost, 0, 2);
 	tcase_add_test(tc, test_thread_alarm_wakes_its_sleeper);
+	tcase_add_test(tc, test_thread_alarm_set_during_the_look_is_not_lost);
 	tcase_add_test(tc, test_thread_only_an_earlier_alarm_wakes);
 	tcase_add_test(tc, test_thread_runs_its_own_alarms_only);
 	tcase_add_test(tc, test_thread_alarm_del_waits_for_fire);

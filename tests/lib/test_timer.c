@@ -324,6 +324,47 @@ START_TEST(test_timer_moved_while_its_tick_fires_fires_later)
 }
 END_TEST
 
+/* An env in which a second timer is armed while the alarm is being set for the first. */
+static struct {
+	const struct env_ops *lab;
+	struct probe *meanwhile;
+	uint64_t when;
+} race;
+
+static void race_alarm(struct env *e, struct alarm *a, uint64_t when)
+{
+	struct probe *p = race.meanwhile;
+
+	race.meanwhile = NULL;
+	if (p)
+		timer_arm(lab.wheel, &p->timer, race.when);
+	race.lab->alarm(e, a, when);
+}
+
+/* As two threads may do it: the later alarm must not stand in the end. */
+START_TEST(test_wheel_alarm_set_by_two_is_the_earlier)
+{
+	struct env_ops ops = *lab.env->ops;
+	uint64_t start = env_now(lab.env);
+	struct probe p, q;
+
+	probe_init(&p, 0);
+	probe_init(&q, 1);
+	race.lab = lab.env->ops;
+	race.meanwhile = &q;
+	race.when = start + 50 * MS;
+	ops.alarm = race_alarm;
+	lab.env->ops = &ops;
+	timer_arm(lab.wheel, &p.timer, start + 100 * MS);
+	lab.env->ops = race.lab;
+	ck_assert_uint_eq(alarm_when(), start + 50 * MS);
+	env_lab_advance(lab.env, 100 * MS);
+	ck_assert_uint_eq(lab.fired, 2);
+	ck_assert_uint_eq(lab.log[0].at, start + 50 * MS);
+	ck_assert_uint_eq(lab.log[1].at, start + 100 * MS);
+}
+END_TEST
+
 /* The model: when each is due, 0 when it is not armed; the earliest tick, then the longest armed.
  */
 enum { PROBES = 64 };
@@ -418,6 +459,7 @@ int main(void)
 	tcase_add_test(tc, test_timer_armed_while_firing_waits_for_next_tick);
 	tcase_add_test(tc, test_timer_disarmed_while_its_tick_fires_stays_silent);
 	tcase_add_test(tc, test_timer_moved_while_its_tick_fires_fires_later);
+	tcase_add_test(tc, test_wheel_alarm_set_by_two_is_the_earlier);
 	tcase_add_loop_test(tc, test_timer_random_run_equals_model, 1, 6);
 	return unit_run("timer", tc);
 }
