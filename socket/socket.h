@@ -26,7 +26,7 @@ struct waiter *stack_waiter(struct stack *st);
 /* For `ss` and `stat`: what the descriptor table knows. */
 struct socket_view {
 	int fd;
-	int type; /* SOCK_STREAM, ... */
+	int type;        /* SOCK_STREAM, ... */
 	struct sock *sk; /* valid during the call */
 };
 void socket_each(struct stack *st, void (*fn)(const struct socket_view *v, void *arg), void *arg);

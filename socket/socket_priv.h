@@ -2,8 +2,8 @@
  * socket/socket_priv.h - this room: struct socket, wait queues, the descriptor table, blocking.
  *
  * A struct socket ties a descriptor to a protocol's sock.  It has no lock of its own: what changes is
- * atomic, guarded by the sock's lock or by the wait queue's.  References: the descriptor table one, each
- * call in progress one; the last one returns the memory.
+ * atomic, guarded by the sock's lock or by the wait queue's.  References: the descriptor table one,
+ * each call in progress one; the last one returns the memory.
  */
 #pragma once
 #include <sys/epoll.h>
@@ -24,9 +24,9 @@ struct socket;
  */
 struct wait_entry {
 	struct wait_entry *next, **prev; /* q */
-	uint32_t events;		 /* c: EPOLL bits that wake; ERR and HUP always do */
-	struct waiter *waiter;		 /* c: NULL: fn */
-	void (*fn)(struct wait_entry *w, uint32_t events); /* c: runs under the queue's lock; leaf locks no */
+	uint32_t events;                 /* c: EPOLL bits that wake; ERR and HUP always do */
+	struct waiter *waiter;           /* c: NULL: fn */
+	void (*fn)(struct wait_entry *w, uint32_t events); /* c: runs under the queue's lock */
 };
 
 /*
@@ -39,67 +39,81 @@ struct wait_queue {
 	_Atomic uint32_t sleepers; /* a: entries there are: none costs one load */
 };
 
-/* A family's and type's table: the upper of the two (STREAM and DGRAM share inet's). */
+/* One program call in progress: its stack, and the batch on its frame. */
+struct call {
+	struct stack *stack;
+	struct slot *slot;
+	struct batch batch;
+};
+
+/*
+ * A family's table.  Every function is called inside the call's batch with no lock held; those that may
+ * sleep are given the call.
+ */
 struct socket_ops {
 	int family;
-	int (*create)(struct socket *s, int protocol); /* finds the protocol's sock_ops */
+	int (*create)(struct socket *s, struct stack *st); /* finds the protocol, makes the sock */
 	int (*bind)(struct socket *s, const struct sockaddr *a, socklen_t n);
-	int (*connect)(struct socket *s, const struct sockaddr *a, socklen_t n);
+	int (*connect)(struct call *c, struct socket *s, const struct sockaddr *a, socklen_t n);
 	int (*listen)(struct socket *s, int backlog);
-	int (*accept)(struct socket *s, struct socket *child);
-	ssize_t (*send)(struct socket *s, struct sock_msg *m);
-	ssize_t (*recv)(struct socket *s, struct sock_msg *m);
+	int (*accept)(struct call *c, struct socket *s, struct socket *child);
+	ssize_t (*send)(struct call *c, struct socket *s, struct sock_msg *m);
+	ssize_t (*recv)(struct call *c, struct socket *s, struct sock_msg *m);
 	int (*shutdown)(struct socket *s, int how);
-	void (*release)(struct socket *s); /* the descriptor is closed */
+	void (*release)(struct call *c, struct socket *s); /* the descriptor is closed */
 	int (*name)(struct socket *s, struct sockaddr *a, socklen_t *n, bool peer);
 	uint32_t (*poll)(struct socket *s);
 };
 
 /*
  * LOCKING
- *	c	constant after creation		a	atomic
- *	l	the sock's lock			w	wait.lock
+ *	c	constant once it has a descriptor	a	atomic
+ *	w	wait.lock				l	its stack's socket state lock
+ *	s	the sock's lock
  */
 struct socket {
-	const struct socket_ops *ops; /* c */
-	struct stack *stack;	      /* c */
-	struct sock *sk;	      /* c once in the descriptor table: a reference */
-	struct wait_queue wait;
-	_Atomic uint32_t ref;		   /* a */
-	_Atomic uint32_t flags;		   /* a: SOCKET_NONBLOCK, SOCKET_CLOSED */
+	const struct socket_ops *ops;        /* c */
+	_Atomic(struct stack *) stack;       /* a: NULL: it has ended */
+	struct sock *sk;                     /* c until the stack ends: a reference */
+	struct wait_queue wait;              /* see there */
+	_Atomic uint32_t ref;                /* a */
+	_Atomic uint32_t flags;              /* a: SOCKET_ flags below */
 	_Atomic uint64_t rcvtimeo, sndtimeo; /* a: ns, 0: none */
-	int family, type, protocol;	   /* c */
-	int fd;				   /* c */
-	int eventfd;			   /* w: -1: none */
-	bool eventfd_up;		   /* w: it is readable */
-	struct wait_entry eventfd_entry;   /* w */
-	struct socket *next_stack;	   /* the stack's list, its socket state's lock */
-	struct socket **prev_stack;
+	int family, type, protocol;          /* c */
+	int fd;                              /* c */
+	int eventfd;                         /* s: -1: none */
+	bool eventfd_up;                     /* w: it is readable */
+	struct wait_entry eventfd_entry;     /* w */
+	struct socket *next_stack;           /* l: the stack's sockets */
+	struct socket **prev_stack;          /* l: NULL: off the list */
 };
 
 #define SOCKET_NONBLOCK 1u
-#define SOCKET_CLOSED 2u	 /* close() was called: blocked calls end */
-#define SOCKET_CONNECTING 4u	 /* connect() returned or may return EINPROGRESS */
+#define SOCKET_CLOSED 2u     /* close() was called: blocked calls end */
+#define SOCKET_CONNECTING 4u /* a connect() has begun whose end no call has told yet */
+#define SOCKET_CLOEXEC 8u    /* kept for F_GETFD only: an exec ends the stack */
 
 /*
  * LOCKING
- *	s	lock		c	constant after creation
+ *	s	lock		c	constant while threads run
  */
+struct timer_thread;
 struct socket_state {
-	struct mutex lock;	 /* rank STACK */
-	struct socket *sockets;	 /* s */
-	struct env *own_env;	 /* c: ended with the stack; NULL: the caller's */
-	struct timer_thread *timers[2]; /* c */
-	bool threads;		 /* c */
+	struct mutex lock;             /* rank STACK */
+	struct socket *sockets;        /* s */
+	struct timer_thread *timer[2]; /* c: net_timer, tcp_timer; NULL: none runs */
+	bool own_env;                  /* c: weft_stop() ends the env too */
 };
 
 /* socket/fd.c: the process-wide descriptor table. */
-int fd_install(struct socket *s);	   /* the descriptor or -EMFILE; takes over a reference */
-struct socket *fd_get(int fd);		   /* with a reference; NULL: -EBADF */
-struct socket *fd_remove(int fd);	   /* takes the table's reference over */
+int fd_install(struct socket *s); /* the descriptor or -EMFILE; takes a reference over */
+struct socket *fd_get(int fd);    /* with a reference; NULL: no such descriptor */
+struct socket *fd_remove(int fd); /* gives the table's reference */
 
 /* socket/sock.c: life, events, sleep. */
 struct socket *socket_alloc(struct stack *st, int family, int type, int protocol);
+bool socket_unlink(struct stack *st, struct socket *s);
+void socket_attach(struct socket *s, struct sock *sk);
 void socket_put(struct socket *s);
 static inline struct socket *socket_hold(struct socket *s)
 {
@@ -109,10 +123,13 @@ static inline struct socket *socket_hold(struct socket *s)
 extern const struct sock_events socket_events;
 void wait_add(struct socket *s, struct wait_entry *w);
 void wait_del(struct socket *s, struct wait_entry *w);
+void socket_wake(struct stack *st, struct socket *s, uint32_t events);
+/* When a call that begins now and may sleep must end: SO_SNDTIMEO or SO_RCVTIMEO. */
+uint64_t socket_deadline(struct socket *s, struct stack *st, bool send);
 /*
- * One round of a blocking call: lets the sock's lock go, ends the batch, sleeps until one of `events`,
- * the deadline or a cancel, begins the batch and locks again.  0: look again; -EINTR, -EAGAIN (timed
- * out), -EBADF (closed by another thread), -ENETDOWN.
+ * One round of a blocking call, entered and left with the sock's lock held: lets it go, ends the batch,
+ * sleeps until one of `events`, the deadline or a cancel, begins the batch and locks again.  0: look
+ * again; -EINTR, -EAGAIN (timed out), -EBADF (closed by another thread), -ENETDOWN.
  */
 struct sock_wait {
 	struct socket *s;
@@ -121,21 +138,28 @@ struct sock_wait {
 	uint64_t deadline; /* ns; ENV_NEVER */
 };
 int sock_wait(struct sock_wait *w);
-uint64_t socket_deadline(struct socket *s, _Atomic uint64_t *timeo);
+
+/* socket/call.c: into the stack and out again. */
+int call_begin(struct call *c, struct stack *st); /* -ENETDOWN */
+void call_end(struct call *c);
 
 /* socket/inet.c and addr.c */
 extern const struct socket_ops inet_socket_ops;
-const struct sock_ops *inet_protocol(struct stack *st, int type, int *protocol, int *err);
-int sockaddr_get(const struct sockaddr *a, socklen_t n, int family, struct ip_addr *addr, uint16_t *port);
-void sockaddr_put(int family, const struct ip_addr *addr, uint16_t port, struct sockaddr *a, socklen_t *n);
+int sockaddr_get(const struct sockaddr *a, socklen_t n, int family, struct ip_addr *addr,
+		 uint16_t *port);
+void sockaddr_put(const struct ip_addr *addr, uint16_t port, struct sockaddr *a, socklen_t *n);
 
 /* socket/option.c */
 int socket_setopt(struct socket *s, int level, int name, const void *v, socklen_t n);
 int socket_getopt(struct socket *s, int level, int name, void *v, socklen_t *n);
 
+/* socket/eventfd.c: takes readiness back from the eventfd when it is over.  The sock's lock is held. */
+void socket_eventfd_settle(struct socket *s);
+int socket_eventfd(struct socket *s, uint32_t events);
+
 /* socket/thread.c: the two timer threads. */
-struct timer_thread;
-int timer_thread_start(struct stack *st, struct wheel *w, const char *name, struct timer_thread **out);
+int timer_thread_start(struct stack *st, struct wheel *w, const char *name,
+		       struct timer_thread **out);
 void timer_thread_stop(struct timer_thread *t);
 
 /* socket/stack.c */

@@ -38,12 +38,12 @@ typedef struct stack weft_stack;
 
 /* One device of a stack. */
 struct weft_device {
-	const char *spec;  /* "tap:NAME", "tun:NAME"; NAME may be empty: the kernel chooses */
-	const char *addr;  /* "10.0.0.1/24", or NULL: none */
-	const char *mac;   /* "02:00:00:00:00:01", or NULL: drawn at random */
-	unsigned mtu;	   /* bytes of a datagram, 68 to 65535; 0: 1500 */
-	unsigned queues;   /* read by one thread each; 0: 1; at most 16 */
-	int no_offload;	   /* not 0: no checksum or segmentation offload */
+	const char *spec; /* "tap:NAME", "tun:NAME"; NAME may be empty: the kernel chooses */
+	const char *addr; /* "10.0.0.1/24", or NULL: none */
+	const char *mac;  /* "02:00:00:00:00:01", or NULL: drawn at random */
+	unsigned mtu;     /* bytes of a datagram, 68 to 65535; 0: 1500 */
+	unsigned queues;  /* read by one thread each; 0: 1; at most 16 */
+	int no_offload;   /* not 0: no checksum or segmentation offload */
 };
 
 struct weft_config {
@@ -77,8 +77,8 @@ WEFT_API int weft_listen(int fd, int backlog);
 WEFT_API int weft_accept(int fd, struct sockaddr *addr, socklen_t *len);
 WEFT_API int weft_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 WEFT_API ssize_t weft_send(int fd, const void *buf, size_t n, int flags);
-WEFT_API ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
-			     socklen_t len);
+WEFT_API ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags,
+			     const struct sockaddr *to, socklen_t len);
 WEFT_API ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags);
 WEFT_API ssize_t weft_recv(int fd, void *buf, size_t n, int flags);
 WEFT_API ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,

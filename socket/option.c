@@ -1,0 +1,298 @@
+/*
+ * socket/option.c - SOL_SOCKET options, one row each; the rest is ip's or the protocol's.
+ *
+ * An option nobody knows answers ENOPROTOOPT: nothing succeeds silently.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "lib/stack.h"
+#include "net/netdev.h"
+#include "socket/socket_priv.h"
+
+#define RCVBUF_MIN 2304
+#define SNDBUF_MIN 4608
+
+/* An option that is one flag of the sock. */
+static const struct sock_flag {
+	int name;
+	uint32_t flag;
+} sock_flags[] = {
+    {SO_REUSEADDR, SOCK_REUSEADDR}, {SO_KEEPALIVE, SOCK_KEEPALIVE}, {SO_BROADCAST, SOCK_BROADCAST},
+    {SO_OOBINLINE, SOCK_OOBINLINE}, {SO_DONTROUTE, SOCK_DONTROUTE},
+};
+
+static uint32_t sock_flag_of(int name)
+{
+	for (size_t i = 0; i < sizeof(sock_flags) / sizeof(sock_flags[0]); i++)
+		if (sock_flags[i].name == name)
+			return sock_flags[i].flag;
+	return 0;
+}
+
+static int get_int(const void *v, socklen_t n, int *x)
+{
+	if (n < sizeof(*x))
+		return -EINVAL;
+	memcpy(x, v, sizeof(*x));
+	return 0;
+}
+
+/* SO_KEEPALIVE moves a timer: the protocol hears of it when it wants to. */
+static int set_flag(struct sock *sk, int name, uint32_t flag, const void *v, socklen_t n)
+{
+	int on, err = get_int(v, n, &on);
+
+	if (err)
+		return err;
+	if (on)
+		sk->flags |= flag;
+	else
+		sk->flags &= ~flag;
+	if (sk->ops->setopt) {
+		err = sk->ops->setopt(sk, SOL_SOCKET, name, v, n);
+		return err == -ENOPROTOOPT ? 0 : err;
+	}
+	return 0;
+}
+
+/* Twice what was asked, as Linux: the book-keeping is charged too (socket(7)). */
+static int set_buf(struct sock *sk, bool snd, int size)
+{
+	bool tcp = sk->c.proto == IPPROTO_TCP && sk->ops->type == SOCK_STREAM;
+	struct stack *st = sk->stack;
+	int64_t max, want = size < 0 ? INT32_MAX : size;
+
+	if (snd)
+		max = tcp ? sysctl_get(st, tcp_wmem_max) : sysctl_get(st, wmem_max);
+	else
+		max = tcp ? sysctl_get(st, tcp_rmem_max) : sysctl_get(st, rmem_max);
+	want = 2 * (want < max ? want : max);
+	if (snd) {
+		sk->sndbuf = (uint32_t)(want < SNDBUF_MIN ? SNDBUF_MIN : want);
+		sk->flags |= SOCK_SNDBUF_LOCKED;
+	} else {
+		sk->rcvbuf = (uint32_t)(want < RCVBUF_MIN ? RCVBUF_MIN : want);
+		sk->flags |= SOCK_RCVBUF_LOCKED;
+	}
+	return 0;
+}
+
+static int set_linger(struct sock *sk, const void *v, socklen_t n)
+{
+	struct linger l;
+
+	if (n < sizeof(l))
+		return -EINVAL;
+	memcpy(&l, v, sizeof(l));
+	if (l.l_onoff)
+		sk->flags |= SOCK_LINGER;
+	else
+		sk->flags &= ~SOCK_LINGER;
+	sk->linger_s = (uint16_t)(l.l_linger < 0 ? 0 : l.l_linger > 65535 ? 65535 : l.l_linger);
+	return 0;
+}
+
+static int set_timeo(_Atomic uint64_t *t, const void *v, socklen_t n)
+{
+	struct timeval tv;
+
+	if (n < sizeof(tv))
+		return -EINVAL;
+	memcpy(&tv, v, sizeof(tv));
+	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
+		return -EDOM;
+	if (tv.tv_sec < 0) /* Linux: a negative time is none at all */
+		atomic_store(t, 1);
+	else
+		atomic_store(t, (uint64_t)tv.tv_sec * NSEC_PER_SEC +
+				    (uint64_t)tv.tv_usec * NSEC_PER_USEC);
+	return 0;
+}
+
+static int set_device(struct sock *sk, const void *v, socklen_t n)
+{
+	char name[NETDEV_NAME] = "";
+	struct netdev *dev;
+
+	if (n >= sizeof(name))
+		return -EINVAL;
+	memcpy(name, v, n);
+	if (!name[0]) {
+		sk->c.ifindex = 0;
+		return 0;
+	}
+	dev = netdev_by_name(sk->stack, name);
+	if (!dev)
+		return -ENODEV;
+	sk->c.ifindex = dev->ifindex;
+	return 0;
+}
+
+static int set_socket_int(struct sock *sk, int name, const void *v, socklen_t n)
+{
+	int x, err = get_int(v, n, &x);
+
+	if (err)
+		return err;
+	switch (name) {
+	case SO_RCVBUF:
+	case SO_SNDBUF:
+		return set_buf(sk, name == SO_SNDBUF, x);
+	case SO_RCVLOWAT:
+		sk->rcvlowat = x <= 0 ? 1 : (uint32_t)x;
+		return 0;
+	case SO_MARK:
+		sk->mark = (uint32_t)x;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int set_socket(struct socket *s, int name, const void *v, socklen_t n)
+{
+	uint32_t flag = sock_flag_of(name);
+
+	if (flag)
+		return set_flag(s->sk, name, flag, v, n);
+	switch (name) {
+	case SO_LINGER:
+		return set_linger(s->sk, v, n);
+	case SO_RCVTIMEO:
+		return set_timeo(&s->rcvtimeo, v, n);
+	case SO_SNDTIMEO:
+		return set_timeo(&s->sndtimeo, v, n);
+	case SO_BINDTODEVICE:
+		return set_device(s->sk, v, n);
+	default:
+		return set_socket_int(s->sk, name, v, n);
+	}
+}
+
+int socket_setopt(struct socket *s, int level, int name, const void *v, socklen_t n)
+{
+	struct sock *sk = s->sk;
+	int err = -ENOPROTOOPT;
+
+	sock_lock(sk);
+	if (level == SOL_SOCKET)
+		err = set_socket(s, name, v, n);
+	else if (level == IPPROTO_IP)
+		err = inet_sock_setopt(sk, name, v, n);
+	if (err == -ENOPROTOOPT && level != SOL_SOCKET && sk->ops->setopt)
+		err = sk->ops->setopt(sk, level, name, v, n);
+	sock_unlock(sk);
+	return err;
+}
+
+static int put_value(const void *x, size_t size, void *v, socklen_t *n)
+{
+	if (*n < size)
+		size = *n;
+	memcpy(v, x, size);
+	*n = (socklen_t)size;
+	return 0;
+}
+
+static int put_timeo(_Atomic uint64_t *t, void *v, socklen_t *n)
+{
+	uint64_t ns = atomic_load(t);
+	struct timeval tv = {.tv_sec = (time_t)(ns / NSEC_PER_SEC),
+			     .tv_usec = (suseconds_t)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
+
+	return put_value(&tv, sizeof(tv), v, n);
+}
+
+static int get_device(struct sock *sk, void *v, socklen_t *n)
+{
+	struct netdev *dev = sk->c.ifindex ? netdev_by_index(sk->stack, sk->c.ifindex) : NULL;
+
+	if (!dev) {
+		*n = 0;
+		return 0;
+	}
+	if (*n < NETDEV_NAME)
+		return -EINVAL;
+	return put_value(dev->name, strlen(dev->name) + 1, v, n);
+}
+
+static int socket_int(struct socket *s, int name, int *x)
+{
+	struct sock *sk = s->sk;
+	uint32_t flag = sock_flag_of(name);
+
+	if (flag) {
+		*x = (sk->flags & flag) != 0;
+		return 0;
+	}
+	switch (name) {
+	case SO_RCVBUF:
+		*x = (int)sk->rcvbuf;
+		return 0;
+	case SO_SNDBUF:
+		*x = (int)sk->sndbuf;
+		return 0;
+	case SO_RCVLOWAT:
+		*x = (int)sk->rcvlowat;
+		return 0;
+	case SO_MARK:
+		*x = (int)sk->mark;
+		return 0;
+	case SO_ERROR:
+		*x = -sock_take_error(sk);
+		return 0;
+	case SO_TYPE:
+		*x = s->type;
+		return 0;
+	case SO_DOMAIN:
+		*x = s->family;
+		return 0;
+	case SO_PROTOCOL:
+		*x = s->protocol;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int get_socket(struct socket *s, int name, void *v, socklen_t *n)
+{
+	struct linger l = {.l_onoff = (s->sk->flags & SOCK_LINGER) != 0,
+			   .l_linger = s->sk->linger_s};
+	int x, err;
+
+	switch (name) {
+	case SO_LINGER:
+		return put_value(&l, sizeof(l), v, n);
+	case SO_RCVTIMEO:
+		return put_timeo(&s->rcvtimeo, v, n);
+	case SO_SNDTIMEO:
+		return put_timeo(&s->sndtimeo, v, n);
+	case SO_BINDTODEVICE:
+		return get_device(s->sk, v, n);
+	}
+	err = socket_int(s, name, &x);
+	return err ? err : put_value(&x, sizeof(x), v, n);
+}
+
+int socket_getopt(struct socket *s, int level, int name, void *v, socklen_t *n)
+{
+	struct sock *sk = s->sk;
+	int err = -ENOPROTOOPT;
+
+	if ((int)*n < 0)
+		return -EINVAL;
+	sock_lock(sk);
+	if (level == SOL_SOCKET)
+		err = get_socket(s, name, v, n);
+	else if (level == IPPROTO_IP)
+		err = inet_sock_getopt(sk, name, v, n);
+	if (err == -ENOPROTOOPT && sk->ops->getopt)
+		err = sk->ops->getopt(sk, level, name, v, n);
+	sock_unlock(sk);
+	return err;
+}

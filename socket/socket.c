@@ -1,0 +1,466 @@
+/*
+ * socket/socket.c - the weft_ calls: a descriptor becomes a socket, an answer becomes errno.
+ *
+ * The first step of the way down and the only place that sets errno.  Each call is: descriptor to
+ * socket, call_begin(), the socket's ops, call_end().
+ */
+#include "weft/weft.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/sockios.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "lib/stack.h"
+#include "socket/socket_priv.h"
+
+static ssize_t result(ssize_t r)
+{
+	if (r >= 0)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+/* The socket of fd with a reference and a call begun on its stack; NULL with *err. */
+static struct socket *enter(int fd, struct call *c, int *err)
+{
+	struct socket *s;
+	struct stack *st;
+
+	*err = -ENETDOWN;
+	if (slot_forked())
+		return NULL;
+	s = fd_get(fd);
+	if (!s) {
+		*err = -EBADF;
+		return NULL;
+	}
+	st = atomic_load(&s->stack);
+	if (st && !(*err = call_begin(c, st)))
+		return s;
+	socket_put(s);
+	return NULL;
+}
+
+static ssize_t leave(struct call *c, struct socket *s, ssize_t r)
+{
+	call_end(c);
+	socket_put(s);
+	return result(r);
+}
+
+static int open_socket(struct call *c, int domain, int type, int protocol)
+{
+	struct socket *s;
+	int fd, err;
+
+	s = socket_alloc(c->stack, domain, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol);
+	if (!s)
+		return -ENOBUFS;
+	if (type & SOCK_NONBLOCK)
+		atomic_fetch_or(&s->flags, SOCKET_NONBLOCK);
+	if (type & SOCK_CLOEXEC)
+		atomic_fetch_or(&s->flags, SOCKET_CLOEXEC);
+	err = s->ops->create(s, c->stack);
+	if (!err) {
+		fd = fd_install(s);
+		if (fd >= 0)
+			return fd;
+		err = fd;
+		s->ops->release(c, s);
+	}
+	socket_unlink(c->stack, s);
+	socket_put(s);
+	return err;
+}
+
+int weft_socket(int domain, int type, int protocol)
+{
+	struct stack *st = stack_current();
+	struct call c;
+	int r;
+
+	if (!st || slot_forked())
+		return (int)result(-ENETDOWN);
+	if (domain != AF_INET)
+		return (int)result(-EAFNOSUPPORT);
+	if (protocol < 0)
+		return (int)result(-EINVAL);
+	r = call_begin(&c, st);
+	if (!r) {
+		r = open_socket(&c, domain, type, protocol);
+		call_end(&c);
+	}
+	return (int)result(r);
+}
+
+int weft_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct call c;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
+
+	return s ? (int)leave(&c, s, s->ops->bind(s, addr, len)) : (int)result(err);
+}
+
+int weft_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct call c;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
+
+	return s ? (int)leave(&c, s, s->ops->connect(&c, s, addr, len)) : (int)result(err);
+}
+
+int weft_listen(int fd, int backlog)
+{
+	struct call c;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
+
+	return s ? (int)leave(&c, s, s->ops->listen(s, backlog)) : (int)result(err);
+}
+
+/* The child's socket is made first: a connection is not taken off the queue for want of memory. */
+static int accept_socket(struct call *c, struct socket *s, struct socket **out, int flags)
+{
+	struct socket *child = socket_alloc(c->stack, s->family, s->type, s->protocol);
+	int fd, err;
+
+	if (!child)
+		return -ENOBUFS;
+	if (flags & SOCK_NONBLOCK)
+		atomic_fetch_or(&child->flags, SOCKET_NONBLOCK);
+	if (flags & SOCK_CLOEXEC)
+		atomic_fetch_or(&child->flags, SOCKET_CLOEXEC);
+	err = s->ops->accept(c, s, child);
+	if (!err) {
+		*out = socket_hold(child);
+		fd = fd_install(child);
+		if (fd >= 0)
+			return fd;
+		err = fd;
+		child->ops->release(c, child);
+		socket_put(child);
+	}
+	socket_unlink(c->stack, child);
+	socket_put(child);
+	return err;
+}
+
+int weft_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	struct socket *s, *child = NULL;
+	struct call c;
+	int r;
+
+	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
+		return (int)result(-EINVAL);
+	s = enter(fd, &c, &r);
+	if (!s)
+		return (int)result(r);
+	r = accept_socket(&c, s, &child, flags);
+	if (r >= 0) {
+		if (addr)
+			child->ops->name(child, addr, len, true);
+		socket_put(child);
+	}
+	return (int)leave(&c, s, r);
+}
+
+int weft_accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return weft_accept4(fd, addr, len, 0);
+}
+
+/* --- data -------------------------------------------------------------------------------------- */
+
+static int msg_set_iov(struct sock_msg *m, const struct iovec *iov, size_t niov)
+{
+	if (niov > IOV_MAX)
+		return -EMSGSIZE;
+	m->iov = iov;
+	m->niov = (int)niov;
+	for (size_t i = 0; i < niov; i++) {
+		if (iov[i].iov_len > SSIZE_MAX - m->len)
+			return -EINVAL;
+		m->len += iov[i].iov_len;
+	}
+	return 0;
+}
+
+ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct sock_msg m = {.flags = flags};
+	struct socket *s;
+	struct call c;
+	int err = msg ? msg_set_iov(&m, msg->msg_iov, msg->msg_iovlen) : -EFAULT;
+
+	if (err)
+		return result(err);
+	s = enter(fd, &c, &err);
+	if (!s)
+		return result(err);
+	if (msg->msg_name && msg->msg_namelen) {
+		err = sockaddr_get(msg->msg_name, msg->msg_namelen, s->family, &m.addr, &m.port);
+		m.has_addr = true;
+	}
+	return leave(&c, s, err ? err : s->ops->send(&c, s, &m));
+}
+
+ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+		    socklen_t len)
+{
+	struct iovec iov = {.iov_len = n};
+	struct sockaddr_storage name;
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	memcpy(&iov.iov_base, &buf, sizeof(buf));
+	if (to && len) {
+		msg.msg_namelen = len < sizeof(name) ? len : sizeof(name);
+		memcpy(&name, to, msg.msg_namelen);
+		msg.msg_name = &name;
+	}
+	return weft_sendmsg(fd, &msg, flags);
+}
+
+ssize_t weft_send(int fd, const void *buf, size_t n, int flags)
+{
+	return weft_sendto(fd, buf, n, flags, NULL, 0);
+}
+
+ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct sock_msg m = {.flags = flags};
+	struct socket *s;
+	struct call c;
+	ssize_t r;
+	int err = msg ? msg_set_iov(&m, msg->msg_iov, msg->msg_iovlen) : -EFAULT;
+
+	if (err)
+		return result(err);
+	s = enter(fd, &c, &err);
+	if (!s)
+		return result(err);
+	r = s->ops->recv(&c, s, &m);
+	if (r >= 0) {
+		msg->msg_flags = m.out_flags;
+		msg->msg_controllen = 0;
+		if (m.has_addr)
+			sockaddr_put(&m.addr, m.port, msg->msg_name, &msg->msg_namelen);
+		else
+			msg->msg_namelen = 0;
+	}
+	return leave(&c, s, r);
+}
+
+ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *len)
+{
+	struct iovec iov = {buf, n};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t r;
+
+	if (from && len) {
+		msg.msg_name = from;
+		msg.msg_namelen = *len;
+	}
+	r = weft_recvmsg(fd, &msg, flags);
+	if (r >= 0 && from && len)
+		*len = msg.msg_namelen;
+	return r;
+}
+
+ssize_t weft_recv(int fd, void *buf, size_t n, int flags)
+{
+	return weft_recvfrom(fd, buf, n, flags, NULL, NULL);
+}
+
+ssize_t weft_read(int fd, void *buf, size_t n)
+{
+	return weft_recv(fd, buf, n, 0);
+}
+
+ssize_t weft_write(int fd, const void *buf, size_t n)
+{
+	return weft_send(fd, buf, n, 0);
+}
+
+ssize_t weft_readv(int fd, const struct iovec *iov, int niov)
+{
+	struct msghdr msg = {.msg_iovlen = niov < 0 ? SIZE_MAX : (size_t)niov};
+
+	memcpy(&msg.msg_iov, &iov, sizeof(iov));
+	return weft_recvmsg(fd, &msg, 0);
+}
+
+ssize_t weft_writev(int fd, const struct iovec *iov, int niov)
+{
+	struct msghdr msg = {.msg_iovlen = niov < 0 ? SIZE_MAX : (size_t)niov};
+
+	memcpy(&msg.msg_iov, &iov, sizeof(iov));
+	return weft_sendmsg(fd, &msg, 0);
+}
+
+/* --- the end, names, options ------------------------------------------------------------------- */
+
+int weft_shutdown(int fd, int how)
+{
+	struct call c;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
+
+	return s ? (int)leave(&c, s, s->ops->shutdown(s, how)) : (int)result(err);
+}
+
+/* Of two threads that close one descriptor the second is told EBADF; a stack that has ended, nothing. */
+int weft_close(int fd)
+{
+	struct socket *s;
+	struct stack *st;
+	struct call c;
+
+	if (slot_forked())
+		return (int)result(-ENETDOWN);
+	s = fd_remove(fd);
+	if (!s)
+		return (int)result(-EBADF);
+	st = atomic_load(&s->stack);
+	if (!st || call_begin(&c, st)) {
+		socket_put(s);
+		return 0;
+	}
+	if (socket_unlink(st, s))
+		s->ops->release(&c, s);
+	return (int)leave(&c, s, 0);
+}
+
+static int get_name(int fd, struct sockaddr *addr, socklen_t *len, bool peer)
+{
+	struct call c;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
+
+	if (!s)
+		return (int)result(err);
+	return (int)leave(&c, s, addr && len ? s->ops->name(s, addr, len, peer) : -EFAULT);
+}
+
+int weft_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return get_name(fd, addr, len, false);
+}
+
+int weft_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return get_name(fd, addr, len, true);
+}
+
+int weft_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	struct call c;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
+
+	if (!s)
+		return (int)result(err);
+	return (int)leave(&c, s,
+			  value && len ? socket_getopt(s, level, name, value, len) : -EFAULT);
+}
+
+int weft_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	struct call c;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
+
+	if (!s)
+		return (int)result(err);
+	return (int)leave(&c, s,
+			  value || !len ? socket_setopt(s, level, name, value, len) : -EFAULT);
+}
+
+static int set_nonblock(struct socket *s, bool on)
+{
+	if (on)
+		atomic_fetch_or(&s->flags, SOCKET_NONBLOCK);
+	else
+		atomic_fetch_and(&s->flags, ~SOCKET_NONBLOCK);
+	return 0;
+}
+
+static int do_fcntl(struct socket *s, int cmd, int arg)
+{
+	switch (cmd) {
+	case F_GETFL:
+		return O_RDWR | (atomic_load(&s->flags) & SOCKET_NONBLOCK ? O_NONBLOCK : 0);
+	case F_SETFL:
+		return set_nonblock(s, arg & O_NONBLOCK);
+	case F_GETFD:
+		return atomic_load(&s->flags) & SOCKET_CLOEXEC ? FD_CLOEXEC : 0;
+	case F_SETFD:
+		if (arg & FD_CLOEXEC)
+			atomic_fetch_or(&s->flags, SOCKET_CLOEXEC);
+		else
+			atomic_fetch_and(&s->flags, ~SOCKET_CLOEXEC);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+int weft_fcntl(int fd, int cmd, ...)
+{
+	struct call c;
+	struct socket *s;
+	va_list ap;
+	int arg, err;
+
+	va_start(ap, cmd);
+	arg = cmd == F_SETFL || cmd == F_SETFD ? va_arg(ap, int) : 0;
+	va_end(ap);
+	s = enter(fd, &c, &err);
+	return s ? (int)leave(&c, s, do_fcntl(s, cmd, arg)) : (int)result(err);
+}
+
+static int do_ioctl(struct socket *s, unsigned long request, int *arg)
+{
+	int err;
+
+	if (!arg)
+		return -EFAULT;
+	if (request == FIONBIO)
+		return set_nonblock(s, *arg);
+	if (!s->sk->ops->ioctl)
+		return -ENOTTY;
+	sock_lock(s->sk);
+	err = s->sk->ops->ioctl(s->sk, request, arg);
+	sock_unlock(s->sk);
+	return err;
+}
+
+int weft_ioctl(int fd, unsigned long request, ...)
+{
+	struct call c;
+	struct socket *s;
+	va_list ap;
+	int *arg, err;
+
+	va_start(ap, request);
+	arg = va_arg(ap, int *);
+	va_end(ap);
+	s = enter(fd, &c, &err);
+	return s ? (int)leave(&c, s, do_ioctl(s, request, arg)) : (int)result(err);
+}
+
+int weft_eventfd(int fd, short events)
+{
+	struct call c;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
+
+	return s ? (int)leave(&c, s, socket_eventfd(s, (uint16_t)events)) : (int)result(err);
+}

@@ -1,0 +1,351 @@
+/*
+ * socket/stack.c - a whole stack, begun and ended: the only file that names every room.
+ *
+ * Rooms are made from below to above and register with those below; they end in the opposite order,
+ * when no thread and no call is left.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arp/neigh.h"
+#include "ip/ip.h"
+#include "lib/stack.h"
+#include "lib/thread.h"
+#include "lib/timer.h"
+#include "net/ifaddr.h"
+#include "socket/socket_priv.h"
+#include "tcp/tcp.h"
+#include "udp/udp.h"
+
+/* The default of weft_socket(): the first stack started and not yet stopped. */
+static _Atomic(struct stack *) default_stack;
+
+static struct socket_state *socket_state_create(struct stack *st)
+{
+	struct socket_state *ss = calloc(1, sizeof(*ss));
+
+	if (ss)
+		mutex_init(&ss->lock, RANK_STACK);
+	st->socket = ss;
+	return ss;
+}
+
+static void socket_state_destroy(struct stack *st)
+{
+	mutex_fini(&st->socket->lock);
+	free(st->socket);
+	st->socket = NULL;
+}
+
+/* Rooms, from below to above. */
+static bool rooms_create(struct stack *st)
+{
+	struct batch b;
+	struct netdev *lo;
+	bool ok;
+
+	batch_begin(&b, st);
+	ok = net_state_create(st) && arp_state_create(st) && ip_state_create(st) &&
+	     udp_state_create(st) && tcp_state_create(st) && socket_state_create(st) &&
+	     loop_create(st, &lo) == 0;
+	batch_end(&b);
+	return ok;
+}
+
+static void rooms_destroy(struct stack *st)
+{
+	struct batch b;
+
+	if (st->socket)
+		socket_state_destroy(st);
+	batch_begin(&b, st);
+	if (st->tcp)
+		tcp_state_destroy(st);
+	if (st->udp)
+		udp_state_destroy(st);
+	if (st->ip)
+		ip_state_destroy(st);
+	if (st->arp)
+		arp_state_destroy(st);
+	batch_end(&b);
+	if (st->net)
+		net_state_destroy(st);
+}
+
+struct stack *stack_create(struct env *env)
+{
+	struct stack *st = stack_alloc(env);
+
+	if (!st)
+		return NULL;
+	if (rooms_create(st))
+		return st;
+	rooms_destroy(st);
+	stack_free(st);
+	return NULL;
+}
+
+int stack_threads_start(struct stack *st)
+{
+	struct netdev *dev = NULL;
+	int err;
+
+	err = timer_thread_start(st, st->net_wheel, "net_timer", &st->socket->timer[0]);
+	if (!err)
+		err = timer_thread_start(st, st->tcp_wheel, "tcp_timer", &st->socket->timer[1]);
+	while (!err && (dev = netdev_next(st, dev)))
+		err = netdev_threads_start(dev);
+	return err;
+}
+
+static void stack_threads_stop(struct stack *st)
+{
+	struct netdev *dev = NULL;
+
+	while ((dev = netdev_next(st, dev)))
+		netdev_threads_stop(dev);
+	for (int i = 0; i < 2; i++) {
+		if (st->socket->timer[i])
+			timer_thread_stop(st->socket->timer[i]);
+		st->socket->timer[i] = NULL;
+	}
+}
+
+/* The first socket still open, off the list, with a reference. */
+static struct socket *stack_take_socket(struct stack *st)
+{
+	struct socket *s;
+
+	mutex_lock(&st->socket->lock);
+	s = st->socket->sockets;
+	if (s)
+		socket_hold(s);
+	mutex_unlock(&st->socket->lock);
+	return s && socket_unlink(st, s) ? s : NULL;
+}
+
+/* Sockets outlive their stack until they are closed; their socks do not.  The peers get FIN or RST. */
+static void stack_close_sockets(struct stack *st)
+{
+	struct call c = {.stack = st};
+	struct socket *s;
+
+	batch_begin(&c.batch, st);
+	while ((s = stack_take_socket(st))) {
+		atomic_fetch_or(&s->flags, SOCKET_NONBLOCK);
+		s->ops->release(&c, s);
+		atomic_store(&s->stack, NULL);
+		sock_put(s->sk);
+		s->sk = NULL;
+		socket_put(s);
+	}
+	tcp_abort_all(st);
+	batch_end(&c.batch);
+}
+
+/* Blocked calls see `down` and leave with ENETDOWN; returns when the last has left. */
+static void stack_wait_calls(struct stack *st)
+{
+	struct waiter *own = stack_waiter(st);
+	bool busy;
+
+	do {
+		busy = false;
+		for (struct slot *s = atomic_load(&st->slots); s; s = s->next) {
+			if (!atomic_load(&s->calls))
+				continue;
+			busy = true;
+			waiter_wake(st->env, &s->waiter);
+		}
+		if (busy) {
+			waiter_reset(own);
+			env_wait(st->env, own, NULL, 0, env_now(st->env) + NSEC_PER_MSEC);
+		}
+	} while (busy);
+}
+
+void stack_destroy(struct stack *st)
+{
+	struct stack *self = st;
+
+	atomic_compare_exchange_strong(&default_stack, &self, NULL);
+	atomic_store(&st->down, true);
+	stack_wait_calls(st);
+	stack_close_sockets(st);
+	stack_threads_stop(st);
+	rooms_destroy(st);
+	stack_free(st);
+}
+
+/* --- devices ----------------------------------------------------------------------------------- */
+
+static int mac_parse(const char *text, uint8_t *mac)
+{
+	char end;
+
+	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%c", &mac[0], &mac[1], &mac[2],
+		   &mac[3], &mac[4], &mac[5], &end) != 6)
+		return -EINVAL;
+	return mac[0] & 1 ? -EINVAL : 0;
+}
+
+static int device_config(const struct weft_device *d, struct tap_config *cfg)
+{
+	if (!d->spec || d->queues > 16 || (d->mtu && (d->mtu < 68 || d->mtu > 65535)))
+		return -EINVAL;
+	*cfg = (struct tap_config){
+	    .name = d->spec + 4,
+	    .tun = strncmp(d->spec, "tun:", 4) == 0,
+	    .no_offload = d->no_offload != 0,
+	    .queues = d->queues,
+	    .mtu = d->mtu,
+	};
+	if (!cfg->tun && strncmp(d->spec, "tap:", 4))
+		return -EINVAL;
+	if (strlen(cfg->name) >= NETDEV_NAME)
+		return -EINVAL;
+	return d->mac ? mac_parse(d->mac, cfg->mac) : 0;
+}
+
+int stack_device_open(struct stack *st, const struct weft_device *d, struct netdev **out)
+{
+	struct tap_config cfg;
+	struct ip_addr addr;
+	struct batch b;
+	unsigned prefix;
+	int err = device_config(d, &cfg);
+
+	if (!err && d->addr)
+		err = ip_prefix_parse(d->addr, &addr, &prefix);
+	if (err)
+		return err;
+	batch_begin(&b, st);
+	err = tap_create(st, &cfg, out);
+	if (!err && d->addr)
+		err = ifaddr_add(*out, &addr, prefix);
+	if (!err)
+		netdev_up(*out);
+	batch_end(&b);
+	return err;
+}
+
+static int gateway_add(struct stack *st, const char *text)
+{
+	struct route r = {.prefix = IP_PREFIX4(0), .net = ip_addr_any4, .type = ROUTE_UNICAST};
+	struct batch b;
+	int err;
+
+	if (ip_addr_parse(text, &r.gateway))
+		return -EINVAL;
+	batch_begin(&b, st);
+	err = route_add(st, &r);
+	batch_end(&b);
+	return err;
+}
+
+/* --- a running stack --------------------------------------------------------------------------- */
+
+/* A stack on a threaded env of its own, not running yet. */
+static int stack_open(struct stack **out)
+{
+	struct env *env = env_thread_create();
+	struct stack *st;
+
+	if (!env)
+		return -ENOMEM;
+	st = stack_create(env);
+	if (!st) {
+		env_thread_destroy(env);
+		return -ENOMEM;
+	}
+	st->socket->own_env = true;
+	*out = st;
+	return 0;
+}
+
+int weft_stop(weft_stack *st)
+{
+	struct env *env;
+	bool own;
+
+	if (!st)
+		return -EINVAL;
+	if (slot_forked())
+		return -ENETDOWN;
+	env = st->env;
+	own = st->socket->own_env;
+	stack_destroy(st);
+	if (own)
+		env_thread_destroy(env);
+	return 0;
+}
+
+int stack_start(struct stack **out)
+{
+	int err = stack_open(out);
+
+	if (err)
+		return err;
+	err = stack_threads_start(*out);
+	if (err)
+		weft_stop(*out);
+	return err;
+}
+
+int weft_start(const struct weft_config *cfg, weft_stack **out)
+{
+	struct stack *st, *none = NULL;
+	struct netdev *dev;
+	int err;
+
+	if (!cfg || !out)
+		return -EINVAL;
+	err = stack_open(&st);
+	if (err)
+		return err;
+	for (unsigned i = 0; !err && i < cfg->ndevices; i++)
+		err = stack_device_open(st, &cfg->devices[i], &dev);
+	if (!err && cfg->gateway)
+		err = gateway_add(st, cfg->gateway);
+	if (!err)
+		err = stack_threads_start(st);
+	if (err) {
+		weft_stop(st);
+		return err;
+	}
+	atomic_compare_exchange_strong(&default_stack, &none, st);
+	*out = st;
+	return 0;
+}
+
+void weft_use(weft_stack *st)
+{
+	thread_record.stack = st;
+	thread_record.stack_id = st ? st->id : 0;
+}
+
+struct stack *stack_current(void)
+{
+	return thread_record.stack ? thread_record.stack : atomic_load(&default_stack);
+}
+
+const char *weft_version(void)
+{
+	return WEFT_VERSION;
+}
+
+void socket_each(struct stack *st, void (*fn)(const struct socket_view *v, void *arg), void *arg)
+{
+	struct socket *s;
+
+	mutex_lock(&st->socket->lock);
+	for (s = st->socket->sockets; s; s = s->next_stack) {
+		struct socket_view v = {.fd = s->fd, .type = s->type, .sk = s->sk};
+
+		if (s->sk)
+			fn(&v, arg);
+	}
+	mutex_unlock(&st->socket->lock);
+}
