@@ -54,7 +54,7 @@ void neigh_confirm(struct neigh *n);
 
 /* May what was seen replace another link address that is known? */
 enum neigh_override {
-	NEIGH_KEEP,	       /* no: it only casts doubt (RFC 4861, 7.2.5, O flag clear) */
+	NEIGH_KEEP,            /* no: it only casts doubt (RFC 4861, 7.2.5, O flag clear) */
 	NEIGH_REPLACE_SETTLED, /* unless that was learnt or confirmed just now: the first answer wins */
 	NEIGH_REPLACE,
 };
