@@ -1,0 +1,130 @@
+/*
+ * net/vnet.c - the vnet header before each frame of a TAP (virtio 1.2, 5.1.6): what is still owed
+ * to a frame's checksum, and into which segments it is to be cut.
+ *
+ * A received one is input like the frame: nothing it says is believed before it fits the packet,
+ * for gso_cut() and pkbuf_csum_finish() write where it points.
+ */
+#include <stddef.h>
+
+#include "lib/wire/ether.h"
+#include "lib/wire/ip4.h"
+#include "lib/wire/ip6.h"
+#include "lib/wire/tcp.h"
+#include "net/tap.h"
+
+/* The field lies in the packet, behind the link header, and then in the header part. */
+static bool vnet_csum_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hlen)
+{
+	uint32_t end = (uint32_t)h->csum_start + h->csum_offset + sizeof(uint16_t);
+
+	if (h->csum_start < hlen || end > b->len || !pkbuf_pull(b, end))
+		return false;
+	b->csum = CSUM_PARTIAL;
+	b->csum_start = (uint16_t)(b->head + h->csum_start);
+	b->csum_off = h->csum_offset;
+	return true;
+}
+
+/* A whole IPv4 datagram, no fragment, with TCP at csum_start. */
+static bool vnet_tcp4(const struct pkbuf *b, unsigned hlen)
+{
+	const struct ip4_hdr *ip = (const void *)(b->hdr + b->head + hlen);
+	unsigned l4 = b->csum_start - b->head;
+
+	return l4 >= hlen + IP4_HLEN && ip->ver_ihl >> 4 == 4 && hlen + ip4_hdr_len(ip) == l4 &&
+	       ip->proto == IP_PROTO_TCP && be16_get(ip->len) == b->len - hlen &&
+	       !(be16_get(ip->off) & (IP4_MF | IP4_OFFMASK));
+}
+
+/* IPv6 with TCP at csum_start; extension headers may lie between. */
+static bool vnet_tcp6(const struct pkbuf *b, unsigned hlen)
+{
+	const struct ip6_hdr *ip = (const void *)(b->hdr + b->head + hlen);
+	unsigned l4 = b->csum_start - b->head;
+
+	return l4 >= hlen + IP6_HLEN && ip6_version(ip) == 6 &&
+	       (uint32_t)be16_get(ip->len) + IP6_HLEN == b->len - hlen &&
+	       (l4 > hlen + IP6_HLEN || ip->next == IP_PROTO_TCP);
+}
+
+static bool vnet_ether_type(const struct pkbuf *b, unsigned hlen, uint16_t type)
+{
+	const struct ether_hdr *e = (const void *)(b->hdr + b->head);
+
+	return hlen != ETHER_HLEN || be16_get(e->type) == type;
+}
+
+/* TCP's header is whole and in the header part; its length, or 0. */
+static unsigned vnet_tcp_hlen(struct pkbuf *b)
+{
+	unsigned l4 = b->csum_start - b->head, n;
+	uint8_t *p = pkbuf_pull(b, l4 + TCP_HLEN);
+
+	if (!p)
+		return 0;
+	n = tcp_hdr_len((const struct tcp_hdr *)(p + l4));
+	return n >= TCP_HLEN && pkbuf_pull(b, l4 + n) ? n : 0;
+}
+
+/* Only what TUNSETOFFLOAD asked for, which always comes with a checksum owed. */
+static bool vnet_gso_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hlen)
+{
+	unsigned type = h->gso_type & ~(unsigned)VNET_GSO_ECN, n;
+	bool v4 = type == VNET_GSO_TCP4;
+
+	if ((!v4 && type != VNET_GSO_TCP6) || h->gso_size == 0)
+		return false;
+	if (b->csum != CSUM_PARTIAL || b->csum_off != offsetof(struct tcp_hdr, csum))
+		return false;
+	n = vnet_tcp_hlen(b);
+	if (n == 0 || !vnet_ether_type(b, hlen, v4 ? ETHER_TYPE_IP4 : ETHER_TYPE_IP6))
+		return false;
+	if (v4 ? !vnet_tcp4(b, hlen) : !vnet_tcp6(b, hlen))
+		return false;
+	b->l3 = (uint16_t)(b->head + hlen);
+	b->l4 = b->csum_start;
+	if (b->len - (b->l4 - b->head) - n <= h->gso_size)
+		return true; /* one segment after all */
+	b->gso_type = v4 ? GSO_TCP4 : GSO_TCP6;
+	b->gso_size = h->gso_size;
+	return true;
+}
+
+bool vnet_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hlen)
+{
+	/* otherwise a hint without a use here: the kernel gives its own linear length */
+	if (h->hdr_len > b->len)
+		return false;
+	if (h->flags & VNET_F_NEEDS_CSUM) {
+		if (!vnet_csum_in(b, h, hlen))
+			return false;
+	} else if (h->flags & VNET_F_DATA_VALID) {
+		b->csum = CSUM_VERIFIED;
+	}
+	return h->gso_type == VNET_GSO_NONE || vnet_gso_in(b, h, hlen);
+}
+
+/* CWR in a super-frame is for its first segment only (RFC 3168, 6.1.2): the cutter must know. */
+static void vnet_gso_out(const struct pkbuf *b, struct vnet_hdr *h)
+{
+	const struct tcp_hdr *t = (const void *)(b->hdr + b->csum_start);
+
+	h->gso_type = b->gso_type == GSO_TCP4 ? VNET_GSO_TCP4 : VNET_GSO_TCP6;
+	if (t->flags & TCP_CWR)
+		h->gso_type |= VNET_GSO_ECN;
+	h->gso_size = b->gso_size;
+	h->hdr_len = (uint16_t)(b->csum_start - b->head + tcp_hdr_len(t));
+}
+
+void vnet_out(const struct pkbuf *b, struct vnet_hdr *h)
+{
+	*h = (struct vnet_hdr){0};
+	if (b->csum != CSUM_PARTIAL)
+		return;
+	h->flags = VNET_F_NEEDS_CSUM;
+	h->csum_start = (uint16_t)(b->csum_start - b->head);
+	h->csum_offset = b->csum_off;
+	if (b->gso_size)
+		vnet_gso_out(b, h);
+}
