@@ -39,6 +39,7 @@ int netdev_poll(struct netdev_queue *q, int max)
 	struct batch batch;
 	struct pkq frames;
 	struct pkbuf *b;
+	uint64_t now;
 	int n;
 
 	if (!dev->ops->rx)
@@ -48,8 +49,11 @@ int netdev_poll(struct netdev_queue *q, int max)
 	pkq_init(&frames);
 	batch_begin(&batch, dev->stack);
 	n = dev->ops->rx(q, &frames, max);
-	while ((b = pkq_take(&frames)))
+	now = frames.count ? env_now(dev->stack->env) : 0;
+	while ((b = pkq_take(&frames))) {
+		b->stamp = now;
 		netdev_rx(dev, b);
+	}
 	batch_end(&batch);
 	queue_vacate(q);
 	return n;

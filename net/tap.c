@@ -155,7 +155,10 @@ static int tap_read_away(struct netdev_queue *q)
 
 static void tap_drop(struct netdev *dev, struct pkbuf *b, enum drop_reason why)
 {
-	atomic_fetch_add_explicit(&dev->stats.rx_errors, 1, memory_order_relaxed);
+	bool full = why == DROP_NO_MEMORY;
+
+	atomic_fetch_add_explicit(full ? &dev->stats.rx_dropped : &dev->stats.rx_errors, 1,
+				  memory_order_relaxed);
 	pkbuf_drop(b, why);
 }
 
