@@ -1,0 +1,158 @@
+/*
+ * net/gso.c - cuts a TCP super-frame into the frames that go on a wire.
+ *
+ * The last step before a device that cannot do it itself, and the first of netem.  Each frame gets a
+ * copy of the headers and refers to its part of the payload.  Only TCP is cut, so its header is
+ * written here from lib/wire, without tcp/.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "lib/checksum.h"
+#include "lib/stack.h"
+#include "lib/wire/ip4.h"
+#include "lib/wire/tcp.h"
+#include "net/net_priv.h"
+
+#define IP6_HLEN 40    /* RFC 8200, 3 */
+#define IP6_LEN_OFF 4  /* payload length */
+#define IP6_ADDR_OFF 8 /* source, then destination */
+
+/* One cut: the same for every frame of it. */
+struct cut {
+	struct pkbuf *b;
+	uint32_t features;
+	uint32_t hlen;   /* link, IP and TCP headers */
+	uint32_t l3, l4; /* from the front */
+};
+
+/* The frame with the payload [off, off + n) of b, its headers as they stand there.  NULL: no memory. */
+static struct pkbuf *cut_frame(const struct cut *c, uint32_t off, uint32_t n)
+{
+	struct pkbuf *b = c->b, *f = pkbuf_alloc(b->stack, PKBUF_TX_HEAD);
+
+	if (!f)
+		return NULL;
+	f->dev = b->dev;
+	f->stamp = b->stamp;
+	f->cast = b->cast;
+	f->proto = b->proto;
+	f->ttl = b->ttl;
+	f->tos = b->tos;
+	f->forwarded = b->forwarded;
+	f->netem_done = b->netem_done;
+	f->mark = b->mark;
+	f->src = b->src;
+	f->dst = b->dst;
+	memcpy(pkbuf_push(f, c->hlen), pkbuf_data(b), c->hlen);
+	f->l2 = f->head;
+	f->l3 = (uint16_t)(f->head + c->l3);
+	f->l4 = (uint16_t)(f->head + c->l4);
+	if (pkbuf_append_from(f, b, c->hlen + off, n) < 0) {
+		pkbuf_free(f);
+		return NULL;
+	}
+	return f;
+}
+
+/* RFC 6864, 4: frames of one datagram are datagrams of their own, so each has its own ID. */
+static uint64_t cut_ip4(struct pkbuf *f, uint32_t i, uint32_t tcp_len)
+{
+	struct ip4_hdr *h = (struct ip4_hdr *)(f->hdr + f->l3);
+
+	h->len = be16_of((uint16_t)(f->l4 - f->l3 + tcp_len));
+	h->id = be16_of((uint16_t)(be16_get(h->id) + i));
+	h->csum = 0;
+	h->csum = csum_finish(csum_add(0, h, ip4_hdr_len(h)));
+	return csum_pseudo(h->src, h->dst, 4, IP_PROTO_TCP, tcp_len);
+}
+
+static uint64_t cut_ip6(struct pkbuf *f, uint32_t tcp_len)
+{
+	uint8_t *h = f->hdr + f->l3;
+	be16 len = be16_of((uint16_t)(f->l4 - f->l3 - IP6_HLEN + tcp_len));
+
+	memcpy(h + IP6_LEN_OFF, &len, sizeof(len));
+	return csum_pseudo(h + IP6_ADDR_OFF, h + IP6_ADDR_OFF + 16, 16, IP_PROTO_TCP, tcp_len);
+}
+
+/* FIN and PSH belong to the last byte, CWR to the first segment (RFC 3168, 6.1.2). */
+static void cut_tcp(struct pkbuf *f, uint32_t off, bool last, uint64_t pseudo)
+{
+	struct tcp_hdr *h = (struct tcp_hdr *)(f->hdr + f->l4);
+
+	h->seq = be32_of(be32_get(h->seq) + off);
+	if (!last)
+		h->flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+	if (off > 0)
+		h->flags &= (uint8_t)~TCP_CWR;
+	h->csum = csum_fold(pseudo);
+	f->csum = CSUM_PARTIAL;
+	f->csum_start = f->l4;
+	f->csum_off = offsetof(struct tcp_hdr, csum);
+}
+
+/* The i-th frame, complete. */
+static struct pkbuf *cut_nth(const struct cut *c, uint32_t i)
+{
+	uint32_t total = c->b->len - c->hlen, off = i * c->b->gso_size, n = total - off;
+	bool last = n <= c->b->gso_size;
+	struct pkbuf *f;
+	uint64_t pseudo;
+
+	if (!last)
+		n = c->b->gso_size;
+	f = cut_frame(c, off, n);
+	if (!f)
+		return NULL;
+	n += c->hlen - c->l4;
+	pseudo = c->b->gso_type == GSO_TCP6 ? cut_ip6(f, n) : cut_ip4(f, i, n);
+	cut_tcp(f, off, last, pseudo);
+	if (!(c->features & NETDEV_F_CSUM))
+		pkbuf_csum_finish(f);
+	return f;
+}
+
+/* Headers contiguous and measured.  False: they do not fit, which none of ours does. */
+static bool cut_measure(struct cut *c)
+{
+	struct pkbuf *b = c->b;
+	const struct tcp_hdr *h;
+
+	c->l3 = (uint32_t)(b->l3 - b->head);
+	c->l4 = (uint32_t)(b->l4 - b->head);
+	if (b->l3 < b->head || b->l4 <= b->l3 || !pkbuf_pull(b, c->l4 + TCP_HLEN))
+		return false;
+	h = (const struct tcp_hdr *)(b->hdr + b->l4);
+	c->hlen = c->l4 + tcp_hdr_len(h);
+	return tcp_hdr_len(h) >= TCP_HLEN && c->hlen <= PKBUF_TX_HEAD && pkbuf_pull(b, c->hlen);
+}
+
+int gso_cut(struct pkbuf *b, uint32_t features, struct pkq *out)
+{
+	struct cut c = {.b = b, .features = features};
+	struct pkq q;
+	struct pkbuf *f;
+	uint32_t i = 0;
+
+	assert(b->gso_size && (b->gso_type == GSO_TCP4 || b->gso_type == GSO_TCP6));
+	pkq_init(&q);
+	if (!cut_measure(&c)) {
+		pkbuf_drop(b, DROP_DEV_TX);
+		return -EINVAL;
+	}
+	do {
+		f = cut_nth(&c, i++);
+		if (!f) {
+			pkq_free(&q);
+			pkbuf_drop(b, DROP_NO_MEMORY);
+			return -ENOMEM;
+		}
+		pkq_add(&q, f);
+	} while (i * b->gso_size < b->len - c.hlen);
+	while ((f = pkq_take(&q)))
+		pkq_add(out, f);
+	pkbuf_free(b);
+	return 0;
+}
