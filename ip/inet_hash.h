@@ -69,7 +69,11 @@ void inet_hash_bound(struct inet_table *t, struct sock *sk);
 /* connect() of a datagram sock: changes its addresses where it stands in the table of bound socks.
  */
 void inet_rehash_bound(struct inet_table *t, struct sock *sk, const struct inet_tuple *tu);
-/* Leaves every table; a full sock gives its port back.  Lock of sk held.  Idempotent. */
+/*
+ * Leaves every table.  A full sock gives its port back, but for one that bind() named while a
+ * program still holds the sock (no SOCK_DEAD): that one stays its own until close().  Lock of sk
+ * held.  Idempotent.
+ */
 void inet_unhash(struct inet_table *t, struct sock_common *c);
 bool inet_hashed(const struct sock_common *c);
 

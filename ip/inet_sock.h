@@ -34,7 +34,7 @@ enum sock_kind {
  * The first cache line: what a look-up touches.  Also all that request and TIME-WAIT socks share.
  *
  * LOCKING
- *	b	bucket lock of its table	h	constant while in a table
+ *	b	bucket lock of its table	h	constant while in a table (bound: written under b)
  *	c	constant after creation		a	atomic
  *	l	own lock (a request sock: its listener's)
  */
