@@ -89,11 +89,20 @@ void route_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr 
 void route_generation_bump(struct stack *st);
 /*
  * What an address is to this stack: LOCAL (one of ours, 127/8), BROADCAST (limited, or directed of
- * some device), MULTICAST, else UNICAST.  `dev`, where not NULL, is asked first for broadcasts.
+ * some device), MULTICAST, else UNICAST.
  */
 enum route_type ip_addr_type(struct stack *st, const struct ip_addr *a);
-/* False: no redirect is known for dst. */
-bool redirect_get(struct stack *st, const struct ip_addr *dst, struct ip_addr *gateway);
+/* The way of a packet that is passed on: as path_get(), but no source, and learnt path MTUs do not
+ * count. */
+struct path *path_get_forward(struct stack *st, const struct ip_addr *dst, int *err);
+
+/* What is known of one destination. */
+struct pmtu_info {
+	uint32_t mtu;           /* 0: nothing */
+	bool locked;            /* some hop takes less than min_pmtu: DF must stay clear */
+	struct ip_addr gateway; /* any: no redirect */
+};
+bool pmtu_lookup(struct stack *st, const struct ip_addr *dst, struct pmtu_info *info);
 
 /* --- ip_opt.c ------------------------------------------------------------------------------------
  */
@@ -101,11 +110,11 @@ bool redirect_get(struct stack *st, const struct ip_addr *dst, struct ip_addr *g
 /* Where the options of a header stand, as offsets from it; 0: absent. */
 struct ip_opts {
 	uint8_t rr, ts, srr, ra;
-	uint8_t bad; /* offset of the byte that is wrong: the pointer of a parameter problem */
+	uint8_t bad; /* of the byte that is wrong: the pointer of a parameter problem */
 };
 
-/* Parses the options of a whole header of hlen bytes.  False: malformed, o->bad says where. */
-bool ip_opts_parse(const struct ip4_hdr *h, unsigned hlen, struct ip_opts *o);
+/* False: malformed, o->bad says where. */
+bool ip_opts_parse(const uint8_t *opt, unsigned len, struct ip_opts *o);
 /* Fills record route and timestamp in with `addr`, as who passes or receives the packet must. */
 void ip_opts_record(struct pkbuf *b, const struct ip_opts *o, const struct ip_addr *addr);
 /*
@@ -135,4 +144,5 @@ int ip_fragment(struct pkbuf *b, uint32_t mtu, struct pkq *out);
  * The first of n consecutive identifications for a datagram that may be fragmented (RFC 6864, 4.2;
  * RFC 7739, 5.3): by source, destination and protocol, not to be guessed by others.
  */
-uint16_t ip_id_next(struct stack *st, const struct ip_flow *f, unsigned n);
+uint16_t ip_id_next(struct stack *st, const struct ip_addr *src, const struct ip_addr *dst,
+		    uint8_t proto, unsigned n);

@@ -61,6 +61,7 @@ struct path {
 	struct ip_addr src;     /* c: the source to use when the sender has none */
 	uint32_t mtu;           /* c: least of device, route and path MTU, bytes of a datagram */
 	uint8_t type;           /* c: enum route_type */
+	bool mtu_locked;        /* c: some hop takes less than min_pmtu: sent without DF */
 };
 
 /* NULL with *err: -ENETUNREACH, -EHOSTUNREACH, -EINVAL (blackhole), -EACCES, -ENOBUFS,

@@ -1,0 +1,46 @@
+/*
+ * ip/ip_id.c - identifications of datagrams that may be fragmented (RFC 6864, RFC 7739).
+ *
+ * A counter is shared by the destinations that hash to it, so that an identification comes back
+ * only after 65536 datagrams; each destination sees it shifted by a keyed hash of its own, so that
+ * what one host is sent tells nothing about another's.
+ */
+#include <stdlib.h>
+
+#include "ip/ip_priv.h"
+#include "lib/siphash.h"
+
+#define IP_ID_COUNTERS 2048
+
+/* LOCKING: a counter is atomic. */
+struct ip_id_state {
+	_Atomic uint16_t counter[IP_ID_COUNTERS];
+};
+
+struct ip_id_state *ip_id_state_create(struct stack *st)
+{
+	struct ip_id_state *s = calloc(1, sizeof(*s));
+
+	for (unsigned i = 0; s && i < IP_ID_COUNTERS; i++)
+		atomic_init(&s->counter[i], (uint16_t)env_random(st->env));
+	return s;
+}
+
+void ip_id_state_destroy(struct ip_id_state *s)
+{
+	free(s);
+}
+
+uint16_t ip_id_next(struct stack *st, const struct ip_addr *src, const struct ip_addr *dst,
+		    uint8_t proto, unsigned n)
+{
+	struct {
+		struct ip_addr src, dst;
+		uint64_t proto;
+	} key = {*src, *dst, proto};
+	uint64_t hash = siphash(&key, sizeof(key), st->key);
+	_Atomic uint16_t *counter = &st->ip->id->counter[hash % IP_ID_COUNTERS];
+	uint16_t at = atomic_fetch_add_explicit(counter, (uint16_t)n, memory_order_relaxed);
+
+	return (uint16_t)(at + (hash >> 48));
+}
