@@ -65,6 +65,18 @@ static struct timespec timespec_of(uint64_t ns)
 	return (struct timespec){(time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC)};
 }
 
+/* To when one system call of a longer sleep may last. */
+static uint64_t slice_end(struct env *e, uint64_t deadline)
+{
+#ifdef WEFT_TSAN
+	uint64_t end = thread_now(e) + TSAN_SLICE_NS;
+
+	if (end < deadline)
+		return end;
+#endif
+	return deadline;
+}
+
 /* Until the word is no longer WAITING or `deadline`, absolute: 0 or -errno. */
 static int futex_wait(struct waiter *w, uint64_t deadline)
 {
@@ -77,17 +89,13 @@ static int futex_wait(struct waiter *w, uint64_t deadline)
 
 static int wait_futex(struct env *e, struct waiter *w, uint64_t deadline)
 {
-	uint64_t until = deadline;
+	uint64_t until;
 	int r = 0;
 
 	if (!waiter_enter(w, WAITER_WAITING))
 		return 0;
 	while (atomic_load(&w->word) == WAITER_WAITING) {
-#ifdef WEFT_TSAN
-		until = thread_now(e) + TSAN_SLICE_NS;
-		if (until > deadline)
-			until = deadline;
-#endif
+		until = slice_end(e, deadline);
 		r = futex_wait(w, until);
 		if (r == -EINTR || (r == -ETIMEDOUT && until == deadline))
 			break;
@@ -99,9 +107,10 @@ static int wait_futex(struct env *e, struct waiter *w, uint64_t deadline)
 static int poll_until(struct env *e, struct waiter *w, struct pollfd *fds, int n, uint64_t deadline)
 {
 	for (;;) {
-		uint64_t now = deadline == ENV_NEVER ? 0 : thread_now(e);
-		struct timespec ts = timespec_of(deadline > now ? deadline - now : 0);
-		int r = ppoll(fds, (nfds_t)n + 1, deadline == ENV_NEVER ? NULL : &ts, NULL);
+		uint64_t until = slice_end(e, deadline);
+		uint64_t now = until == ENV_NEVER ? 0 : thread_now(e);
+		struct timespec ts = timespec_of(until > now ? until - now : 0);
+		int r = ppoll(fds, (nfds_t)n + 1, until == ENV_NEVER ? NULL : &ts, NULL);
 
 		if (r < 0)
 			return -errno;
