@@ -62,6 +62,13 @@ bool cmd_sleep(struct cmd *c, uint64_t ns);
  * part of it.  Returns the last one's status.
  */
 int shell_run_line(struct shell *sh, const struct cmd *io, const char *line);
+/*
+ * Goes on in the background: `run` in a job and thread of its own, with c's words and streams (its own
+ * copies).  Returns CMD_OK once it has called cmd_ready(), or the status it ended with before that.
+ */
+int job_spawn(struct cmd *c, const char *name, int (*run)(struct cmd *c));
+/* Cancels every job_spawn() job of that name and waits for their end; returns how many there were. */
+int job_kill_named(struct cmd *c, const char *name);
 void job_cancel(struct job *j);	  /* async-signal-unsafe: called by the signal thread */
 int shell_jobs_list(struct cmd *c);
 int shell_job_wait(struct cmd *c, int id); /* 0: all */
