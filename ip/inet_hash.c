@@ -304,7 +304,7 @@ static int bound_score(const struct sock_common *c, const struct inet_tuple *tu)
 		score += 4;
 	}
 	if (c->ifindex) {
-		if (c->ifindex != tu->ifindex)
+		if (tu->ifindex && c->ifindex != tu->ifindex)
 			return -1;
 		score += 2;
 	}

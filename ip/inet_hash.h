@@ -10,7 +10,7 @@
 
 struct inet_table;
 
-/* The four-tuple of a packet as its receiver sees it, and where it came in. */
+/* The four-tuple of a packet as its receiver sees it, and where it came in (0: not known). */
 struct inet_tuple {
 	struct ip_addr laddr, raddr;
 	uint16_t lport, rport;

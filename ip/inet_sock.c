@@ -10,7 +10,9 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "ip/ip_priv.h"
 #include "lib/mib.h"
 #include "lib/stack.h"
 
@@ -191,6 +193,17 @@ bool sock_deliver(struct sock *sk, struct pkbuf *b)
 	return true;
 }
 
+void sock_deliver_error(struct sock *sk, const struct sock_err *e)
+{
+	struct pkbuf *b = pkbuf_alloc(sk->stack, PKBUF_TX_HEAD);
+
+	if (!b)
+		return;
+	b->kind = PKBUF_ERROR;
+	memcpy(b->cb, e, sizeof(*e));
+	sock_deliver(sk, b);
+}
+
 void sock_push_later(struct sock *sk)
 {
 	assert(lock_is_held(&sk->c.lock));
@@ -268,12 +281,21 @@ void sock_snd_uncharge(struct sock *sk, uint32_t bytes)
 
 /* --- downward --------------------------------------------------------------------------------- */
 
+/* A group or broadcast address that was bound to receive from is no source. */
+static struct ip_addr sock_source(const struct sock *sk)
+{
+	if (sk->ops->type != SOCK_STREAM && (sk->flags & SOCK_BOUND_ADDR) &&
+	    ip_addr_type(sk->stack, &sk->c.laddr) != ROUTE_LOCAL)
+		return ip_addr_any;
+	return sk->c.laddr;
+}
+
 void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow *f)
 {
 	bool mcast = ip_addr_is_multicast(dst);
 
 	*f = (struct ip_flow){
-	    .src = sk->c.laddr,
+	    .src = sock_source(sk),
 	    .dst = *dst,
 	    .ifindex = sk->c.ifindex,
 	    .mark = sk->mark,

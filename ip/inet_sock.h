@@ -80,6 +80,8 @@ struct sock_err {
 	uint32_t seq; /* TCP: of the quoted segment */
 };
 
+_Static_assert(sizeof(struct sock_err) <= sizeof(((struct pkbuf *)0)->cb), "cb");
+
 /* Upward: what the socket room registers on a sock it made.  Takes leaf locks only. */
 struct sock_events {
 	void (*ready)(
@@ -200,6 +202,8 @@ bool sock_lock_or_leave(struct sock *sk, uint32_t work) TRY_ACQUIRE(true, sk->c.
  * + sndbuf + 64 KB) it is dropped and false returned, errors excepted while few.
  */
 bool sock_deliver(struct sock *sk, struct pkbuf *b);
+/* The same with an ICMP error, in a packet of its own; without memory for that it is lost. */
+void sock_deliver_error(struct sock *sk, const struct sock_err *e);
 /* Marks sk so that ops->push runs once when the batch ends.  Lock held. */
 void sock_push_later(struct sock *sk) REQUIRES(sk->c.lock);
 /* Tells the socket room; leaf locks only. */

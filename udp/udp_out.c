@@ -1,0 +1,144 @@
+/*
+ * udp/udp_out.c - send(): destination, path, header and checksum, then ip_out() (RFC 768).
+ *
+ * The checksum is left to a device that takes it, unless the datagram will be cut into fragments.
+ */
+#include <errno.h>
+
+#include "lib/checksum.h"
+#include "lib/mib.h"
+#include "lib/stack.h"
+#include "lib/wire/udp.h"
+#include "udp/udp_priv.h"
+
+/* Where one datagram goes.  `path` is a reference of its own. */
+struct udp_out {
+	struct ip_flow flow;
+	struct path *path;
+	uint16_t dport;
+	uint32_t n; /* bytes of data */
+};
+
+/* The most one datagram carries towards dst: 65507 for IPv4 without options. */
+static uint32_t udp_max(const struct sock *sk, const struct ip_addr *dst)
+{
+	uint32_t iph = ip_addr_is4(dst) ? ip_hdr_bytes(dst) : 0;
+
+	return IP4_LEN_MAX - iph - sk->optlen - UDP_HLEN;
+}
+
+/* Address and port by message or connect(); 0 or -errno. */
+static int udp_out_addr(struct sock *sk, const struct sock_msg *m, struct ip_addr *dst,
+			uint16_t *port)
+{
+	if (!m->has_addr) {
+		*dst = sk->c.raddr;
+		*port = sk->c.rport;
+		if (!dgram_is_connected(sk))
+			return -EDESTADDRREQ;
+	} else {
+		*dst = udp_dst(&m->addr);
+		*port = m->port;
+	}
+	return *port ? 0 : -EINVAL;
+}
+
+/* A connected sock keeps its path; sendto() elsewhere asks for one each time. */
+static int udp_out_path(struct sock *sk, const struct sock_msg *m, struct udp_out *o)
+{
+	int err = 0;
+
+	if (!m->has_addr) {
+		struct path *p = sock_path(sk, &err);
+
+		o->path = p ? path_hold(p) : NULL;
+	} else {
+		/* the source connect() chose is for that peer only */
+		if (!(sk->flags & SOCK_BOUND_ADDR))
+			o->flow.src = ip_addr_any;
+		if (m->ifindex)
+			o->flow.ifindex = m->ifindex;
+		o->path = path_get(sk->stack, &o->flow, &err);
+	}
+	if (!o->path)
+		return err;
+	if (ip_addr_is_any(&o->flow.src))
+		o->flow.src = o->path->src;
+	return 0;
+}
+
+static void udp_out_header(const struct sock *sk, const struct udp_out *o, struct pkbuf *b)
+{
+	uint32_t len = UDP_HLEN + o->n;
+	struct udp_hdr *h = (struct udp_hdr *)(void *)pkbuf_push(b, UDP_HLEN);
+	uint64_t sum = ip_csum_pseudo(&o->flow.src, &o->flow.dst, IP_PROTO_UDP, len);
+	uint32_t whole = len + ip_hdr_bytes(&o->flow.dst) + o->flow.optlen;
+
+	h->sport = be16_of(sk->c.lport);
+	h->dport = be16_of(o->dport);
+	h->len = be16_of((uint16_t)len);
+	h->csum = csum_fold(sum);
+	b->l4 = b->head;
+	b->csum = CSUM_PARTIAL;
+	b->csum_start = b->l4;
+	b->csum_off = offsetof(struct udp_hdr, csum);
+	if (!(o->path->dev->features & NETDEV_F_CSUM) || whole > o->path->mtu)
+		pkbuf_csum_finish(b);
+}
+
+static int udp_out_build(struct sock *sk, const struct sock_msg *m, const struct udp_out *o,
+			 struct pkbuf **out)
+{
+	struct pkbuf *b = pkbuf_alloc(sk->stack, PKBUF_TX_HEAD);
+
+	*out = b;
+	if (!b)
+		return -ENOBUFS;
+	if (pkbuf_append_iov(b, m->iov, m->niov, m->skip, o->n)) {
+		pkbuf_free(b);
+		return -ENOBUFS;
+	}
+	udp_out_header(sk, o, b);
+	return 0;
+}
+
+static int udp_out_send(struct sock *sk, const struct sock_msg *m, struct udp_out *o)
+{
+	struct pkbuf *b;
+	int err = udp_out_path(sk, m, o);
+
+	if (err)
+		return err;
+	if ((m->flags & MSG_CONFIRM) && o->path->neigh)
+		neigh_confirm(o->path->neigh);
+	err = udp_out_build(sk, m, o, &b);
+	if (!err)
+		err = ip_out(b, &o->flow, o->path);
+	path_put(o->path);
+	return err;
+}
+
+ssize_t udp_send(struct sock *sk, struct sock_msg *m)
+{
+	struct udp_out o = {.n = (uint32_t)m->len};
+	struct ip_addr dst;
+	int err = dgram_may_send(sk, m);
+
+	if (!err)
+		err = udp_out_addr(sk, m, &dst, &o.dport);
+	if (err)
+		return err;
+	if (m->len > udp_max(sk, &dst))
+		return -EMSGSIZE;
+	err = udp_autobind(sk);
+	if (err)
+		return err;
+	sock_flow(sk, &dst, &o.flow);
+	err = udp_out_send(sk, m, &o);
+	if (err == -ENOBUFS || err == -ENOMEM)
+		mib_inc(sk->stack, MIB_Udp_SndbufErrors);
+	if (err)
+		return err;
+	mib_inc(sk->stack, MIB_Udp_OutDatagrams);
+	return (ssize_t)m->len;
+}

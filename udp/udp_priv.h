@@ -1,0 +1,38 @@
+/* udp/udp_priv.h - what the files of this room share. */
+#pragma once
+#include "ip/inet_dgram.h"
+#include "ip/inet_hash.h"
+#include "udp/udp.h"
+
+/*
+ * LOCKING
+ *	l	own lock
+ */
+struct udp_sock {
+	struct sock sk;
+	struct pkq rcvq; /* l: each with its front at the data */
+};
+
+static inline struct udp_sock *udp_sock(struct sock *sk)
+{
+	return (struct udp_sock *)(void *)sk;
+}
+
+/* LOCKING: constant after creation; the table has locks of its own. */
+struct udp_state {
+	struct inet_table *table;
+};
+
+extern const struct ip_proto udp_proto;
+
+void udp_in(struct pkbuf *b);
+void udp_err(const struct ip_err *e);
+void udp_backlog_in(struct sock *sk, struct pkbuf *b);
+ssize_t udp_send(struct sock *sk, struct sock_msg *m);
+/* Gives an unbound sock a port, as the first send or connect does. */
+int udp_autobind(struct sock *sk);
+/* The unspecified address means this host (RFC 1122, 3.2.1.3; Linux, BSD). */
+static inline struct ip_addr udp_dst(const struct ip_addr *a)
+{
+	return ip_addr_is_any(a) ? ip_addr_loop4 : *a;
+}
