@@ -55,7 +55,7 @@ static bool vnet_ether_type(const struct pkbuf *b, unsigned hlen, uint16_t type)
 	return hlen != ETHER_HLEN || be16_get(e->type) == type;
 }
 
-/* TCP's header is whole and in the header part; its length, or 0. */
+/* TCP's header is whole, in the header part and where a cut frame has room for it; its length, or 0. */
 static unsigned vnet_tcp_hlen(struct pkbuf *b)
 {
 	unsigned l4 = b->csum_start - b->head, n;
@@ -64,7 +64,7 @@ static unsigned vnet_tcp_hlen(struct pkbuf *b)
 	if (!p)
 		return 0;
 	n = tcp_hdr_len((const struct tcp_hdr *)(p + l4));
-	return n >= TCP_HLEN && pkbuf_pull(b, l4 + n) ? n : 0;
+	return n >= TCP_HLEN && l4 + n <= PKBUF_TX_HEAD && pkbuf_pull(b, l4 + n) ? n : 0;
 }
 
 /* Only what TUNSETOFFLOAD asked for, which always comes with a checksum owed. */
