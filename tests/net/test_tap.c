@@ -1,0 +1,411 @@
+/*
+ * tests/net/test_tap.c - frames through the driver, a pair of sockets in place of /dev/net/tun: what
+ * is read into which part, what is kept for the next read, errors, and writing.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "lib/mib.h"
+#include "lib/stack.h"
+#include "lib/wire/tcp.h"
+#include "net/net_priv.h"
+#include "net/tap.h"
+#include "tests/harness/frame.h"
+#include "tests/harness/sink.h"
+#include "tests/harness/unit.h"
+
+static struct {
+	struct stack *stack;
+	struct netdev *dev;
+	int peer;
+	uint8_t frame[FRAME_MAX];
+	uint8_t back[FRAME_MAX + VNET_HLEN];
+} t;
+
+static struct netdev *tap_on_pair(const struct tap_config *cfg, int *peer)
+{
+	struct netdev *dev;
+	int fd[2], size = 1 << 20;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
+	setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	ck_assert_int_eq(tap_create_fd(t.stack, cfg, fd[0], &dev), 0);
+	*peer = fd[1];
+	return dev;
+}
+
+static void setup(void)
+{
+	struct tap_config cfg = {.name = "tap0"};
+
+	t.stack = net_stack_create(env_lab_create(1));
+	t.dev = tap_on_pair(&cfg, &t.peer);
+	netdev_up(t.dev);
+}
+
+static void teardown(void)
+{
+	if (t.peer >= 0)
+		close(t.peer);
+	net_stack_end(t.stack);
+}
+
+static void peer_write(const struct vnet_hdr *vh, const uint8_t *f, size_t len)
+{
+	struct iovec iov[2] = {{(void *)(uintptr_t)vh, VNET_HLEN}, {(void *)(uintptr_t)f, len}};
+
+	ck_assert_int_eq(writev(t.peer, iov, 2), (ssize_t)(VNET_HLEN + len));
+}
+
+/* Writes len bytes of a pattern and reads them as one frame. */
+static struct pkbuf *pass(uint32_t len)
+{
+	static const struct vnet_hdr none;
+	struct pkq q;
+	struct pkbuf *b;
+
+	pkq_init(&q);
+	for (uint32_t i = 0; i < len; i++)
+		t.frame[i] = (uint8_t)(i * 7 + (i >> 8));
+	peer_write(&none, t.frame, len);
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 1), 1);
+	b = pkq_take(&q);
+	ck_assert_ptr_nonnull(b);
+	ck_assert_uint_eq(b->len, len);
+	ck_assert_uint_eq(frame_bytes(b, t.back), len);
+	ck_assert_mem_eq(t.back, t.frame, len);
+	return b;
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+struct shape {
+	uint32_t len;
+	unsigned nfrag;
+	uint32_t pinned; /* bytes of pieces */
+};
+
+/* Of each length: how many pieces, and no more memory than in proportion. */
+static const struct shape shapes[] = {
+    {1, 0, 0},
+    {60, 0, 0},
+    {PKBUF_RX_LINEAR, 0, 0},
+    {PKBUF_RX_LINEAR + 1, 0, 0},
+    {PKBUF_HDR - PKBUF_RX_HEAD, 0, 0},
+    {PKBUF_HDR - PKBUF_RX_HEAD + 1, 1, PIECE_SMALL},
+    {1514, 1, PIECE_SMALL},
+    {PKBUF_RX_LINEAR + PIECE_SMALL, 1, PIECE_SMALL},
+    {PKBUF_RX_LINEAR + PIECE_SMALL + 1, 2, 2 * PIECE_SMALL},
+    {9014, 2, PIECE_SMALL + PIECE_MID},
+    {20000, 3, 2 * PIECE_SMALL + PIECE_MID},
+    {30000, 3, PIECE_SMALL + 2 * PIECE_MID},
+    {PKBUF_RX_LINEAR + PIECE_SMALL + PIECE_LARGE / 2, 2, PIECE_SMALL + PIECE_LARGE},
+    {PKBUF_MAX, 2, PIECE_SMALL + PIECE_LARGE},
+};
+
+START_TEST(test_tap_rx_frame_in_parts_of_its_size)
+{
+	struct pkbuf *b = pass(shapes[_i].len);
+
+	ck_assert_uint_eq(b->nfrag, shapes[_i].nfrag);
+	ck_assert_uint_eq(b->pinned - sizeof(*b), shapes[_i].pinned);
+	ck_assert_uint_eq(b->l2, b->head);
+	pkbuf_free(b);
+}
+END_TEST
+
+/* What waits for the next frame is always one small and one large piece. */
+START_TEST(test_tap_rx_idle_device_holds_the_same)
+{
+	int64_t pieces = gauge_read(t.stack, GAUGE_pieces);
+	struct pkq q;
+
+	pkq_init(&q);
+	ck_assert_int_eq(pieces, 2);
+	for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		pkbuf_free(pass(shapes[i].len));
+		ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 8), -EAGAIN);
+		ck_assert_int_eq(gauge_read(t.stack, GAUGE_pieces), pieces);
+		ck_assert_int_eq(gauge_read(t.stack, GAUGE_piece_bytes), PIECE_SMALL + PIECE_LARGE);
+	}
+	ck_assert_int_eq(gauge_read(t.stack, GAUGE_pkbufs), 0);
+}
+END_TEST
+
+/* A frame that is still held is not written over by those after it. */
+START_TEST(test_tap_rx_held_frame_keeps_its_bytes)
+{
+	struct pkbuf *a = pass(40000), *b;
+	uint8_t *first = malloc(40000);
+
+	memcpy(first, t.frame, 40000);
+	t.frame[0] = 1;
+	b = pass(50000);
+	frame_bytes(a, t.back);
+	ck_assert_mem_eq(t.back, first, 40000);
+	free(first);
+	pkbuf_free(a);
+	pkbuf_free(b);
+}
+END_TEST
+
+START_TEST(test_tap_rx_at_most_max)
+{
+	static const struct vnet_hdr none;
+	struct pkq q;
+
+	pkq_init(&q);
+	for (int i = 0; i < 5; i++)
+		peer_write(&none, t.frame, 100);
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 3), 3);
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 3), 2);
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 3), -EAGAIN);
+	ck_assert_uint_eq(q.count, 5);
+	pkq_free(&q);
+}
+END_TEST
+
+START_TEST(test_tap_rx_super_frame_carries_its_state)
+{
+	struct vnet_hdr vh = {
+	    .flags = VNET_F_NEEDS_CSUM,
+	    .gso_type = VNET_GSO_TCP4,
+	    .hdr_len = FRAME_HLEN4,
+	    .gso_size = 1448,
+	    .csum_start = FRAME_HLEN4 - TCP_HLEN,
+	    .csum_offset = offsetof(struct tcp_hdr, csum),
+	};
+	struct pkbuf *b;
+	struct pkq q;
+
+	pkq_init(&q);
+	peer_write(&vh, t.frame, frame_tcp4(t.frame, 60000));
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 8), 1);
+	b = pkq_take(&q);
+	ck_assert_int_eq(b->csum, CSUM_PARTIAL);
+	ck_assert_int_eq(b->gso_type, GSO_TCP4);
+	ck_assert_uint_eq(b->gso_size, 1448);
+	pkbuf_free(b);
+}
+END_TEST
+
+static void check_refused(enum drop_reason why)
+{
+	struct pkq q;
+
+	pkq_init(&q);
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 1), 1);
+	ck_assert_uint_eq(q.count, 0);
+	ck_assert_uint_eq(pkbuf_drops(t.stack, why), 1);
+}
+
+START_TEST(test_tap_rx_bad_vnet_header_dropped)
+{
+	struct vnet_hdr vh = {.flags = VNET_F_NEEDS_CSUM, .csum_start = 1000};
+
+	peer_write(&vh, t.frame, 100);
+	check_refused(DROP_VNET_HDR);
+	ck_assert_uint_eq(t.dev->stats.rx_errors, 1);
+}
+END_TEST
+
+START_TEST(test_tap_rx_shorter_than_vnet_header_dropped)
+{
+	ck_assert_int_eq(write(t.peer, t.frame, VNET_HLEN - 1), VNET_HLEN - 1);
+	check_refused(DROP_VNET_HDR);
+}
+END_TEST
+
+START_TEST(test_tap_rx_longer_than_any_frame_dropped)
+{
+	uint8_t *f = calloc(1, PKBUF_MAX + 1);
+	struct vnet_hdr none = {0};
+
+	peer_write(&none, f, PKBUF_MAX + 1);
+	check_refused(DROP_TOO_BIG);
+	free(f);
+}
+END_TEST
+
+/* Takes every piece there is, the device's reserve too. */
+static unsigned use_up(struct piece **held, unsigned max)
+{
+	unsigned n = 0;
+
+	while (n < max && (held[n] = piece_alloc_rx(t.stack, PIECE_LARGE)))
+		n++;
+	while (n < max && (held[n] = piece_alloc_rx(t.stack, PIECE_SMALL)))
+		n++;
+	ck_assert_uint_lt(n, max);
+	return n;
+}
+
+/* The frame is read all the same: a reader that left it would be called for ever. */
+START_TEST(test_tap_rx_without_memory_dropped_and_read)
+{
+	static struct piece *held[4096];
+	static const struct vnet_hdr none;
+	struct pkbuf *kept;
+	unsigned n;
+
+	ck_assert_int_eq(sysctl_write(t.stack, "net.weft.mem_limit", 1 << 20), 0);
+	kept = pass(40000); /* the spare pieces go with it, and no read follows that refills */
+	n = use_up(held, 4096);
+	peer_write(&none, t.frame, 1514);
+	check_refused(DROP_NO_MEMORY);
+	ck_assert_uint_eq(t.dev->stats.rx_dropped, 1);
+	pkbuf_free(pass(100)); /* the header part is enough for it */
+	while (n > 0)
+		piece_put(held[--n]);
+	pkbuf_free(kept);
+	pkbuf_free(pass(1514));
+}
+END_TEST
+
+START_TEST(test_tap_rx_lost_device_is_an_error)
+{
+	struct pkq q;
+
+	pkq_init(&q);
+	close(t.peer);
+	t.peer = -1;
+	ck_assert_int_lt(t.dev->ops->rx(&t.dev->queue[0], &q, 8), 0);
+	ck_assert_int_ne(t.dev->ops->rx(&t.dev->queue[0], &q, 8), -EAGAIN);
+}
+END_TEST
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+START_TEST(test_tap_xmit_super_frame_in_one_write)
+{
+	struct pkbuf *b = frame_send4(t.stack, 60000, 1448);
+	uint32_t len = b->len;
+	struct vnet_hdr vh;
+
+	ck_assert_int_eq(t.dev->ops->xmit(t.dev, b), 0);
+	ck_assert_int_eq(read(t.peer, t.back, sizeof(t.back)), (ssize_t)(VNET_HLEN + len));
+	memcpy(&vh, t.back, sizeof(vh));
+	ck_assert_uint_eq(vh.flags, VNET_F_NEEDS_CSUM);
+	ck_assert_uint_eq(vh.gso_type, VNET_GSO_TCP4);
+	ck_assert_uint_eq(vh.gso_size, 1448);
+	ck_assert_uint_eq(vh.csum_start, FRAME_HLEN4 - TCP_HLEN);
+	ck_assert_uint_eq(vh.hdr_len, FRAME_HLEN4);
+	frame_tcp4(t.frame, 60000);
+	ck_assert_mem_eq(t.back + VNET_HLEN, t.frame, len);
+}
+END_TEST
+
+START_TEST(test_tap_xmit_full_device_drops)
+{
+	int r, n = 0;
+
+	do
+		r = t.dev->ops->xmit(t.dev, frame_send4(t.stack, 1000, 0));
+	while (r == 0 && ++n < 100000);
+	ck_assert_int_eq(r, -EAGAIN);
+	ck_assert_uint_eq(pkbuf_drops(t.stack, DROP_DEV_TX), 1);
+	ck_assert_int_eq(gauge_read(t.stack, GAUGE_pkbufs), 0);
+}
+END_TEST
+
+START_TEST(test_tap_no_offload_sends_wire_frames)
+{
+	struct tap_config cfg = {.name = "tap1", .no_offload = true};
+	struct batch batch;
+	struct netdev *dev;
+	ssize_t len;
+	int peer, n = 0;
+
+	dev = tap_on_pair(&cfg, &peer);
+	ck_assert_uint_eq(dev->features, 0);
+	netdev_up(dev);
+	batch_begin(&batch, t.stack);
+	ck_assert_int_eq(netdev_tx(dev, frame_send4(t.stack, 4000, 1448)), 0);
+	batch_end(&batch);
+	while ((len = recv(peer, t.back, sizeof(t.back), MSG_DONTWAIT)) > 0) {
+		static const uint8_t none[VNET_HLEN];
+
+		n++;
+		ck_assert_mem_eq(t.back, none, VNET_HLEN);
+		ck_assert(frame_is_whole(t.back + VNET_HLEN, (uint32_t)len - VNET_HLEN));
+	}
+	ck_assert_int_eq(n, 3);
+	close(peer);
+}
+END_TEST
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+START_TEST(test_tap_create_fd_defaults)
+{
+	struct tap_config tun = {.name = "tun0", .tun = true, .mtu = 9000};
+	struct netdev *dev;
+	int peer;
+
+	ck_assert_str_eq(t.dev->ops->kind, "tap");
+	ck_assert_ptr_eq(t.dev->link, &ether_link);
+	ck_assert_uint_eq(t.dev->mtu, 1500);
+	ck_assert_uint_eq(t.dev->features, NETDEV_F_ALL);
+	ck_assert_uint_eq(t.dev->mac[0] & 3, 2); /* local, unicast */
+	dev = tap_on_pair(&tun, &peer);
+	ck_assert_str_eq(dev->ops->kind, "tun");
+	ck_assert_ptr_eq(dev->link, &raw_link);
+	ck_assert_uint_eq(dev->mtu, 9000);
+	ck_assert(dev->flags & NETDEV_NOARP);
+	close(peer);
+}
+END_TEST
+
+START_TEST(test_tap_create_fd_name_taken)
+{
+	struct tap_config cfg = {.name = "tap0"};
+	struct netdev *dev;
+	int fd[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
+	ck_assert_int_eq(tap_create_fd(t.stack, &cfg, fd[0], &dev), -EEXIST);
+	ck_assert_int_eq(write(fd[0], "", 1), -1); /* closed with it */
+	close(fd[1]);
+}
+END_TEST
+
+START_TEST(test_tap_create_bad_config_refused)
+{
+	struct tap_config cfg = {.name = "a-name-too-long-"};
+	struct netdev *dev;
+
+	ck_assert_int_eq(tap_create(t.stack, &cfg, &dev), -ENAMETOOLONG);
+	cfg = (struct tap_config){.name = "tap9", .queues = 257};
+	ck_assert_int_eq(tap_create(t.stack, &cfg, &dev), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("tap");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, test_tap_rx_frame_in_parts_of_its_size, 0,
+			    sizeof(shapes) / sizeof(shapes[0]));
+	tcase_add_test(tc, test_tap_rx_idle_device_holds_the_same);
+	tcase_add_test(tc, test_tap_rx_held_frame_keeps_its_bytes);
+	tcase_add_test(tc, test_tap_rx_at_most_max);
+	tcase_add_test(tc, test_tap_rx_super_frame_carries_its_state);
+	tcase_add_test(tc, test_tap_rx_bad_vnet_header_dropped);
+	tcase_add_test(tc, test_tap_rx_shorter_than_vnet_header_dropped);
+	tcase_add_test(tc, test_tap_rx_longer_than_any_frame_dropped);
+	tcase_add_test(tc, test_tap_rx_without_memory_dropped_and_read);
+	tcase_add_test(tc, test_tap_rx_lost_device_is_an_error);
+	tcase_add_test(tc, test_tap_xmit_super_frame_in_one_write);
+	tcase_add_test(tc, test_tap_xmit_full_device_drops);
+	tcase_add_test(tc, test_tap_no_offload_sends_wire_frames);
+	tcase_add_test(tc, test_tap_create_fd_defaults);
+	tcase_add_test(tc, test_tap_create_fd_name_taken);
+	tcase_add_test(tc, test_tap_create_bad_config_refused);
+	return unit_run("tap", tc);
+}
