@@ -4,7 +4,7 @@
  * The first step of the way down and the only place that sets errno.  Each call is: descriptor to
  * socket, call_begin(), the socket's ops, call_end().
  */
-#include "weft/weft.h"
+#include <weft/weft.h>
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #pragma once
 #include "lib/stack.h"
 #include "net/netdev.h"
-#include "weft/weft.h"
+#include <weft/weft.h>
 
 /*
  * A stack of every room with its loop device up, on any env, without a thread: what the lab and the
