@@ -37,7 +37,7 @@ struct batch {
 		uint32_t found;
 	} wakes[32];
 	unsigned nwakes;
-	unsigned depth;	     /* batch_begin() inside a batch of the same stack */
+	unsigned depth;      /* batch_begin() inside a batch of the same stack */
 	struct batch *outer; /* the thread's batch in another stack (a lab's wire) */
 };
 

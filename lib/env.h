@@ -22,12 +22,12 @@
  *
  * The protocol: waiter_reset(), then look at the condition (under its lock) and at `cancel`, then
  * env_wait().  The waker claims the waiter under that same lock (batch_wake(), lib/batch.h) and
- *acts after the unlock.  WOKEN stays until the next reset, so a wake between reset and wait is not
- *lost.
+ * acts after the unlock.  WOKEN stays until the next reset, so a wake between reset and wait is not
+ * lost.
  *
  * LOCKING
  *	a	atomic		o	the owning thread only		c	constant after
- *creation
+ * creation
  */
 enum waiter_word {
 	WAITER_IDLE,    /* not asleep: a wake costs nothing */
@@ -47,11 +47,11 @@ struct waiter {
 
 /*
  * Something that fires once at a time.  Threads: run by the thread that owns `sleeper`.  Lab: an
- *event; of several due at one time the one that fired longest ago is first.
+ * event; of several due at one time the one that fired longest ago is first.
  *
  * LOCKING
  *	a	atomic		e	the env's own lock		c	constant after
- *alarm_add
+ * alarm_add
  */
 struct alarm {
 	_Atomic uint64_t when;   /* a: ns on the env's clock, ENV_NEVER when off */

@@ -18,10 +18,10 @@ struct ip_addr {
 
 #define IP_ADDR_TEXT 48 /* longest text with its NUL; "/128" included */
 
-extern const struct ip_addr ip_addr_any;      /* :: , the wildcard of both families */
-extern const struct ip_addr ip_addr_any4;     /* ::ffff:0.0.0.0 */
-extern const struct ip_addr ip_addr_bcast4;   /* ::ffff:255.255.255.255 */
-extern const struct ip_addr ip_addr_loop4;    /* ::ffff:127.0.0.1 */
+extern const struct ip_addr ip_addr_any;    /* :: , the wildcard of both families */
+extern const struct ip_addr ip_addr_any4;   /* ::ffff:0.0.0.0 */
+extern const struct ip_addr ip_addr_bcast4; /* ::ffff:255.255.255.255 */
+extern const struct ip_addr ip_addr_loop4;  /* ::ffff:127.0.0.1 */
 
 /* `a` in host byte order: ip_addr4(0x0a000001) is 10.0.0.1. */
 struct ip_addr ip_addr4(uint32_t a);
@@ -47,9 +47,9 @@ static inline bool ip_addr_is_any(const struct ip_addr *a)
 
 bool ip_addr_is_loopback(const struct ip_addr *a);
 bool ip_addr_is_multicast(const struct ip_addr *a);
-bool ip_addr_is_bcast(const struct ip_addr *a);	     /* 255.255.255.255 only */
-bool ip_addr_is_linklocal(const struct ip_addr *a);  /* 169.254/16, fe80::/10 */
-bool ip_addr_is_class_e(const struct ip_addr *a);    /* 240/4 but for the broadcast */
+bool ip_addr_is_bcast(const struct ip_addr *a);     /* 255.255.255.255 only */
+bool ip_addr_is_linklocal(const struct ip_addr *a); /* 169.254/16, fe80::/10 */
+bool ip_addr_is_class_e(const struct ip_addr *a);   /* 240/4 but for the broadcast */
 
 /* Prefix lengths count in 128 bits: an IPv4 /24 is 120 here (IP_PREFIX4). */
 #define IP_PREFIX4(len) ((len) + 96)

@@ -23,10 +23,10 @@ struct cmd {
 	struct shell *shell;
 	struct stack *stack;
 	struct job *job;
-	int in;		 /* descriptor: commands that copy read it raw */
+	int in;          /* descriptor: commands that copy read it raw */
 	FILE *out, *err; /* flushed when the command returns */
-	int cwd;	 /* directory for openat(): AT_FDCWD, or a client's */
-	bool tty;	 /* out is a terminal: colour and progress */
+	int cwd;         /* directory for openat(): AT_FDCWD, or a client's */
+	bool tty;        /* out is a terminal: colour and progress */
 	int argc;
 	char **argv;
 };
@@ -69,7 +69,7 @@ int shell_run_line(struct shell *sh, const struct cmd *io, const char *line);
 int job_spawn(struct cmd *c, const char *name, int (*run)(struct cmd *c));
 /* Cancels every job_spawn() job of that name and waits for their end; returns how many there were. */
 int job_kill_named(struct cmd *c, const char *name);
-void job_cancel(struct job *j);	  /* async-signal-unsafe: called by the signal thread */
+void job_cancel(struct job *j); /* async-signal-unsafe: called by the signal thread */
 int shell_jobs_list(struct cmd *c);
 int shell_job_wait(struct cmd *c, int id); /* 0: all */
 int shell_job_kill(struct cmd *c, int id);

@@ -9,7 +9,7 @@
 #define IP4_DF 0x4000
 #define IP4_MF 0x2000
 #define IP4_OFFMASK 0x1fff /* in units of 8 bytes */
-#define IP4_MTU_MIN 68	   /* RFC 791, 3.2 */
+#define IP4_MTU_MIN 68     /* RFC 791, 3.2 */
 
 #define IP_PROTO_ICMP 1
 #define IP_PROTO_TCP 6

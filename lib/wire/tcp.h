@@ -15,12 +15,12 @@
 
 #define TCP_OPT_END 0
 #define TCP_OPT_NOP 1
-#define TCP_OPT_MSS 2	   /* length 4 */
-#define TCP_OPT_WSCALE 3   /* length 3 */
-#define TCP_OPT_SACK_OK 4  /* length 2 */
-#define TCP_OPT_SACK 5	   /* length 2 + 8n */
-#define TCP_OPT_TS 8	   /* length 10 */
-#define TCP_WSCALE_MAX 14  /* RFC 7323, 2.3 */
+#define TCP_OPT_MSS 2       /* length 4 */
+#define TCP_OPT_WSCALE 3    /* length 3 */
+#define TCP_OPT_SACK_OK 4   /* length 2 */
+#define TCP_OPT_SACK 5      /* length 2 + 8n */
+#define TCP_OPT_TS 8        /* length 10 */
+#define TCP_WSCALE_MAX 14   /* RFC 7323, 2.3 */
 #define TCP_MSS_DEFAULT 536 /* RFC 9293, MUST-15 */
 
 struct tcp_hdr {
