@@ -59,9 +59,9 @@ struct alarm {
 	void *arg;               /* c */
 	/* a: whose thread runs it, set by that thread before its first env_thread_run_alarms();
 	 * NULL in a lab */
-	struct waiter *_Atomic sleeper;
-	bool firing;        /* e: alarm_del waits for its end */
-	struct alarm *next; /* e */
+	struct waiter *_Atomic sleeper; /* a */
+	bool firing;                    /* e: alarm_del waits for its end */
+	struct alarm *next;             /* e */
 };
 
 struct env;

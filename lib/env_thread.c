@@ -32,7 +32,7 @@
  *	e	lock (a leaf)
  */
 struct env_thread {
-	struct env env;
+	struct env env; /* c */
 	struct mutex lock;
 	pthread_cond_t fired; /* an alarm's fire has returned */
 	struct alarm *alarms; /* e */

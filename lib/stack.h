@@ -1,6 +1,6 @@
 /*
  * lib/stack.h - one TCP/IP stack.  There are no other mutable globals than these instances'
- *registry, the descriptor table and one __thread record.
+ * registry, the descriptor table and one __thread record.
  *
  * Each room's state is an incomplete type here, made by x_state_create() of that room;
  * socket/stack.c calls them all and is the only file that names every room.

@@ -88,7 +88,7 @@ void netdev_close(struct netdev *dev);
 
 /*
  * An alarm that a device's netdev thread runs (a lab: the world).  Drivers and netem embed it; it
- *may be added while the thread runs.
+ * may be added while the thread runs.
  *
  * LOCKING
  *	n	the net state's dev_lock

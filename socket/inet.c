@@ -280,8 +280,11 @@ static int inet_shutdown(struct socket *s, int how)
 	return err;
 }
 
-/* SO_LINGER with a time: until the peer has everything, or the time is over (tcp goes on by itself). */
-static void inet_linger(struct call *c, struct socket *s) REQUIRES(s->sk->c.lock)
+/*
+ * SO_LINGER with a time: until the peer has everything, or the time is over (tcp goes on by itself).
+ * The sock's lock is held, but for the sleep.
+ */
+static void inet_linger(struct call *c, struct socket *s)
 {
 	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLOUT};
 	int left;

@@ -155,7 +155,7 @@ static int socket_wait_over(struct socket *s, struct stack *st, struct waiter *w
  * The order matters: reset the waiter, be on the queue, and only then let the sock's lock go, for what
  * becomes true afterwards is told to the queue.  The caller looked at its condition under that lock.
  */
-int sock_wait(struct sock_wait *sw)
+int sock_wait(struct sock_wait *sw) NO_LOCK_ANALYSIS
 {
 	struct socket *s = sw->s;
 	struct stack *st = sw->batch->stack;

@@ -214,7 +214,7 @@ int stack_device_open(struct stack *st, const struct weft_device *d, struct netd
 	struct tap_config cfg;
 	struct ip_addr addr;
 	struct batch b;
-	unsigned prefix;
+	unsigned prefix = 0;
 	int err = device_config(d, &cfg);
 
 	if (!err && d->addr)
