@@ -58,6 +58,7 @@ static bool loop_is_empty(struct loop *lo)
 static void loop_drain(struct loop *lo)
 {
 	_Atomic uint32_t *word = &lo->dev->queue[0].word;
+	uint64_t now = env_now(lo->dev->stack->env);
 	unsigned budget = LOOP_BUDGET;
 	struct pkbuf *b;
 
@@ -65,14 +66,15 @@ static void loop_drain(struct loop *lo)
 		uint32_t vacant = QUEUE_VACANT;
 
 		if (budget == 0) {
-			env_alarm(lo->dev->stack->env, &lo->alarm.alarm,
-				  env_now(lo->dev->stack->env));
+			env_alarm(lo->dev->stack->env, &lo->alarm.alarm, now);
 			return;
 		}
 		if (!atomic_compare_exchange_strong(word, &vacant, QUEUE_LED))
 			return; /* its holder looks again */
-		for (; budget > 0 && (b = loop_take(lo)); budget--)
+		for (; budget > 0 && (b = loop_take(lo)); budget--) {
+			b->stamp = now;
 			netdev_rx(lo->dev, b);
+		}
 		atomic_store(word, QUEUE_VACANT);
 	}
 }
@@ -103,7 +105,6 @@ static void loop_alarm(void *arg)
 static void loop_scrub(struct pkbuf *b)
 {
 	b->l2 = b->head;
-	b->stamp = 0;
 	b->forwarded = b->netem_done = false;
 	b->src = b->dst = ip_addr_any;
 	memset(b->cb, 0, sizeof(b->cb));

@@ -57,7 +57,7 @@ enum pkbuf_csum {
 	CSUM_NONE, /* received: not checked yet; sent: complete */
 	/*
 	 * The field holds the folded pseudo header sum, and csum_start to the end is owed.  On a
-	 * received packet: its sender is local (lo, a veth) and no wire was between, so it counts
+	 * received packet: its sender is local (lo, a veth, the host's end of a TAP), no wire was between, so it counts
 	 * as verified; whoever shows or forwards it has what pkbuf_csum_finish() needs.
 	 */
 	CSUM_PARTIAL,

@@ -41,6 +41,7 @@ struct veth {
 static void veth_alarm(void *arg)
 {
 	struct veth *v = arg;
+	uint64_t now = env_now(v->dev->stack->env);
 	struct batch batch;
 	struct pkbuf *b;
 
@@ -51,6 +52,7 @@ static void veth_alarm(void *arg)
 		mutex_unlock(&v->wire->lock);
 		if (!b)
 			break;
+		b->stamp = now;
 		netdev_rx(v->dev, b);
 	}
 	batch_end(&batch);
@@ -73,7 +75,6 @@ static enum drop_reason veth_pass(struct veth_wire *wire, unsigned side, const s
 	if (!c)
 		return DROP_NO_MEMORY;
 	c->dev = to->dev;
-	c->stamp = 0;
 	c->mark = 0;
 	c->forwarded = c->netem_done = false;
 	memset(c->cb, 0, sizeof(c->cb));

@@ -1,0 +1,14 @@
+/* tests/harness/netstack.h - a stack with its net room alone, on a lab's clock. */
+#pragma once
+#include "lib/stack.h"
+#include "net/netdev.h"
+
+/* A world and its first stack; and their end, last of all.  A stack's own check finds what leaked. */
+struct stack *netstack_create(uint64_t seed);
+void netstack_destroy(struct stack *st);
+/* Another stack in the first one's world, and its end. */
+struct stack *netstack_join(struct stack *first);
+void netstack_leave(struct stack *st);
+
+/* A received packet of n bytes that count up from `first`, in the header part and pieces as a TAP has it. */
+struct pkbuf *netstack_packet(struct stack *st, unsigned head, uint32_t n, uint8_t first);
