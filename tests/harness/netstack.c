@@ -67,3 +67,44 @@ struct pkbuf *netstack_packet(struct stack *st, unsigned head, uint32_t n, uint8
 	free(bytes);
 	return b;
 }
+
+static int testdev_xmit(struct netdev *dev, struct pkbuf *b)
+{
+	struct testdev *t = dev->priv;
+
+	if (t->refuse) {
+		pkbuf_drop(b, DROP_DEV_TX);
+		return t->refuse;
+	}
+	pkq_add(&t->sent, b);
+	return 0;
+}
+
+static void testdev_close(struct netdev *dev)
+{
+	struct testdev *t = dev->priv;
+
+	pkq_free(&t->sent);
+	free(t);
+}
+
+static const struct netdev_ops testdev_ops = {
+    .kind = "test", .xmit = testdev_xmit, .close = testdev_close};
+
+struct testdev *testdev_create(struct stack *st, const char *name, const struct link_ops *link,
+			       uint32_t features)
+{
+	struct testdev *t = calloc(1, sizeof(*t));
+
+	ck_assert_ptr_nonnull(t);
+	t->dev = netdev_alloc(st, name, &testdev_ops, link, 1);
+	ck_assert_ptr_nonnull(t->dev);
+	pkq_init(&t->sent);
+	t->dev->priv = t;
+	t->dev->features = features;
+	t->dev->mac[0] = 2;
+	ck_assert_int_eq(netdev_register(t->dev), 0);
+	t->dev->mac[5] = (uint8_t)t->dev->ifindex;
+	netdev_up(t->dev);
+	return t;
+}
