@@ -115,8 +115,16 @@ struct ip_opts {
 
 /* False: malformed, o->bad says where. */
 bool ip_opts_parse(const uint8_t *opt, unsigned len, struct ip_opts *o);
-/* Fills record route and timestamp in with `addr`, as who passes or receives the packet must. */
-void ip_opts_record(struct pkbuf *b, const struct ip_opts *o, const struct ip_addr *addr);
+/* Those of a packet on its way through this room. */
+static inline struct ip_opts *ip_opts_of(struct pkbuf *b)
+{
+	_Static_assert(sizeof(struct ip_opts) <= sizeof(b->cb), "a room's notes");
+	return (struct ip_opts *)b->cb;
+}
+/* Fills record route and timestamp in with `own`, as who passes or receives the packet must. */
+void ip_opts_record(struct pkbuf *b, const struct ip_opts *o, const struct ip_addr *own);
+/* True: b goes on along its source route, to a dst that was taken from there. */
+bool ip_opts_next_hop(struct pkbuf *b, const struct ip_opts *o, const struct ip_addr *own);
 /*
  * The options an answer to b carries (RFC 1122, 3.2.2.6): record route and timestamp as they came,
  * with `own` recorded.  Returns the bytes put into out[IP_OPTIONS_MAX], a multiple of 4.
@@ -130,11 +138,11 @@ void ip_opts_not_copied(uint8_t *opt, unsigned len);
 
 /* All consume b; front at l3. */
 void ip_local_in(struct pkbuf *b);
-void ip_forward(struct pkbuf *b, const struct ip_opts *o);
+void ip_forward(struct pkbuf *b);
 /* A fragment goes in; the whole datagram comes out with its last one, else NULL. */
 struct pkbuf *ip_reass(struct pkbuf *b);
-/* POST_ROUTING, fragments where need be, and the neighbour.  0 or -errno. */
-int ip_finish(struct pkbuf *b, struct path *path);
+/* POST_ROUTING, fragments of at most mtu where need be, and the neighbour.  0 or -errno. */
+int ip_finish(struct pkbuf *b, struct path *path, uint32_t mtu);
 /*
  * Cuts b into fragments of at most mtu bytes on `out`.  Consumes b.  0 or -ENOMEM (nothing on out).
  */

@@ -1,0 +1,318 @@
+/*
+ * ip/ip_in.c - datagrams in: checked, hooked, and either ours or somebody else's (RFC 791;
+ * RFC 1122, 3.2.1; RFC 1812, 4.2 and 5.2).
+ *
+ * On the walk up between net_proto and ip_proto.  Each check has its drop reason and its counter;
+ * a packet that the loop device brought back was made here and skips those about strangers.
+ */
+#include "ip/ip.h"
+
+#include "ip/ip_priv.h"
+#include "ip/raw.h"
+#include "lib/checksum.h"
+#include "lib/debug.h"
+#include "lib/mib.h"
+
+/* --- the header ---------------------------------------------------------------------------------
+ */
+
+/* RFC 791, 3.1: sound in itself.  The whole header is in the header part then. */
+static enum drop_reason ip_check_header(struct pkbuf *b)
+{
+	const struct ip4_hdr *h = (const struct ip4_hdr *)pkbuf_pull(b, IP4_HLEN);
+	unsigned hlen;
+
+	if (!h)
+		return DROP_IP_SHORT;
+	if (h->ver_ihl >> 4 != 4)
+		return DROP_IP_VERSION;
+	hlen = ip4_hdr_len(h);
+	if (hlen < IP4_HLEN || !pkbuf_pull(b, hlen))
+		return DROP_IP_HDRLEN;
+	h = ip4_hdr(b);
+	if (csum_finish(csum_add(0, h, hlen)) != 0)
+		return DROP_IP_CSUM;
+	if (be16_get(h->len) < hlen || be16_get(h->len) > b->len)
+		return DROP_IP_LENGTH;
+	return DROP_NONE;
+}
+
+static void ip_count_bad_header(struct pkbuf *b, enum drop_reason why)
+{
+	struct stack *st = b->stack;
+
+	if (why == DROP_IP_CSUM)
+		mib_inc(st, MIB_IpExt_InCsumErrors);
+	if (why == DROP_IP_LENGTH && be16_get(ip4_hdr(b)->len) > b->len)
+		mib_inc(st, MIB_IpExt_InTruncatedPkts);
+	else
+		mib_inc(st, MIB_Ip_InHdrErrors);
+}
+
+/* Takes the padding of short frames off and writes down what the rooms above ask. */
+static void ip_note(struct pkbuf *b)
+{
+	const struct ip4_hdr *h = ip4_hdr(b);
+
+	pkbuf_trim_to(b, be16_get(h->len));
+	b->l4 = (uint16_t)(b->l3 + ip4_hdr_len(h));
+	b->src = ip_addr4_be(h->src);
+	b->dst = ip_addr4_be(h->dst);
+	b->proto = h->proto;
+	b->ttl = h->ttl;
+	b->tos = h->tos;
+}
+
+/* A checksum that a device left for us to finish must lie in this very datagram. */
+static enum drop_reason ip_check_partial(const struct pkbuf *b)
+{
+	if (b->csum != CSUM_PARTIAL)
+		return DROP_NONE;
+	if (b->csum_start < b->l4 || b->csum_start + b->csum_off + 2u > b->tail ||
+	    ip4_is_fragment(ip4_hdr(b)))
+		return DROP_VNET_HDR;
+	return DROP_NONE;
+}
+
+/* --- addresses ----------------------------------------------------------------------------------
+ */
+
+static bool addr_is_this_net(const struct ip_addr *a)
+{
+	return a->b[12] == 0; /* 0.0.0.0/8, RFC 1122, 3.2.1.3 (a) and (b) */
+}
+
+/* RFC 1122, 3.2.1.3; RFC 1812, 5.3.7.  Only who has no address yet may send from 0.0.0.0. */
+static enum drop_reason ip_check_source(struct pkbuf *b)
+{
+	if (ip_addr_is_any(&b->src) && ip_addr_is_bcast(&b->dst))
+		return DROP_NONE;
+	if (addr_is_this_net(&b->src) || ip_addr_is_class_e(&b->src) ||
+	    ip_addr_type(b->stack, &b->src) != ROUTE_UNICAST)
+		return DROP_IP_MARTIAN_SOURCE;
+	return DROP_NONE;
+}
+
+/* RFC 3704: would an answer leave by where this came in (strict), or by anything (loose)? */
+static enum drop_reason ip_check_reverse(struct pkbuf *b)
+{
+	int64_t mode = sysctl_get(b->stack, ip_rp_filter);
+	struct route r;
+
+	if (mode == 0 || ip_addr_is_any(&b->src))
+		return DROP_NONE;
+	if (!route_lookup(b->stack, &b->src, mode == 1 ? b->dev->ifindex : 0, &r))
+		return DROP_IP_SPOOFED;
+	if (mode == 1 && (!route_lookup(b->stack, &b->src, 0, &r) || r.dev != b->dev))
+		return DROP_IP_SPOOFED;
+	return r.dev ? DROP_NONE : DROP_IP_SPOOFED;
+}
+
+static enum drop_reason ip_check_addrs(struct pkbuf *b)
+{
+	enum drop_reason why;
+
+	if (b->cast == PKBUF_LOOPED)
+		return DROP_NONE;
+	if (addr_is_this_net(&b->dst) || ip_addr_is_loopback(&b->dst))
+		return DROP_IP_MARTIAN_DST;
+	why = ip_check_source(b);
+	return why ? why : ip_check_reverse(b);
+}
+
+/* --- options ------------------------------------------------------------------------------------
+ */
+
+static enum drop_reason ip_check_options(struct pkbuf *b)
+{
+	const struct ip4_hdr *h = ip4_hdr(b);
+	unsigned len = ip4_hdr_len(h) - IP4_HLEN;
+	struct ip_opts *o = ip_opts_of(b);
+	struct icmp_error e = {.type = ICMP_PARAM_PROBLEM};
+
+	*o = (struct ip_opts){0};
+	if (len == 0)
+		return DROP_NONE;
+	if (!ip_opts_parse((const uint8_t *)h + IP4_HLEN, len, o)) {
+		e.info = (uint32_t)o->bad << 24;
+		mib_inc(b->stack, MIB_Ip_InHdrErrors);
+		icmp_error_send(b, &e);
+		return DROP_IP_OPTIONS;
+	}
+	if (o->srr && !sysctl_get(b->stack, ip_accept_source_route))
+		return DROP_IP_SOURCE_ROUTE;
+	return DROP_NONE;
+}
+
+/* --- ours or not --------------------------------------------------------------------------------
+ */
+
+static bool ip_came_wide(const struct pkbuf *b)
+{
+	return b->cast == PKBUF_BROADCAST || b->cast == PKBUF_MULTICAST;
+}
+
+/* No group but all-hosts is joined yet (RFC 1112, 4). */
+static void ip_mcast_in(struct pkbuf *b)
+{
+	mib_inc(b->stack, MIB_IpExt_InMcastPkts);
+	if (ip_addr_to4(&b->dst) == 0xe0000001)
+		ip_local_in(b);
+	else
+		pkbuf_drop(b, DROP_IP_NOT_FOR_US);
+}
+
+static void ip_stranger_in(struct pkbuf *b)
+{
+	if (sysctl_get(b->stack, ip_forward) && b->cast == PKBUF_HOST) {
+		ip_forward(b);
+		return;
+	}
+	mib_inc(b->stack, MIB_Ip_InAddrErrors);
+	pkbuf_drop(b, DROP_IP_NOT_FOR_US);
+}
+
+/* For an address of ours; a source route that is not at its end names the next (RFC 791, 3.1). */
+static void ip_own_in(struct pkbuf *b)
+{
+	struct ip_addr own = b->dst;
+
+	if (!ip_opts_next_hop(b, ip_opts_of(b), &own))
+		ip_local_in(b);
+	else if (ip_addr_type(b->stack, &b->dst) == ROUTE_UNICAST)
+		ip_stranger_in(b);
+	else
+		pkbuf_drop(b, DROP_IP_SOURCE_ROUTE);
+}
+
+static void ip_route_in(struct pkbuf *b)
+{
+	enum route_type type = ip_addr_type(b->stack, &b->dst);
+
+	if (ip_came_wide(b) && (type == ROUTE_LOCAL || type == ROUTE_UNICAST)) {
+		pkbuf_drop(b, DROP_IP_LINK_BCAST);
+		return;
+	}
+	switch (type) {
+	case ROUTE_LOCAL:
+		ip_own_in(b);
+		break;
+	case ROUTE_BROADCAST:
+		mib_inc(b->stack, MIB_IpExt_InBcastPkts);
+		ip_local_in(b);
+		break;
+	case ROUTE_MULTICAST:
+		ip_mcast_in(b);
+		break;
+	default:
+		ip_stranger_in(b);
+	}
+}
+
+static enum drop_reason ip_check(struct pkbuf *b)
+{
+	enum drop_reason why = ip_check_header(b);
+
+	if (why) {
+		ip_count_bad_header(b, why);
+		return why;
+	}
+	ip_note(b);
+	why = ip_check_partial(b);
+	if (why)
+		return why;
+	why = ip_check_addrs(b);
+	if (why) {
+		mib_inc(b->stack, MIB_Ip_InAddrErrors);
+		return why;
+	}
+	return ip_check_options(b);
+}
+
+static void ip_debug_in(struct pkbuf *b)
+{
+	char src[IP_ADDR_TEXT], dst[IP_ADDR_TEXT];
+
+	debug(b->stack, DEBUG_IP, "ip in %s: %s > %s, protocol %u, ttl %u, %u bytes", b->dev->name,
+	      ip_addr_text(&b->src, src), ip_addr_text(&b->dst, dst), b->proto, b->ttl, b->len);
+}
+
+void ip_in(struct pkbuf *b)
+{
+	struct hook_io io = {.in = b->dev};
+	enum drop_reason why;
+
+	mib_inc(b->stack, MIB_Ip_InReceives);
+	mib_add(b->stack, MIB_IpExt_InOctets, b->len);
+	b->l3 = b->head;
+	why = ip_check(b);
+	if (why) {
+		pkbuf_drop(b, why);
+		return;
+	}
+	ip_debug_in(b);
+	switch (hook_run(b->stack, HOOK_PRE_ROUTING, b, &io)) {
+	case HOOK_ACCEPT:
+		ip_route_in(b);
+		break;
+	case HOOK_DROP:
+		pkbuf_drop(b, DROP_IP_HOOK);
+		break;
+	case HOOK_STOLEN:
+		break;
+	}
+}
+
+/* --- to a protocol ------------------------------------------------------------------------------
+ */
+
+static void ip_no_proto(struct pkbuf *b, bool raw_took)
+{
+	static const struct icmp_error e = {.type = ICMP_DEST_UNREACH, .code = ICMP_PROTO_UNREACH};
+
+	if (raw_took) {
+		mib_inc(b->stack, MIB_Ip_InDelivers);
+		pkbuf_free(b);
+		return;
+	}
+	mib_inc(b->stack, MIB_Ip_InUnknownProtos);
+	icmp_error_send(b, &e);
+	pkbuf_drop(b, DROP_IP_NO_PROTO);
+}
+
+/* Raw socks see the whole datagram, the protocol only what follows the header. */
+static void ip_deliver(struct pkbuf *b)
+{
+	const struct ip_proto *p = ip_proto_find(b->stack, b->proto);
+	bool raw_took = raw_in(b);
+
+	if (!p) {
+		ip_no_proto(b, raw_took);
+		return;
+	}
+	mib_inc(b->stack, MIB_Ip_InDelivers);
+	pkbuf_trim_front(b, ip4_hdr_len(ip4_hdr(b)));
+	b->l4 = b->head;
+	p->in(b);
+}
+
+void ip_local_in(struct pkbuf *b)
+{
+	struct hook_io io = {.in = b->dev};
+
+	if (ip4_is_fragment(ip4_hdr(b))) {
+		b = ip_reass(b);
+		if (!b)
+			return;
+	}
+	switch (hook_run(b->stack, HOOK_LOCAL_IN, b, &io)) {
+	case HOOK_ACCEPT:
+		ip_deliver(b);
+		break;
+	case HOOK_DROP:
+		pkbuf_drop(b, DROP_IP_HOOK);
+		break;
+	case HOOK_STOLEN:
+		break;
+	}
+}

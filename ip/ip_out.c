@@ -1,0 +1,274 @@
+/*
+ * ip/ip_out.c - datagrams out: header, hooks, fragments, neighbour (RFC 791; RFC 1122, 3.2.1).
+ *
+ * On the walk down between a protocol and neigh_out().  What is forwarded joins at ip_finish().
+ * The one place where the families part.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "ip/ip_priv.h"
+#include "lib/debug.h"
+#include "lib/mib.h"
+#include "net/ifaddr.h"
+
+/* --- to the link --------------------------------------------------------------------------------
+ */
+
+/* Broadcast and multicast have link addresses of their own (RFC 1112, 6.4). */
+static int ip_to_link(struct pkbuf *b, const struct path *path)
+{
+	uint8_t mac[ETHER_ALEN] = {0};
+
+	if (path->type == ROUTE_BROADCAST) {
+		memcpy(mac, ether_broadcast, ETHER_ALEN);
+	} else if (path->type == ROUTE_MULTICAST) {
+		mac[0] = 0x01;
+		mac[2] = 0x5e;
+		mac[3] = path->nexthop.b[13] & 0x7f;
+		mac[4] = path->nexthop.b[14];
+		mac[5] = path->nexthop.b[15];
+	}
+	return path->dev->link->out(b, mac, ETHER_TYPE_IP4);
+}
+
+static int ip_transmit(struct pkbuf *b, const struct path *path)
+{
+	mib_add(b->stack, MIB_IpExt_OutOctets, b->len);
+	if (path->neigh)
+		return neigh_out(path->neigh, b, ETHER_TYPE_IP4);
+	return ip_to_link(b, path);
+}
+
+/* Consumes b: whole when it fits. */
+static int ip_transmit_cut(struct pkbuf *b, const struct path *path, uint32_t mtu)
+{
+	struct pkq q;
+	int err = 0, r;
+
+	if (b->len <= mtu)
+		return ip_transmit(b, path);
+	pkq_init(&q);
+	err = ip_fragment(b, mtu, &q);
+	while ((b = pkq_take(&q))) {
+		r = ip_transmit(b, path);
+		err = err ? err : r;
+	}
+	return err;
+}
+
+/* A super-frame whose segments are too large is cut into them first: each is a datagram. */
+static int ip_transmit_super(struct pkbuf *b, const struct path *path, uint32_t mtu)
+{
+	struct pkq q;
+	int err, r;
+
+	pkq_init(&q);
+	b->l2 = b->l3;
+	err = gso_cut(b, 0, &q);
+	while ((b = pkq_take(&q))) {
+		r = ip_transmit_cut(b, path, mtu);
+		err = err ? err : r;
+	}
+	return err;
+}
+
+static int ip_finish_large(struct pkbuf *b, const struct path *path, uint32_t mtu)
+{
+	if (be16_get(ip4_hdr(b)->off) & IP4_DF) {
+		mib_inc(b->stack, MIB_Ip_FragFails);
+		pkbuf_drop(b, DROP_IP_NEEDS_FRAG);
+		return -EMSGSIZE;
+	}
+	if (b->gso_size)
+		return ip_transmit_super(b, path, mtu);
+	return ip_transmit_cut(b, path, mtu);
+}
+
+int ip_finish(struct pkbuf *b, struct path *path, uint32_t mtu)
+{
+	struct hook_io io = {.in = b->forwarded ? b->dev : NULL, .out = path->dev};
+
+	b->dev = path->dev;
+	switch (hook_run(b->stack, HOOK_POST_ROUTING, b, &io)) {
+	case HOOK_ACCEPT:
+		break;
+	case HOOK_DROP:
+		pkbuf_drop(b, DROP_IP_HOOK);
+		return -EPERM;
+	case HOOK_STOLEN:
+		return 0;
+	}
+	if (pkbuf_wire_len(b) > mtu)
+		return ip_finish_large(b, path, mtu);
+	return ip_transmit(b, path);
+}
+
+/* --- the header ---------------------------------------------------------------------------------
+ */
+
+static uint32_t out_mtu(const struct ip_flow *f, const struct path *path)
+{
+	if (f->pmtudisc == PMTUDISC_PROBE)
+		return atomic_load_explicit(&path->dev->mtu, memory_order_relaxed);
+	return path->mtu;
+}
+
+/* RFC 1191, 6.1: DF is how a smaller path MTU is found out. */
+static bool out_wants_df(const struct pkbuf *b, const struct ip_flow *f, const struct path *path)
+{
+	if (f->pmtudisc == PMTUDISC_DO || f->pmtudisc == PMTUDISC_PROBE)
+		return true;
+	return f->pmtudisc == PMTUDISC_WANT && !sysctl_get(b->stack, ip_no_pmtu_disc) &&
+	       !path->mtu_locked && pkbuf_wire_len(b) <= path->mtu;
+}
+
+static uint8_t out_ttl(const struct stack *st, const struct ip_flow *f, const struct path *path)
+{
+	if (f->ttl)
+		return f->ttl;
+	return path->type == ROUTE_MULTICAST ? 1 : (uint8_t)sysctl_get(st, ip_default_ttl);
+}
+
+/* Datagrams a super-frame stands for: each takes an identification. */
+static unsigned out_segments(const struct pkbuf *b)
+{
+	return b->gso_size ? b->len / b->gso_size + 1 : 1;
+}
+
+static void out_note(struct pkbuf *b, const struct ip4_hdr *h)
+{
+	b->src = ip_addr4_be(h->src);
+	b->dst = ip_addr4_be(h->dst);
+	b->proto = h->proto;
+	b->ttl = h->ttl;
+	b->tos = h->tos;
+}
+
+static int ip4_header(struct pkbuf *b, const struct ip_flow *f, const struct path *path)
+{
+	const struct ip_addr *src = ip_addr_is_any(&f->src) ? &path->src : &f->src;
+	unsigned hlen = IP4_HLEN + f->optlen;
+	struct ip4_hdr *h;
+	bool df;
+
+	if (b->len + hlen > IP4_LEN_MAX)
+		return -EMSGSIZE;
+	b->l4 = b->head;
+	h = (struct ip4_hdr *)pkbuf_push(b, hlen);
+	b->l3 = b->head;
+	df = out_wants_df(b, f, path);
+	if (df && pkbuf_wire_len(b) > out_mtu(f, path))
+		return -EMSGSIZE;
+	h->ver_ihl = (uint8_t)(0x40 | hlen / 4);
+	h->tos = f->tos;
+	h->len = be16_of((uint16_t)b->len);
+	h->id = be16_of(ip_id_next(b->stack, src, &f->dst, f->proto, out_segments(b)));
+	h->off = be16_of(df ? IP4_DF : 0);
+	h->ttl = out_ttl(b->stack, f, path);
+	h->proto = f->proto;
+	memcpy(h->src, src->b + 12, 4);
+	memcpy(h->dst, f->dst.b + 12, 4);
+	if (f->optlen)
+		memcpy(h + 1, f->opt, f->optlen);
+	ip4_csum_set(h);
+	out_note(b, h);
+	return 0;
+}
+
+/* A header that a program made (raw(7)): what it may leave open is filled in. */
+static int ip4_header_included(struct pkbuf *b, const struct path *path)
+{
+	struct ip4_hdr *h = (struct ip4_hdr *)pkbuf_pull(b, IP4_HLEN);
+	unsigned hlen = h ? ip4_hdr_len(h) : 0;
+
+	if (hlen < IP4_HLEN || h->ver_ihl >> 4 != 4 || !pkbuf_pull(b, hlen))
+		return -EINVAL;
+	if (b->len > atomic_load_explicit(&path->dev->mtu, memory_order_relaxed))
+		return -EMSGSIZE;
+	b->l3 = b->head;
+	b->l4 = (uint16_t)(b->l3 + hlen);
+	h = ip4_hdr_edit(b);
+	if (be32_get(*(const be32 *)h->src) == 0)
+		memcpy(h->src, path->src.b + 12, 4);
+	out_note(b, h);
+	h->len = be16_of((uint16_t)b->len);
+	if (be16_get(h->id) == 0)
+		h->id = be16_of(ip_id_next(b->stack, &b->src, &b->dst, b->proto, 1));
+	ip4_csum_set(h);
+	return 0;
+}
+
+/* --- out ----------------------------------------------------------------------------------------
+ */
+
+/* Who broadcasts hears it too; of multicast only what ip_in() takes is worth a copy. */
+static void out_loop_copy(const struct pkbuf *b, const struct path *path)
+{
+	struct netdev *lo = ifaddr_owner(b->stack, &ip_addr_loop4);
+	struct pkbuf *copy;
+
+	if (!lo || (path->type != ROUTE_BROADCAST && path->type != ROUTE_MULTICAST))
+		return;
+	copy = pkbuf_clone(b);
+	if (!copy)
+		return;
+	copy->dev = lo;
+	lo->link->out(copy, ether_broadcast, ETHER_TYPE_IP4);
+}
+
+static void ip_debug_out(struct pkbuf *b, const struct path *path)
+{
+	char src[IP_ADDR_TEXT], dst[IP_ADDR_TEXT];
+
+	debug(b->stack, DEBUG_IP, "ip out %s: %s > %s, protocol %u, ttl %u, %u bytes",
+	      path->dev->name, ip_addr_text(&b->src, src), ip_addr_text(&b->dst, dst), b->proto,
+	      b->ttl, b->len);
+}
+
+static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path)
+{
+	struct hook_io io = {.out = path->dev};
+	int err;
+
+	err = f->hdrincl ? ip4_header_included(b, path) : ip4_header(b, f, path);
+	if (err) {
+		pkbuf_drop(b, err == -EMSGSIZE ? DROP_TOO_BIG : DROP_IP_HDRLEN);
+		return err;
+	}
+	b->mark = f->mark;
+	ip_debug_out(b, path);
+	switch (hook_run(b->stack, HOOK_LOCAL_OUT, b, &io)) {
+	case HOOK_ACCEPT:
+		break;
+	case HOOK_DROP:
+		pkbuf_drop(b, DROP_IP_HOOK);
+		return -EPERM;
+	case HOOK_STOLEN:
+		return 0;
+	}
+	out_loop_copy(b, path);
+	return ip_finish(b, path, out_mtu(f, path));
+}
+
+int ip_out(struct pkbuf *b, const struct ip_flow *f, struct path *path)
+{
+	struct stack *st = b->stack;
+	struct path *own = NULL;
+	int err = -EAFNOSUPPORT;
+
+	mib_inc(st, MIB_Ip_OutRequests);
+	if (!path && ip_addr_is4(&f->dst))
+		path = own = path_get(st, f, &err);
+	if (!path) {
+		mib_inc(st, MIB_Ip_OutNoRoutes);
+		pkbuf_drop(b, DROP_IP_NO_ROUTE);
+		return err;
+	}
+	err = ip_out_by(b, f, path);
+	if (err == -ENOBUFS || err == -ENOMEM)
+		mib_inc(st, MIB_Ip_OutDiscards);
+	if (own)
+		path_put(own);
+	return err;
+}
