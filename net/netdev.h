@@ -197,7 +197,8 @@ struct veth_end {
 int veth_create(struct veth_end *a, struct veth_end *b);
 
 /*
- * net/gso.c: cuts b (front at l2, gso_size set) into wire frames on `out`, checksums finished
- * unless `features` has NETDEV_F_CSUM.  Consumes b.  0, -ENOMEM, or -EINVAL: headers make no sense (nothing on out).
+ * net/gso.c: cuts b (front at l2, gso_size set) into wire frames on `out`, checksums finished unless
+ * `features` has NETDEV_F_CSUM.  Consumes b.  0, -ENOMEM, or -EINVAL when its headers make no sense;
+ * an error leaves nothing on out.
  */
 int gso_cut(struct pkbuf *b, uint32_t features, struct pkq *out);
