@@ -189,8 +189,7 @@ static int bind_any_port(struct inet_table *t, struct sock *sk, struct port_shar
 	return -EADDRINUSE;
 }
 
-/* Ours, or for datagrams also a group or broadcast to receive (RFC 1122, 4.1.3.5). */
-static bool bind_addr_ok(struct sock *sk, const struct ip_addr *a)
+bool inet_addr_is_bindable(const struct sock *sk, const struct ip_addr *a)
 {
 	enum route_type type;
 
@@ -210,7 +209,7 @@ int inet_bind(struct inet_table *t, struct sock *sk, const struct ip_addr *a, ui
 	assert(lock_is_held(&sk->c.lock));
 	if (sk->port)
 		return -EINVAL;
-	if (!bind_addr_ok(sk, a))
+	if (!inet_addr_is_bindable(sk, a))
 		return -EADDRNOTAVAIL;
 	err = port ? bind_port(t, sk, &want) : bind_any_port(t, sk, &want);
 	if (err)

@@ -3,6 +3,11 @@
 #include "ip/inet_sock.h"
 
 extern const struct sock_ops raw_ops;
+/*
+ * Once, right after sock_alloc(): which protocol sk receives and sends.  IP_PROTO_RAW only sends,
+ * with a header of the program's own.  -EPROTONOSUPPORT: 0.
+ */
+int raw_open(struct sock *sk, uint8_t proto);
 /* Gives copies of b (front at l3) to every raw sock of its protocol; does not consume b.  True:
  * somebody took it. */
 bool raw_in(struct pkbuf *b);

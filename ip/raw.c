@@ -1,0 +1,252 @@
+/*
+ * ip/raw.c - raw endpoints, by raw(7): what they receive, send, and are told of errors.
+ *
+ * A sock is on the list of its protocol from raw_open() to close().  It has no port; bind() and
+ * connect() are filters.  Copies share the datagram's payload, and a checksum still owed is put
+ * right first, for the program looks at it.
+ */
+#include "ip/raw.h"
+
+#include <errno.h>
+#include <linux/icmp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ip/inet_dgram.h"
+#include "ip/inet_hash.h"
+#include "ip/raw_priv.h"
+#include "lib/mib.h"
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+static int raw_hdrincl(struct sock *sk, const void *v, socklen_t n)
+{
+	int on;
+
+	if (n < sizeof(on))
+		return -EINVAL;
+	memcpy(&on, v, sizeof(on));
+	sk->flags = on ? sk->flags | SOCK_HDRINCL : sk->flags & ~SOCK_HDRINCL;
+	return 0;
+}
+
+static int raw_filter(struct sock *sk, const void *v, socklen_t n)
+{
+	struct icmp_filter f;
+
+	if (sk->c.proto != IP_PROTO_ICMP)
+		return -EOPNOTSUPP;
+	if (n < sizeof(f))
+		return -EINVAL;
+	memcpy(&f, v, sizeof(f));
+	raw_sock(sk)->icmp_filter = f.data;
+	return 0;
+}
+
+static int raw_setopt(struct sock *sk, int level, int name, const void *v, socklen_t n)
+{
+	if (level == SOL_RAW && name == ICMP_FILTER)
+		return raw_filter(sk, v, n);
+	if (level != IPPROTO_IP)
+		return -ENOPROTOOPT;
+	return name == IP_HDRINCL ? raw_hdrincl(sk, v, n) : inet_sock_setopt(sk, name, v, n);
+}
+
+static int raw_getopt(struct sock *sk, int level, int name, void *v, socklen_t *n)
+{
+	int hdrincl = (sk->flags & SOCK_HDRINCL) != 0;
+	const void *from = &hdrincl;
+
+	if (level == SOL_RAW && name == ICMP_FILTER) {
+		if (sk->c.proto != IP_PROTO_ICMP)
+			return -EOPNOTSUPP;
+		from = &raw_sock(sk)->icmp_filter;
+	} else if (level != IPPROTO_IP) {
+		return -ENOPROTOOPT;
+	} else if (name != IP_HDRINCL) {
+		return inet_sock_getopt(sk, name, v, n);
+	}
+	if (*n > sizeof(int))
+		*n = sizeof(int);
+	memcpy(v, from, *n);
+	return 0;
+}
+
+/* --- addresses -------------------------------------------------------------------------------- */
+
+static int raw_bind(struct sock *sk, const struct ip_addr *a, uint16_t port)
+{
+	if (dgram_is_connected(sk))
+		return -EINVAL;
+	if (!inet_addr_is_bindable(sk, a))
+		return -EADDRNOTAVAIL;
+	raw_list_set_addrs(sk, a, &sk->c.raddr);
+	sk->flags &= ~SOCK_BOUND_ADDR;
+	if (!ip_addr_is_any(a))
+		sk->flags |= SOCK_BOUND_ADDR;
+	return 0;
+}
+
+static void raw_forget_path(struct sock *sk)
+{
+	if (sk->path)
+		path_put(sk->path);
+	sk->path = NULL;
+}
+
+static int raw_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
+{
+	struct ip_addr laddr = sk->c.laddr, raddr = ip_addr_is_any(a) ? ip_addr_loop4 : *a;
+	struct ip_flow f;
+	struct path *p;
+	int err = 0;
+
+	sock_flow(sk, &raddr, &f);
+	if (!(sk->flags & SOCK_BOUND_ADDR))
+		f.src = ip_addr_any;
+	p = path_get(sk->stack, &f, &err);
+	if (!p)
+		return err;
+	raw_forget_path(sk);
+	sk->path = p;
+	if (!(sk->flags & SOCK_BOUND_ADDR))
+		laddr = p->src;
+	raw_list_set_addrs(sk, &laddr, &raddr);
+	atomic_store_explicit(&sk->c.state, DGRAM_CONNECTED, memory_order_relaxed);
+	return 0;
+}
+
+static int raw_disconnect(struct sock *sk)
+{
+	struct ip_addr laddr = sk->flags & SOCK_BOUND_ADDR ? sk->c.laddr : ip_addr_any;
+
+	raw_forget_path(sk);
+	raw_list_set_addrs(sk, &laddr, &ip_addr_any);
+	atomic_store_explicit(&sk->c.state, DGRAM_UNCONNECTED, memory_order_relaxed);
+	return 0;
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+static int raw_out(struct sock *sk, const struct sock_msg *m, const struct ip_flow *f)
+{
+	struct pkbuf *b = pkbuf_alloc(sk->stack, PKBUF_TX_HEAD);
+	struct path *path = NULL;
+	int err = 0;
+
+	if (!b)
+		return -ENOBUFS;
+	if (pkbuf_append_iov(b, m->iov, m->niov, m->skip, (uint32_t)m->len)) {
+		pkbuf_free(b);
+		return -ENOBUFS;
+	}
+	b->l3 = b->l4 = b->head;
+	if (!m->has_addr) {
+		path = sock_path(sk, &err);
+		if (!path) {
+			pkbuf_free(b);
+			return err;
+		}
+	}
+	return ip_out(b, f, path);
+}
+
+static ssize_t raw_send(struct sock *sk, struct sock_msg *m)
+{
+	struct ip_addr dst = m->has_addr ? m->addr : sk->c.raddr;
+	bool hdrincl = sk->flags & SOCK_HDRINCL;
+	struct ip_flow f;
+	int err = dgram_may_send(sk, m);
+
+	if (err)
+		return err;
+	if (!m->has_addr && !dgram_is_connected(sk))
+		return -EDESTADDRREQ;
+	if (m->len > IP4_LEN_MAX - (hdrincl ? 0u : ip_hdr_bytes(&dst) + sk->optlen))
+		return -EMSGSIZE;
+	if (hdrincl && m->len < IP4_HLEN)
+		return -EINVAL;
+	if (ip_addr_is_any(&dst))
+		dst = ip_addr_loop4;
+	sock_flow(sk, &dst, &f);
+	if (m->has_addr && !(sk->flags & SOCK_BOUND_ADDR))
+		f.src = ip_addr_any; /* the source connect() chose is for that peer only */
+	if (m->has_addr && m->ifindex)
+		f.ifindex = m->ifindex;
+	err = raw_out(sk, m, &f);
+	return err ? err : (ssize_t)m->len;
+}
+
+/* --- the rest of the table -------------------------------------------------------------------- */
+
+static void raw_backlog_in(struct sock *sk, struct pkbuf *b)
+{
+	enum drop_reason why;
+
+	if (b->kind == PKBUF_ERROR) {
+		dgram_error(sk, (const struct sock_err *)(void *)b->cb);
+		pkbuf_free(b);
+		return;
+	}
+	why = dgram_refuses(sk, b, 0);
+	if (why != DROP_NONE) {
+		pkbuf_drop(b, why);
+		return;
+	}
+	if (!dgram_queue(sk, &raw_sock(sk)->rcvq, b)) {
+		mib_inc(sk->stack, MIB_Raw_RcvbufErrors);
+		pkbuf_drop(b, DROP_SOCK_RCVBUF);
+		return;
+	}
+	mib_inc(sk->stack, MIB_Raw_InDatagrams);
+}
+
+static int raw_init(struct sock *sk)
+{
+	pkq_init(&raw_sock(sk)->rcvq);
+	atomic_store_explicit(&sk->c.state, DGRAM_UNCONNECTED, memory_order_relaxed);
+	return 0;
+}
+
+static ssize_t raw_recv(struct sock *sk, struct sock_msg *m)
+{
+	return dgram_recv(sk, &raw_sock(sk)->rcvq, m);
+}
+
+static void raw_close(struct sock *sk)
+{
+	sk->flags |= SOCK_DEAD;
+	raw_list_del(sk);
+	dgram_purge(sk, &raw_sock(sk)->rcvq);
+	raw_forget_path(sk);
+}
+
+static uint32_t raw_poll(struct sock *sk)
+{
+	return dgram_poll(sk, &raw_sock(sk)->rcvq);
+}
+
+static int raw_ioctl(struct sock *sk, unsigned long req, int *value)
+{
+	return dgram_ioctl(sk, &raw_sock(sk)->rcvq, req, value);
+}
+
+const struct sock_ops raw_ops = {
+    .type = SOCK_RAW,
+    .size = sizeof(struct raw_sock),
+    .name = "raw",
+    .init = raw_init,
+    .bind = raw_bind,
+    .connect = raw_connect,
+    .disconnect = raw_disconnect,
+    .send = raw_send,
+    .recv = raw_recv,
+    .shutdown = dgram_shutdown,
+    .close = raw_close,
+    .poll = raw_poll,
+    .setopt = raw_setopt,
+    .getopt = raw_getopt,
+    .ioctl = raw_ioctl,
+    .backlog_in = raw_backlog_in,
+};
