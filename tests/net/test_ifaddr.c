@@ -180,6 +180,9 @@ START_TEST(test_owner_of_an_address_on_two_devices)
 	ck_assert_int_eq(add(eth1, "10.0.0.1/24"), 0);
 	ck_assert_int_eq(add(eth0, "10.0.0.1/24"), 0);
 	ck_assert_ptr_eq(owner("10.0.0.1"), eth1);
+	ck_assert_int_eq(del(eth0, "10.0.0.1"), 0);
+	ck_assert_ptr_eq(owner("10.0.0.1"), eth1);
+	ck_assert_int_eq(add(eth0, "10.0.0.1/24"), 0);
 	ck_assert_int_eq(del(eth1, "10.0.0.1"), 0);
 	ck_assert_ptr_eq(owner("10.0.0.1"), eth0);
 }
