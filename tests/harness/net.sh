@@ -1,0 +1,94 @@
+# tests/harness/net.sh - a network namespace of the test's own, with a weft in it; sourced by scripts.
+#
+#	net_begin			a namespace and a folder ($DIR), both gone at exit
+#	weft_up [OPTIONS]		weft -d there; returns when it is ready.  $WEFT_PID
+#	weft_down			SIGTERM; its exit status
+#	host COMMAND...			at the host's end of the TAP
+#	ctl COMMAND...			in the stack
+#	pass NAME; fail NAME WHY; expect NAME COMMAND...
+#
+# weft is 10.0.0.1, the host 10.0.0.2, on tap0, as by default.
+
+WEFT=$WEFT_BUILD/weft
+failed=0
+
+pass() {
+	echo "ok $1"
+}
+
+fail() {
+	echo "not ok $1: $2"
+	failed=1
+}
+
+# expect NAME COMMAND...: it must succeed; its output is shown when it does not.
+expect() {
+	expect_name=$1
+	shift
+	if "$@" >"$DIR/out" 2>&1; then
+		pass "$expect_name"
+	else
+		expect_status=$?
+		sed 's/^/  | /' "$DIR/out" | tail -n 20
+		fail "$expect_name" "$1 ended with $expect_status"
+	fi
+}
+
+# need COMMAND...: the script is skipped where one is missing.
+need() {
+	for need_tool in "$@"; do
+		command -v "$need_tool" >/dev/null && continue
+		echo "skip $(basename "$0" .sh): no $need_tool"
+		exit 0
+	done
+}
+
+net_begin() {
+	need ip unshare
+	if [ "$(id -u)" != 0 ] || [ ! -c /dev/net/tun ]; then
+		echo "skip $(basename "$0" .sh): needs root and /dev/net/tun"
+		exit 0
+	fi
+	DIR=$(mktemp -d)
+	NS=weft-test-$$
+	WEFT_PID=
+	trap net_end EXIT
+	trap 'exit 1' INT TERM
+	ip netns add "$NS"
+	ip -n "$NS" link set lo up
+}
+
+net_end() {
+	[ -z "$WEFT_PID" ] || kill -9 "$WEFT_PID" 2>/dev/null
+	ip netns pids "$NS" 2>/dev/null | while read -r net_pid; do kill -9 "$net_pid" 2>/dev/null; done
+	ip netns del "$NS" 2>/dev/null
+	rm -rf "$DIR"
+}
+
+host() {
+	ip netns exec "$NS" "$@"
+}
+
+ctl() {
+	"$WEFT" ctl --control "$DIR/control" "$@"
+}
+
+# The log is a file that weft writes and a tail that ends with the line it waits for.
+weft_up() {
+	: >"$DIR/log"
+	ip netns exec "$NS" "$WEFT" -d --control "$DIR/control" "$@" >"$DIR/log" 2>&1 </dev/null &
+	WEFT_PID=$!
+	if ! timeout 30 sh -c "tail -n +1 -F --pid=$WEFT_PID '$DIR/log' 2>/dev/null | grep -q -m1 '^weft: ready'"; then
+		sed 's/^/  | /' "$DIR/log"
+		fail weft_starts "no 'weft: ready' within 30 s"
+		exit 1
+	fi
+}
+
+weft_down() {
+	kill -TERM "$WEFT_PID"
+	wait "$WEFT_PID"
+	weft_status=$?
+	WEFT_PID=
+	return $weft_status
+}
