@@ -1,5 +1,5 @@
 /*
- * tests/harness/netstack.c - a stack with its net room alone, on a lab's clock.
+ * tests/harness/netstack.c - a stack with its net room alone, on a lab's clock or on threads.
  */
 #include "tests/harness/netstack.h"
 
@@ -24,6 +24,14 @@ struct stack *netstack_create(uint64_t seed)
 	return netstack_in(env);
 }
 
+struct stack *netstack_threads(void)
+{
+	struct env *env = env_thread_create();
+
+	ck_assert_ptr_nonnull(env);
+	return netstack_in(env);
+}
+
 struct stack *netstack_join(struct stack *first)
 {
 	return netstack_in(first->env);
@@ -40,7 +48,10 @@ void netstack_destroy(struct stack *st)
 	struct env *env = st->env;
 
 	netstack_leave(st);
-	env_lab_destroy(env);
+	if (env->threaded)
+		env_thread_destroy(env);
+	else
+		env_lab_destroy(env);
 }
 
 struct pkbuf *netstack_packet(struct stack *st, unsigned head, uint32_t n, uint8_t first)

@@ -1,10 +1,11 @@
-/* tests/harness/netstack.h - a stack with its net room alone, on a lab's clock. */
+/* tests/harness/netstack.h - a stack with its net room alone, on a lab's clock or on threads. */
 #pragma once
 #include "lib/stack.h"
 #include "net/netdev.h"
 
 /* A world and its first stack; and their end, last of all.  A stack's own check finds what leaked. */
 struct stack *netstack_create(uint64_t seed);
+struct stack *netstack_threads(void); /* in the world as it is */
 void netstack_destroy(struct stack *st);
 /* Another stack in the first one's world, and its end. */
 struct stack *netstack_join(struct stack *first);

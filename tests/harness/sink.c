@@ -7,31 +7,11 @@
 
 #include "lib/stack.h"
 
-struct stack *net_stack_create(struct env *env)
-{
-	struct stack *st = stack_alloc(env);
-
-	if (!st || !net_state_create(st))
-		abort();
-	return st;
-}
-
-void net_stack_end(struct stack *st)
-{
-	struct env *env = st->env;
-
-	net_state_destroy(st);
-	stack_free(st);
-	if (env->threaded)
-		env_thread_destroy(env);
-	else
-		env_lab_destroy(env);
-}
-
 static void sink_in(struct pkbuf *b)
 {
 	struct sink *s = b->dev->priv;
 
+	b->stamp = env_now(b->stack->env);
 	pkq_add(&s->arrived, b);
 }
 
@@ -44,6 +24,7 @@ static int sink_xmit(struct netdev *dev, struct pkbuf *b)
 {
 	struct sink *s = dev->priv;
 
+	b->stamp = env_now(b->stack->env);
 	pkq_add(&s->sent, b);
 	return 0;
 }

@@ -1,19 +1,13 @@
-/*
- * tests/harness/sink.h - a stack of lib and net alone, and a device without a wire that keeps what
- * leaves by either of its ends.
- */
+/* tests/harness/sink.h - a device without a wire that keeps what leaves by either of its ends. */
 #pragma once
 #include "net/netdev.h"
 
+/* Each packet kept is stamped with the time it came out. */
 struct sink {
 	struct netdev *dev;
 	struct pkq arrived; /* handed to the link layer */
 	struct pkq sent;    /* handed to the driver */
 };
-
-/* On a lab or on threads; `end` frees the env too, and stops the test when anything leaks. */
-struct stack *net_stack_create(struct env *env);
-void net_stack_end(struct stack *st);
 
 /* An Ethernet device, up; freed with its stack, and what it keeps with it. */
 struct sink *sink_create(struct stack *st, const char *name, uint32_t features);

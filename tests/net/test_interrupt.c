@@ -18,7 +18,7 @@
 #include "net/net_priv.h"
 #include "net/tap.h"
 #include "tests/harness/frame.h"
-#include "tests/harness/sink.h"
+#include "tests/harness/netstack.h"
 #include "tests/harness/unit.h"
 
 #define QUEUES 2
@@ -71,7 +71,7 @@ static void setup(void)
 	struct tap_config cfg = {.name = "tap0", .tun = true};
 	int fd[QUEUES], pair[2];
 
-	t.stack = net_stack_create(env_thread_create());
+	t.stack = netstack_threads();
 	net_proto_register(t.stack, &proto);
 	netdev_notify_register(t.stack, on_event);
 	for (int i = 0; i < QUEUES; i++) {
@@ -97,7 +97,7 @@ static void teardown(void)
 	netdev_threads_stop(t.dev);
 	for (int i = 0; i < QUEUES; i++)
 		close(t.peer[i]);
-	net_stack_end(t.stack);
+	netstack_destroy(t.stack);
 }
 
 static void peer_write(int queue)

@@ -16,7 +16,7 @@
 #include "net/net_priv.h"
 #include "net/tap.h"
 #include "tests/harness/frame.h"
-#include "tests/harness/sink.h"
+#include "tests/harness/netstack.h"
 #include "tests/harness/unit.h"
 
 static struct {
@@ -43,7 +43,7 @@ static void setup(void)
 {
 	struct tap_config cfg = {.name = "tap0"};
 
-	t.stack = net_stack_create(env_lab_create(1));
+	t.stack = netstack_create(1);
 	t.dev = tap_on_pair(&cfg, &t.peer);
 	netdev_up(t.dev);
 }
@@ -52,7 +52,7 @@ static void teardown(void)
 {
 	if (t.peer >= 0)
 		close(t.peer);
-	net_stack_end(t.stack);
+	netstack_destroy(t.stack);
 }
 
 static void peer_write(const struct vnet_hdr *vh, const uint8_t *f, size_t len)

@@ -13,7 +13,7 @@
 #include "lib/wire/tcp.h"
 #include "net/tap.h"
 #include "tests/harness/frame.h"
-#include "tests/harness/sink.h"
+#include "tests/harness/netstack.h"
 #include "tests/harness/unit.h"
 
 #define PAYLOAD 4000
@@ -29,7 +29,7 @@ static struct {
 /* A super-frame and a header that describes it rightly. */
 static void setup(void)
 {
-	t.stack = net_stack_create(env_lab_create(1));
+	t.stack = netstack_create(1);
 	t.len = frame_tcp4(t.frame, PAYLOAD);
 	t.vh = (struct vnet_hdr){
 	    .flags = VNET_F_NEEDS_CSUM,
@@ -52,7 +52,7 @@ static void setup6(void)
 
 static void teardown(void)
 {
-	net_stack_end(t.stack);
+	netstack_destroy(t.stack);
 }
 
 static struct ip4_hdr *ip4(void)
