@@ -168,7 +168,7 @@ static int neigh_out_slow(struct neigh *n, struct pkbuf *b, uint16_t type)
 		neigh_word_mac(word, mac);
 		return n->dev->link->out(b, mac, type);
 	}
-	pkq_drop(&over, DROP_NEIGH_QUEUE_FULL);
+	neigh_drop_held(&over, DROP_NEIGH_QUEUE_FULL);
 	if (solicit)
 		n->ops->solicit(n->dev, &n->addr, NULL);
 	neigh_drain(n);

@@ -99,8 +99,9 @@ void arp_send(struct netdev *dev, const struct arp_msg *m);
 
 /*
  * arp/acd.c, RFC 5227: probes an address before use, announces it, defends it.  A probe ends after
- * some 7 s with one call of `done`, inside a batch: `conflict` with the address of the other host, or
- * with NULL when the device went down.  The caller then adds the address and announces it.
+ * some 7 s with one call of `done`, with no lock held: `conflict` with the link address of the other
+ * host, or with NULL when the device went down (then by netdev_down(), else inside a batch).  Without
+ * a conflict the caller adds the address and announces it.  The stack's end calls nobody.
  */
 typedef void acd_done_fn(void *arg, bool conflict, const uint8_t *mac);
 /* -EINVAL: not an IPv4 unicast address, or a device without ARP; -EALREADY: is being probed. */

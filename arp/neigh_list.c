@@ -96,7 +96,7 @@ int neigh_del(struct netdev *dev, const struct ip_addr *a)
 	if (gone)
 		neigh_remove(n, &held);
 	mutex_unlock(&n->bucket->lock);
-	pkq_drop(&held, DROP_NEIGH_FAILED);
+	neigh_drop_held(&held, DROP_NEIGH_FAILED);
 	if (gone)
 		neigh_put(n);
 	neigh_put(n);
@@ -136,7 +136,7 @@ void neigh_flush_every(struct stack *st, struct netdev *dev, bool permanent_too)
 			neigh_put(gone);
 		}
 	}
-	pkq_drop(&held, DROP_NEIGH_FAILED);
+	neigh_drop_held(&held, DROP_NEIGH_FAILED);
 }
 
 void neigh_flush(struct stack *st, struct netdev *dev)

@@ -149,7 +149,7 @@ struct neigh *neigh_find(struct netdev *dev, const struct ip_addr *a, bool creat
 bool neigh_is_unused(struct neigh *n, uint32_t own) REQUIRES(n->bucket->lock);
 /* Takes n off the table: it is dead.  What it held goes to `held`; the caller puts the table's reference. */
 void neigh_remove(struct neigh *n, struct pkq *held) REQUIRES(n->bucket->lock);
-void pkq_drop(struct pkq *q, enum drop_reason why);
+void neigh_drop_held(struct pkq *q, enum drop_reason why);
 
 /* --- neigh_timer.c ---------------------------------------------------------------------------- */
 

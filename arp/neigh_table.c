@@ -96,7 +96,7 @@ void neigh_remove(struct neigh *n, struct pkq *held)
 	neigh_set(n, NUD_DEAD, NULL);
 }
 
-void pkq_drop(struct pkq *q, enum drop_reason why)
+void neigh_drop_held(struct pkq *q, enum drop_reason why)
 {
 	struct pkbuf *b;
 
@@ -170,7 +170,7 @@ static bool neigh_evict(struct arp_state *as)
 		gone = true;
 	}
 	mutex_unlock(&n->bucket->lock);
-	pkq_drop(&held, DROP_NEIGH_TABLE_FULL);
+	neigh_drop_held(&held, DROP_NEIGH_TABLE_FULL);
 	if (gone)
 		neigh_put(n);
 	neigh_put(n);

@@ -256,8 +256,11 @@ END_TEST
 
 START_TEST(test_in_use_conflict_is_counted_and_defended_once_an_interval)
 {
+	unsigned lines = lab.lines;
+
 	hear(ARP_OP_REQUEST, OWN, 0x0a000009, mac_b);
 	ck_assert_uint_eq(lab.sent, 1);
+	ck_assert_uint_eq(lab.lines - lines, 3); /* what came, that it is a conflict, what went */
 	check_sent_request(0, OWN, OWN);
 	arp_lab_advance_ms(9999);
 	hear(ARP_OP_REPLY, OWN, 0x0a000009, mac_b);

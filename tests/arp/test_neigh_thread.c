@@ -1,11 +1,13 @@
 /*
  * tests/arp/test_neigh_thread.c - many threads send to one neighbour while it is resolved, changes
- * its link address and grows stale.  No packet is lost, and each thread's leave in its order.
+ * its link address and grows stale: no packet is lost, and each thread's leave in its order.  And a
+ * table too small for all, with everything that can happen to its entries at once.
  */
 #include <pthread.h>
 #include <string.h>
 
 #include "lib/mib.h"
+#include "lib/random.h"
 #include "lib/slot.h"
 #include "net/pkbuf.h"
 #include "tests/harness/arp_lab.h"
@@ -190,11 +192,82 @@ START_TEST(test_resolving_many_threads_send_none_lost_all_in_order)
 }
 END_TEST
 
+/* --- churn ------------------------------------------------------------------------------------ */
+
+enum { CHURN_HOSTS = 64, CHURN_BOUND = 32 };
+
+static void churn_one(struct random *r)
+{
+	struct ip_addr a = ip_addr4(0x0a000100 + (uint32_t)random_below(r, CHURN_HOSTS));
+	struct mark m = {0, 0};
+	struct neigh *n;
+	struct pkbuf *b;
+
+	switch (random_below(r, 8)) {
+	case 0:
+		neigh_del(t.dev, &a);
+		return;
+	case 1:
+		see(&a, mac_a, random_below(r, 2));
+		return;
+	case 2:
+		neigh_flush(t.st, t.dev);
+		return;
+	default:
+		break;
+	}
+	n = neigh_get(t.dev, &a);
+	if (!n)
+		return;
+	b = pkbuf_alloc(t.st, PKBUF_TX_HEAD);
+	pkbuf_append(b, &m, sizeof(m));
+	neigh_out(n, b, ETHER_TYPE_IP4);
+	neigh_confirm(n);
+	neigh_put(n);
+}
+
+static void *churn_main(void *arg)
+{
+	struct batch batch;
+	struct random r;
+
+	random_seed(&r, (uintptr_t)arg);
+	for (unsigned i = 0; i < ROUNDS * 50; i++) {
+		batch_begin(&batch, t.st);
+		churn_one(&r);
+		batch_end(&batch);
+	}
+	return NULL;
+}
+
+/* Made, found, used, evicted, deleted and timed out at once: nothing is lost (teardown), none used after. */
+START_TEST(test_full_table_many_threads_churn)
+{
+	pthread_t timer, churner[SENDERS];
+
+	sysctl_write(t.st, "net.ipv4.neigh.default.gc_thresh3", CHURN_BOUND);
+	sysctl_write(t.st, "net.ipv4.neigh.default.retrans_time_ms", 10);
+	sysctl_write(t.st, "net.ipv4.neigh.default.base_reachable_time_ms", 100);
+	pthread_create(&timer, NULL, timer_main, NULL);
+	pthread_barrier_wait(&t.started);
+	for (uintptr_t i = 0; i < SENDERS; i++)
+		pthread_create(&churner[i], NULL, churn_main, (void *)(i + 1));
+	for (unsigned i = 0; i < SENDERS; i++)
+		pthread_join(churner[i], NULL);
+	atomic_store(&t.stop, true);
+	waiter_wake(t.env, atomic_load(&wheel_alarm(t.st->net_wheel)->sleeper));
+	pthread_join(timer, NULL);
+	ck_assert_uint_le(neigh_list(t.st, NULL, 0), CHURN_BOUND + SENDERS);
+	ck_assert_uint_gt(mib_read(t.st, MIB_Arp_Resolved), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("neigh_thread");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_resolving_many_threads_send_none_lost_all_in_order);
+	tcase_add_test(tc, test_full_table_many_threads_churn);
 	return unit_run("neigh_thread", tc);
 }

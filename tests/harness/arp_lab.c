@@ -40,6 +40,13 @@ static void lab_unreachable(struct pkbuf *b)
 	pkbuf_drop(b, DROP_NEIGH_FAILED);
 }
 
+static void lab_line(struct debug_sink *s, enum debug_level l, const char *text)
+{
+	ck_assert_uint_eq(l, DEBUG_ARP);
+	ck_assert_uint_gt(strlen(text), 0);
+	lab.lines++;
+}
+
 struct netdev *arp_lab_device(const char *name, uint32_t flags)
 {
 	struct netdev *dev = netdev_alloc(lab.st, name, &lab_ops, &ether_link, 1);
@@ -58,6 +65,8 @@ void arp_lab_setup(void)
 	memset(&lab, 0, sizeof(lab));
 	lab.env = env_lab_create(1);
 	lab.st = stack_alloc(lab.env);
+	lab.sink = (struct debug_sink){.line = lab_line, .levels = DEBUG_ARP};
+	debug_sink_add(lab.st, &lab.sink);
 	ck_assert_ptr_nonnull(net_state_create(lab.st));
 	ck_assert_ptr_nonnull(arp_state_create(lab.st));
 	neigh_unreachable_register(lab.st, lab_unreachable);
@@ -69,6 +78,7 @@ void arp_lab_teardown(void)
 {
 	arp_state_destroy(lab.st);
 	net_state_destroy(lab.st);
+	debug_sink_del(lab.st, &lab.sink);
 	for (unsigned g = 0; g < GAUGE_MAX; g++)
 		ck_assert_msg(gauge_read(lab.st, g) == 0, "%s left", gauge_info[g].text);
 	stack_free(lab.st);

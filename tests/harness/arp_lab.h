@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "arp/neigh.h"
+#include "lib/debug.h"
 #include "lib/stack.h"
 #include "lib/wire/arp.h"
 
@@ -24,6 +25,8 @@ struct arp_lab {
 	struct arp_lab_frame frame[ARP_LAB_FRAMES];
 	void (*on_xmit)(const struct arp_lab_frame *f); /* after it was written down */
 	unsigned unreachable;                           /* packets given back */
+	struct debug_sink sink; /* all lines are made, under whatever lock */
+	unsigned lines;
 };
 
 extern struct arp_lab lab;
