@@ -239,8 +239,6 @@ static void arp_in(struct pkbuf *b)
 		why = DROP_ARP_NOARP;
 	else if (b->cast == PKBUF_OTHERHOST)
 		why = DROP_OTHER_HOST;
-	else if (b->cast == PKBUF_LOOPED)
-		why = DROP_ARP_OWN;
 	else if (!arp_parse(b, &m, sha))
 		why = DROP_ARP_MALFORMED;
 	else

@@ -212,6 +212,18 @@ START_TEST(test_probe_device_down_ends_it)
 }
 END_TEST
 
+START_TEST(test_probe_address_removed_goes_on)
+{
+	struct ip_addr own = ip_addr4(OWN);
+
+	ck_assert_int_eq(acd_probe(lab.dev, &own, done, &result), 0);
+	ck_assert_int_eq(ifaddr_del(lab.dev, &own), 0);
+	arp_lab_advance_ms(10000);
+	ck_assert(result.calls == 1 && !result.conflict);
+	ck_assert_uint_eq(lab.sent, 3);
+}
+END_TEST
+
 /* The stack ends with a probe, an announcement and a defence under way: nothing is left (fixture). */
 START_TEST(test_stack_ends_all_is_freed)
 {
@@ -309,6 +321,7 @@ int main(void)
 	tcase_add_test(tc, test_probe_twice_is_refused);
 	tcase_add_test(tc, test_probe_refuses_nonsense);
 	tcase_add_test(tc, test_probe_device_down_ends_it);
+	tcase_add_test(tc, test_probe_address_removed_goes_on);
 	tcase_add_test(tc, test_stack_ends_all_is_freed);
 	tcase_add_test(tc, test_announce_sends_two);
 	tcase_add_test(tc, test_announce_address_removed_ends_it);

@@ -369,6 +369,67 @@ START_TEST(test_reachable_ends_stale_within_its_random_time)
 }
 END_TEST
 
+/* --- many at once: the random times ----------------------------------------------------------- */
+
+#define MANY 400
+
+static void many_seen(bool solicited)
+{
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct neigh_seen seen = {
+		    .addr = ip_addr4(0x0a010000 + i), .solicited = solicited, .create = true};
+
+		memcpy(seen.mac, mac_a, ETHER_ALEN);
+		ck_assert(neigh_update(lab.dev, &seen));
+	}
+}
+
+static unsigned many_in(enum neigh_nud state)
+{
+	static struct neigh_info all[MANY];
+	unsigned n = 0;
+
+	ck_assert_uint_eq(neigh_list(lab.st, all, MANY), MANY);
+	for (unsigned i = 0; i < MANY; i++)
+		n += all[i].state == state;
+	return n;
+}
+
+START_TEST(test_many_reachable_half_are_stale_after_the_base_time)
+{
+	many_seen(false);
+	many_seen(true); /* a solicited one as known proves it */
+	ck_assert_uint_eq(many_in(NUD_REACHABLE), MANY);
+	arp_lab_advance_ms(30000);
+	ck_assert_uint_gt(many_in(NUD_STALE), MANY * 4 / 10);
+	ck_assert_uint_lt(many_in(NUD_STALE), MANY * 6 / 10);
+	arp_lab_advance_ms(15001);
+	ck_assert_uint_eq(many_in(NUD_STALE), MANY);
+}
+END_TEST
+
+/* REACHABLE counts from the confirmation, not from when the timer saw it five seconds later. */
+START_TEST(test_many_confirmed_in_delay_time_counts_from_there)
+{
+	many_seen(false);
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct ip_addr a = ip_addr4(0x0a010000 + i);
+		struct neigh *n = neigh_get(lab.dev, &a);
+
+		ck_assert_int_eq(arp_lab_out(n, 1), 0);
+		neigh_confirm(n);
+		neigh_put(n);
+	}
+	ck_assert_uint_eq(many_in(NUD_DELAY), MANY);
+	arp_lab_advance_ms(14999);
+	ck_assert_uint_eq(many_in(NUD_REACHABLE), MANY);
+	arp_lab_advance_ms(4900);
+	ck_assert_uint_gt(many_in(NUD_STALE), 0);
+	arp_lab_advance_ms(25102);
+	ck_assert_uint_eq(many_in(NUD_STALE), MANY);
+}
+END_TEST
+
 START_TEST(test_reachable_confirmed_stays)
 {
 	to_reachable();
@@ -514,6 +575,8 @@ int main(void)
 	tcase_add_test(tc, test_failed_packet_out_asks_again);
 	tcase_add_test(tc, test_incomplete_sysctls_rule_number_and_time);
 	tcase_add_loop_test(tc, test_reachable_ends_stale_within_its_random_time, 0, 8);
+	tcase_add_test(tc, test_many_reachable_half_are_stale_after_the_base_time);
+	tcase_add_test(tc, test_many_confirmed_in_delay_time_counts_from_there);
 	tcase_add_test(tc, test_reachable_confirmed_stays);
 	tcase_add_test(tc, test_stale_use_delays_then_probes_unicast_then_fails);
 	tcase_add_test(tc, test_delay_confirmed_becomes_reachable_without_a_probe);

@@ -141,6 +141,21 @@ START_TEST(test_incomplete_one_longer_than_bound_is_held)
 }
 END_TEST
 
+/* What counts is the memory that is kept from others, also of a short packet. */
+START_TEST(test_incomplete_bytes_count_pinned_memory)
+{
+	struct pkbuf *b = arp_lab_packet(0, 20);
+	uint32_t pinned = b->pinned;
+
+	pkbuf_free(b);
+	ck_assert_uint_gt(pinned, 20);
+	ck_assert_int_eq(
+	    sysctl_write(lab.st, "net.ipv4.neigh.default.unres_qlen_bytes", 4 * pinned + 4096), 0);
+	out_many(0, 100);
+	ck_assert_uint_eq(held(), (4 * pinned + 4096) / pinned);
+}
+END_TEST
+
 START_TEST(test_incomplete_deleted_held_are_dropped)
 {
 	struct ip_addr a = arp_lab_host(2);
@@ -165,6 +180,24 @@ START_TEST(test_dead_packet_out_looks_up_anew)
 	check_sent(1, 0, 2);
 	out_many(2, 1);
 	check_sent(1, 0, 3);
+}
+END_TEST
+
+START_TEST(test_dead_packet_out_table_full_is_dropped)
+{
+	struct neigh *others[8];
+	struct ip_addr a = arp_lab_host(2);
+
+	ck_assert_int_eq(neigh_del(lab.dev, &a), 0);
+	ck_assert_int_eq(sysctl_write(lab.st, "net.ipv4.neigh.default.gc_thresh3", 8), 0);
+	for (unsigned i = 0; i < 8; i++) {
+		a = arp_lab_host(10 + i);
+		others[i] = neigh_get(lab.dev, &a);
+	}
+	ck_assert_int_eq(arp_lab_out(host, 1), -ENOBUFS);
+	ck_assert_uint_eq(pkbuf_drops(lab.st, DROP_NEIGH_TABLE_FULL), 1);
+	for (unsigned i = 0; i < 8; i++)
+		neigh_put(others[i]);
 }
 END_TEST
 
@@ -340,7 +373,9 @@ int main(void)
 	tcase_add_test(tc, test_incomplete_bound_of_one_keeps_the_latest);
 	tcase_add_test(tc, test_incomplete_bytes_over_bound_oldest_dropped);
 	tcase_add_test(tc, test_incomplete_one_longer_than_bound_is_held);
+	tcase_add_test(tc, test_incomplete_bytes_count_pinned_memory);
 	tcase_add_test(tc, test_incomplete_deleted_held_are_dropped);
+	tcase_add_test(tc, test_dead_packet_out_table_full_is_dropped);
 	tcase_add_test(tc, test_dead_packet_out_looks_up_anew);
 	tcase_add_test(tc, test_draining_packet_from_inside_xmit_goes_last);
 	tcase_add_test(tc, test_draining_without_end_is_left_to_the_timer);

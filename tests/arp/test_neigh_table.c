@@ -111,6 +111,27 @@ START_TEST(test_none_never_used_goes_after_its_time)
 }
 END_TEST
 
+/* The ready path notes when it was used, by the packet's own time. */
+START_TEST(test_noarp_used_stays_as_long_as_it_is_used)
+{
+	struct neigh *n = get_on(lab.dev, ip_addr_bcast4);
+	struct batch batch;
+	struct pkbuf *b;
+
+	arp_lab_advance_ms(599000);
+	batch_begin(&batch, lab.st);
+	b = arp_lab_packet(1, 20);
+	b->stamp = env_now(lab.env);
+	ck_assert_int_eq(neigh_out(n, b, ETHER_TYPE_IP4), 0);
+	batch_end(&batch);
+	neigh_put(n);
+	arp_lab_advance_ms(599999);
+	ck_assert_uint_eq(count(), 1);
+	arp_lab_advance_ms(1);
+	ck_assert_uint_eq(count(), 0);
+}
+END_TEST
+
 START_TEST(test_permanent_stays)
 {
 	struct ip_addr a = arp_lab_host(2);
@@ -191,7 +212,9 @@ START_TEST(test_full_of_used_and_permanent_makes_none)
 	ck_assert_ptr_null(get(100));
 	for (unsigned i = 0; i < 7; i++)
 		neigh_put(n[i]);
-	arp_lab_advance_ms(10); /* it does not look again at once */
+	arp_lab_advance_ms(9);
+	ck_assert_ptr_null(get(100)); /* it does not look again at once */
+	arp_lab_advance_ms(1);
 	n[0] = get(100);
 	ck_assert_ptr_nonnull(n[0]);
 	neigh_put(n[0]);
@@ -380,6 +403,7 @@ int main(void)
 	tcase_add_test(tc, test_stale_referenced_stays_until_put);
 	tcase_add_test(tc, test_failed_unused_goes_after_its_time);
 	tcase_add_test(tc, test_none_never_used_goes_after_its_time);
+	tcase_add_test(tc, test_noarp_used_stays_as_long_as_it_is_used);
 	tcase_add_test(tc, test_permanent_stays);
 	tcase_add_test(tc, test_idle_cache_does_not_tick);
 	tcase_add_test(tc, test_full_failed_goes_before_an_older_stale);

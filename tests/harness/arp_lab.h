@@ -8,7 +8,7 @@
 #include "lib/stack.h"
 #include "lib/wire/arp.h"
 
-#define ARP_LAB_FRAMES 512
+#define ARP_LAB_FRAMES 1024
 #define ARP_LAB_BYTES 64 /* of each frame */
 
 struct arp_lab_frame {
