@@ -56,7 +56,8 @@ static int inet_create(struct socket *s, struct stack *st)
 	sk = sock_alloc(st, ops);
 	if (!sk)
 		return -ENOBUFS;
-	sk->c.proto = (uint8_t)s->protocol;
+	if (s->type == SOCK_RAW)
+		raw_open(sk, (uint8_t)s->protocol); /* cannot fail: it is in range */
 	sk->c.families = SOCK_FAMILY_4;
 	socket_attach(s, sk);
 	return 0;
