@@ -71,7 +71,7 @@ static bool forward_fits(struct pkbuf *b, const struct path *path)
 static bool forward_source_route_holds(struct pkbuf *b, const struct path *path)
 {
 	struct icmp_error e = {.type = ICMP_DEST_UNREACH, .code = ICMP_SR_FAILED};
-	const struct ip_opts *o = ip_opts_of(b);
+	const struct ip4_opts *o = ip_opts_of(b);
 
 	if (!o->srr || b->hdr[b->l3 + o->srr] != IP4_OPT_SSRR ||
 	    ip_addr_eq(&path->nexthop, &b->dst))

@@ -127,10 +127,10 @@ static enum drop_reason ip_check_options(struct pkbuf *b)
 {
 	const struct ip4_hdr *h = ip4_hdr(b);
 	unsigned len = ip4_hdr_len(h) - IP4_HLEN;
-	struct ip_opts *o = ip_opts_of(b);
+	struct ip4_opts *o = ip_opts_of(b);
 	struct icmp_error e = {.type = ICMP_PARAM_PROBLEM};
 
-	*o = (struct ip_opts){0};
+	*o = (struct ip4_opts){0};
 	if (len == 0)
 		return DROP_NONE;
 	if (!ip_opts_parse((const uint8_t *)h + IP4_HLEN, len, o)) {

@@ -49,7 +49,7 @@ static unsigned opt_ts_fault(const uint8_t *opt)
 }
 
 /* Notes where the option stands; at most one of a kind.  False: malformed. */
-static bool opt_note(const uint8_t *opt, unsigned at, struct ip_opts *o)
+static bool opt_note(const uint8_t *opt, unsigned at, struct ip4_opts *o)
 {
 	uint8_t *where = NULL;
 	unsigned fault = 0;
@@ -82,11 +82,11 @@ static bool opt_note(const uint8_t *opt, unsigned at, struct ip_opts *o)
 	return true;
 }
 
-bool ip_opts_parse(const uint8_t *opt, unsigned len, struct ip_opts *o)
+bool ip_opts_parse(const uint8_t *opt, unsigned len, struct ip4_opts *o)
 {
 	unsigned i = 0;
 
-	*o = (struct ip_opts){0};
+	*o = (struct ip4_opts){0};
 	while (i < len && opt[i] != IP4_OPT_END) {
 		unsigned at = IP4_HLEN + i;
 
@@ -109,7 +109,7 @@ bool ip_opts_parse(const uint8_t *opt, unsigned len, struct ip_opts *o)
 
 int ip_options_check(const uint8_t *opt, unsigned len)
 {
-	struct ip_opts o;
+	struct ip4_opts o;
 
 	if (len > IP_OPTIONS_MAX)
 		return -EINVAL;
@@ -153,7 +153,7 @@ static void opt_stamp(uint8_t *opt, const struct ip_addr *own, struct stack *st)
 	opt[2] = (uint8_t)(pointer + entry);
 }
 
-void ip_opts_record(struct pkbuf *b, const struct ip_opts *o, const struct ip_addr *own)
+void ip_opts_record(struct pkbuf *b, const struct ip4_opts *o, const struct ip_addr *own)
 {
 	uint8_t *h = b->hdr + b->l3;
 
@@ -166,7 +166,7 @@ void ip_opts_record(struct pkbuf *b, const struct ip_opts *o, const struct ip_ad
 	ip4_csum_set(ip4_hdr_edit(b));
 }
 
-bool ip_opts_next_hop(struct pkbuf *b, const struct ip_opts *o, const struct ip_addr *own)
+bool ip_opts_next_hop(struct pkbuf *b, const struct ip4_opts *o, const struct ip_addr *own)
 {
 	struct ip4_hdr *h = ip4_hdr_edit(b);
 	uint8_t *opt = (uint8_t *)h + o->srr;
@@ -193,7 +193,7 @@ unsigned ip_opts_answer(const struct pkbuf *b, const struct ip_addr *own, uint8_
 {
 	const struct ip4_hdr *h = ip4_hdr(b);
 	const uint8_t *in = (const uint8_t *)h;
-	struct ip_opts o;
+	struct ip4_opts o;
 	unsigned n = 0;
 
 	if (!ip_opts_parse(in + IP4_HLEN, ip4_hdr_len(h) - IP4_HLEN, &o))

@@ -108,23 +108,23 @@ bool pmtu_lookup(struct stack *st, const struct ip_addr *dst, struct pmtu_info *
  */
 
 /* Where the options of a header stand, as offsets from it; 0: absent. */
-struct ip_opts {
+struct ip4_opts {
 	uint8_t rr, ts, srr, ra;
 	uint8_t bad; /* of the byte that is wrong: the pointer of a parameter problem */
 };
 
 /* False: malformed, o->bad says where. */
-bool ip_opts_parse(const uint8_t *opt, unsigned len, struct ip_opts *o);
+bool ip_opts_parse(const uint8_t *opt, unsigned len, struct ip4_opts *o);
 /* Those of a packet on its way through this room. */
-static inline struct ip_opts *ip_opts_of(struct pkbuf *b)
+static inline struct ip4_opts *ip_opts_of(struct pkbuf *b)
 {
-	_Static_assert(sizeof(struct ip_opts) <= sizeof(b->cb), "a room's notes");
-	return (struct ip_opts *)b->cb;
+	_Static_assert(sizeof(struct ip4_opts) <= sizeof(b->cb), "a room's notes");
+	return (struct ip4_opts *)b->cb;
 }
 /* Fills record route and timestamp in with `own`, as who passes or receives the packet must. */
-void ip_opts_record(struct pkbuf *b, const struct ip_opts *o, const struct ip_addr *own);
+void ip_opts_record(struct pkbuf *b, const struct ip4_opts *o, const struct ip_addr *own);
 /* True: b goes on along its source route, to a dst that was taken from there. */
-bool ip_opts_next_hop(struct pkbuf *b, const struct ip_opts *o, const struct ip_addr *own);
+bool ip_opts_next_hop(struct pkbuf *b, const struct ip4_opts *o, const struct ip_addr *own);
 /*
  * The options an answer to b carries (RFC 1122, 3.2.2.6): record route and timestamp as they came,
  * with `own` recorded.  Returns the bytes put into out[IP_OPTIONS_MAX], a multiple of 4.
