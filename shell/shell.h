@@ -40,6 +40,7 @@ struct command {
 	const char *text; /* one line */
 	int (*run)(struct cmd *c);
 	const char *help; /* more lines for `help NAME` and `NAME --help`; may be NULL */
+	bool listens;     /* calls cmd_ready() in each run, or ends: `&` waits for that */
 };
 
 extern const struct command commands[]; /* command.c; ends with a NULL name; sorted */
@@ -52,14 +53,16 @@ int cmd_usage(struct cmd *c, const char *fmt, ...) __attribute__((format(printf,
 bool cmd_cancelled(struct cmd *c);
 /* Tells that the job's sockets listen: a background command counts as run from then on. */
 void cmd_ready(struct cmd *c);
+/* Lets go of a client's pipes, for what goes on when the client has ended: its messages are weft's own. */
+void cmd_detach(struct cmd *c);
 /* Sleeps or until cancelled; on the env's clock.  False: cancelled. */
 bool cmd_sleep(struct cmd *c, uint64_t ns);
 
 /* --- jobs: job.c -------------------------------------------------------------------------------- */
 
 /*
- * Runs a line of commands ("a; b &; c"): words, quotes "" and '', backslash, # comments, < > files are not
- * part of it.  Returns the last one's status.
+ * Runs a line of commands ("a; b &; c"): words, quotes "" and '', backslash, # comments,
+ * < FILE, > FILE and >> FILE.  Returns the last one's status.
  */
 int shell_run_line(struct shell *sh, const struct cmd *io, const char *line);
 /*

@@ -1,0 +1,85 @@
+/*
+ * shell/control_find.c - which weft a client means.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shell/client.h"
+#include "shell/control.h"
+#include "shell/shell_priv.h"
+
+static int find_given(const char *path, const char *who)
+{
+	int fd = control_connect(path);
+
+	if (fd == -EPERM)
+		shell_error("%s: %s: another user's weft", who, path);
+	else if (fd == -ECONNREFUSED || fd == -ENOENT)
+		shell_error("%s: %s: no weft listens there", who, path);
+	else if (fd < 0)
+		shell_error("%s: %s: %s", who, path, strerror(-fd));
+	return fd < 0 ? -1 : fd;
+}
+
+/* All that live in the folder: how many; the last one's descriptor, and their names for the error. */
+static unsigned find_all(const char *dir, int *fd, char *names, size_t size)
+{
+	DIR *d = opendir(dir);
+	unsigned n = 0;
+	struct dirent *e;
+	char path[400];
+
+	*fd = -1;
+	*names = '\0';
+	while (d && (e = readdir(d))) {
+		size_t len = strlen(e->d_name), at = strlen(names);
+		int one;
+
+		if (len < 6 || strcmp(e->d_name + len - 5, ".sock"))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		one = control_connect(path);
+		if (one < 0)
+			continue;
+		if (n++)
+			close(*fd);
+		*fd = one;
+		snprintf(names + at, size - at, " %s", path);
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+int control_find(const char *given, const char *who)
+{
+	char dir[300], path[400], names[1000];
+	unsigned n;
+	int fd;
+
+	if (given)
+		return find_given(given, who);
+	if (control_dir(dir, sizeof(dir))) {
+		shell_error("%s: $XDG_RUNTIME_DIR is too long", who);
+		return -1;
+	}
+	snprintf(path, sizeof(path), "%s/%llu.sock", dir, (unsigned long long)control_netns());
+	fd = control_connect(path);
+	if (fd >= 0)
+		return fd;
+	n = find_all(dir, &fd, names, sizeof(names));
+	if (n == 1)
+		return fd;
+	if (n == 0) {
+		shell_error(
+		    "%s: no weft of yours runs (%s): start one, or name its socket with --control",
+		    who, dir);
+		return -1;
+	}
+	close(fd);
+	shell_error("%s: several run, name one with --control:%s", who, names);
+	return -1;
+}

@@ -1,0 +1,104 @@
+/*
+ * shell/front.c - the shell thread: the commands of -c and -f, else those of standard input.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "shell/shell_priv.h"
+
+#define PROMPT "[net shell]: "
+
+static bool front_is_over(const struct shell *sh)
+{
+	return atomic_load(&sh->stopping);
+}
+
+/* Without line editing a terminal still sees a prompt. */
+static int front_prompt(struct shell *sh, char **line)
+{
+	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
+		fputs(PROMPT, stdout);
+		fflush(stdout);
+	}
+	return line_read(sh, STDIN_FILENO, line);
+}
+
+/* Standard input to its end; SIGINT gives up a line or what it runs. */
+static int front_input(struct shell *sh, const struct cmd *io)
+{
+	bool edits = edit_wanted();
+	int r = 1, status = CMD_OK;
+	char *line;
+
+	if (edits)
+		edit_begin(sh);
+	while (r && !front_is_over(sh)) {
+		job_revive(&sh->front);
+		if (io->tty)
+			jobs_tell(sh, io->out);
+		r = edits ? edit_read(sh, &line) : front_prompt(sh, &line);
+		if (r == 1) {
+			status = shell_run_line(sh, io, line);
+			free(line);
+		}
+	}
+	if (edits)
+		edit_end(sh);
+	return status;
+}
+
+/* The lines of a file, to its end or an interrupt. */
+static int front_file(struct shell *sh, const struct cmd *io, int fd)
+{
+	int status = CMD_OK;
+	char *line;
+
+	while (!front_is_over(sh) && !cmd_cancelled((struct cmd *)(uintptr_t)io) &&
+	       line_read(sh, fd, &line) == 1) {
+		status = shell_run_line(sh, io, line);
+		free(line);
+	}
+	return status;
+}
+
+static int front_sources(struct shell *sh, const struct cmd *io)
+{
+	const struct options *o = sh->options;
+	int status = CMD_OK;
+
+	for (unsigned i = 0; i < o->nsource && !front_is_over(sh); i++) {
+		if (atomic_load(&sh->front.cancel))
+			return CMD_INTERRUPTED;
+		if (o->source[i].is_file)
+			status = front_file(sh, io, sh->files[i]);
+		else
+			status = shell_run_line(sh, io, o->source[i].text);
+	}
+	return status;
+}
+
+void *front_thread(void *arg)
+{
+	struct shell *sh = arg;
+	struct cmd *io = &sh->front.cmd;
+	int status;
+
+	job_enter(&sh->front, "shell");
+	*io = (struct cmd){
+	    .shell = sh,
+	    .stack = sh->stack,
+	    .job = &sh->front,
+	    .in = STDIN_FILENO,
+	    .out = stdout,
+	    .err = stderr,
+	    .cwd = AT_FDCWD,
+	    .tty = isatty(STDOUT_FILENO),
+	};
+	status = sh->options->nsource ? front_sources(sh, io) : front_input(sh, io);
+	if (!sh->options->daemon)
+		shell_stop(sh, status);
+	job_leave(&sh->front, status);
+	return NULL;
+}

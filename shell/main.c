@@ -1,0 +1,44 @@
+/*
+ * shell/main.c - the weft program: a running stack with its net shell, or a client of one.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "shell/client.h"
+#include "shell/options.h"
+#include "shell/shell_priv.h"
+#include "shell/start.h"
+
+/* Other tools know the word: they are told plainly. */
+static int run_main(int argc, char **argv)
+{
+	shell_error("run: not in this version");
+	return CMD_USAGE;
+}
+
+static const struct {
+	const char *name;
+	int (*main)(int argc, char **argv);
+} subcommands[] = {
+    {"ctl", ctl_main},
+    {"host", host_main},
+    {"run", run_main},
+};
+
+int main(int argc, char **argv)
+{
+	struct options o;
+
+	for (unsigned i = 0; argc > 1 && i < sizeof(subcommands) / sizeof(subcommands[0]); i++) {
+		if (strcmp(argv[1], subcommands[i].name) == 0)
+			return subcommands[i].main(argc - 1, argv + 1);
+	}
+	switch (options_parse(&o, argc, argv)) {
+	case OPTIONS_RUN:
+		return start_main(&o);
+	case OPTIONS_DONE:
+		return fflush(stdout) ? CMD_FAIL : CMD_OK;
+	default:
+		return CMD_USAGE;
+	}
+}

@@ -1,0 +1,49 @@
+/*
+ * shell/options.h - what the command line asks for.
+ */
+#pragma once
+#include <stdbool.h>
+
+#include "lib/ipaddr.h"
+#include "weft/weft.h"
+
+#define DEVICES_MAX 16
+#define SOURCES_MAX 32
+
+/* One --dev, and what follows up to the next. */
+struct device_options {
+	struct weft_device dev; /* what the stack is told */
+	struct ip_addr addr;    /* weft's end */
+	unsigned prefix;        /* in 128 bits */
+	struct ip_addr host;    /* the host's end, if has_host */
+	unsigned host_prefix;
+	bool has_host;                /* not --host-addr none */
+	char addr_text[IP_ADDR_TEXT]; /* what dev.addr points at, if not into argv */
+};
+
+/* -c LINE or -f FILE, in the order given. */
+struct source {
+	bool is_file;
+	const char *text; /* the line, or the file's name */
+};
+
+struct options {
+	struct device_options device[DEVICES_MAX];
+	unsigned ndevice;
+	struct source source[SOURCES_MAX];
+	unsigned nsource;
+	const char *gateway;
+	const char *control; /* NULL: the default path */
+	bool daemon, no_offload, verbose;
+	unsigned queues;
+};
+
+enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };
+
+/* Reads weft's own options; errors are told on standard error, --help and --version answered. */
+enum options_result options_parse(struct options *o, int argc, char **argv);
+/*
+ * Reads `[--control PATH] [--] WORD...` of a subcommand, argv[0] being its name.  The index of the first
+ * word, or 0 with the error told.
+ */
+int options_words(int argc, char **argv, const char **control);

@@ -1,0 +1,270 @@
+/*
+ * shell/start.c - weft from its options to its end.
+ *
+ * What needs privilege comes first: files, namespace, control socket, devices, the host's end.  Then it
+ * confines itself, and only then come the threads.
+ */
+#include "shell/start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ip/route.h"
+#include "shell/control.h"
+#include "shell/shell_priv.h"
+
+void shell_error(const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	fflush(stdout);
+	fprintf(stderr, "weft: %s\n", line);
+}
+
+void shell_verbose(const struct options *o, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	if (!o->verbose)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "weft: %s\n", line);
+}
+
+void shell_ready(void)
+{
+	fflush(stdout);
+	fputs("weft: ready\n", stderr);
+}
+
+void shell_stop(struct shell *sh, int status)
+{
+	int none = -1;
+
+	atomic_compare_exchange_strong(&sh->status, &none, status);
+	atomic_store(&sh->stopping, true);
+	waiter_wake(sh->stack->env, sh->watcher);
+}
+
+/* --- what needs privilege ---------------------------------------------------------------------- */
+
+static int files_open(struct shell *sh)
+{
+	const struct options *o = sh->options;
+
+	for (unsigned i = 0; i < o->nsource; i++) {
+		if (!o->source[i].is_file)
+			continue;
+		sh->files[i] = open(o->source[i].text, O_RDONLY | O_CLOEXEC);
+		if (sh->files[i] < 0) {
+			shell_error("-f: %s: %s", o->source[i].text, strerror(errno));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Why a device did not open, and what can be done. */
+static int device_error(const struct device_options *d, int err)
+{
+	const char *name = d->dev.spec + 4;
+
+	switch (-err) {
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+		shell_error("/dev/net/tun: %s: load the driver (modprobe tun), or make the node "
+			    "(mkdir -p /dev/net; mknod /dev/net/tun c 10 200)",
+			    strerror(-err));
+		break;
+	case EACCES:
+	case EPERM:
+		shell_error(
+		    "%s: %s: run weft as root, or on a TAP made for you (ip tuntap add dev %s "
+		    "mode %.3s user NAME)",
+		    name, strerror(-err), name, d->dev.spec);
+		break;
+	case EBUSY:
+		shell_error("%s: device in use: name another, as --dev tap:%s1", name, name);
+		break;
+	case EINVAL:
+		shell_error(
+		    "%s: there is such an interface, of another kind: name another with --dev",
+		    name);
+		break;
+	default:
+		shell_error("%s: %s", name, strerror(-err));
+	}
+	return -1;
+}
+
+static int device_open(struct shell *sh, struct host *h, unsigned i)
+{
+	const struct options *o = sh->options;
+	const struct device_options *d = &o->device[i];
+	struct netdev *dev;
+	char host[IP_ADDR_TEXT];
+	int err;
+
+	if (host_check(h, o, i))
+		return -1;
+	err = stack_device_open(sh->stack, &d->dev, &dev);
+	if (err)
+		return device_error(d, err);
+	if (host_configure(h, d, dev->name))
+		return -1;
+	shell_verbose(o, "%s: %s, mtu %u, offload %s, host %s", dev->name, d->dev.addr, dev->mtu,
+		      dev->features ? "on" : "off",
+		      d->has_host ? ip_addr_text(&d->host, host) : "left alone");
+	return 0;
+}
+
+static int gateway_open(struct shell *sh)
+{
+	struct route r = {.net = ip_addr_any4, .prefix = IP_PREFIX4(0), .type = ROUTE_UNICAST};
+	struct batch b;
+	int err;
+
+	if (!sh->options->gateway)
+		return 0;
+	ip_addr_parse(sh->options->gateway, &r.gateway);
+	batch_begin(&b, sh->stack);
+	err = route_add(sh->stack, &r);
+	batch_end(&b);
+	if (!err)
+		return 0;
+	shell_error("--gateway: %s: %s", sh->options->gateway,
+		    err == -ENETUNREACH ? "not in the subnet of a device" : strerror(-err));
+	return -1;
+}
+
+static int devices_open(struct shell *sh, bool rootless)
+{
+	struct host *h = host_open();
+	int err = h ? 0 : -1;
+
+	if (h && rootless)
+		host_loopback_up(h);
+	for (unsigned i = 0; !err && i < sh->options->ndevice; i++)
+		err = device_open(sh, h, i);
+	if (h)
+		host_close(h);
+	return err ? err : gateway_open(sh);
+}
+
+/* --- begin and end ------------------------------------------------------------------------------ */
+
+static int stack_open(struct shell *sh)
+{
+	struct env *env = env_thread_create();
+
+	sh->stack = env ? stack_create(env) : NULL;
+	if (sh->stack) {
+		sh->watcher = stack_waiter(sh->stack);
+		return 0;
+	}
+	if (env)
+		env_thread_destroy(env);
+	shell_error("no memory");
+	return -1;
+}
+
+static void stack_close(struct shell *sh)
+{
+	struct env *env = sh->stack->env;
+
+	stack_destroy(sh->stack);
+	env_thread_destroy(env);
+}
+
+static int threads_start(struct shell *sh)
+{
+	const struct options *o = sh->options;
+	bool front = !o->daemon || o->nsource;
+	int err = stack_threads_start(sh->stack);
+
+	if (!err && !(o->daemon && front))
+		shell_ready();
+	if (!err && front) {
+		sh->front.shell = sh;
+		sh->front.client = -1;
+		sh->has_front = true;
+		err = shell_thread_start(&sh->front.thread, front_thread, sh);
+	}
+	if (!err)
+		return 0;
+	sh->has_front = false;
+	shell_error("threads: %s", strerror(-err));
+	return -1;
+}
+
+/* With stack and control socket: devices to the end.  False: it did not come to run. */
+static bool start_run(struct shell *sh, bool rootless)
+{
+	if (devices_open(sh, rootless) || confine(sh->options) || threads_start(sh))
+		return false;
+	shell_watch(sh);
+	return true;
+}
+
+static int start_stack(struct shell *sh, const char *control, bool rootless)
+{
+	bool ran;
+
+	if (stack_open(sh))
+		return CMD_FAIL;
+	sh->control = control_open(control);
+	ran = sh->control && start_run(sh, rootless);
+	if (sh->control) {
+		jobs_stop(sh);
+		control_close(sh->control);
+	}
+	stack_close(sh);
+	return ran ? atomic_load(&sh->status) : CMD_FAIL;
+}
+
+/* Descriptors 0 to 2 exist: a file of ours must not become somebody's standard output. */
+static void standard_open(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+int start_main(const struct options *o)
+{
+	struct shell sh = {.options = o, .status = -1};
+	bool rootless = !rootless_needless(o);
+	struct control_place place;
+	int status = CMD_FAIL;
+
+	standard_open();
+	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	mutex_init(&sh.lock, RANK_LEAF);
+	sh.signals = signals_open();
+	if (files_open(&sh) == 0 && control_dir(place.dir, sizeof(place.dir)) == 0 &&
+	    (!rootless || rootless_enter() == 0) && control_choose(o, &place) == 0) {
+		if (rootless)
+			shell_error(
+			    "no CAP_NET_ADMIN: a user and network namespace of its own; the host's "
+			    "end is reached by `weft host -- nc 10.0.0.1 7`");
+		status = start_stack(&sh, place.path, rootless);
+	}
+	close(sh.signals);
+	mutex_fini(&sh.lock);
+	return status;
+}
