@@ -102,7 +102,8 @@ static bool reass_has(const struct reass *r, const struct extent *x)
 		return false;
 	if (x->last)
 		return r->end == x->end;
-	return r->end != x->end && (units_has(r->starts, to) || !units_has(r->held, to));
+	return !(r->end && x->end >= r->end) &&
+	       (units_has(r->starts, to) || !units_has(r->held, to));
 }
 
 /* A byte twice, past the end, or a second end. */
