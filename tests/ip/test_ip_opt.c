@@ -74,7 +74,7 @@ START_TEST(test_parse_malformed_tells_where)
 	    {{IP4_OPT_TS, 8, 9, 0xf0, 0, 0, 0, 0}, 8, 23}, /* 15 have missed already */
 	    {{IP4_OPT_RA, 3, 0, 0}, 4, 21},
 	};
-	struct ip_opts o;
+	struct ip4_opts o;
 
 	ck_assert(!ip_opts_parse(cases[_i].opt, cases[_i].len, &o));
 	ck_assert_uint_eq(o.bad, cases[_i].bad);
@@ -93,7 +93,7 @@ START_TEST(test_check_too_long)
 END_TEST
 
 /* A packet with these options that has come in, its front at l3. */
-static struct pkbuf *packet(const uint8_t *opt, unsigned len, struct ip_opts *o)
+static struct pkbuf *packet(const uint8_t *opt, unsigned len, struct ip4_opts *o)
 {
 	struct ip_packet p = {
 	    .src = "10.0.0.2", .dst = "10.0.0.1", .n = 8, .opt = opt, .optlen = len};
@@ -109,7 +109,7 @@ static struct pkbuf *packet(const uint8_t *opt, unsigned len, struct ip_opts *o)
 static void record(const uint8_t *opt, unsigned len, uint8_t *after)
 {
 	struct ip_addr own = ip_of("10.0.0.1");
-	struct ip_opts o;
+	struct ip4_opts o;
 	struct pkbuf *b = packet(opt, len, &o);
 
 	ip_opts_record(b, &o, &own);
@@ -165,7 +165,7 @@ START_TEST(test_answer_carries_route_and_time_back)
 					 12,         13, 1, 10, 0, 0, 1, STAMP};
 	struct ip_addr own = ip_of("10.0.0.1");
 	uint8_t out[IP_OPTIONS_MAX];
-	struct ip_opts o;
+	struct ip4_opts o;
 	struct pkbuf *b = packet(opt, sizeof(opt), &o);
 
 	ck_assert_uint_eq(ip_opts_answer(b, &own, out), 20);
@@ -180,7 +180,7 @@ START_TEST(test_answer_without_them_has_none)
 	static const uint8_t opt[4] = {IP4_OPT_RA, 4};
 	struct ip_addr own = ip_of("10.0.0.1");
 	uint8_t out[IP_OPTIONS_MAX];
-	struct ip_opts o;
+	struct ip4_opts o;
 	struct pkbuf *b = packet(opt, sizeof(opt), &o);
 
 	ck_assert_uint_eq(ip_opts_answer(b, &own, out), 0);
@@ -193,7 +193,7 @@ START_TEST(test_source_route_names_the_next_hop)
 	static const uint8_t opt[12] = {IP4_OPT_LSRR, 11, 4, 192, 0, 2, 1, 192, 0, 2, 9};
 	static const uint8_t want[12] = {IP4_OPT_LSRR, 11, 8, 10, 0, 0, 1, 192, 0, 2, 9};
 	struct ip_addr own = ip_of("10.0.0.1"), next = ip_of("192.0.2.1");
-	struct ip_opts o;
+	struct ip4_opts o;
 	struct pkbuf *b = packet(opt, sizeof(opt), &o);
 
 	ck_assert(ip_opts_next_hop(b, &o, &own));
