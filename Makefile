@@ -62,6 +62,7 @@ CHECK_SRC := $(sort $(wildcard tests/*/test_*.c))
 CHECK_BIN := $(CHECK_SRC:%.c=$(B)/%)
 HARNESS_SRC := $(sort $(wildcard tests/harness/*.c))
 HARNESS_OBJ := $(HARNESS_SRC:%.c=$(B)/obj/%.o)
+HARNESS     := $(B)/obj/libharness.a
 EXAMPLES    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/examples/*.c)))
 BENCH_BIN   := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
 FUZZ_BIN    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/*.c)))
@@ -97,8 +98,13 @@ $(B)/obj/%.o: %.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# An archive, so that a test links the harness it uses and the rooms that needs.
+$(HARNESS): $(HARNESS_OBJ)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
 # One program a test file: tests/<room>/test_<x>.c with Check.
-$(B)/tests/%: $(B)/obj/tests/%.o $(HARNESS_OBJ) $(B)/obj/libweft-all.a
+$(B)/tests/%: $(B)/obj/tests/%.o $(HARNESS) $(B)/obj/libweft-all.a
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(call pkg_libs,check)
