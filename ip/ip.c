@@ -17,7 +17,8 @@ static bool ip_state_fill(struct stack *st)
 
 	return (ip->route = route_state_create(st)) && (ip->pmtu = pmtu_state_create(st)) &&
 	       (ip->reass = reass_state_create(st)) && (ip->id = ip_id_state_create(st)) &&
-	       (ip->icmp = icmp_state_create(st)) && (ip->raw = raw_state_create(st));
+	       (ip->redirect = redirect_state_create(st)) && (ip->icmp = icmp_state_create(st)) &&
+	       (ip->raw = raw_state_create(st));
 }
 
 struct ip_state *ip_state_create(struct stack *st)
@@ -48,6 +49,8 @@ void ip_state_destroy(struct stack *st)
 		raw_state_destroy(ip->raw);
 	if (ip->icmp)
 		icmp_state_destroy(ip->icmp);
+	if (ip->redirect)
+		redirect_state_destroy(ip->redirect);
 	if (ip->id)
 		ip_id_state_destroy(ip->id);
 	if (ip->reass)

@@ -80,21 +80,6 @@ static bool forward_source_route_holds(struct pkbuf *b, const struct path *path)
 	return false;
 }
 
-/* RFC 1812, 5.2.7.2: the sender, a neighbour, could have gone to the next hop itself. */
-static void forward_redirect(struct pkbuf *b, const struct path *path)
-{
-	struct icmp_error e = {.type = ICMP_REDIRECT, .code = ICMP_REDIR_HOST};
-	struct route r;
-
-	if (path->dev != b->dev || !sysctl_get(b->stack, ip_send_redirects) || ip_opts_of(b)->srr ||
-	    ip_addr_eq(&path->nexthop, &b->src))
-		return;
-	if (!route_lookup(b->stack, &b->src, b->dev->ifindex, &r) || !ip_addr_is_any(&r.gateway))
-		return;
-	e.info = ip_addr_to4(&path->nexthop);
-	icmp_error_send(b, &e);
-}
-
 /* TTL with its checksum (RFC 1624), and what options ask of a router. */
 static void forward_edit(struct pkbuf *b, const struct path *path)
 {
@@ -120,7 +105,7 @@ static void forward_by(struct pkbuf *b, struct path *path)
 
 	if (!forward_source_route_holds(b, path) || !forward_fits(b, path))
 		return;
-	forward_redirect(b, path);
+	ip_redirect(b, path);
 	forward_edit(b, path);
 	switch (hook_run(b->stack, HOOK_FORWARD, b, &io)) {
 	case HOOK_ACCEPT:

@@ -18,6 +18,7 @@ struct route_state;
 struct pmtu_state;
 struct reass_state;
 struct ip_id_state;
+struct redirect_state;
 struct icmp_state;
 struct raw_state;
 
@@ -36,6 +37,7 @@ struct ip_state {
 	struct pmtu_state *pmtu;               /* c: pmtu.c, path MTUs and redirects */
 	struct reass_state *reass;             /* c: ip_reass.c */
 	struct ip_id_state *id;                /* c: ip_id.c */
+	struct redirect_state *redirect;       /* c: ip_redirect.c: whom it has told */
 	struct icmp_state *icmp;               /* c: icmp.c: rate limits, watches */
 	struct raw_state *raw;                 /* c: raw.c: the list of raw socks */
 };
@@ -49,6 +51,8 @@ struct reass_state *reass_state_create(struct stack *st);
 void reass_state_destroy(struct reass_state *s);
 struct ip_id_state *ip_id_state_create(struct stack *st);
 void ip_id_state_destroy(struct ip_id_state *s);
+struct redirect_state *redirect_state_create(struct stack *st);
+void redirect_state_destroy(struct redirect_state *s);
 struct icmp_state *icmp_state_create(struct stack *st);
 void icmp_state_destroy(struct icmp_state *s);
 struct raw_state *raw_state_create(struct stack *st);
@@ -136,9 +140,11 @@ void ip_opts_not_copied(uint8_t *opt, unsigned len);
 /* --- the stages ----------------------------------------------------------------------------------
  */
 
-/* All consume b; front at l3. */
+/* All but one consume b; front at l3. */
 void ip_local_in(struct pkbuf *b);
 void ip_forward(struct pkbuf *b);
+/* Tells b's sender of the shorter way, if there is one; b goes on.  Does not consume b. */
+void ip_redirect(struct pkbuf *b, const struct path *path);
 /* A fragment goes in; the whole datagram comes out with its last one, else NULL. */
 struct pkbuf *ip_reass(struct pkbuf *b);
 /* POST_ROUTING, fragments of at most mtu where need be, and the neighbour.  0 or -errno. */

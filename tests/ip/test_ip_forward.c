@@ -238,6 +238,52 @@ START_TEST(test_redirect_to_a_neighbour_of_the_sender)
 }
 END_TEST
 
+static unsigned redirects(void)
+{
+	unsigned n = 0;
+
+	while (ip_lab_sent(&l, l.eth, bytes))
+		n += ((const struct ip4_hdr *)bytes)->proto == IP_PROTO_ICMP;
+	return n;
+}
+
+START_TEST(test_redirect_ever_more_rarely)
+{
+	struct ip_packet p = {.src = "10.0.0.2", .dst = "192.0.2.1", .n = 8};
+	unsigned told = 0;
+
+	ip_lab_route(&l, "192.0.2.0/24", "10.0.0.3");
+	for (unsigned ms = 0; ms < 60000; ms += 10) {
+		rx(&p);
+		told += redirects();
+		ip_lab_advance_ms(&l, 10);
+	}
+	ck_assert_uint_eq(told, 9);
+	p.src = "10.0.0.4"; /* another is told for itself */
+	rx(&p);
+	ck_assert_uint_eq(redirects(), 1);
+	p.src = "10.0.0.2";
+	ip_lab_advance_ms(&l, 20500);
+	rx(&p);
+	ck_assert_uint_eq(redirects(), 1);
+}
+END_TEST
+
+START_TEST(test_redirect_leaves_the_super_frame_as_it_is)
+{
+	struct pkbuf *b;
+
+	l.eth->dev->features = NETDEV_F_ALL;
+	ip_lab_route(&l, "10.1.0.2/32", "10.0.0.3");
+	rx_super(14600, 1460, IP4_DF);
+	ip_lab_sent_icmp(&l, l.eth, ICMP_REDIRECT, ICMP_REDIR_HOST);
+	b = pkq_take(&l.eth->sent);
+	ck_assert_uint_eq(b->gso_size, 1460);
+	ck_assert_uint_eq(b->csum, CSUM_PARTIAL);
+	pkbuf_free(b);
+}
+END_TEST
+
 START_TEST(test_no_redirect)
 {
 	static const char *const src[] = {"198.51.100.1", "10.0.0.3", "10.0.0.2", "10.0.0.2"};
@@ -324,6 +370,8 @@ int main(void)
 	tcase_add_test(tc, test_super_frame_passes_whole_when_segments_fit);
 	tcase_add_test(tc, test_super_frame_asked_of_its_segments);
 	tcase_add_test(tc, test_redirect_to_a_neighbour_of_the_sender);
+	tcase_add_test(tc, test_redirect_ever_more_rarely);
+	tcase_add_test(tc, test_redirect_leaves_the_super_frame_as_it_is);
 	tcase_add_loop_test(tc, test_no_redirect, 0, 4);
 	tcase_add_test(tc, test_options_are_filled_in);
 	tcase_add_test(tc, test_source_route_is_followed_when_accepted);
