@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "lib/ipaddr.h"
-#include "weft/weft.h"
+#include <weft/weft.h>
 
 #define DEVICES_MAX 16
 #define SOURCES_MAX 32

@@ -8,18 +8,26 @@
 
 #include "shell/shell_priv.h"
 
+/* Why writing failed, once it has: the next attempt says it, be it for one byte. */
+static int output_errno(FILE *out)
+{
+	clearerr(out);
+	if (fputc('\n', out) == EOF || fflush(out))
+		return errno;
+	return EIO;
+}
+
 /* A status of success needs all output to have been written: a full disk shows here. */
 int command_run(struct cmd *c, int (*run)(struct cmd *c))
 {
-	int status = run(c);
-	bool failed = ferror(c->out) != 0;
+	int status = run(c), err;
 
-	errno = EIO;
-	if (fflush(c->out) == 0 && !failed)
+	if (fflush(c->out) == 0 && !ferror(c->out))
 		return status;
+	err = output_errno(c->out);
 	clearerr(c->out);
-	if (errno != EPIPE)
-		cmd_error(c, "output: %s", strerror(errno));
+	if (err != EPIPE)
+		cmd_error(c, "output: %s", strerror(err));
 	return status == CMD_OK ? CMD_FAIL : status;
 }
 
