@@ -48,7 +48,7 @@ endif
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pkg_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 SHELL_PKGS := libmnl libcap-ng libseccomp libpcap
-SHELL_LIBS := $(call pkg_libs,$(SHELL_PKGS))
+SHELL_LIBS := $(call pkg_libs,$(SHELL_PKGS)) -lhttp_parser -lm
 ifeq ($(READLINE),yes)
 SHELL_LIBS   += -lreadline
 SHELL_CFLAGS := -DWEFT_READLINE
