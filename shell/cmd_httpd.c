@@ -311,6 +311,7 @@ static int httpd_run(struct cmd *c)
 		status = cmd_error(c, "port %" PRIu64 ": %s", port, strerror(-err));
 	if (!status) {
 		cmd_ready(c);
+		cmd_detach(c);
 		status = serve_run(&s);
 	}
 	free(listener);

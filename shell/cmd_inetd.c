@@ -311,6 +311,7 @@ static int inetd_run(struct cmd *c)
 	status = inetd_open(&s);
 	if (!status) {
 		cmd_ready(c);
+		cmd_detach(c);
 		status = serve_run(&s);
 	}
 	serve_end(&s);

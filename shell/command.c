@@ -10,14 +10,144 @@
 #include "shell/shell_priv.h"
 
 const struct command commands[] = {
+    {.name = "arpcache",
+     .args = "",
+     .text = "show the neighbour cache as tapip does",
+     .run = cmd_arp},
+    {.name = "arping",
+     .args = "[-c COUNT] [-I DEV] [-w SECS] [-b] ADDRESS",
+     .text = "ask by ARP who has an address",
+     .run = cmd_arping,
+     .help = "-c COUNT  end after so many requests\n"
+	     "-I DEV    ask on this device\n"
+	     "-w SECS   time between two requests (1)\n"
+	     "-b        go on asking by broadcast once it has answered\n"
+	     "Status 1: no answer."},
     {.name = "clear", .args = "", .text = "clear the terminal", .run = cmd_clear},
+    {.name = "debug",
+     .args = "[-n] LEVEL... | -c",
+     .text = "show what the rooms do, until ^C",
+     .run = cmd_debug,
+     .help = "Levels: dev l2 arp ip icmp udp tcp tcpstate all.\n"
+	     "-n  go on in the background\n"
+	     "-c  end those",
+     .listens = true},
     {.name = "exit", .args = "[STATUS]", .text = "end weft", .run = cmd_exit},
     {.name = "help",
      .args = "[COMMAND]",
      .text = "list the commands, or explain one",
      .run = cmd_help},
+    {.name = "httpd",
+     .args = "[PORT]",
+     .text = "answer GET /hello and /bytes/N on a port (80)",
+     .run = cmd_httpd,
+     .help = "Goes on in the background; see jobs and kill. /bytes/N is N bytes of 0-9a-zA-Y over "
+	     "and over.",
+     .listens = true},
+    {.name = "ifconfig",
+     .args = "[-a | DEV [[add|del] ADDR/LEN] [mtu N] [up|down]]",
+     .text = "show or change devices and their addresses",
+     .run = cmd_ifconfig},
+    {.name = "inetd",
+     .args = "[echo|discard|daytime|chargen]...",
+     .text = "serve echo 7, discard 9, daytime 13, chargen 19 on TCP and UDP",
+     .run = cmd_inetd,
+     .help = "All of them when none is named. Goes on in the background; see jobs and kill.\n"
+	     "Datagrams from ports below 1024 are not answered.",
+     .listens = true},
     {.name = "jobs", .args = "", .text = "list what runs in the background", .run = cmd_jobs},
     {.name = "kill", .args = "ID...", .text = "end jobs", .run = cmd_kill},
+    {.name = "neigh",
+     .args =
+	 "[-s] [show [dev DEV] | add ADDR lladdr MAC dev DEV | del ADDR dev DEV | flush [dev DEV]]",
+     .text = "show or change the neighbour cache",
+     .run = cmd_neigh,
+     .help = "-s  with references, seconds since used/confirmed/updated, probes, packets held"},
+    {.name = "netem",
+     .args = "[DEV [in|out] [WORD VALUE... | off | show]]",
+     .text = "lose, delay, reorder, double, damage, slow packets",
+     .run = cmd_netem,
+     .help = "loss 5% [CORRELATION] | delay 20ms [5ms] | reorder 25% | gap N | duplicate 1% | "
+	     "corrupt 1% | rate 10mbit |\n"
+	     "limit PACKETS | seed N | drop-frag last\n"
+	     "Without in or out: both. The words and units are tc's."},
+    {.name = "nstat",
+     .args = "[-a] [PATTERN]...",
+     .text = "show event counters by Linux's names",
+     .run = cmd_nstat,
+     .help = "-a  those that are 0 too; PATTERN as of a shell, '*Retrans*'"},
+    {.name = "ping",
+     .args = "[-c COUNT] [-s SIZE] [-t TTL] [-i SECS] [-W SECS] [-I DEV|ADDR] [-q] ADDRESS",
+     .text = "send echo requests by a raw socket",
+     .run = cmd_ping,
+     .help = "-c COUNT  end after so many; without, ^C ends it\n"
+	     "-s SIZE   payload, 0 - 65507 (56)\n"
+	     "-t TTL    1 - 255\n"
+	     "-i SECS   time between two (1)\n"
+	     "-W SECS   how long the last answer is waited for\n"
+	     "-I        device or source address\n"
+	     "-q        the summary only\n"
+	     "Status 1: nothing came back."},
+    {.name = "ping2",
+     .args = "[-c COUNT] [-s SIZE] [-t TTL] [-i SECS] [-W SECS] [-I DEV|ADDR] [-q] ADDRESS",
+     .text = "the same from inside the stack",
+     .run = cmd_ping2,
+     .help = "Options as ping's."},
+    {.name = "route",
+     .args = "[show | get ADDR | add|del [-net|-host] NET/LEN|default gw|via ADDR [dev DEV] "
+	     "[metric N] [mtu N] [src ADDR]]",
+     .text = "show or change routes",
+     .run = cmd_route,
+     .help = "route add -net 10.0.1.0/24 gw 10.0.0.2\n"
+	     "route add 10.0.1.0/24 via 10.0.0.2 dev tap0 metric 5\n"
+	     "route add default gw 10.0.0.2\n"
+	     "route add blackhole 192.0.2.0/24 (or unreachable)\n"
+	     "route get 198.51.100.7"},
+    {.name = "snc",
+     .args = "[-d] [-u] -b|-l ADDR:PORT [-k] | -c ADDR:PORT [-o FILE] [-w SECS]",
+     .text = "copy between input, output and a connection, both ways",
+     .run = cmd_snc,
+     .help = "-b, -l    listen; -c connect\n"
+	     "-u        UDP; a listener answers who spoke last\n"
+	     "-k        accept again when a client has ended\n"
+	     "-o FILE   what comes goes there\n"
+	     "-w SECS   UDP: end after so long a silence (-c: 1 s after the input has ended)\n"
+	     "-d        tell what happens\n"
+	     "The end of the input closes one half; what the peer sends is still received.",
+     .listens = true},
+    {.name = "ss",
+     .args = "[-t] [-u] [-w] [-l|-a] [-e] [-o] [-m] [-i] [--json]",
+     .text = "show sockets",
+     .run = cmd_ss,
+     .help = "-t -u -w  TCP, UDP, raw only\n"
+	     "-l, -a    those without a peer; all\n"
+	     "-e        descriptor and control block by RFC 9293's names\n"
+	     "-o        timers\n"
+	     "-m        memory\n"
+	     "-i        rto, rtt, mss, cwnd"},
+    {.name = "stat",
+     .args = "[-d] [--json]",
+     .text = "show what is in use: buffers, sockets, timers",
+     .run = cmd_stat,
+     .help = "When all is closed every gauge is back where it began.\n"
+	     "-d  instead, why packets were dropped"},
+    {.name = "sysctl",
+     .args = "[-a] [NAME[=VALUE]]...",
+     .text = "show or change settings",
+     .run = cmd_sysctl},
+    {.name = "tcpdump",
+     .args = "[-i DEV] [-w FILE] [-c COUNT] [--cut]",
+     .text = "show packets, or write them to a pcap file, until ^C",
+     .run = cmd_tcpdump,
+     .help = "--cut  wire frames instead of super-frames",
+     .listens = true},
+    {.name = "traceroute",
+     .args = "[-m HOPS] [-q QUERIES] [-w SECS] ADDRESS",
+     .text = "show the way to an address",
+     .run = cmd_traceroute,
+     .help = "-m HOPS     at most (30)\n"
+	     "-q QUERIES  a hop (3)\n"
+	     "-w SECS     for an answer (5)"},
     {.name = "wait", .args = "[ID]", .text = "wait for a job, or for all", .run = cmd_wait},
     {.name = NULL},
 };
