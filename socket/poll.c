@@ -114,6 +114,9 @@ static int poll_wait(struct poll *p, uint64_t deadline)
 	for (;;) {
 		waiter_reset(p->waiter);
 		ready = poll_look(p);
+		/* Ours are ready before any sleep: the kernel's are told too, or a busy socket would hide them. */
+		if (ready && p->nkernel && r <= 0 && poll(p->kernel, p->n, 0) > 0)
+			ready = poll_look(p);
 		if (ready || r == -ETIMEDOUT)
 			return ready;
 		if (r < 0)
