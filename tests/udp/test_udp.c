@@ -1,0 +1,697 @@
+/*
+ * tests/udp/test_udp.c - datagrams in and out: every drop reason, who gets one, what recv() and
+ * poll() say, source and destination, checksums, sizes, connect and disconnect.
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "ip/inet_dgram.h"
+#include "ip/inet_hash.h"
+#include "lib/checksum.h"
+#include "tests/harness/udp_lab.h"
+#include "tests/harness/unit.h"
+
+static struct udp_lab_got got;
+static struct udp_lab_sent sent;
+
+static void setup(void)
+{
+	udp_lab_open();
+	memset(&got, 0, sizeof(got));
+	got.room = sizeof(got.data);
+}
+
+static void teardown(void)
+{
+	udp_lab_close();
+}
+
+static uint64_t drops(enum drop_reason why)
+{
+	return pkbuf_drops(udp_lab.st, why);
+}
+
+static uint64_t mib(enum mib m)
+{
+	return mib_read(udp_lab.st, m);
+}
+
+static void rx(const char *data, uint16_t dport)
+{
+	udp_lab_rx(&(struct udp_lab_packet){
+	    .sport = 1000, .dport = dport, .data = data, .n = (uint32_t)strlen(data)});
+}
+
+static void expect_recv(struct sock *sk, const char *data)
+{
+	ck_assert_int_eq(udp_lab_recv(sk, &got), (int)strlen(data));
+	ck_assert_int_eq(memcmp(got.data, data, strlen(data)), 0);
+}
+
+static uint32_t poll_of(struct sock *sk)
+{
+	uint32_t ev;
+
+	sock_lock(sk);
+	ev = udp_ops.poll(sk);
+	sock_unlock(sk);
+	return ev;
+}
+
+static int ioctl_of(struct sock *sk, unsigned long req)
+{
+	int value = -1, err;
+
+	sock_lock(sk);
+	err = udp_ops.ioctl(sk, req, &value);
+	sock_unlock(sk);
+	return err ? err : value;
+}
+
+static int shut(struct sock *sk, int how)
+{
+	int err;
+
+	sock_lock(sk);
+	err = udp_ops.shutdown(sk, how);
+	sock_unlock(sk);
+	return err;
+}
+
+/* --- in --------------------------------------------------------------------------------------- */
+
+START_TEST(test_in_reaches_sock_with_sender)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+	struct ip_addr peer = ip_of("10.0.0.2");
+
+	rx("hello", 53);
+	ck_assert_uint_eq(mib(MIB_Udp_InDatagrams), 1);
+	expect_recv(sk, "hello");
+	ck_assert(got.m.has_addr && got.m.port == 1000 && got.m.out_flags == 0);
+	ck_assert(ip_addr_eq(&got.m.addr, &peer));
+	ck_assert_uint_eq(got.m.ifindex, udp_lab.eth->dev->ifindex);
+	ck_assert_int_eq(udp_lab_recv(sk, &got), -EAGAIN);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_in_header_cut_short_is_dropped)
+{
+	uint8_t seven[7] = {0};
+
+	ip_lab_rx_ip(&udp_lab, udp_lab.eth,
+		     &(struct ip_packet){.src = "10.0.0.2",
+					 .dst = "10.0.0.1",
+					 .proto = IP_PROTO_UDP,
+					 .data = seven,
+					 .n = sizeof(seven)});
+	ck_assert_uint_eq(drops(DROP_UDP_SHORT), 1);
+	ck_assert_uint_eq(mib(MIB_Udp_InErrors), 1);
+}
+END_TEST
+
+START_TEST(test_in_length_out_of_range_is_dropped)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+	struct udp_lab_packet p = {.dport = 53, .data = "hello", .n = 5, .csum = CSUM_ABSENT};
+
+	p.len_wrong = 1; /* past the end */
+	udp_lab_rx(&p);
+	p.len_wrong = -6; /* less than a header */
+	udp_lab_rx(&p);
+	ck_assert_uint_eq(drops(DROP_UDP_SHORT), 2);
+	ck_assert_uint_eq(mib(MIB_Udp_InErrors), 2);
+	p.len_wrong = -2; /* what lies behind is not of the datagram */
+	udp_lab_rx(&p);
+	expect_recv(sk, "hel");
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_in_checksum_wrong_is_dropped_absent_is_not)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+	struct udp_lab_packet p = {.dport = 53, .data = "odd", .n = 3, .csum = CSUM_WRONG};
+
+	udp_lab_rx(&p);
+	ck_assert_uint_eq(drops(DROP_UDP_CSUM), 1);
+	ck_assert_uint_eq(mib(MIB_Udp_InCsumErrors), 1);
+	ck_assert_uint_eq(mib(MIB_Udp_InErrors), 1);
+	p.csum = CSUM_ABSENT;
+	udp_lab_rx(&p);
+	expect_recv(sk, "odd");
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_in_no_port_answers_port_unreachable)
+{
+	rx("anybody", 9999);
+	ck_assert_uint_eq(drops(DROP_UDP_NO_PORT), 1);
+	ck_assert_uint_eq(mib(MIB_Udp_NoPorts), 1);
+	ip_lab_sent_icmp(&udp_lab, udp_lab.eth, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH);
+}
+END_TEST
+
+START_TEST(test_in_no_port_broadcast_is_silent)
+{
+	udp_lab_rx(&(struct udp_lab_packet){.dst = "10.0.0.255", .dport = 9999});
+	udp_lab_rx(&(struct udp_lab_packet){.dst = "255.255.255.255", .dport = 9999});
+	ck_assert_uint_eq(drops(DROP_UDP_NO_PORT), 2);
+	ip_lab_quiet(&udp_lab, udp_lab.eth);
+}
+END_TEST
+
+/* RFC 1122, 4.1.3.4 and 4.1.3.5. */
+START_TEST(test_in_to_many_gives_each_a_copy)
+{
+	static const char *const dst[] = {"10.0.0.255", "255.255.255.255", "224.0.0.1"};
+	struct sock *sk[3];
+
+	for (int i = 0; i < 3; i++) {
+		sk[i] = udp_lab_sock();
+		sk[i]->flags |= SOCK_REUSEADDR;
+		ck_assert_int_eq(udp_lab_bind(sk[i], i < 2 ? "0.0.0.0" : "10.0.0.1", 53), 0);
+	}
+	udp_lab_rx(&(struct udp_lab_packet){
+	    .dst = dst[_i], .sport = 1, .dport = 53, .data = "all", .n = 3});
+	expect_recv(sk[0], "all");
+	expect_recv(sk[1], "all");
+	ck_assert_int_eq(udp_lab_recv(sk[2], &got), -EAGAIN); /* bound to one address */
+	for (int i = 0; i < 3; i++)
+		udp_lab_end(sk[i]);
+}
+END_TEST
+
+START_TEST(test_in_ttl_below_minttl_is_dropped)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+
+	sk->minttl = 255;
+	udp_lab_rx(&(struct udp_lab_packet){.dport = 53, .data = "far", .n = 3, .ttl = 254});
+	ck_assert_uint_eq(drops(DROP_SOCK_MINTTL), 1);
+	udp_lab_rx(&(struct udp_lab_packet){.dport = 53, .data = "near", .n = 4, .ttl = 255});
+	expect_recv(sk, "near");
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_in_over_rcvbuf_is_dropped_and_counted)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+	unsigned n = 0;
+
+	sk->rcvbuf = 4000;
+	while (drops(DROP_SOCK_RCVBUF) == 0) {
+		rx("x", 53);
+		n++;
+	}
+	ck_assert_uint_gt(n, 2);
+	ck_assert_uint_le(sk->rcv_bytes, 4000);
+	ck_assert_uint_eq(mib(MIB_Udp_RcvbufErrors), 1);
+	ck_assert_uint_eq(mib(MIB_Udp_InErrors), 1);
+	ck_assert_uint_eq(mib(MIB_Udp_InDatagrams), n - 1);
+	expect_recv(sk, "x");
+	rx("y", 53); /* there is room again */
+	ck_assert_uint_eq(drops(DROP_SOCK_RCVBUF), 1);
+	udp_lab_end(sk);
+	ck_assert_int_eq(gauge_read(udp_lab.st, GAUGE_rcv_bytes), 0);
+}
+END_TEST
+
+/* It was found in the table, then waited on the backlog while its sock was connected or closed. */
+START_TEST(test_in_backlog_of_connected_or_closed_is_dropped)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+	struct udp_lab_packet late = {.dport = 53, .data = "late", .n = 4, .locked = true};
+	struct ip_addr other = ip_of("10.0.0.3");
+
+	sock_lock(sk);
+	udp_lab_rx(&late);
+	ck_assert_int_eq(udp_ops.connect(sk, &other, 7), 0);
+	sock_unlock(sk);
+	ck_assert_uint_eq(drops(DROP_SOCK_CLOSED), 1);
+	udp_lab_end(sk);
+	sk = udp_lab_bound("0.0.0.0", 53);
+	sock_lock(sk);
+	udp_lab_rx(&late);
+	udp_ops.close(sk);
+	sock_unlock(sk);
+	ck_assert_uint_eq(drops(DROP_SOCK_CLOSED), 2);
+	sock_put(sk);
+}
+END_TEST
+
+/* --- recv ------------------------------------------------------------------------------------- */
+
+START_TEST(test_recv_short_buffer_truncates)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+
+	rx("abcdefgh", 53);
+	rx("next", 53);
+	got.room = 3;
+	got.flags = MSG_PEEK;
+	ck_assert_int_eq(udp_lab_recv(sk, &got), 3);
+	ck_assert_int_eq(got.m.out_flags, MSG_TRUNC);
+	got.flags = MSG_PEEK | MSG_TRUNC;
+	ck_assert_int_eq(udp_lab_recv(sk, &got), 8); /* the length it really has */
+	got.flags = 0;
+	ck_assert_int_eq(udp_lab_recv(sk, &got), 3);
+	ck_assert_int_eq(memcmp(got.data, "abc", 3), 0);
+	got.room = 100;
+	expect_recv(sk, "next"); /* the rest is gone */
+	ck_assert_int_eq(got.m.out_flags, 0);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_recv_empty_datagram_is_zero_with_sender)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+
+	rx("", 53);
+	ck_assert_uint_ne(poll_of(sk) & EPOLLIN, 0);
+	ck_assert_int_eq(udp_lab_recv(sk, &got), 0);
+	ck_assert(got.m.has_addr && got.m.port == 1000);
+	ck_assert_int_eq(udp_lab_recv(sk, &got), -EAGAIN);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_recv_error_queue_is_empty)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+
+	rx("data", 53);
+	got.flags = MSG_ERRQUEUE;
+	ck_assert_int_eq(udp_lab_recv(sk, &got), -EAGAIN);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_recv_large_is_whole)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+	static uint8_t data[1472];
+
+	pattern_fill(data, sizeof(data), 0);
+	udp_lab_rx(&(struct udp_lab_packet){.dport = 53, .data = data, .n = sizeof(data)});
+	ck_assert_int_eq(udp_lab_recv(sk, &got), sizeof(data));
+	ck_assert(pattern_is(got.data, sizeof(data), 0));
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_poll_and_ioctl_follow_the_queue)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+	uint32_t out = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND, in = EPOLLIN | EPOLLRDNORM;
+
+	ck_assert_uint_eq(poll_of(sk), out);
+	ck_assert_int_eq(ioctl_of(sk, SIOCINQ), 0);
+	rx("abc", 53);
+	rx("defgh", 53);
+	ck_assert_uint_eq(poll_of(sk), out | in);
+	ck_assert_int_eq(ioctl_of(sk, SIOCINQ), 3); /* the first one's */
+	ck_assert_int_eq(ioctl_of(sk, SIOCOUTQ), 0);
+	ck_assert_int_eq(ioctl_of(sk, SIOCGSTAMP), -ENOTTY);
+	udp_lab_end(sk);
+}
+END_TEST
+
+static uint32_t told;
+
+static void note_ready(struct sock *sk, uint32_t events)
+{
+	told |= events;
+}
+
+static const struct sock_events note_events = {.ready = note_ready};
+
+START_TEST(test_datagram_tells_the_socket_room)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+
+	told = 0;
+	sk->events = &note_events;
+	rx("abc", 53);
+	ck_assert_uint_eq(told, EPOLLIN | EPOLLRDNORM);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_shutdown_receive_ends_recv_and_drops)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+
+	ck_assert_int_eq(shut(sk, SHUT_RD), -ENOTCONN); /* but it has its effect */
+	ck_assert_int_eq(udp_lab_recv(sk, &got), 0);
+	ck_assert_uint_eq(poll_of(sk) & (EPOLLIN | EPOLLRDHUP | EPOLLHUP), EPOLLIN | EPOLLRDHUP);
+	rx("late", 53);
+	ck_assert_uint_eq(drops(DROP_SOCK_CLOSED), 1);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_shutdown_send_is_epipe)
+{
+	struct sock *sk = udp_lab_sock();
+
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 7), 0);
+	ck_assert_int_eq(shut(sk, SHUT_WR), 0);
+	ck_assert_int_eq(udp_lab_send(sk, NULL, 0, "x", 1), -EPIPE);
+	ck_assert_int_eq(shut(sk, 3), -EINVAL);
+	ck_assert_int_eq(shut(sk, SHUT_RD), 0);
+	ck_assert_uint_ne(poll_of(sk) & EPOLLHUP, 0);
+	udp_lab_end(sk);
+}
+END_TEST
+
+/* --- out -------------------------------------------------------------------------------------- */
+
+START_TEST(test_send_binds_a_port_and_picks_the_source)
+{
+	struct sock *sk = udp_lab_sock();
+	struct ip_addr own = ip_of("10.0.0.1"), peer = ip_of("10.0.0.2");
+
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, "hello", 5), 5);
+	ck_assert(udp_lab_sent(&sent));
+	ck_assert(ip_addr_eq(&sent.src, &own) && ip_addr_eq(&sent.dst, &peer));
+	ck_assert_uint_eq(sent.sport, sk->c.lport);
+	ck_assert_uint_ge(sent.sport, 32768);
+	ck_assert_uint_eq(sent.dport, 7);
+	ck_assert_uint_eq(sent.n, 5);
+	ck_assert_int_eq(memcmp(sent.data, "hello", 5), 0);
+	ck_assert_uint_eq(mib(MIB_Udp_OutDatagrams), 1);
+	ck_assert(ip_addr_is_any(&sk->c.laddr)); /* only its port is bound */
+	udp_lab_end(sk);
+}
+END_TEST
+
+/* Each -errno of send(), and nothing goes out. */
+START_TEST(test_send_refusals)
+{
+	struct sock *sk = udp_lab_sock();
+	static uint8_t big[65508];
+
+	ck_assert_int_eq(udp_lab_send(sk, NULL, 0, "x", 1), -EDESTADDRREQ);
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 0, "x", 1), -EINVAL);
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, big, sizeof(big)), -EMSGSIZE);
+	ck_assert_int_eq(udp_lab_send(sk, "192.168.1.1", 7, "x", 1), -ENETUNREACH);
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.255", 7, "x", 1), -EACCES);
+	ck_assert_int_eq(udp_lab_send(sk, "2001:db8::1", 7, "x", 1), -EAFNOSUPPORT);
+	sk->pmtudisc = PMTUDISC_DO;
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, big, 1473), -EMSGSIZE);
+	ip_lab_quiet(&udp_lab, udp_lab.eth);
+	ck_assert_uint_eq(mib(MIB_Udp_OutDatagrams), 0);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_send_flags_not_offered)
+{
+	struct sock *sk = udp_lab_sock();
+	struct iovec iov = {&(uint8_t){0}, 1};
+	struct sock_msg m = {.iov = &iov, .niov = 1, .len = 1, .has_addr = true, .port = 7};
+
+	m.addr = ip_of("10.0.0.2");
+	sock_lock(sk);
+	m.flags = MSG_OOB;
+	ck_assert_int_eq(udp_ops.send(sk, &m), -EOPNOTSUPP);
+	m.flags = MSG_MORE;
+	ck_assert_int_eq(udp_ops.send(sk, &m), -EOPNOTSUPP);
+	m.flags = MSG_CONFIRM | MSG_DONTWAIT | MSG_NOSIGNAL;
+	ck_assert_int_eq(udp_ops.send(sk, &m), 1);
+	sock_unlock(sk);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_send_broadcast_with_so_broadcast)
+{
+	struct sock *sk = udp_lab_sock();
+
+	sk->flags |= SOCK_BROADCAST;
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.255", 7, "x", 1), 1);
+	ck_assert(udp_lab_sent(&sent));
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_send_no_port_left_eaddrinuse)
+{
+	struct sock *a = udp_lab_sock(), *b = udp_lab_sock();
+
+	sysctl_write(udp_lab.st, "net.ipv4.ip_local_port_range.first", 40000);
+	sysctl_write(udp_lab.st, "net.ipv4.ip_local_port_range.last", 40000);
+	ck_assert_int_eq(udp_lab_send(a, "10.0.0.2", 7, "x", 1), 1);
+	ck_assert_int_eq(udp_lab_send(b, "10.0.0.2", 7, "x", 1), -EADDRINUSE);
+	udp_lab_end(a);
+	udp_lab_end(b);
+}
+END_TEST
+
+START_TEST(test_send_empty_datagram)
+{
+	struct sock *sk = udp_lab_sock();
+
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, NULL, 0), 0);
+	ck_assert(udp_lab_sent(&sent));
+	ck_assert_uint_eq(sent.n, 0);
+	udp_lab_end(sk);
+}
+END_TEST
+
+/* RFC 768: a sum of zero is sent as all ones, since zero says that there is none. */
+START_TEST(test_send_checksum_zero_becomes_ffff)
+{
+	struct sock *sk = udp_lab_bound("10.0.0.1", 5000);
+	uint16_t data = 0;
+
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, &data, 2), 2);
+	ck_assert(udp_lab_sent(&sent));
+	data = sent.csum; /* which brings the sum to all ones */
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, &data, 2), 2);
+	ck_assert(udp_lab_sent(&sent));
+	ck_assert_uint_eq(sent.csum, 0xffff);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_send_checksum_is_left_to_a_device_that_takes_it)
+{
+	struct sock *sk = udp_lab_sock();
+	static uint8_t data[3000];
+	uint8_t bytes[65535];
+	unsigned fragments = 0;
+
+	udp_lab.eth->dev->features = NETDEV_F_CSUM;
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, "hello", 5), 5);
+	ck_assert(udp_lab_sent(&sent)); /* which looks at the field */
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, data, sizeof(data)), sizeof(data));
+	while (ip_lab_sent(&udp_lab, udp_lab.eth, bytes))
+		fragments++;
+	ck_assert_uint_eq(fragments, 3);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_send_largest_comes_back_by_loopback)
+{
+	struct sock *a = udp_lab_sock(), *b = udp_lab_bound("0.0.0.0", 53);
+	static uint8_t data[65507];
+
+	pattern_fill(data, sizeof(data), 0);
+	ck_assert_int_eq(udp_lab_send(a, "127.0.0.1", 53, data, sizeof(data)), sizeof(data));
+	udp_lab_flush();
+	ck_assert_int_eq(udp_lab_recv(b, &got), sizeof(data));
+	ck_assert(pattern_is(got.data, sizeof(data), 0));
+	ck_assert_uint_eq(got.m.port, a->c.lport);
+	udp_lab_end(a);
+	udp_lab_end(b);
+}
+END_TEST
+
+START_TEST(test_send_to_any_is_this_host)
+{
+	struct sock *a = udp_lab_sock(), *b = udp_lab_bound("0.0.0.0", 53);
+
+	ck_assert_int_eq(udp_lab_send(a, "0.0.0.0", 53, "me", 2), 2);
+	udp_lab_flush();
+	expect_recv(b, "me");
+	ck_assert(ip_addr_is_loopback(&got.m.addr));
+	udp_lab_end(a);
+	udp_lab_end(b);
+}
+END_TEST
+
+/* --- connect ---------------------------------------------------------------------------------- */
+
+START_TEST(test_connected_hears_only_its_peer)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 1000), 0);
+	ck_assert_uint_eq(sk->c.state, DGRAM_CONNECTED);
+	rx("peer", 53);
+	expect_recv(sk, "peer");
+	udp_lab_rx(&(struct udp_lab_packet){.sport = 1001, .dport = 53, .data = "no", .n = 2});
+	ck_assert_uint_eq(drops(DROP_UDP_NO_PORT), 1);
+	udp_lab_rx(&(struct udp_lab_packet){
+	    .src = "10.0.0.3", .sport = 1000, .dport = 53, .data = "no", .n = 2});
+	ck_assert_uint_eq(drops(DROP_UDP_NO_PORT), 2);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_connected_sendto_goes_elsewhere)
+{
+	struct sock *sk = udp_lab_sock();
+	struct ip_addr peer = ip_of("10.0.0.2"), other = ip_of("10.0.0.3");
+
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 7), 0);
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.3", 8, "x", 1), 1);
+	ck_assert(udp_lab_sent(&sent));
+	ck_assert(ip_addr_eq(&sent.dst, &other) && sent.dport == 8);
+	ck_assert_int_eq(udp_lab_send(sk, NULL, 0, "x", 1), 1);
+	ck_assert(udp_lab_sent(&sent));
+	ck_assert(ip_addr_eq(&sent.dst, &peer) && sent.dport == 7);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_connect_picks_the_source_anew)
+{
+	struct sock *sk = udp_lab_sock();
+	struct ip_addr own = ip_of("10.0.0.1");
+
+	ck_assert_int_eq(udp_lab_connect(sk, "127.0.0.1", 7), 0);
+	ck_assert(ip_addr_is_loopback(&sk->c.laddr));
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 7), 0);
+	ck_assert(ip_addr_eq(&sk->c.laddr, &own));
+	ck_assert_int_eq(udp_lab_send(sk, "127.0.0.1", 9, "x", 1), 1); /* so does sendto() */
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_connect_refused_keeps_the_old_peer)
+{
+	struct sock *sk = udp_lab_sock();
+	struct ip_addr peer = ip_of("10.0.0.2");
+
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 7), 0);
+	ck_assert_int_eq(udp_lab_connect(sk, "192.168.9.9", 7), -ENETUNREACH);
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.255", 7), -EACCES);
+	ck_assert(ip_addr_eq(&sk->c.raddr, &peer));
+	ck_assert_int_eq(udp_lab_send(sk, NULL, 0, "x", 1), 1);
+	udp_lab_end(sk);
+}
+END_TEST
+
+static void disconnect(struct sock *sk)
+{
+	sock_lock(sk);
+	ck_assert_int_eq(udp_ops.disconnect(sk), 0);
+	sock_unlock(sk);
+	ck_assert_uint_eq(sk->c.state, DGRAM_UNCONNECTED);
+}
+
+START_TEST(test_disconnect_gives_a_chosen_port_back)
+{
+	struct sock *sk = udp_lab_sock();
+
+	disconnect(sk); /* of one that never was connected */
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 7), 0);
+	ck_assert(inet_hashed(&sk->c));
+	disconnect(sk);
+	ck_assert(!inet_hashed(&sk->c));
+	ck_assert_uint_eq(sk->c.lport, 0);
+	ck_assert(ip_addr_is_any(&sk->c.laddr) && ip_addr_is_any(&sk->c.raddr));
+	ck_assert_int_eq(udp_lab_send(sk, NULL, 0, "x", 1), -EDESTADDRREQ);
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 7), 0);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_disconnect_keeps_what_bind_named)
+{
+	struct sock *sk = udp_lab_bound("10.0.0.1", 53);
+	struct ip_addr own = ip_of("10.0.0.1");
+
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 7), 0);
+	rx("no", 53);
+	ck_assert_int_eq(udp_lab_recv(sk, &got), -EAGAIN);
+	disconnect(sk);
+	ck_assert(ip_addr_eq(&sk->c.laddr, &own) && sk->c.lport == 53);
+	rx("yes", 53);
+	expect_recv(sk, "yes");
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_close_with_data_leaves_nothing)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+
+	rx("one", 53);
+	rx("two", 53);
+	ck_assert_int_gt(gauge_read(udp_lab.st, GAUGE_rcv_bytes), 0);
+	udp_lab_end(sk);
+	ck_assert_int_eq(gauge_read(udp_lab.st, GAUGE_rcv_bytes), 0);
+	ck_assert_int_eq(gauge_read(udp_lab.st, GAUGE_pkbufs), 0);
+	ck_assert_int_eq(gauge_read(udp_lab.st, GAUGE_socks), 0);
+	udp_lab_end(udp_lab_bound("0.0.0.0", 53)); /* the port is free */
+}
+END_TEST
+
+static void add_in(TCase *tc)
+{
+	tcase_add_test(tc, test_in_reaches_sock_with_sender);
+	tcase_add_test(tc, test_in_header_cut_short_is_dropped);
+	tcase_add_test(tc, test_in_length_out_of_range_is_dropped);
+	tcase_add_test(tc, test_in_checksum_wrong_is_dropped_absent_is_not);
+	tcase_add_test(tc, test_in_no_port_answers_port_unreachable);
+	tcase_add_test(tc, test_in_no_port_broadcast_is_silent);
+	tcase_add_loop_test(tc, test_in_to_many_gives_each_a_copy, 0, 3);
+	tcase_add_test(tc, test_in_ttl_below_minttl_is_dropped);
+	tcase_add_test(tc, test_in_over_rcvbuf_is_dropped_and_counted);
+	tcase_add_test(tc, test_in_backlog_of_connected_or_closed_is_dropped);
+	tcase_add_test(tc, test_recv_short_buffer_truncates);
+	tcase_add_test(tc, test_recv_empty_datagram_is_zero_with_sender);
+	tcase_add_test(tc, test_recv_error_queue_is_empty);
+	tcase_add_test(tc, test_recv_large_is_whole);
+	tcase_add_test(tc, test_poll_and_ioctl_follow_the_queue);
+	tcase_add_test(tc, test_datagram_tells_the_socket_room);
+	tcase_add_test(tc, test_shutdown_receive_ends_recv_and_drops);
+	tcase_add_test(tc, test_shutdown_send_is_epipe);
+}
+
+int main(void)
+{
+	TCase *tc = tcase_create("udp");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	add_in(tc);
+	tcase_add_test(tc, test_send_binds_a_port_and_picks_the_source);
+	tcase_add_test(tc, test_send_refusals);
+	tcase_add_test(tc, test_send_flags_not_offered);
+	tcase_add_test(tc, test_send_broadcast_with_so_broadcast);
+	tcase_add_test(tc, test_send_no_port_left_eaddrinuse);
+	tcase_add_test(tc, test_send_empty_datagram);
+	tcase_add_test(tc, test_send_checksum_zero_becomes_ffff);
+	tcase_add_test(tc, test_send_checksum_is_left_to_a_device_that_takes_it);
+	tcase_add_test(tc, test_send_largest_comes_back_by_loopback);
+	tcase_add_test(tc, test_send_to_any_is_this_host);
+	tcase_add_test(tc, test_connected_hears_only_its_peer);
+	tcase_add_test(tc, test_connected_sendto_goes_elsewhere);
+	tcase_add_test(tc, test_connect_picks_the_source_anew);
+	tcase_add_test(tc, test_connect_refused_keeps_the_old_peer);
+	tcase_add_test(tc, test_disconnect_gives_a_chosen_port_back);
+	tcase_add_test(tc, test_disconnect_keeps_what_bind_named);
+	tcase_add_test(tc, test_close_with_data_leaves_nothing);
+	return unit_run("udp", tc);
+}
