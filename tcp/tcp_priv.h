@@ -51,6 +51,7 @@ struct tcp_seg {
 	uint8_t wscale;   /* at most TCP_WSCALE_MAX */
 	uint8_t nsack;    /* blocks received */
 	uint8_t sack_off; /* of the first, from the TCP header at l4 */
+	struct later again; /* tcp_again() */
 };
 _Static_assert(sizeof(struct tcp_seg) <= sizeof(((struct pkbuf *)0)->cb), "fits the pkbuf's notes");
 
@@ -99,6 +100,7 @@ struct tcp_xfer {
 	uint32_t recover;            /* l: RFC 6582: recovery ends when this is acknowledged */
 	uint32_t dupacks;            /* l: in a row */
 	bool partial;                /* l: recovery has seen a partial ACK */
+	bool rtx_now;                /* l: the next retransmission does not ask cwnd */
 };
 
 /* --- congestion control ------------------------------------------------------------------------
@@ -123,12 +125,12 @@ struct tcp_cc_ops {
 	void (*event)(struct tcp_sock *ts, enum tcp_cc_event ev); /* optional */
 };
 
-enum tcp_ca_state { /* Linux's numbers, for TCP_INFO */
-		    TCP_CA_OPEN,
-		    TCP_CA_DISORDER, /* duplicate ACKs, fewer than three */
-		    TCP_CA_CWR,
-		    TCP_CA_RECOVERY,
-		    TCP_CA_LOSS, /* after a retransmission time-out */
+enum ca_state { /* Linux's numbers, for TCP_INFO */
+		CA_OPEN,
+		CA_DISORDER, /* duplicate ACKs, fewer than three */
+		CA_CWR,
+		CA_RECOVERY,
+		CA_LOSS, /* after a retransmission time-out */
 };
 
 /* --- the connection ----------------------------------------------------------------------------
@@ -141,28 +143,28 @@ enum tcp_deadline {
 	TCP_DUE_MAX,
 };
 
-#define TCP_F_ACK_NOW 0x1u          /* the next push sends an ACK */
-#define TCP_F_ACK_DELAY 0x2u        /* an ACK is owed, at the latest at TCP_DUE_ACK */
-#define TCP_F_NODELAY 0x4u          /* TCP_NODELAY */
-#define TCP_F_CORK 0x8u             /* TCP_CORK */
-#define TCP_F_TS 0x10u              /* timestamps on every segment (RFC 7323) */
-#define TCP_F_SACK 0x20u            /* SACK permitted, both ways */
-#define TCP_F_WSCALE 0x40u          /* window scaling, both ways */
-#define TCP_F_FIN_QUEUED 0x80u      /* our FIN is on the send queue */
-#define TCP_F_FIN_SEEN 0x100u       /* rcv_fin is the peer's FIN */
-#define TCP_F_PERSIST 0x200u        /* TCP_DUE_RTX is a persist or override timer */
-#define TCP_F_CWND_LIMITED 0x400u   /* cwnd held something back since the last ACK */
-#define TCP_F_URG_OUT 0x800u        /* snd_up is ahead of snd_una */
-#define TCP_F_URG_IN 0x1000u        /* rcv_up is ahead of what was read */
-#define TCP_F_URG_BYTE 0x2000u      /* urg_byte waits for MSG_OOB */
-#define TCP_F_PASSIVE 0x4000u       /* came from a listener */
-#define TCP_F_ORPHAN 0x8000u        /* counted in GAUGE_tcp_orphans */
-#define TCP_F_WND_CLOSED 0x10000u   /* a window of zero was advertised */
-#define TCP_F_SYN_RTX 0x20000u      /* the SYN was sent more than once */
-#define TCP_F_PUSH 0x40000u         /* cork or Nagle is overridden once */
-#define TCP_F_QUICKACK 0x80000u     /* TCP_QUICKACK: no ACK is delayed */
-#define TCP_F_PINGPONG 0x100000u    /* data went out after data came in: ACKs may ride on answers */
-#define TCP_F_MSS_CHANGED 0x200000u /* the path MTU fell: send what is out again, smaller */
+#define TCP_F_ACK_NOW 0x1u        /* the next push sends an ACK */
+#define TCP_F_ACK_DELAY 0x2u      /* an ACK is owed, at the latest at TCP_DUE_ACK */
+#define TCP_F_NODELAY 0x4u        /* TCP_NODELAY */
+#define TCP_F_CORK 0x8u           /* TCP_CORK */
+#define TCP_F_TS 0x10u            /* timestamps on every segment (RFC 7323) */
+#define TCP_F_SACK 0x20u          /* SACK permitted, both ways */
+#define TCP_F_WSCALE 0x40u        /* window scaling, both ways */
+#define TCP_F_FIN_QUEUED 0x80u    /* our FIN is on the send queue */
+#define TCP_F_FIN_SEEN 0x100u     /* rcv_fin is the peer's FIN */
+#define TCP_F_PERSIST 0x200u      /* TCP_DUE_RTX is a persist or override timer */
+#define TCP_F_CWND_LIMITED 0x400u /* cwnd held something back since the last ACK */
+#define TCP_F_URG_OUT 0x800u      /* snd_up is ahead of snd_una */
+#define TCP_F_URG_IN 0x1000u      /* rcv_up is ahead of what was read */
+#define TCP_F_URG_READ 0x2000u    /* ... and its byte was read by MSG_OOB */
+#define TCP_F_PASSIVE 0x4000u     /* came from a listener */
+#define TCP_F_ORPHAN 0x8000u      /* counted in GAUGE_tcp_orphans */
+#define TCP_F_WND_CLOSED 0x10000u /* a window of zero was advertised */
+#define TCP_F_SYN_RTX 0x20000u    /* the SYN was sent more than once */
+#define TCP_F_PUSH 0x40000u       /* cork or Nagle is overridden once */
+#define TCP_F_QUICKACK 0x80000u   /* TCP_QUICKACK: no ACK is delayed */
+#define TCP_F_PINGPONG 0x100000u  /* data went out after data came in: ACKs may ride on answers */
+#define TCP_F_MORE 0x200000u      /* MSG_MORE: as TCP_F_CORK until the next send */
 
 struct tcp_ofo;
 struct tcp_listen;
@@ -175,7 +177,7 @@ struct tcp_listen;
  *
  * LOCKING
  *	l	own lock	c	constant after creation
- *	p	lock of the listener `listener` while it holds this child
+ *	p	lock of the listener that holds this child for accept()
  */
 struct tcp_sock {
 	struct sock sk; /* see ip/inet_sock.h */
@@ -198,11 +200,11 @@ struct tcp_sock {
 	uint16_t user_mss;              /* l: TCP_MAXSEG; 0: none */
 	uint16_t rcv_mss;               /* l: payload of the peer's segments, estimated */
 	uint8_t snd_wscale, rcv_wscale; /* l */
-	uint8_t ca_state;               /* l: enum tcp_ca_state */
+	uint8_t ca_state;               /* l: enum ca_state */
 	uint8_t backoff, retransmits;   /* l: of the RTX deadline; times it went by in a row */
 	uint8_t keep_probes;            /* l: keepalives without an answer */
 	uint8_t quickacks;              /* l: ACKs still to be sent without delay */
-	uint8_t urg_byte;               /* l: the urgent byte, out of line */
+	uint8_t dupacks_owed;           /* l: ACKs that the next push sends for data out of order */
 	uint8_t keepcnt, syncnt;        /* l: options; 0: the stack's setting */
 	uint16_t keepidle, keepintvl;   /* l: s; 0: the stack's setting */
 	int32_t linger2_s;              /* l: TCP_LINGER2; 0: the setting, -1: none at all */
@@ -211,8 +213,7 @@ struct tcp_sock {
 	struct tcp_ofo *ofo;          /* l: out of order; NULL: nothing */
 	struct tcp_xfer *xfer;        /* l: NULL: nothing is queued or out */
 	struct tcp_listen *listen;    /* l: a listener's */
-	struct sock *listener;        /* p: who holds this child until accept(); a reference */
-	struct tcp_sock *accept_next; /* p */
+	struct tcp_sock *accept_next; /* p: behind it on the accept queue */
 
 	struct timer timer;        /* see lib/timer.h: armed for the earliest deadline or before */
 	uint64_t timer_at;         /* l: when it was armed for; 0: not, or it has fired */
@@ -285,7 +286,6 @@ struct tcp_request {
 	uint8_t opts;                   /* c: SEG_OPT_ both ends agreed on */
 	uint8_t snd_wscale, rcv_wscale; /* c */
 	uint8_t retries;                /* p: SYN-ACKs sent again by timer */
-	bool dropped_ack;               /* p: the third ACK came but the accept queue was full */
 };
 
 /* SYN-ACKs by how often they were sent again: each list has one time-out, so it is in order. */
@@ -309,25 +309,23 @@ struct tcp_listen {
 
 /*
  * What is left of a connection for 2 MSL: enough to acknowledge again, to refuse old duplicates
- * and to let a new connection follow (RFC 6191).
+ * and to let a new connection follow (RFC 6191).  It needs no lock: what changes stands alone.
  *
  * LOCKING
- *	c	constant after creation		l	own lock (c.lock)
+ *	c	constant after creation		a	atomic
  */
 struct tcp_timewait {
-	struct sock_common c;               /* see ip/inet_sock.h */
-	struct stack *stack;                /* c */
-	struct port_share *port;            /* c: given back with its memory */
-	struct timer timer;                 /* see lib/timer.h */
-	uint64_t due;                       /* l: ns: the end of 2 MSL */
-	uint32_t snd_nxt, rcv_nxt, rcv_wnd; /* c */
-	uint32_t ts_recent, ts_recent_ms;   /* l */
-	uint32_t ts_offset;                 /* c */
-	uint32_t oow_ack_ms;                /* l */
-	uint32_t mark;                      /* c */
-	uint8_t rcv_wscale, tos;            /* c */
-	bool ts_ok;                         /* c */
-	bool dead;                          /* l: has left the table */
+	struct sock_common c;                     /* see ip/inet_sock.h */
+	struct stack *stack;                      /* c */
+	struct port_share *port;                  /* c: given back with its memory */
+	struct timer timer;                       /* see lib/timer.h */
+	_Atomic uint64_t due;                     /* a: ns: the end of 2 MSL */
+	_Atomic uint32_t ts_recent, ts_recent_ms; /* a */
+	_Atomic uint32_t oow_ack_ms;              /* a: last ACK to a segment out of the window */
+	uint32_t snd_nxt, rcv_nxt, rcv_wnd;       /* c */
+	uint32_t ts_offset, mark;                 /* c */
+	uint8_t rcv_wscale, tos;                  /* c */
+	bool ts_ok;                               /* c */
 };
 
 /* --- the stack's TCP ---------------------------------------------------------------------------
@@ -363,8 +361,8 @@ static inline uint32_t tcp_ms(uint64_t ns)
 
 void tcp_in(struct pkbuf *b);
 void tcp_backlog_in(struct sock *sk, struct pkbuf *b);
-/* Looks b up anew and delivers it: its sock has left the table, or was never the right one. */
-void tcp_demux(struct pkbuf *b);
+/* b is looked up anew at the batch's end, when no lock is held: its sock has left the table. */
+void tcp_again(struct pkbuf *b);
 
 /* --- tcp_state.c: states and the list of steps -------------------------------------------------
  */
@@ -382,8 +380,8 @@ typedef enum drop_reason tcp_step_fn(struct tcp_sock *ts, struct pkbuf *b);
 tcp_step_fn tcp_check_paws, tcp_check_seq, tcp_check_rst, tcp_check_syn;
 void tcp_ts_recent_update(struct tcp_sock *ts, const struct tcp_seg *g);
 bool tcp_paws_reject(const struct tcp_sock *ts, const struct tcp_seg *g, uint64_t now);
-/* May an ACK to a segment out of the window be sent now?  *last is when it was sent last. */
-bool tcp_oow_allowed(struct stack *st, uint32_t *last, enum mib skipped);
+/* May an ACK to a segment out of the window be sent now, after one at `last` (ms)? */
+bool tcp_oow_allowed(struct stack *st, uint32_t last, enum mib skipped);
 void tcp_challenge_ack(struct tcp_sock *ts);
 /* RFC 9293, 3.10.7.4, first: is any of seq..end in the window rcv_nxt..rcv_nxt + wnd? */
 bool tcp_seq_acceptable(const struct tcp_seg *g, uint32_t rcv_nxt, uint32_t wnd);
@@ -394,11 +392,10 @@ void tcp_snd_wnd_update(struct tcp_sock *ts, const struct tcp_seg *g);
 tcp_step_fn tcp_urg;
 void tcp_text(struct tcp_sock *ts, struct pkbuf *b); /* seventh; consumes b */
 void tcp_fin(struct tcp_sock *ts);                   /* eighth: when all before it has come */
-/* Puts b, which begins at rcv_nxt, on the receive queue.  Consumes b. */
-void tcp_rcvq_add(struct tcp_sock *ts, struct pkbuf *b);
+/* Puts b, charged already, which begins at rcv_nxt, on the receive queue.  Consumes b. */
+void tcp_rcvq_append(struct tcp_sock *ts, struct pkbuf *b);
 /* Adds b's bytes to `tail` by copying when b pins much more than it holds.  True: b is consumed. */
 bool tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b);
-void tcp_ack_schedule(struct tcp_sock *ts, uint32_t len);
 /* tcp_reass.c: out-of-order data */
 void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b); /* consumes b */
 void tcp_ofo_drain(struct tcp_sock *ts);                /* what is in order now */
@@ -446,8 +443,12 @@ struct tcp_xfer *tcp_xfer_get(struct tcp_sock *ts); /* makes it; NULL: no memory
 struct tcp_rec *tcp_rec_add(struct tcp_sock *ts);   /* at the end, empty; NULL: no memory */
 int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len);
 int tcp_queue_fin(struct tcp_sock *ts);
-/* Takes off all before `ack`; `newest` becomes the latest transmission of what was sent once. */
-void tcp_rec_acked(struct tcp_sock *ts, uint32_t ack, uint64_t *newest);
+/* What an ACK took off the queue. */
+struct tcp_acked {
+	uint64_t sent; /* ns: the first of what it took, sent once only; 0: nothing was */
+	bool retrans;  /* some of it was sent more than once: no RTT sample (RFC 6298, 3) */
+};
+void tcp_rec_acked(struct tcp_sock *ts, uint32_t ack, struct tcp_acked *a);
 void tcp_rec_mark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flag);
 void tcp_rec_unmark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flag);
 void tcp_xfer_free(struct tcp_sock *ts);
@@ -457,12 +458,16 @@ static inline uint32_t tcp_rec_len(const struct tcp_rec *r)
 }
 /* tcp_out.c */
 void tcp_push(struct sock *sk);
-int tcp_xmit(struct tcp_sock *ts, struct tcp_rec *first, uint32_t len, bool fin);
+/* tcp_xmit.c: one segment of up to 64 KB each; what goes out with an ACK settles what is owed. */
+int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin);  /* the next len bytes; -ENOMEM */
+int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r); /* at most SND.MSS from r on */
+uint32_t tcp_xmit_max(struct tcp_sock *ts);                 /* bytes one tcp_xmit() may take */
 void tcp_send_ack(struct tcp_sock *ts);
 void tcp_send_probe(struct tcp_sock *ts); /* below the window, so that it is answered */
 void tcp_send_syn(struct tcp_sock *ts);   /* or SYN-ACK, in SYN-RECEIVED */
 void tcp_send_rst(struct tcp_sock *ts);
-bool tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r); /* one segment from r on */
+/* Checksum left to the device: b's front and l4 are at the header h, len bytes with payload. */
+void tcp_csum_partial(struct pkbuf *b, const struct ip_addr *src, const struct ip_addr *dst);
 /* tcp_window.c: the receive window */
 uint16_t tcp_wnd_advertise(struct tcp_sock *ts); /* moves rcv_adv; as it goes into the header */
 bool tcp_wnd_update_due(const struct tcp_sock *ts);
@@ -476,8 +481,8 @@ struct tcp_reply {
 	uint32_t seq, ack, wnd; /* wnd as it goes into the header */
 	uint32_t tsval, tsecr;
 	uint16_t mss;
-	uint8_t flags, opts; /* opts: SEG_OPT_ */
-	uint8_t wscale, tos;
+	uint8_t flags, opts;      /* opts: SEG_OPT_ */
+	uint8_t wscale, tos, ttl; /* ttl 0: the default */
 };
 int tcp_reply_send(const struct tcp_reply *r);
 /* The RST of RFC 9293, 3.10.7.1 to a segment that belongs to nobody.  Does not consume b. */
@@ -491,6 +496,7 @@ int tcp_ioctl(struct sock *sk, unsigned long req, int *value);
 uint32_t tcp_poll(struct sock *sk);
 int tcp_shutdown(struct sock *sk, int how);
 void tcp_close(struct sock *sk);
+void tcp_rcvq_free(struct tcp_sock *ts);
 /* The end of a connection: CLOSED, out of tables, queues and wheel; err (or 0) for the program. */
 void tcp_done(struct tcp_sock *ts, int err);
 void tcp_abort(struct tcp_sock *ts, int err); /* with a RST where the peer knows us */
@@ -501,7 +507,7 @@ void tcp_fin_wait2_orphan(struct tcp_sock *ts);
 /* --- tcp_timewait.c ----------------------------------------------------------------------------
  */
 
-/* Consumes b.  True: b is a SYN that may open a new connection: it was not consumed, tw is gone. */
+/* Consumes b, but for a SYN that may open a new connection: true, and tw is gone. */
 bool tcp_timewait_in(struct tcp_timewait *tw, struct pkbuf *b);
 bool tcp_timewait_take(struct sock_common *c, struct sock *taker);
 void tcp_timewait_kill(struct tcp_timewait *tw);
@@ -554,8 +560,13 @@ uint32_t tcp_init_cwnd(const struct tcp_sock *ts); /* RFC 6928 */
 uint32_t tcp_flight(const struct tcp_sock *ts);    /* FlightSize: bytes sent, not acknowledged */
 uint32_t tcp_pipe(const struct tcp_sock *ts);      /* bytes believed to be on the way */
 void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now); /* RFC 5681, 4.1 */
-/* An ACK took `acked` bytes (0: a duplicate when `dup`). */
-void tcp_recovery_ack(struct tcp_sock *ts, uint32_t acked, bool dup);
+/* An ACK: what it means for loss and cwnd. */
+struct tcp_ack_info {
+	uint32_t acked;  /* bytes it took off */
+	uint32_t sacked; /* bytes its SACK blocks name */
+	bool dup;        /* a duplicate (RFC 5681, 2) */
+};
+void tcp_recovery_ack(struct tcp_sock *ts, const struct tcp_ack_info *a);
 void tcp_recovery_timeout(struct tcp_sock *ts);
 void tcp_recovery_mtu(struct tcp_sock *ts); /* all that is out was too large */
 /* The next record to send again, NULL: none. */

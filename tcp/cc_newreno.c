@@ -1,0 +1,53 @@
+/*
+ * tcp/cc_newreno.c - NewReno: slow start and congestion avoidance (RFC 5681, 3.1), byte counting
+ * (RFC 3465).
+ *
+ * cc_priv[0] counts the bytes acknowledged towards the next segment of congestion avoidance.
+ */
+#include "tcp/tcp_priv.h"
+
+/* RFC 5681, 3.1, eq. 4: half of what was out, at least two segments. */
+static uint32_t newreno_ssthresh(struct tcp_sock *ts)
+{
+	uint32_t half = tcp_flight(ts) / 2, least = 2u * ts->mss;
+
+	return half > least ? half : least;
+}
+
+/* Slow start takes n; what is left over when it ends. */
+static uint32_t newreno_slow_start(struct tcp_sock *ts, uint32_t n)
+{
+	uint32_t room = ts->ssthresh - ts->cwnd, take = n < room ? n : room;
+	/* RFC 3465, 2.3: after a time-out an ACK may stand for more than it saw */
+	uint32_t most = ts->ca_state == CA_LOSS ? ts->mss : n;
+
+	ts->cwnd += take < most ? take : most;
+	return n - take;
+}
+
+static void newreno_acked(struct tcp_sock *ts, uint32_t n)
+{
+	uint32_t *count = &ts->cc_priv[0];
+
+	if (ts->cwnd < ts->ssthresh)
+		n = newreno_slow_start(ts, n);
+	if (n == 0 || ts->cwnd < ts->ssthresh)
+		return;
+	*count += n;
+	if (*count >= ts->cwnd) {
+		*count -= ts->cwnd;
+		ts->cwnd += ts->mss;
+	}
+}
+
+static void newreno_event(struct tcp_sock *ts, enum tcp_cc_event ev)
+{
+	ts->cc_priv[0] = 0;
+}
+
+const struct tcp_cc_ops cc_newreno = {
+    .name = "reno",
+    .ssthresh = newreno_ssthresh,
+    .acked = newreno_acked,
+    .event = newreno_event,
+};

@@ -1,0 +1,290 @@
+/*
+ * tcp/tcp_connect.c - active open, SYN-SENT and simultaneous open (RFC 9293, 3.10.1 and 3.10.7.3),
+ * and what both ways in share: the MSS, the first window, the start of ESTABLISHED.
+ */
+#include <errno.h>
+
+#include "tcp/tcp_priv.h"
+
+/* --- MSS and window ----------------------------------------------------------------------------- */
+
+static uint16_t mss_of_mtu(const struct sock *sk, uint32_t mtu)
+{
+	uint32_t hdr = ip_hdr_bytes(&sk->c.raddr) + TCP_HLEN;
+	uint32_t mss = mtu > hdr + TCP_MSS_MIN ? mtu - hdr : TCP_MSS_MIN;
+	const struct tcp_sock *ts = (const struct tcp_sock *)(const void *)sk;
+
+	if (ts->user_mss && mss > ts->user_mss)
+		mss = ts->user_mss;
+	return (uint16_t)mss;
+}
+
+/* RFC 9293, 3.7.1: the option does not count options, and what we can receive is the device's. */
+uint16_t tcp_advmss(const struct sock *sk, const struct path *path)
+{
+	return path ? mss_of_mtu(sk, atomic_load(&path->dev->mtu)) : TCP_MSS_DEFAULT;
+}
+
+uint32_t tcp_rcv_wnd_init(const struct sock *sk)
+{
+	uint32_t half = sk->rcvbuf / 2;
+
+	return half < 65535 ? half : 65535;
+}
+
+/* So that the window can grow to the most the buffer may ever be (RFC 7323, 2.3). */
+uint8_t tcp_rcv_wscale_init(const struct sock *sk)
+{
+	uint64_t most = sk->rcvbuf;
+	uint8_t scale = 0;
+
+	if (!(sk->flags & SOCK_RCVBUF_LOCKED) &&
+	    most < (uint64_t)sysctl_get(sk->stack, tcp_rmem_max))
+		most = (uint64_t)sysctl_get(sk->stack, tcp_rmem_max);
+	for (most /= 2; most > 65535 && scale < TCP_WSCALE_MAX; most /= 2)
+		scale++;
+	return scale;
+}
+
+bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu)
+{
+	uint16_t was = ts->mss, mss = mss_of_mtu(&ts->sk, mtu - ts->sk.optlen);
+
+	if (mss > ts->peer_mss)
+		mss = ts->peer_mss < TCP_MSS_MIN ? TCP_MSS_MIN : ts->peer_mss;
+	if (ts->flags & TCP_F_TS)
+		mss = (uint16_t)(mss - 12);
+	ts->mss = mss;
+	return mss < was;
+}
+
+void tcp_established(struct tcp_sock *ts, uint64_t now)
+{
+	int err;
+	struct path *path = sock_path(&ts->sk, &err);
+
+	tcp_mss_sync(ts, path ? path->mtu : TCP_MSS_DEFAULT + TCP_HLEN + IP4_HLEN);
+	tcp_cc_init(ts);
+	ts->rcv_mss = ts->advmss < TCP_MSS_DEFAULT ? ts->advmss : TCP_MSS_DEFAULT;
+	ts->quickacks = TCP_QUICKACKS;
+	ts->retransmits = ts->backoff = 0;
+	ts->last_rcvd_ms = ts->last_ack_ms = ts->last_sent_ms = tcp_ms(now);
+	/* RFC 6298, 5.7 */
+	if ((ts->flags & TCP_F_SYN_RTX) && ts->srtt_us == 0)
+		ts->rto_us = TCP_RTO_SYN_US;
+	tcp_timer_clear(ts, TCP_DUE_RTX);
+	tcp_keepalive_arm(ts);
+	sock_ready(&ts->sk, EPOLLOUT);
+}
+
+/* --- connect() ---------------------------------------------------------------------------------- */
+
+/* As if it had never been used: a sock may connect again. */
+static void connect_reset(struct tcp_sock *ts)
+{
+	const uint32_t options = TCP_F_NODELAY | TCP_F_CORK | TCP_F_QUICKACK;
+
+	ts->flags &= options;
+	ts->iss = 0;
+	ts->ts_recent = ts->ts_recent_ms = 0;
+	ts->snd_wscale = ts->rcv_wscale = 0;
+	ts->retransmits = ts->backoff = 0;
+	ts->data_segs_in = ts->data_segs_out = 0;
+	ts->sk.shutdown = 0;
+	ts->sk.soft_err = 0;
+	tcp_rcvq_free(ts);
+	tcp_rtt_init(ts);
+}
+
+static void connect_forget(struct sock *sk)
+{
+	sk->c.raddr = ip_addr_any;
+	sk->c.rport = 0;
+	if (!(sk->flags & SOCK_BOUND_ADDR))
+		sk->c.laddr = ip_addr_any;
+	if (sk->path)
+		path_put(sk->path);
+	sk->path = NULL;
+}
+
+static int connect_path(struct sock *sk, struct path **path)
+{
+	int err = 0;
+
+	if (sk->path)
+		path_put(sk->path);
+	sk->path = NULL;
+	if (ip_addr_is_multicast(&sk->c.raddr))
+		return -ENETUNREACH;
+	*path = sock_path(sk, &err);
+	if (!*path)
+		return err == -EACCES ? -ENETUNREACH : err;
+	if ((*path)->type == ROUTE_BROADCAST || (*path)->type == ROUTE_MULTICAST)
+		return -ENETUNREACH;
+	if (ip_addr_is_any(&sk->c.laddr))
+		sk->c.laddr = (*path)->src;
+	return 0;
+}
+
+static void connect_start(struct tcp_sock *ts, const struct path *path)
+{
+	struct sock *sk = &ts->sk;
+	struct inet_tuple tu = {sk->c.laddr, sk->c.raddr, sk->c.lport, sk->c.rport, 0};
+	uint64_t now = tcp_now(ts);
+
+	if (!ts->iss) /* else above what a TIME-WAIT sock sent */
+		ts->iss = tcp_isn(sk->stack, &tu);
+	ts->ts_offset = tcp_ts_offset(sk->stack, &sk->c.laddr, &sk->c.raddr);
+	ts->snd_una = ts->snd_up = ts->snd_sml = ts->iss;
+	ts->snd_nxt = ts->write_seq = ts->iss + 1;
+	ts->snd_wnd = ts->max_window = 0;
+	ts->rcv_nxt = ts->rcv_adv = ts->copied_seq = 0;
+	ts->advmss = tcp_advmss(sk, path);
+	ts->rcv_wscale = tcp_rcv_wscale_init(sk);
+	ts->last_sent_ms = tcp_ms(now);
+	mib_inc(sk->stack, MIB_Tcp_ActiveOpens);
+	tcp_set_state(ts, TCP_SYN_SENT);
+	tcp_send_syn(ts);
+	tcp_rto_arm(ts, now);
+}
+
+int tcp_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+	struct path *path;
+	int err;
+
+	if (tcp_state_of(ts) == TCP_SYN_SENT)
+		return -EALREADY;
+	if (tcp_state_of(ts) != TCP_CLOSE)
+		return -EISCONN;
+	connect_reset(ts);
+	sk->c.raddr = ip_addr_is_any(a) ? ip_addr_loop4 : *a;
+	sk->c.rport = port;
+	err = connect_path(sk, &path);
+	if (!err)
+		err = inet_connect(sk->stack->tcp->table, sk);
+	if (err) {
+		connect_forget(sk);
+		return err;
+	}
+	connect_start(ts, path);
+	return -EINPROGRESS;
+}
+
+int tcp_disconnect(struct sock *sk)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+
+	if (tcp_state_of(ts) == TCP_LISTEN)
+		tcp_listen_close(ts);
+	else
+		tcp_abort(ts, 0);
+	connect_reset(ts);
+	connect_forget(sk);
+	sk->err = 0;
+	return 0;
+}
+
+/* --- RFC 9293, 3.10.7.3 ------------------------------------------------------------------------- */
+
+/* A timestamp echoed that we cannot have sent since the first SYN. */
+static bool synsent_bad_echo(const struct tcp_sock *ts, const struct tcp_seg *g)
+{
+	uint32_t now = tcp_ms(tcp_now(ts)), age = now + ts->ts_offset - g->tsecr;
+
+	return (g->opts & SEG_OPT_TS) && g->tsecr && age > now - ts->last_sent_ms;
+}
+
+/* First and second: the ACK and RST bits. */
+static enum drop_reason synsent_check(struct tcp_sock *ts, struct pkbuf *b)
+{
+	const struct tcp_seg *g = tcp_seg(b);
+	bool ack = g->flags & TCP_ACK;
+
+	if (ack && (seq_leq(g->ack, ts->iss) || seq_gt(g->ack, ts->snd_nxt))) {
+		tcp_reply_rst(b);
+		return DROP_TCP_SYNSENT_ACK;
+	}
+	if (ack && synsent_bad_echo(ts, g)) {
+		mib_inc(ts->sk.stack, MIB_TcpExt_PAWSActive);
+		tcp_reply_rst(b);
+		return DROP_TCP_PAWS;
+	}
+	if (g->flags & TCP_RST) {
+		if (!ack)
+			return DROP_TCP_SYNSENT_RST;
+		tcp_done(ts, ECONNREFUSED);
+		return DROP_TCP_RESET;
+	}
+	return g->flags & TCP_SYN ? DROP_NONE : DROP_TCP_SYNSENT_NOTHING;
+}
+
+/* Fourth: what the peer's SYN says. */
+static void synsent_syn(struct tcp_sock *ts, const struct tcp_seg *g)
+{
+	struct stack *st = ts->sk.stack;
+
+	ts->irs = g->seq;
+	ts->rcv_nxt = ts->copied_seq = ts->ack_sent = ts->rcv_up = g->seq + 1;
+	ts->rcv_adv = ts->rcv_nxt + tcp_rcv_wnd_init(&ts->sk);
+	ts->peer_mss = g->opts & SEG_OPT_MSS ? g->mss : TCP_MSS_DEFAULT;
+	ts->snd_wnd = ts->max_window = g->wnd;
+	ts->snd_wl1 = g->seq;
+	ts->snd_wl2 = g->ack;
+	if ((g->opts & SEG_OPT_TS) && sysctl_get(st, tcp_timestamps)) {
+		ts->flags |= TCP_F_TS;
+		ts->ts_recent = g->tsval;
+		ts->ts_recent_ms = tcp_ms(tcp_now(ts));
+	}
+	if ((g->opts & SEG_OPT_SACK_OK) && sysctl_get(st, tcp_sack))
+		ts->flags |= TCP_F_SACK;
+	if ((g->opts & SEG_OPT_WSCALE) && sysctl_get(st, tcp_window_scaling)) {
+		ts->flags |= TCP_F_WSCALE;
+		ts->snd_wscale = g->wscale;
+	} else {
+		ts->rcv_wscale = 0;
+	}
+}
+
+static void synsent_established(struct tcp_sock *ts, struct tcp_seg *g)
+{
+	uint64_t now = tcp_now(ts);
+
+	ts->snd_una = g->ack;
+	if (!(ts->flags & TCP_F_SYN_RTX))
+		tcp_rtt_sample(ts, now - ts->syn_sent);
+	if (ts->sk.path && ts->sk.path->neigh)
+		neigh_confirm(ts->sk.path->neigh);
+	tcp_set_state(ts, TCP_ESTABLISHED);
+	tcp_established(ts, now);
+	ts->flags |= TCP_F_ACK_NOW;
+	/* what is left of the segment begins behind the SYN */
+	g->seq++;
+	g->flags &= (uint8_t)~TCP_SYN;
+}
+
+void tcp_synsent(struct tcp_sock *ts, struct pkbuf *b)
+{
+	struct tcp_seg *g = tcp_seg(b);
+	enum drop_reason why = synsent_check(ts, b);
+
+	ts->segs_in++;
+	if (why) {
+		pkbuf_drop(b, why);
+		return;
+	}
+	synsent_syn(ts, g);
+	if (!(g->flags & TCP_ACK)) { /* a simultaneous open; text beside the SYN will come again */
+		tcp_set_state(ts, TCP_SYN_RECV);
+		tcp_send_syn(ts);
+		tcp_rto_arm(ts, tcp_now(ts));
+		pkbuf_free(b);
+		return;
+	}
+	synsent_established(ts, g);
+	tcp_urg(ts, b);
+	tcp_text(ts, b);
+	tcp_fin(ts);
+	sock_push_later(&ts->sk);
+}

@@ -1,0 +1,128 @@
+/*
+ * tcp/tcp_err.c - ICMP errors (RFC 1122, 4.2.3.9; RFC 5461; RFC 5927).
+ *
+ * Only an error that quotes a sequence number in flight is believed.  It ends a connection that is
+ * still opening; an open one keeps it for the day it runs out of retransmissions.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/wire/icmp4.h"
+#include "tcp/tcp_priv.h"
+
+#define TCP_QUOTE_MIN 8 /* ports and sequence number */
+
+static void err_locked(struct sock *sk, const struct sock_err *e)
+{
+	if (inet_hashed(&sk->c))
+		tcp_err_in(tcp_sk(sk), e);
+}
+
+static void err_to_backlog(struct sock *sk, const struct sock_err *e)
+{
+	struct pkbuf *b = pkbuf_alloc(sk->stack, 0);
+
+	if (!b)
+		return;
+	b->kind = PKBUF_ERROR;
+	memcpy(b->cb, e, sizeof(*e));
+	_Static_assert(sizeof(*e) <= sizeof(b->cb), "fits the pkbuf's notes");
+	if (!sock_deliver(sk, b))
+		mib_inc(sk->stack, MIB_TcpExt_LockDroppedIcmps);
+}
+
+static void err_full(struct sock *sk, const struct sock_err *e)
+{
+	if (!sock_lock_or_leave(sk, 0)) {
+		err_to_backlog(sk, e);
+		return;
+	}
+	err_locked(sk, e);
+	sock_unlock(sk);
+}
+
+/* A SYN-ACK that does not arrive: the request goes, if the error is one that lasts. */
+static void err_request(struct tcp_request *rq, const struct sock_err *e)
+{
+	struct sock *sk = rq->listener;
+
+	if (!sock_lock_or_leave(sk, 0)) {
+		mib_inc(sk->stack, MIB_TcpExt_LockDroppedIcmps);
+		return;
+	}
+	if (rq->prev && e->seq != rq->iss)
+		mib_inc(sk->stack, MIB_TcpExt_OutOfWindowIcmps);
+	else if (rq->prev && e->fatal && e->err)
+		tcp_request_drop(tcp_sk(sk), rq);
+	sock_unlock(sk);
+}
+
+void tcp_err(const struct ip_err *ie)
+{
+	const struct tcp_hdr *h = (const struct tcp_hdr *)(const void *)ie->l4;
+	struct inet_table *t = ie->stack->tcp->table;
+	struct inet_tuple tu = {.laddr = ie->src, .raddr = ie->dst};
+	struct sock_err e = {
+	    .err = ie->err,
+	    .type = ie->type,
+	    .code = ie->code,
+	    .fatal = ie->fatal,
+	    .mtu = ie->mtu,
+	};
+	struct sock_common *c;
+
+	if (ie->l4len < TCP_QUOTE_MIN)
+		return;
+	tu.lport = be16_get(h->sport);
+	tu.rport = be16_get(h->dport);
+	e.seq = be32_get(h->seq);
+	c = inet_lookup(t, &tu);
+	if (!c) {
+		mib_inc(ie->stack, MIB_Icmp_InErrors);
+		return;
+	}
+	if (c->kind == SOCK_KIND_FULL)
+		err_full((struct sock *)(void *)c, &e);
+	else if (c->kind == SOCK_KIND_REQUEST)
+		err_request((struct tcp_request *)(void *)c, &e);
+	inet_common_put(t, c);
+}
+
+static bool err_is_frag_needed(const struct sock_err *e)
+{
+	return e->type == ICMP_DEST_UNREACH && e->code == ICMP_FRAG_NEEDED;
+}
+
+/* RFC 1191, 6.4: what was too large goes again at once, in segments that fit. */
+static void err_mtu(struct tcp_sock *ts, uint32_t mtu)
+{
+	if (!tcp_state_in(ts, TCP_SYNCHRONIZED) || !mtu || !tcp_mss_sync(ts, mtu))
+		return;
+	tcp_recovery_mtu(ts);
+	sock_push_later(&ts->sk);
+}
+
+void tcp_err_in(struct tcp_sock *ts, const struct sock_err *e)
+{
+	struct sock *sk = &ts->sk;
+	unsigned state = tcp_state_of(ts);
+
+	if (state == TCP_CLOSE || state == TCP_LISTEN)
+		return;
+	if (!seq_between(e->seq, ts->snd_una, ts->snd_nxt + 1)) { /* RFC 5927, 4.1 */
+		mib_inc(sk->stack, MIB_TcpExt_OutOfWindowIcmps);
+		return;
+	}
+	if (err_is_frag_needed(e)) {
+		err_mtu(ts, e->mtu);
+		return;
+	}
+	if (!e->err)
+		return;
+	if ((state == TCP_SYN_SENT || state == TCP_SYN_RECV) && e->fatal)
+		tcp_done(ts, e->err);
+	else if ((sk->flags & SOCK_RECVERR) && e->fatal)
+		sock_set_error(sk, e->err);
+	else
+		sk->soft_err = e->err;
+}

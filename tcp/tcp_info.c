@@ -1,0 +1,235 @@
+/*
+ * tcp/tcp_info.c - TCP_INFO in Linux's layout and meaning, and the control block by RFC 9293's names
+ * for `ss`.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "tcp/tcp_priv.h"
+/* last: it has names of its own for what lib/wire/tcp.h defines */
+#include <linux/tcp.h>
+
+static uint8_t info_options(const struct tcp_sock *ts)
+{
+	uint8_t o = 0;
+
+	if (ts->flags & TCP_F_TS)
+		o |= TCPI_OPT_TIMESTAMPS;
+	if (ts->flags & TCP_F_SACK)
+		o |= TCPI_OPT_SACK;
+	if (ts->flags & TCP_F_WSCALE)
+		o |= TCPI_OPT_WSCALE;
+	return o;
+}
+
+static uint32_t segments(const struct tcp_sock *ts, uint32_t bytes)
+{
+	return ts->mss ? (bytes + ts->mss - 1) / ts->mss : 0;
+}
+
+static void info_loss(const struct tcp_sock *ts, struct tcp_info *i)
+{
+	const struct tcp_xfer *x = ts->xfer;
+
+	i->tcpi_unacked = segments(ts, tcp_flight(ts));
+	if (tcp_state_of(ts) == TCP_LISTEN) {
+		i->tcpi_unacked = ts->listen->accept_count;
+		i->tcpi_sacked = ts->listen->backlog;
+	}
+	if (!x)
+		return;
+	i->tcpi_sacked = segments(ts, x->sacked);
+	i->tcpi_lost = segments(ts, x->lost);
+	i->tcpi_retrans = segments(ts, x->retrans);
+}
+
+static void info_times(const struct tcp_sock *ts, struct tcp_info *i)
+{
+	uint32_t now = tcp_ms(tcp_now(ts));
+
+	i->tcpi_rto = ts->rto_us;
+	i->tcpi_ato = (uint32_t)(TCP_ATO_MIN_NS / NSEC_PER_USEC);
+	i->tcpi_rtt = ts->srtt_us;
+	i->tcpi_rttvar = ts->rttvar_us;
+	i->tcpi_min_rtt = ts->min_rtt_us;
+	i->tcpi_last_data_sent = now - ts->last_sent_ms;
+	i->tcpi_last_data_recv = now - ts->last_rcvd_ms;
+	i->tcpi_last_ack_recv = now - ts->last_ack_ms;
+}
+
+static void info_counts(const struct tcp_sock *ts, struct tcp_info *i)
+{
+	i->tcpi_total_retrans = ts->total_retrans;
+	i->tcpi_bytes_acked = ts->bytes_acked;
+	i->tcpi_bytes_received = ts->bytes_received;
+	i->tcpi_segs_out = ts->segs_out;
+	i->tcpi_segs_in = ts->segs_in;
+	i->tcpi_data_segs_in = ts->data_segs_in;
+	i->tcpi_data_segs_out = ts->data_segs_out;
+	i->tcpi_notsent_bytes = ts->write_seq - ts->snd_nxt;
+	i->tcpi_bytes_sent = ts->bytes_sent;
+	i->tcpi_bytes_retrans = ts->bytes_retrans;
+	i->tcpi_rcv_ooopack = ts->rcv_ooopack;
+	i->tcpi_snd_wnd = ts->snd_wnd;
+}
+
+static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
+{
+	i->tcpi_state = (uint8_t)tcp_state_of(ts);
+	i->tcpi_ca_state = ts->ca_state;
+	i->tcpi_retransmits = ts->retransmits;
+	i->tcpi_probes =
+	    ts->flags & TCP_F_PERSIST && !ts->keep_probes ? ts->retransmits : ts->keep_probes;
+	i->tcpi_backoff = ts->backoff;
+	i->tcpi_options = info_options(ts);
+	i->tcpi_snd_wscale = ts->snd_wscale;
+	i->tcpi_rcv_wscale = ts->rcv_wscale;
+	i->tcpi_snd_mss = ts->mss;
+	i->tcpi_rcv_mss = ts->rcv_mss;
+	i->tcpi_advmss = ts->advmss;
+	i->tcpi_pmtu = ts->sk.path ? ts->sk.path->mtu : 0;
+	i->tcpi_snd_cwnd = ts->mss ? ts->cwnd / ts->mss : 0;
+	i->tcpi_snd_ssthresh =
+	    ts->mss && ts->ssthresh < INT32_MAX ? ts->ssthresh / ts->mss : INT32_MAX;
+	i->tcpi_rcv_ssthresh = ts->sk.rcvbuf / 2;
+	i->tcpi_rcv_space = ts->sk.rcvbuf / 2;
+	i->tcpi_reordering = TCP_DUPTHRESH;
+	info_loss(ts, i);
+	info_times(ts, i);
+	info_counts(ts, i);
+}
+
+int tcp_info_get(struct tcp_sock *ts, void *v, socklen_t *n)
+{
+	struct tcp_info i = {0};
+
+	info_fill(ts, &i);
+	if (*n > sizeof(i))
+		*n = sizeof(i);
+	memcpy(v, &i, *n);
+	return 0;
+}
+
+/* --- the control block for ss ------------------------------------------------------------------- */
+
+static const char *deadline_text(const struct tcp_sock *ts, unsigned d)
+{
+	if (d == TCP_DUE_ACK)
+		return "delack";
+	if (d == TCP_DUE_RTX)
+		return ts->flags & TCP_F_PERSIST ? "persist" : "on";
+	return tcp_state_of(ts) == TCP_FIN_WAIT2 ? "timewait" : "keepalive";
+}
+
+static void view_timer(const struct tcp_sock *ts, struct tcp_view *v)
+{
+	uint64_t now = tcp_now(ts), first = 0;
+
+	for (unsigned d = 0; d < TCP_DUE_MAX; d++) {
+		if (!ts->due[d] || (first && ts->due[d] >= first))
+			continue;
+		first = ts->due[d];
+		v->timer = deadline_text(ts, d);
+	}
+	v->timer_ns = first > now ? first - now : 0;
+}
+
+static void view_sequence(const struct tcp_sock *ts, struct tcp_view *v)
+{
+	v->snd_una = ts->snd_una;
+	v->snd_nxt = ts->snd_nxt;
+	v->snd_wnd = ts->snd_wnd;
+	v->snd_up = ts->snd_up;
+	v->snd_wl1 = ts->snd_wl1;
+	v->snd_wl2 = ts->snd_wl2;
+	v->iss = ts->iss;
+	v->rcv_nxt = ts->rcv_nxt;
+	v->rcv_wnd = ts->rcv_adv - ts->rcv_nxt;
+	v->rcv_up = ts->rcv_up;
+	v->irs = ts->irs;
+	v->rcvq = ts->rcvq.bytes;
+	v->sndq = ts->write_seq - ts->snd_una;
+}
+
+static void view_full(const struct tcp_sock *ts, struct tcp_view *v)
+{
+	const struct sock *sk = &ts->sk;
+
+	view_sequence(ts, v);
+	v->mss = ts->mss;
+	v->advmss = ts->advmss;
+	v->cwnd = ts->cwnd;
+	v->ssthresh = ts->ssthresh;
+	v->srtt_us = ts->srtt_us;
+	v->rttvar_us = ts->rttvar_us;
+	v->rto_us = ts->rto_us;
+	v->rcv_bytes = sk->rcv_bytes;
+	v->snd_bytes = sk->snd_bytes;
+	v->rcvbuf = sk->rcvbuf;
+	v->sndbuf = sk->sndbuf;
+	v->backlog = sk->backlog_bytes;
+	v->snd_wscale = ts->snd_wscale;
+	v->rcv_wscale = ts->rcv_wscale;
+	v->retransmits = ts->retransmits;
+	if (ts->listen) {
+		v->rcvq = ts->listen->accept_count;
+		v->sndq = ts->listen->backlog;
+	}
+	view_timer(ts, v);
+}
+
+static void view_request(const struct tcp_request *rq, struct tcp_view *v)
+{
+	uint64_t now = env_now(rq->listener->stack->env);
+
+	v->iss = v->snd_una = rq->iss;
+	v->snd_nxt = rq->iss + 1;
+	v->snd_wnd = rq->snd_wnd;
+	v->irs = rq->irs;
+	v->rcv_nxt = rq->irs + 1;
+	v->rcv_wnd = rq->rcv_wnd;
+	v->retransmits = rq->retries;
+	v->timer = "on";
+	v->timer_ns = rq->due > now ? rq->due - now : 0;
+}
+
+static void view_timewait(struct tcp_timewait *tw, struct tcp_view *v)
+{
+	uint64_t now = env_now(tw->stack->env);
+	uint64_t due = atomic_load_explicit(&tw->due, memory_order_relaxed);
+
+	v->snd_una = v->snd_nxt = tw->snd_nxt;
+	v->rcv_nxt = tw->rcv_nxt;
+	v->rcv_wnd = tw->rcv_wnd;
+	v->timer = "timewait";
+	v->timer_ns = due > now ? due - now : 0;
+}
+
+/* The caller has a reference and no lock. */
+void tcp_view_get(struct sock_common *c, struct tcp_view *v)
+{
+	struct sock *sk = (struct sock *)(void *)c;
+	struct tcp_request *rq = (struct tcp_request *)(void *)c;
+
+	*v = (struct tcp_view){
+	    .laddr = c->laddr,
+	    .raddr = c->raddr,
+	    .lport = c->lport,
+	    .rport = c->rport,
+	    .state = atomic_load_explicit(&c->state, memory_order_relaxed),
+	};
+	switch (c->kind) {
+	case SOCK_KIND_FULL:
+		sock_lock(sk);
+		view_full(tcp_sk(sk), v);
+		sock_unlock(sk);
+		break;
+	case SOCK_KIND_REQUEST:
+		sock_lock(rq->listener);
+		view_request(rq, v);
+		sock_unlock(rq->listener);
+		break;
+	default:
+		view_timewait((struct tcp_timewait *)(void *)c, v);
+	}
+}

@@ -1,0 +1,187 @@
+/*
+ * tcp/tcp_opt.c - the header and its options, parsed and written (RFC 9293, 3.1 and 3.2; RFC 7323;
+ * RFC 2018).
+ *
+ * A bad option length ends the parsing and not the segment: what was understood before it counts.
+ */
+#include <string.h>
+
+#include "tcp/tcp_priv.h"
+
+static uint16_t get16(const uint8_t *p)
+{
+	return be16_get(*(const be16 *)(const void *)p);
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	return be32_get(*(const be32 *)(const void *)p);
+}
+
+static void seg_opt_syn(struct tcp_seg *g, uint8_t kind, const uint8_t *p, unsigned len)
+{
+	if (kind == TCP_OPT_MSS && len == 4) {
+		g->mss = get16(p + 2);
+		g->opts |= SEG_OPT_MSS;
+	} else if (kind == TCP_OPT_WSCALE && len == 3) {
+		g->wscale = p[2] < TCP_WSCALE_MAX ? p[2] : TCP_WSCALE_MAX;
+		g->opts |= SEG_OPT_WSCALE;
+	} else if (kind == TCP_OPT_SACK_OK && len == 2) {
+		g->opts |= SEG_OPT_SACK_OK;
+	}
+}
+
+static void seg_opt(struct tcp_seg *g, const uint8_t *p, unsigned len, unsigned off)
+{
+	uint8_t kind = p[0];
+
+	if (g->flags & TCP_SYN)
+		seg_opt_syn(g, kind, p, len);
+	if (kind == TCP_OPT_TS && len == 10) {
+		g->tsval = get32(p + 2);
+		g->tsecr = get32(p + 6);
+		g->opts |= SEG_OPT_TS;
+	} else if (kind == TCP_OPT_SACK && len >= 10 && (len - 2) % 8 == 0) {
+		g->nsack = (uint8_t)((len - 2) / 8);
+		g->sack_off = (uint8_t)(off + 2);
+	}
+}
+
+static void seg_opts_parse(struct tcp_seg *g, const uint8_t *hdr, unsigned hlen)
+{
+	unsigned i = TCP_HLEN;
+
+	while (i < hlen && hdr[i] != TCP_OPT_END) {
+		unsigned len;
+
+		if (hdr[i] == TCP_OPT_NOP) {
+			i++;
+			continue;
+		}
+		if (i + 1 >= hlen)
+			return;
+		len = hdr[i + 1];
+		if (len < 2 || len > hlen - i)
+			return;
+		seg_opt(g, hdr + i, len, i);
+		i += len;
+	}
+}
+
+unsigned tcp_seg_parse(struct pkbuf *b)
+{
+	const struct tcp_hdr *h = (const struct tcp_hdr *)(const void *)pkbuf_pull(b, TCP_HLEN);
+	struct tcp_seg *g = tcp_seg(b);
+	unsigned hlen;
+
+	if (!h)
+		return 0;
+	hlen = tcp_hdr_len(h);
+	if (hlen < TCP_HLEN || !pkbuf_pull(b, hlen))
+		return 0;
+	h = (const struct tcp_hdr *)(const void *)pkbuf_data(b);
+	*g = (struct tcp_seg){
+	    .seq = be32_get(h->seq),
+	    .ack = be32_get(h->ack),
+	    .wnd = be16_get(h->wnd),
+	    .up = be16_get(h->urg),
+	    .flags = h->flags,
+	};
+	g->end = g->seq + (b->len - hlen);
+	g->end += (g->flags & TCP_SYN ? 1 : 0) + (g->flags & TCP_FIN ? 1 : 0);
+	seg_opts_parse(g, (const uint8_t *)h, hlen);
+	return hlen;
+}
+
+void tcp_seg_sack(const struct pkbuf *b, unsigned i, uint32_t *left, uint32_t *right)
+{
+	const struct tcp_seg *g = (const struct tcp_seg *)(const void *)b->cb;
+	const uint8_t *p = b->hdr + b->l4 + g->sack_off + i * 8;
+
+	*left = get32(p);
+	*right = get32(p + 4);
+}
+
+/* --- writing ----------------------------------------------------------------------------------- */
+
+static uint8_t *put16(uint8_t *to, uint16_t x)
+{
+	be16 v = be16_of(x);
+
+	memcpy(to, &v, sizeof(v));
+	return to + sizeof(v);
+}
+
+static uint8_t *put32(uint8_t *to, uint32_t x)
+{
+	be32 v = be32_of(x);
+
+	memcpy(to, &v, sizeof(v));
+	return to + sizeof(v);
+}
+
+unsigned tcp_opt_len(const struct tcp_opts *o)
+{
+	unsigned n = 0;
+
+	if (o->opts & SEG_OPT_MSS)
+		n += 4;
+	if (o->opts & SEG_OPT_TS)
+		n += 12;
+	else if (o->opts & SEG_OPT_SACK_OK)
+		n += 4;
+	if (o->opts & SEG_OPT_WSCALE)
+		n += 4;
+	if (o->nsack)
+		n += 4 + o->nsack * 8u;
+	return n;
+}
+
+/* SACK-permitted stands where the two NOPs before the timestamps would be. */
+static uint8_t *put_sack_ok_ts(const struct tcp_opts *o, uint8_t *p)
+{
+	bool sack_ok = o->opts & SEG_OPT_SACK_OK, ts = o->opts & SEG_OPT_TS;
+
+	if (!sack_ok && !ts)
+		return p;
+	*p++ = sack_ok ? TCP_OPT_SACK_OK : TCP_OPT_NOP;
+	*p++ = sack_ok ? 2 : TCP_OPT_NOP;
+	if (!ts) {
+		*p++ = TCP_OPT_NOP;
+		*p++ = TCP_OPT_NOP;
+		return p;
+	}
+	*p++ = TCP_OPT_TS;
+	*p++ = 10;
+	p = put32(p, o->tsval);
+	return put32(p, o->tsecr);
+}
+
+unsigned tcp_opt_write(const struct tcp_opts *o, uint8_t *to)
+{
+	uint8_t *p = to;
+
+	if (o->opts & SEG_OPT_MSS) {
+		*p++ = TCP_OPT_MSS;
+		*p++ = 4;
+		p = put16(p, o->mss);
+	}
+	p = put_sack_ok_ts(o, p);
+	if (o->opts & SEG_OPT_WSCALE) {
+		*p++ = TCP_OPT_NOP;
+		*p++ = TCP_OPT_WSCALE;
+		*p++ = 3;
+		*p++ = o->wscale;
+	}
+	if (o->nsack) {
+		*p++ = TCP_OPT_NOP;
+		*p++ = TCP_OPT_NOP;
+		*p++ = TCP_OPT_SACK;
+		*p++ = (uint8_t)(2 + o->nsack * 8);
+		for (unsigned i = 0; i < o->nsack; i++) {
+			p = put32(p, o->sack[i][0]);
+			p = put32(p, o->sack[i][1]);
+		}
+	}
+	return (unsigned)(p - to);
+}

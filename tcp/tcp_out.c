@@ -1,0 +1,153 @@
+/*
+ * tcp/tcp_out.c - what may go now: the end of every batch, send(), a window update and the timers
+ * come here.
+ *
+ * First what is lost, by cwnd; then new data by cwnd, the peer's window, Nagle in Minshall's form
+ * (RFC 9293, 3.7.4) and silly-window avoidance (3.8.6.2.1); then one ACK if none went with data.
+ */
+#include "tcp/tcp_priv.h"
+
+/* --- what is lost ------------------------------------------------------------------------------- */
+
+static void push_lost(struct tcp_sock *ts)
+{
+	struct tcp_rec *r;
+
+	while ((r = tcp_recovery_next(ts))) {
+		if (!ts->xfer->rtx_now && tcp_pipe(ts) + ts->mss > ts->cwnd)
+			return;
+		ts->xfer->rtx_now = false;
+		if (tcp_retransmit(ts, r) < 0)
+			return;
+	}
+}
+
+/* --- what is new -------------------------------------------------------------------------------- */
+
+/* May a segment that is not full go?  Minshall: when no other such is out. */
+static bool small_may_go(const struct tcp_sock *ts, bool fin)
+{
+	if (fin || (ts->flags & TCP_F_PUSH))
+		return true;
+	if (ts->flags & (TCP_F_CORK | TCP_F_MORE))
+		return false;
+	if (ts->flags & TCP_F_NODELAY)
+		return true;
+	return seq_leq(ts->snd_sml, ts->snd_una) || seq_gt(ts->snd_sml, ts->snd_nxt);
+}
+
+/* What cwnd has room for; at least a segment when nothing is on the way. */
+static uint32_t cwnd_room(const struct tcp_sock *ts)
+{
+	uint32_t pipe = tcp_pipe(ts);
+
+	if (pipe == 0 && ts->cwnd < ts->mss)
+		return ts->mss;
+	return ts->cwnd > pipe ? ts->cwnd - pipe : 0;
+}
+
+static uint32_t wnd_room(const struct tcp_sock *ts)
+{
+	uint32_t edge = ts->snd_una + ts->snd_wnd;
+
+	return seq_gt(edge, ts->snd_nxt) ? edge - ts->snd_nxt : 0;
+}
+
+/* Of `room` bytes when more wait: full segments, or half of the largest window there was. */
+static uint32_t full_segments(const struct tcp_sock *ts, uint32_t room, bool by_wnd)
+{
+	if (room >= ts->mss)
+		return room - room % ts->mss;
+	if (by_wnd && (room >= ts->max_window / 2 || (ts->flags & TCP_F_PUSH)))
+		return room;
+	return 0;
+}
+
+/* Bytes of the next segment, *fin: and the FIN.  0 and no FIN: nothing may go. */
+static uint32_t push_len(struct tcp_sock *ts, bool *fin)
+{
+	uint32_t data = ts->write_seq - ts->snd_nxt, wnd = wnd_room(ts), cwnd = cwnd_room(ts);
+	uint32_t room = wnd < cwnd ? wnd : cwnd, max, small;
+
+	*fin = false;
+	if (data == 0)
+		return 0;
+	if (ts->flags & TCP_F_FIN_QUEUED)
+		data--;
+	if (data > cwnd && wnd > cwnd)
+		ts->flags |= TCP_F_CWND_LIMITED;
+	max = tcp_xmit_max(ts);
+	if (data > room)
+		room = full_segments(ts, room, wnd <= cwnd);
+	if (data > room || data > max)
+		return room < max ? room : max;
+	*fin = (ts->flags & TCP_F_FIN_QUEUED) && wnd > data;
+	small = data % ts->mss;
+	return small && !small_may_go(ts, *fin) ? data - small : data;
+}
+
+static void push_new(struct tcp_sock *ts)
+{
+	uint32_t n;
+	bool fin;
+
+	while ((n = push_len(ts, &fin)) || fin) {
+		if (tcp_xmit(ts, n, fin) < 0)
+			break;
+	}
+	ts->flags &= ~TCP_F_PUSH;
+}
+
+/*
+ * Nothing is out and something waits: the persist timer against a closed window (RFC 9293, 3.8.6.1),
+ * the override where we hold it back ourselves or had no memory.
+ */
+static void push_persist(struct tcp_sock *ts)
+{
+	uint64_t wait = TCP_OVERRIDE_NS;
+
+	if (tcp_flight(ts) || ts->due[TCP_DUE_RTX] || ts->write_seq == ts->snd_nxt)
+		return;
+	if (wnd_room(ts) == 0)
+		wait = tcp_rto_ns(ts);
+	ts->flags |= TCP_F_PERSIST;
+	tcp_timer_set(ts, TCP_DUE_RTX, tcp_now(ts) + wait);
+}
+
+/* --- the ACK ------------------------------------------------------------------------------------ */
+
+static void push_ack(struct tcp_sock *ts)
+{
+	unsigned n = ts->dupacks_owed;
+
+	ts->dupacks_owed = 0;
+	if (n == 0 && (ts->flags & TCP_F_ACK_NOW))
+		n = 1;
+	while (n--)
+		tcp_send_ack(ts);
+}
+
+/* SND.MSS follows the path MTU as soon as the path is another. */
+static void push_mss(struct tcp_sock *ts)
+{
+	int err;
+	struct path *path = sock_path(&ts->sk, &err);
+
+	if (path)
+		tcp_mss_sync(ts, path->mtu);
+}
+
+void tcp_push(struct sock *sk)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+
+	if (!tcp_state_in(ts, TCP_SYNCHRONIZED))
+		return;
+	if (ts->xfer && ts->snd_una != ts->iss) {
+		push_mss(ts);
+		push_lost(ts);
+		push_new(ts);
+		push_persist(ts);
+	}
+	push_ack(ts);
+}

@@ -1,0 +1,312 @@
+/*
+ * tcp/tcp_reass.c - data out of order: a tree of blocks by sequence number, each a run of packets
+ * without a gap, and the SACK blocks that tell the peer of them (RFC 2018).
+ *
+ * It is charged to the receive buffer like all else and is the first to go when memory is short:
+ * RFC 2018, 8 allows to forget what was only SACKed.
+ */
+#include <bsd/sys/tree.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "tcp/tcp_priv.h"
+
+/*
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct ofo_block {
+	RB_ENTRY(ofo_block) tree;      /* l */
+	TAILQ_ENTRY(ofo_block) recent; /* l */
+	uint32_t seq, end;             /* l */
+	struct pkq q;                  /* l */
+};
+
+RB_HEAD(ofo_tree, ofo_block);
+
+/*
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_ofo {
+	struct ofo_tree tree;           /* l: by sequence number; never two that touch */
+	TAILQ_HEAD(, ofo_block) recent; /* l: the last one that grew first (RFC 2018, 4) */
+};
+
+static int ofo_cmp(const struct ofo_block *a, const struct ofo_block *b)
+{
+	return (int32_t)(a->seq - b->seq);
+}
+
+RB_GENERATE_INTERNAL(ofo_tree, ofo_block, tree, ofo_cmp, __attribute__((unused)) static)
+
+static bool ofo_make(struct tcp_sock *ts)
+{
+	if (ts->ofo)
+		return true;
+	ts->ofo = malloc(sizeof(*ts->ofo));
+	if (!ts->ofo)
+		return false;
+	RB_INIT(&ts->ofo->tree);
+	TAILQ_INIT(&ts->ofo->recent);
+	return true;
+}
+
+static void packet_free(struct tcp_sock *ts, struct pkbuf *b, enum drop_reason why)
+{
+	sock_rcv_uncharge(&ts->sk, b->pinned);
+	pkbuf_drop(b, why);
+}
+
+static void block_unlink(struct tcp_sock *ts, struct ofo_block *k)
+{
+	RB_REMOVE(ofo_tree, &ts->ofo->tree, k);
+	TAILQ_REMOVE(&ts->ofo->recent, k, recent);
+}
+
+static void block_free(struct tcp_sock *ts, struct ofo_block *k, enum drop_reason why)
+{
+	struct pkbuf *b;
+
+	block_unlink(ts, k);
+	while ((b = pkq_take(&k->q)))
+		packet_free(ts, b, why);
+	free(k);
+}
+
+static void ofo_trim(struct tcp_sock *ts)
+{
+	if (!RB_EMPTY(&ts->ofo->tree))
+		return;
+	free(ts->ofo);
+	ts->ofo = NULL;
+}
+
+/* --- adding ------------------------------------------------------------------------------------- */
+
+/* The last block that begins at seq or before. */
+static struct ofo_block *block_before(struct tcp_ofo *o, uint32_t seq)
+{
+	struct ofo_block key = {.seq = seq + 1}, *next = RB_NFIND(ofo_tree, &o->tree, &key);
+
+	return next ? RB_PREV(ofo_tree, &o->tree, next) : RB_MAX(ofo_tree, &o->tree);
+}
+
+/* Cuts away what is held already.  False: b holds nothing new. */
+static bool ofo_cut(struct tcp_sock *ts, struct pkbuf *b, struct ofo_block *before)
+{
+	struct tcp_seg *g = tcp_seg(b);
+	struct ofo_block *next;
+
+	if (before && seq_gt(before->end, g->seq)) {
+		if (seq_leq(g->end, before->end))
+			return false;
+		pkbuf_trim_front(b, before->end - g->seq);
+		g->seq = before->end;
+	}
+	for (;;) {
+		next = before ? RB_NEXT(ofo_tree, &ts->ofo->tree, before)
+			      : RB_MIN(ofo_tree, &ts->ofo->tree);
+		if (!next || seq_leq(g->end, next->seq))
+			return true;
+		if (seq_lt(g->end, next->end))
+			break;
+		block_free(ts, next, DROP_TCP_OLD_DATA);
+	}
+	pkbuf_trim_to(b, next->seq - g->seq);
+	g->end = next->seq;
+	return true;
+}
+
+static struct ofo_block *block_new(struct tcp_sock *ts, uint32_t seq)
+{
+	struct ofo_block *k = malloc(sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->seq = k->end = seq;
+	pkq_init(&k->q);
+	RB_INSERT(ofo_tree, &ts->ofo->tree, k);
+	TAILQ_INSERT_HEAD(&ts->ofo->recent, k, recent);
+	return k;
+}
+
+/* k now ends where the next block begins: they become one. */
+static void block_join(struct tcp_sock *ts, struct ofo_block *k)
+{
+	struct ofo_block *next = RB_NEXT(ofo_tree, &ts->ofo->tree, k);
+	struct pkbuf *b;
+
+	if (!next || next->seq != k->end)
+		return;
+	block_unlink(ts, next);
+	while ((b = pkq_take(&next->q)))
+		pkq_add(&k->q, b);
+	k->end = next->end;
+	free(next);
+}
+
+static struct pkbuf *block_last(struct ofo_block *k)
+{
+	if (!k->q.head)
+		return NULL;
+	return (struct pkbuf *)(void *)((char *)k->q.tail - offsetof(struct pkbuf, next));
+}
+
+/* Behind what k has.  False: no room for it. */
+static bool block_add(struct tcp_sock *ts, struct ofo_block *k, struct pkbuf *b)
+{
+	struct pkbuf *last = block_last(k);
+	uint32_t n = b->len;
+
+	if (last && tcp_rcvq_merge(&ts->sk, last, b)) {
+		k->q.bytes += n;
+	} else {
+		if (!sock_rcv_charge(&ts->sk, b->pinned))
+			return false;
+		pkq_add(&k->q, b);
+	}
+	k->end += n;
+	TAILQ_REMOVE(&ts->ofo->recent, k, recent);
+	TAILQ_INSERT_HEAD(&ts->ofo->recent, k, recent);
+	block_join(ts, k);
+	return true;
+}
+
+static enum drop_reason ofo_insert(struct tcp_sock *ts, struct pkbuf *b)
+{
+	struct tcp_seg *g = tcp_seg(b);
+	struct ofo_block *k;
+
+	if (!ofo_make(ts))
+		return DROP_NO_MEMORY;
+	k = block_before(ts->ofo, g->seq);
+	if (!ofo_cut(ts, b, k)) {
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPOFOMerge);
+		return DROP_TCP_OLD_DATA;
+	}
+	if (!k || k->end != g->seq)
+		k = block_new(ts, g->seq);
+	if (!k)
+		return DROP_NO_MEMORY;
+	if (block_add(ts, k, b))
+		return DROP_NONE;
+	if (!k->q.head)
+		block_free(ts, k, DROP_NONE);
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPOFODrop);
+	return DROP_TCP_OFO_LIMIT;
+}
+
+void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b)
+{
+	enum drop_reason why = DROP_TCP_OFO_LIMIT;
+
+	if (ts->dupacks_owed < TCP_DUPTHRESH)
+		ts->dupacks_owed++; /* RFC 5681, 4.2: each tells the sender */
+	ts->flags |= TCP_F_ACK_NOW;
+	ts->rcv_ooopack++;
+	if (!depot_pressure(ts->sk.stack))
+		why = ofo_insert(ts, b);
+	if (why)
+		pkbuf_drop(b, why);
+	else
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPOFOQueue);
+	if (ts->ofo)
+		ofo_trim(ts);
+}
+
+/* --- taking ------------------------------------------------------------------------------------- */
+
+static void packet_in_order(struct tcp_sock *ts, struct pkbuf *b)
+{
+	struct tcp_seg *g = tcp_seg(b);
+	uint32_t old;
+
+	if (seq_leq(g->end, ts->rcv_nxt)) {
+		packet_free(ts, b, DROP_TCP_OLD_DATA);
+		return;
+	}
+	if (seq_lt(g->seq, ts->rcv_nxt)) {
+		old = ts->rcv_nxt - g->seq;
+		pkbuf_trim_front(b, old);
+		g->seq += old;
+	}
+	tcp_rcvq_append(ts, b);
+}
+
+void tcp_ofo_drain(struct tcp_sock *ts)
+{
+	struct ofo_block *k;
+	struct pkbuf *b;
+
+	while (ts->ofo && (k = RB_MIN(ofo_tree, &ts->ofo->tree)) && seq_leq(k->seq, ts->rcv_nxt)) {
+		/* a FIN seen since ends the stream before what lies behind it */
+		if ((ts->flags & TCP_F_FIN_SEEN) && seq_geq(k->seq, ts->rcv_fin)) {
+			tcp_ofo_free(ts);
+			return;
+		}
+		block_unlink(ts, k);
+		while ((b = pkq_take(&k->q)))
+			packet_in_order(ts, b);
+		free(k);
+		ofo_trim(ts);
+	}
+}
+
+bool tcp_ofo_prune(struct tcp_sock *ts, uint32_t need)
+{
+	struct sock *sk = &ts->sk;
+
+	while (sk->rcv_bytes + need > sk->rcvbuf && ts->ofo) {
+		mib_inc(sk->stack, MIB_TcpExt_TCPOFODrop);
+		block_free(ts, RB_MAX(ofo_tree, &ts->ofo->tree), DROP_TCP_OFO_LIMIT);
+		ofo_trim(ts);
+	}
+	return sk->rcv_bytes == 0 || sk->rcv_bytes + need <= sk->rcvbuf;
+}
+
+void tcp_ofo_free(struct tcp_sock *ts)
+{
+	while (ts->ofo) {
+		block_free(ts, RB_MIN(ofo_tree, &ts->ofo->tree), DROP_TCP_OFO_LIMIT);
+		ofo_trim(ts);
+	}
+}
+
+unsigned tcp_ofo_blocks(const struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
+{
+	const struct ofo_block *k;
+	unsigned n = 0;
+
+	if (!ts->ofo)
+		return 0;
+	TAILQ_FOREACH(k, &ts->ofo->recent, recent)
+	{
+		if (n == max)
+			break;
+		block[n][0] = k->seq;
+		block[n][1] = k->end;
+		n++;
+	}
+	return n;
+}
+
+/* --- memory is short ---------------------------------------------------------------------------- */
+
+void tcp_reclaim(struct sock *sk)
+{
+	tcp_ofo_free(tcp_sk(sk));
+}
+
+static void reclaim_one(struct sock_common *c, void *arg)
+{
+	struct sock *sk = (struct sock *)(void *)c;
+
+	if (c->kind == SOCK_KIND_FULL && sock_lock_or_leave(sk, SOCK_WORK_RECLAIM))
+		sock_unlock(sk);
+}
+
+void tcp_reclaim_stack(struct stack *st)
+{
+	inet_each(st->tcp->table, reclaim_one, NULL);
+}

@@ -1,0 +1,263 @@
+/*
+ * tcp/tcp_recv.c - bytes to the program: recv() with the urgent byte out of line (RFC 9293, 3.8.5;
+ * RFC 6093), poll, SIOCINQ and its kin.
+ *
+ * A read stops at the urgent mark; the byte there is skipped, or is read in line with SO_OOBINLINE.
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+#include "tcp/tcp_priv.h"
+
+#define URG_NONE UINT32_MAX
+
+/* How far the urgent byte is from the reader; URG_NONE: not ahead. */
+static uint32_t urg_ahead(const struct tcp_sock *ts)
+{
+	uint32_t at = ts->rcv_up - 1;
+
+	if (!(ts->flags & TCP_F_URG_IN) || seq_lt(at, ts->copied_seq))
+		return URG_NONE;
+	return at - ts->copied_seq;
+}
+
+/* In-order bytes not read yet, the FIN not counted. */
+static uint32_t rcvq_bytes(const struct tcp_sock *ts)
+{
+	uint32_t n = 0;
+
+	if (ts->rcvq.head)
+		n = ts->rcvq.bytes - (ts->copied_seq - tcp_seg(ts->rcvq.head)->seq);
+	return n;
+}
+
+/* --- copying ------------------------------------------------------------------------------------ */
+
+/* Where a read stands: in the queue and in the message. */
+struct reader {
+	struct pkbuf *b;
+	uint32_t seq; /* of the next byte */
+	size_t at;    /* in the message */
+	const struct sock_msg *m;
+};
+
+static void msg_write(struct reader *r, uint32_t off, uint32_t n)
+{
+	const struct iovec *v = r->m->iov;
+	size_t at = r->at;
+
+	for (; at >= v->iov_len; v++)
+		at -= v->iov_len;
+	while (n) {
+		uint32_t k = v->iov_len - at < n ? (uint32_t)(v->iov_len - at) : n;
+
+		pkbuf_read(r->b, off, (uint8_t *)v->iov_base + at, k);
+		off += k;
+		n -= k;
+		at = 0;
+		v++;
+	}
+}
+
+/* Up to n bytes from where r stands; returns how many there were. */
+static uint32_t reader_copy(struct reader *r, uint32_t n)
+{
+	uint32_t done = 0;
+
+	while (r->b && done < n) {
+		uint32_t off = r->seq - tcp_seg(r->b)->seq, k = r->b->len - off;
+
+		if (k > n - done)
+			k = n - done;
+		if (!(r->m->flags & MSG_TRUNC))
+			msg_write(r, off, k);
+		r->seq += k;
+		r->at += k;
+		done += k;
+		if (off + k == r->b->len)
+			r->b = r->b->next;
+	}
+	return done;
+}
+
+/* One byte of the queue passed over. */
+static void reader_skip(struct reader *r)
+{
+	if (!r->b)
+		return;
+	r->seq++;
+	if (r->seq - tcp_seg(r->b)->seq == r->b->len)
+		r->b = r->b->next;
+}
+
+static void rcvq_drop_head(struct tcp_sock *ts)
+{
+	struct pkbuf *b = pkq_take(&ts->rcvq);
+
+	sock_rcv_uncharge(&ts->sk, b->pinned);
+	pkbuf_free(b);
+}
+
+/* The program has all before seq. */
+static void rcvq_consume(struct tcp_sock *ts, uint32_t seq)
+{
+	ts->copied_seq = seq;
+	while (ts->rcvq.head &&
+	       seq_leq(tcp_seg(ts->rcvq.head)->seq + ts->rcvq.head->len, ts->copied_seq))
+		rcvq_drop_head(ts);
+	if ((ts->flags & TCP_F_URG_IN) && seq_geq(ts->copied_seq, ts->rcv_up))
+		ts->flags &= ~(TCP_F_URG_IN | TCP_F_URG_READ);
+	if (tcp_wnd_update_due(ts)) {
+		ts->flags |= TCP_F_ACK_NOW;
+		tcp_push(&ts->sk);
+	}
+}
+
+void tcp_rcvq_free(struct tcp_sock *ts)
+{
+	while (ts->rcvq.head)
+		rcvq_drop_head(ts);
+}
+
+/* --- recv() ------------------------------------------------------------------------------------- */
+
+/* What a read without data says. */
+static ssize_t recv_nothing(struct sock *sk)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+
+	if (sk->err)
+		return sock_take_error(sk);
+	if (sk->shutdown & SOCK_SHUT_RD)
+		return 0;
+	if (tcp_state_in(ts, TCP_IN(TCP_CLOSE) | TCP_IN(TCP_LISTEN)))
+		return -ENOTCONN;
+	return -EAGAIN;
+}
+
+static bool urg_readable(const struct tcp_sock *ts)
+{
+	return urg_ahead(ts) != URG_NONE && !(ts->flags & TCP_F_URG_READ) &&
+	       seq_geq(ts->rcv_nxt, ts->rcv_up);
+}
+
+static ssize_t recv_oob(struct sock *sk, struct sock_msg *m)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+	struct reader r = {.b = ts->rcvq.head, .at = m->skip, .m = m};
+
+	if ((sk->flags & SOCK_OOBINLINE) || urg_ahead(ts) == URG_NONE ||
+	    (ts->flags & TCP_F_URG_READ))
+		return -EINVAL;
+	if (!urg_readable(ts))
+		return -EAGAIN;
+	m->out_flags |= MSG_OOB;
+	if (m->len == m->skip) {
+		m->out_flags |= MSG_TRUNC;
+		return 0;
+	}
+	r.seq = ts->rcv_up - 1;
+	while (r.b && seq_leq(tcp_seg(r.b)->seq + r.b->len, r.seq))
+		r.b = r.b->next;
+	reader_copy(&r, 1);
+	if (!(m->flags & MSG_PEEK))
+		ts->flags |= TCP_F_URG_READ;
+	return 1;
+}
+
+ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+	struct reader r = {.b = ts->rcvq.head, .seq = ts->copied_seq, .at = m->skip, .m = m};
+	size_t len = m->len - m->skip;
+	uint32_t n = len < INT32_MAX ? (uint32_t)len : INT32_MAX, mark = urg_ahead(ts), done;
+
+	if (m->flags & MSG_OOB)
+		return recv_oob(sk, m);
+	if (!r.b)
+		return recv_nothing(sk);
+	if (mark == 0 && !(sk->flags & SOCK_OOBINLINE))
+		reader_skip(&r);
+	else if (mark && mark < n)
+		n = mark;
+	done = reader_copy(&r, n);
+	if (!(m->flags & MSG_PEEK))
+		rcvq_consume(ts, r.seq);
+	if (done == 0 && len) /* there was nothing but the urgent byte */
+		return recv_nothing(sk);
+	return done;
+}
+
+/* --- what select, poll and ioctl ask ------------------------------------------------------------ */
+
+static uint32_t poll_open(struct sock *sk)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+	uint32_t ev = 0, low = sk->rcvlowat ? sk->rcvlowat : 1;
+
+	if (low > sk->rcvbuf / 2)
+		low = sk->rcvbuf / 2;
+	if (rcvq_bytes(ts) >= low || (rcvq_bytes(ts) && urg_ahead(ts) == 0))
+		ev |= EPOLLIN;
+	if ((sk->shutdown & SOCK_SHUT_WR) || tcp_snd_space(sk))
+		ev |= EPOLLOUT;
+	if (urg_readable(ts))
+		ev |= EPOLLPRI;
+	return ev;
+}
+
+uint32_t tcp_poll(struct sock *sk)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+	unsigned state = tcp_state_of(ts);
+	uint32_t ev = sk->err ? EPOLLERR : 0;
+
+	if (state == TCP_LISTEN)
+		return ts->listen->accept_head ? EPOLLIN : 0;
+	if (state == TCP_CLOSE || sk->shutdown == (SOCK_SHUT_RD | SOCK_SHUT_WR))
+		ev |= EPOLLHUP;
+	if (sk->shutdown & SOCK_SHUT_RD)
+		ev |= EPOLLIN | EPOLLRDHUP;
+	if (state == TCP_SYN_SENT || state == TCP_SYN_RECV)
+		return ev;
+	return ev | poll_open(sk);
+}
+
+static int inq(const struct tcp_sock *ts)
+{
+	uint32_t n = rcvq_bytes(ts), mark = urg_ahead(ts);
+
+	if (mark == URG_NONE || (ts->sk.flags & SOCK_OOBINLINE))
+		return (int)n;
+	return (int)(mark < n ? mark : n);
+}
+
+int tcp_ioctl(struct sock *sk, unsigned long req, int *value)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+	unsigned state = tcp_state_of(ts);
+
+	if (state == TCP_LISTEN)
+		return -EINVAL;
+	switch (req) {
+	case SIOCINQ:
+		*value = inq(ts);
+		return 0;
+	case SIOCATMARK:
+		*value = urg_ahead(ts) == 0;
+		return 0;
+	case SIOCOUTQ: /* not acknowledged, the FIN counted as Linux does */
+		*value = state == TCP_SYN_SENT || state == TCP_CLOSE
+			     ? 0
+			     : (int)(ts->write_seq - ts->snd_una);
+		return 0;
+	case SIOCOUTQNSD:
+		*value = state == TCP_SYN_SENT || state == TCP_CLOSE
+			     ? 0
+			     : (int)(ts->write_seq - ts->snd_nxt);
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}

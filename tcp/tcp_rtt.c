@@ -1,0 +1,55 @@
+/*
+ * tcp/tcp_rtt.c - round-trip time and retransmission time-out (RFC 6298).
+ *
+ * As Linux does, the least RTO stands for the variance (srtt + max(4 * rttvar, RTO min)), so that a
+ * peer's delayed ACK is always waited for.
+ */
+#include "tcp/tcp_priv.h"
+
+static void rto_compute(struct tcp_sock *ts)
+{
+	struct stack *st = ts->sk.stack;
+	uint64_t least = (uint64_t)sysctl_get(st, tcp_rto_min_us);
+	uint64_t most = (uint64_t)sysctl_get(st, tcp_rto_max_ms) * 1000;
+	uint64_t var = 4ull * ts->rttvar_us, rto;
+
+	rto = ts->srtt_us + (var > least ? var : least);
+	ts->rto_us = (uint32_t)(rto < most ? rto : most);
+}
+
+void tcp_rtt_init(struct tcp_sock *ts)
+{
+	ts->srtt_us = ts->rttvar_us = 0;
+	ts->min_rtt_us = UINT32_MAX;
+	ts->rto_us = TCP_RTO_INIT_US;
+}
+
+/* RFC 6298, 2.2 and 2.3. */
+void tcp_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns)
+{
+	uint64_t us = rtt_ns / NSEC_PER_USEC;
+	uint32_t m = us < 1 ? 1 : us > UINT32_MAX / 8 ? UINT32_MAX / 8 : (uint32_t)us;
+	uint32_t off;
+
+	if (m < ts->min_rtt_us)
+		ts->min_rtt_us = m;
+	if (ts->srtt_us == 0) {
+		ts->srtt_us = m;
+		ts->rttvar_us = m / 2;
+	} else {
+		off = ts->srtt_us > m ? ts->srtt_us - m : m - ts->srtt_us;
+		ts->rttvar_us = (uint32_t)((3ull * ts->rttvar_us + off) / 4);
+		ts->srtt_us = (uint32_t)((7ull * ts->srtt_us + m) / 8);
+	}
+	rto_compute(ts);
+}
+
+uint64_t tcp_rto_ns(const struct tcp_sock *ts)
+{
+	uint64_t most = (uint64_t)sysctl_get(ts->sk.stack, tcp_rto_max_ms) * NSEC_PER_MSEC;
+	uint64_t rto = ts->rto_us * NSEC_PER_USEC;
+	unsigned shift = ts->backoff < 16 ? ts->backoff : 16;
+
+	rto <<= shift;
+	return rto < most ? rto : most;
+}

@@ -1,0 +1,137 @@
+/*
+ * tcp/tcp_send.c - the program's bytes onto the send queue (RFC 9293, 3.10.2).
+ *
+ * They are copied once, into pieces of 16 KB (2 KB for a small write), behind what the last record
+ * has there; every segment and retransmission refers to them.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "tcp/tcp_priv.h"
+
+bool tcp_snd_space(const struct sock *sk)
+{
+	return sk->snd_bytes <= sk->sndbuf / 3 * 2;
+}
+
+/* Copies n bytes of the message, from `at` on. */
+static void msg_read(const struct sock_msg *m, size_t at, uint8_t *to, uint32_t n)
+{
+	const struct iovec *v = m->iov;
+
+	for (; at >= v->iov_len; v++)
+		at -= v->iov_len;
+	while (n) {
+		size_t k = v->iov_len - at < n ? v->iov_len - at : n;
+
+		if (k)
+			memcpy(to, (const uint8_t *)v->iov_base + at, k);
+		to += k;
+		n -= (uint32_t)k;
+		at = 0;
+		v++;
+	}
+}
+
+/* A record that n bytes may follow, at most *room of them; NULL: no memory. */
+static struct tcp_rec *tail_open(struct tcp_sock *ts, uint32_t n, uint32_t *room)
+{
+	struct tcp_rec *last = ts->xfer ? ts->xfer->tail : NULL, *r;
+	uint32_t used = last ? last->off + tcp_rec_len(last) : 0;
+	struct piece *p;
+
+	if (last && last->piece && used < piece_size(last->piece)) {
+		*room = piece_size(last->piece) - used;
+		if (!last->times)
+			return last;
+		p = piece_get(last->piece);
+	} else {
+		p = piece_alloc(ts->sk.stack, n > PIECE_SMALL ? PIECE_MID : PIECE_SMALL);
+		if (!p)
+			return NULL;
+		*room = piece_size(p);
+		used = 0;
+	}
+	r = tcp_rec_add(ts);
+	if (!r) {
+		piece_put(p);
+		return NULL;
+	}
+	r->piece = p;
+	r->off = used;
+	return r;
+}
+
+/* Queues up to n bytes from `at`; returns how many went into one piece, 0: no memory. */
+static uint32_t send_some(struct tcp_sock *ts, const struct sock_msg *m, size_t at, uint32_t n)
+{
+	uint32_t room;
+	struct tcp_rec *r = tail_open(ts, n, &room);
+
+	if (!r)
+		return 0;
+	if (n > room)
+		n = room;
+	msg_read(m, at, piece_data(r->piece) + r->off + tcp_rec_len(r), n);
+	r->end += n;
+	ts->write_seq += n;
+	sock_snd_charge(&ts->sk, n);
+	return n;
+}
+
+/* Why nothing may be sent now; 0: it may. */
+static int send_check(struct sock *sk)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+
+	if (sk->err)
+		return sock_take_error(sk);
+	if (sk->shutdown & SOCK_SHUT_WR)
+		return -EPIPE;
+	if (tcp_state_in(ts, TCP_CAN_SEND))
+		return 0;
+	if (tcp_state_in(ts, TCP_IN(TCP_SYN_SENT) | TCP_IN(TCP_SYN_RECV)))
+		return -EAGAIN;
+	return -EPIPE;
+}
+
+static void send_flags(struct tcp_sock *ts, const struct sock_msg *m, bool all)
+{
+	ts->flags &= ~TCP_F_MORE;
+	if (m->flags & MSG_MORE)
+		ts->flags |= TCP_F_MORE;
+	if ((m->flags & MSG_OOB) && all) {
+		ts->snd_up = ts->write_seq; /* RFC 6093, 3.1: the number after the urgent byte */
+		ts->flags |= TCP_F_URG_OUT | TCP_F_PUSH;
+	}
+}
+
+ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+	size_t len = m->len - m->skip, done = 0;
+	int err = send_check(sk);
+
+	if (err)
+		return err;
+	if (tcp_flight(ts) == 0)
+		tcp_cwnd_idle(ts, tcp_now(ts));
+	while (done < len && sk->snd_bytes < sk->sndbuf) {
+		size_t n = sk->sndbuf - sk->snd_bytes;
+		uint32_t took;
+
+		if (n > len - done)
+			n = len - done;
+		took = send_some(ts, m, m->skip + done, (uint32_t)n);
+		if (!took) {
+			err = -ENOBUFS;
+			break;
+		}
+		done += took;
+	}
+	if (done == 0 && len)
+		return err ? err : -EAGAIN;
+	send_flags(ts, m, done == len);
+	tcp_push(sk);
+	return (ssize_t)done;
+}

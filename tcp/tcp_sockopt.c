@@ -1,0 +1,199 @@
+/*
+ * tcp/tcp_sockopt.c - the options of level IPPROTO_TCP, with Linux's numbers and ranges.  What is
+ * not implemented answers ENOPROTOOPT.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "tcp/tcp_priv.h"
+/* last: it has names of its own for what lib/wire/tcp.h defines */
+#include <linux/tcp.h>
+
+#define KEEP_MAX_S 32767
+#define KEEP_MAX_COUNT 127
+#define USER_MSS_MIN 88 /* as Linux: TCP_MAXSEG below it is EINVAL */
+#define USER_MSS_MAX 32767
+
+static void flag_set(struct tcp_sock *ts, uint32_t flag, int on)
+{
+	if (on)
+		ts->flags |= flag;
+	else
+		ts->flags &= ~flag;
+}
+
+static int set_range16(uint16_t *field, int v, int min, int max)
+{
+	if (v < min || v > max)
+		return -EINVAL;
+	*field = (uint16_t)v;
+	return 0;
+}
+
+static int set_range8(uint8_t *field, int v, int min, int max)
+{
+	if (v < min || v > max)
+		return -EINVAL;
+	*field = (uint8_t)v;
+	return 0;
+}
+
+/* What an option held back goes now. */
+static int set_push(struct tcp_sock *ts, uint32_t flag, int on, bool push)
+{
+	flag_set(ts, flag, on);
+	if (push) {
+		ts->flags |= TCP_F_PUSH;
+		tcp_push(&ts->sk);
+	}
+	return 0;
+}
+
+static int set_quickack(struct tcp_sock *ts, int on)
+{
+	flag_set(ts, TCP_F_QUICKACK, on);
+	if (on && (ts->flags & TCP_F_ACK_DELAY)) {
+		ts->flags |= TCP_F_ACK_NOW;
+		tcp_push(&ts->sk);
+	}
+	return 0;
+}
+
+static int set_keep(struct tcp_sock *ts, int name, int v)
+{
+	int err;
+
+	if (name == TCP_KEEPCNT)
+		return set_range8(&ts->keepcnt, v, 1, KEEP_MAX_COUNT);
+	if (name == TCP_KEEPINTVL)
+		return set_range16(&ts->keepintvl, v, 1, KEEP_MAX_S);
+	err = set_range16(&ts->keepidle, v, 1, KEEP_MAX_S);
+	if (!err)
+		tcp_keepalive_arm(ts);
+	return err;
+}
+
+static int set_linger2(struct tcp_sock *ts, int v)
+{
+	int64_t most = sysctl_get(ts->sk.stack, tcp_fin_timeout);
+
+	if (v < 0)
+		ts->linger2_s = -1;
+	else
+		ts->linger2_s = v > most ? 0 : v;
+	return 0;
+}
+
+static int setopt_tcp(struct tcp_sock *ts, int name, int v)
+{
+	switch (name) {
+	case TCP_NODELAY:
+		return set_push(ts, TCP_F_NODELAY, v, v != 0);
+	case TCP_CORK:
+		return set_push(ts, TCP_F_CORK, v, v == 0);
+	case TCP_MAXSEG:
+		if (v == 0)
+			return set_range16(&ts->user_mss, v, 0, 0);
+		return set_range16(&ts->user_mss, v, USER_MSS_MIN, USER_MSS_MAX);
+	case TCP_KEEPIDLE:
+	case TCP_KEEPINTVL:
+	case TCP_KEEPCNT:
+		return set_keep(ts, name, v);
+	case TCP_SYNCNT:
+		return set_range8(&ts->syncnt, v, 1, KEEP_MAX_COUNT);
+	case TCP_LINGER2:
+		return set_linger2(ts, v);
+	case TCP_QUICKACK:
+		return set_quickack(ts, v);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+/* SOL_SOCKET comes here after the socket room has set the flag: SO_KEEPALIVE starts or stops now. */
+int tcp_setopt(struct sock *sk, int level, int name, const void *v, socklen_t n)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+	int value;
+
+	if (level == SOL_SOCKET && name == SO_KEEPALIVE) {
+		tcp_keepalive_arm(ts);
+		return 0;
+	}
+	if (level != IPPROTO_TCP)
+		return -ENOPROTOOPT;
+	if (n < sizeof(value))
+		return -EINVAL;
+	memcpy(&value, v, sizeof(value));
+	return setopt_tcp(ts, name, value);
+}
+
+/* --- reading ------------------------------------------------------------------------------------ */
+
+static int get_maxseg(const struct tcp_sock *ts)
+{
+	if (tcp_state_in(ts, TCP_IN(TCP_CLOSE) | TCP_IN(TCP_LISTEN)))
+		return ts->user_mss ? ts->user_mss : TCP_MSS_DEFAULT;
+	return ts->mss;
+}
+
+static int get_setting(unsigned own, int64_t stack_wide)
+{
+	return own ? (int)own : (int)stack_wide;
+}
+
+static int getopt_tcp(struct tcp_sock *ts, int name, int *v)
+{
+	struct stack *st = ts->sk.stack;
+
+	switch (name) {
+	case TCP_NODELAY:
+		*v = !!(ts->flags & TCP_F_NODELAY);
+		return 0;
+	case TCP_CORK:
+		*v = !!(ts->flags & TCP_F_CORK);
+		return 0;
+	case TCP_QUICKACK:
+		*v = !(ts->flags & TCP_F_PINGPONG) || (ts->flags & TCP_F_QUICKACK);
+		return 0;
+	case TCP_MAXSEG:
+		*v = get_maxseg(ts);
+		return 0;
+	case TCP_KEEPIDLE:
+		*v = get_setting(ts->keepidle, sysctl_get(st, tcp_keepalive_time));
+		return 0;
+	case TCP_KEEPINTVL:
+		*v = get_setting(ts->keepintvl, sysctl_get(st, tcp_keepalive_intvl));
+		return 0;
+	case TCP_KEEPCNT:
+		*v = get_setting(ts->keepcnt, sysctl_get(st, tcp_keepalive_probes));
+		return 0;
+	case TCP_SYNCNT:
+		*v = get_setting(ts->syncnt, sysctl_get(st, tcp_syn_retries));
+		return 0;
+	case TCP_LINGER2:
+		*v = ts->linger2_s ? ts->linger2_s : (int)sysctl_get(st, tcp_fin_timeout);
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int tcp_getopt(struct sock *sk, int level, int name, void *v, socklen_t *n)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+	int value, err;
+
+	if (level != IPPROTO_TCP)
+		return -ENOPROTOOPT;
+	if (name == TCP_INFO)
+		return tcp_info_get(ts, v, n);
+	err = getopt_tcp(ts, name, &value);
+	if (err)
+		return err;
+	if (*n > sizeof(value))
+		*n = sizeof(value);
+	memcpy(v, &value, *n);
+	return 0;
+}

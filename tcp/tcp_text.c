@@ -1,0 +1,270 @@
+/*
+ * tcp/tcp_text.c - sixth to eighth: the urgent pointer (RFC 6093), the text in order, the FIN
+ * (RFC 9293, 3.10.7.4), and when what came is acknowledged (RFC 9293, 3.8.6.3; RFC 5681, 4.2).
+ *
+ * A packet that pins more than twice what it carries is copied behind the one before it: so a peer
+ * of many small segments pins no more than twice what it was allowed to send.
+ */
+#include "tcp/tcp_priv.h"
+
+/* --- sixth: urgent ------------------------------------------------------------------------------ */
+
+enum drop_reason tcp_urg(struct tcp_sock *ts, struct pkbuf *b)
+{
+	const struct tcp_seg *g = tcp_seg(b);
+	uint32_t up = g->seq + g->up; /* RFC 6093, 3.1: the number after the urgent byte */
+
+	if (!(g->flags & TCP_URG) || g->up == 0 || !tcp_state_in(ts, TCP_CAN_RECV))
+		return DROP_NONE;
+	if (seq_leq(up, ts->copied_seq) || ((ts->flags & TCP_F_URG_IN) && seq_leq(up, ts->rcv_up)))
+		return DROP_NONE;
+	ts->rcv_up = up;
+	ts->flags |= TCP_F_URG_IN;
+	ts->flags &= ~TCP_F_URG_READ;
+	sock_ready(&ts->sk, EPOLLPRI);
+	return DROP_NONE;
+}
+
+/* --- when an ACK is owed ------------------------------------------------------------------------ */
+
+/* What one segment of the peer carries: the second one is acknowledged at once. */
+static void rcv_mss_update(struct tcp_sock *ts, const struct pkbuf *b)
+{
+	uint32_t n = b->gso_size ? b->gso_size : b->len;
+
+	if (n > ts->advmss)
+		n = ts->advmss;
+	if (n > ts->rcv_mss)
+		ts->rcv_mss = (uint16_t)n;
+}
+
+/* n bytes came in order. */
+static void ack_schedule(struct tcp_sock *ts)
+{
+	uint64_t now = tcp_now(ts);
+
+	ts->last_rcvd_ms = tcp_ms(now);
+	if (ts->rcv_nxt - ts->ack_sent > ts->rcv_mss || (ts->flags & TCP_F_QUICKACK)) {
+		ts->flags |= TCP_F_ACK_NOW;
+		return;
+	}
+	if (ts->quickacks > 0 && !(ts->flags & TCP_F_PINGPONG)) {
+		ts->quickacks--;
+		ts->flags |= TCP_F_ACK_NOW;
+		return;
+	}
+	if (!(ts->flags & TCP_F_ACK_DELAY)) {
+		ts->flags |= TCP_F_ACK_DELAY;
+		tcp_timer_set(ts, TCP_DUE_ACK, now + TCP_ATO_MIN_NS);
+	}
+}
+
+/* --- the receive queue -------------------------------------------------------------------------- */
+
+/* Room for n bytes behind those of b, in a piece nobody else refers to; NULL: there is none. */
+static uint8_t *tail_room(struct pkbuf *b, uint32_t n)
+{
+	struct frag *f = b->nfrag ? &b->frag[b->nfrag - 1] : NULL;
+
+	if (!f || piece_is_shared(f->piece) || piece_size(f->piece) - (f->off + f->len) < n)
+		return NULL;
+	return piece_data(f->piece) + f->off + f->len;
+}
+
+/* A new piece for n bytes of `from` at the end of b. */
+static bool tail_piece(struct sock *sk, struct pkbuf *b, const struct pkbuf *from)
+{
+	struct piece *p;
+	bool ok = false;
+
+	if (b->nfrag == PKBUF_FRAGS)
+		return false;
+	p = piece_alloc(sk->stack, from->len > PIECE_SMALL ? PIECE_MID : PIECE_SMALL);
+	if (!p)
+		return false;
+	if (sock_rcv_charge(sk, piece_size(p))) {
+		pkbuf_read(from, 0, piece_data(p), from->len);
+		ok = pkbuf_add_piece(b, p, 0, from->len);
+	}
+	piece_put(p);
+	return ok;
+}
+
+bool tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b)
+{
+	uint32_t n = b->len;
+	uint8_t *to;
+
+	if (b->pinned <= 2 * n || n > PIECE_MID)
+		return false;
+	to = tail_room(tail, n);
+	if (to) {
+		pkbuf_read(b, 0, to, n);
+		tail->frag[tail->nfrag - 1].len += n;
+		tail->len += n;
+	} else if (!tail_piece(sk, tail, b)) {
+		return false;
+	}
+	tcp_seg(tail)->end += n;
+	pkbuf_free(b);
+	return true;
+}
+
+static void rcvq_took(struct tcp_sock *ts, uint32_t n)
+{
+	ts->rcv_nxt += n;
+	ts->bytes_received += n;
+}
+
+void tcp_rcvq_append(struct tcp_sock *ts, struct pkbuf *b)
+{
+	struct tcp_seg *g = tcp_seg(b);
+
+	g->end = g->seq + b->len;
+	rcvq_took(ts, b->len);
+	pkq_add(&ts->rcvq, b);
+}
+
+static struct pkbuf *rcvq_last(struct tcp_sock *ts)
+{
+	if (!ts->rcvq.head)
+		return NULL;
+	return (struct pkbuf *)(void *)((char *)ts->rcvq.tail - offsetof(struct pkbuf, next));
+}
+
+/* False: no memory is left for it, b is dropped. */
+static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
+{
+	struct pkbuf *last = rcvq_last(ts);
+	uint32_t n = b->len;
+
+	if (last && tcp_rcvq_merge(&ts->sk, last, b)) {
+		ts->rcvq.bytes += n;
+		rcvq_took(ts, n);
+		return true;
+	}
+	if (!sock_rcv_charge(&ts->sk, b->pinned) &&
+	    !(tcp_ofo_prune(ts, b->pinned) && sock_rcv_charge(&ts->sk, b->pinned))) {
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPRcvQDrop);
+		pkbuf_drop(b, DROP_SOCK_RCVBUF);
+		return false;
+	}
+	tcp_rcvq_append(ts, b);
+	return true;
+}
+
+/* --- seventh: text ------------------------------------------------------------------------------ */
+
+/* RFC 9293, 3.10.7.1 and RFC 1122, 4.2.2.13: data nobody will read. */
+static bool text_unwanted(struct tcp_sock *ts, const struct tcp_seg *g, uint32_t len)
+{
+	if (!(ts->sk.flags & SOCK_DEAD) || len == 0 || seq_leq(g->seq + len, ts->rcv_nxt))
+		return false;
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPAbortOnData);
+	tcp_abort(ts, 0);
+	return true;
+}
+
+/* Takes off what lies before RCV.NXT, behind the window or behind the peer's FIN. */
+static enum drop_reason text_trim(struct tcp_sock *ts, struct pkbuf *b)
+{
+	struct tcp_seg *g = tcp_seg(b);
+	uint32_t end = ts->rcv_adv, old;
+
+	if (g->flags & TCP_FIN && !(ts->flags & TCP_F_FIN_SEEN) && seq_leq(g->end - 1, end)) {
+		ts->flags |= TCP_F_FIN_SEEN;
+		ts->rcv_fin = g->end - 1;
+	}
+	if (ts->flags & TCP_F_FIN_SEEN)
+		end = seq_min(end, ts->rcv_fin);
+	if (seq_lt(g->seq, ts->rcv_nxt)) {
+		old = ts->rcv_nxt - g->seq;
+		if (old > b->len)
+			old = b->len;
+		pkbuf_trim_front(b, old);
+		g->seq += old;
+	}
+	if (b->len && seq_geq(g->seq, end))
+		return end == ts->rcv_nxt ? DROP_TCP_ZERO_WINDOW : DROP_TCP_WINDOW;
+	if (b->len > end - g->seq)
+		pkbuf_trim_to(b, end - g->seq);
+	g->end = g->seq + b->len;
+	return DROP_NONE;
+}
+
+static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
+{
+	bool hole = ts->ofo != NULL;
+
+	rcv_mss_update(ts, b);
+	if (!rcvq_add(ts, b)) {
+		ts->flags |= TCP_F_ACK_NOW;
+		return;
+	}
+	if (hole) {
+		tcp_ofo_drain(ts);
+		ts->flags |=
+		    TCP_F_ACK_NOW; /* RFC 5681, 4.2: a hole was filled, in whole or in part */
+	}
+	ack_schedule(ts);
+	sock_ready(&ts->sk, EPOLLIN);
+}
+
+void tcp_text(struct tcp_sock *ts, struct pkbuf *b)
+{
+	struct tcp_seg *g = tcp_seg(b);
+	enum drop_reason why = DROP_TCP_TEXT_IGNORED;
+
+	if (g->seq == g->end) {
+		pkbuf_free(b);
+		return;
+	}
+	if (!tcp_state_in(ts, TCP_CAN_RECV))
+		goto drop;
+	why = DROP_TCP_DATA_AFTER_CLOSE;
+	if (text_unwanted(ts, g, b->len))
+		goto drop;
+	why = text_trim(ts, b);
+	if (why) {
+		ts->flags |= TCP_F_ACK_NOW;
+		goto drop;
+	}
+	if (b->len == 0) { /* a FIN alone, or nothing new beside it */
+		ts->flags |= TCP_F_ACK_NOW;
+		pkbuf_free(b);
+		return;
+	}
+	ts->data_segs_in++;
+	if (g->seq == ts->rcv_nxt)
+		text_in_order(ts, b);
+	else
+		tcp_ofo_add(ts, b);
+	return;
+drop:
+	pkbuf_drop(b, why);
+}
+
+/* --- eighth: FIN -------------------------------------------------------------------------------- */
+
+void tcp_fin(struct tcp_sock *ts)
+{
+	if (!(ts->flags & TCP_F_FIN_SEEN) || ts->rcv_nxt != ts->rcv_fin ||
+	    !tcp_state_in(ts, TCP_CAN_RECV))
+		return;
+	ts->rcv_nxt++;
+	ts->flags |= TCP_F_ACK_NOW;
+	ts->sk.shutdown |= SOCK_SHUT_RD;
+	tcp_ofo_free(ts);
+	switch (tcp_state_of(ts)) {
+	case TCP_ESTABLISHED:
+		tcp_set_state(ts, TCP_CLOSE_WAIT);
+		break;
+	case TCP_FIN_WAIT1:
+		tcp_set_state(ts, TCP_CLOSING);
+		break;
+	case TCP_FIN_WAIT2:
+		tcp_time_wait(ts);
+		return;
+	}
+	sock_ready(&ts->sk, EPOLLIN | EPOLLRDHUP);
+}

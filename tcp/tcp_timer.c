@@ -1,0 +1,295 @@
+/*
+ * tcp/tcp_timer.c - the deadlines of a connection: retransmission (RFC 6298, 5; RFC 1122, 4.2.3.5),
+ * persist (RFC 9293, 3.8.6.1), delayed ACK, keepalive (RFC 9293, 3.8.4), FIN-WAIT-2.
+ *
+ * One wheel entry stands for all: it is armed for the earliest deadline or before, and moves only
+ * when a deadline comes that is earlier still.
+ */
+#include <errno.h>
+
+#include "tcp/tcp_priv.h"
+
+static struct sock *sock_of_timer(struct timer *t)
+{
+	return (struct sock *)(void *)((char *)t - offsetof(struct tcp_sock, timer));
+}
+
+void tcp_timer_fire(struct timer *t)
+{
+	struct sock *sk = sock_of_timer(t);
+
+	/* taken or left, the bit is in the lock: whoever unlocks runs tcp_timer() */
+	if (sock_lock_or_leave(sk, SOCK_WORK_TIMER))
+		sock_unlock(sk);
+	sock_put(sk);
+}
+
+static void timer_need(struct tcp_sock *ts, uint64_t when)
+{
+	if (ts->timer_at && ts->timer_at <= when)
+		return;
+	ts->timer_at = when;
+	if (timer_arm(ts->sk.stack->tcp_wheel, &ts->timer, when))
+		sock_hold(&ts->sk);
+}
+
+void tcp_timer_set(struct tcp_sock *ts, enum tcp_deadline d, uint64_t when)
+{
+	ts->due[d] = when;
+	timer_need(ts, when);
+}
+
+void tcp_timer_clear(struct tcp_sock *ts, enum tcp_deadline d)
+{
+	ts->due[d] = 0;
+}
+
+void tcp_timer_stop(struct tcp_sock *ts)
+{
+	for (unsigned d = 0; d < TCP_DUE_MAX; d++)
+		ts->due[d] = 0;
+	ts->timer_at = 0;
+	if (timer_disarm(ts->sk.stack->tcp_wheel, &ts->timer))
+		sock_put(&ts->sk);
+}
+
+void tcp_rto_arm(struct tcp_sock *ts, uint64_t now)
+{
+	ts->flags &= ~TCP_F_PERSIST;
+	tcp_timer_set(ts, TCP_DUE_RTX, now + tcp_rto_ns(ts));
+}
+
+/* --- giving up ---------------------------------------------------------------------------------- */
+
+static void give_up(struct tcp_sock *ts)
+{
+	int soft = ts->sk.soft_err;
+
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPAbortOnTimeout);
+	tcp_done(ts, soft ? soft : ETIMEDOUT);
+}
+
+/* R2 of RFC 1122, 4.2.3.5; less where nobody waits for the outcome. */
+static unsigned retries_most(const struct tcp_sock *ts)
+{
+	struct stack *st = ts->sk.stack;
+
+	if (ts->sk.flags & SOCK_DEAD)
+		return (unsigned)sysctl_get(st, tcp_orphan_retries);
+	return (unsigned)sysctl_get(st, tcp_retries2);
+}
+
+static void retry(struct tcp_sock *ts)
+{
+	if (ts->retransmits < UINT8_MAX)
+		ts->retransmits++;
+	if (ts->backoff < UINT8_MAX)
+		ts->backoff++;
+}
+
+/* R1 of RFC 1122, 4.2.3.5: the way may be dead: look it up anew. */
+static void doubt_path(struct tcp_sock *ts)
+{
+	if (ts->retransmits != sysctl_get(ts->sk.stack, tcp_retries1) || !ts->sk.path)
+		return;
+	path_put(ts->sk.path);
+	ts->sk.path = NULL;
+}
+
+/* --- TCP_DUE_RTX, by what it stands for ---------------------------------------------------------- */
+
+/* SYN-SENT, or SYN-RECEIVED of a simultaneous open. */
+static void syn_timeout(struct tcp_sock *ts, uint64_t now)
+{
+	struct stack *st = ts->sk.stack;
+	unsigned most = ts->syncnt;
+
+	if (!most && tcp_state_of(ts) == TCP_SYN_SENT)
+		most = (unsigned)sysctl_get(st, tcp_syn_retries);
+	else if (!most)
+		most = (unsigned)sysctl_get(st, tcp_synack_retries);
+	if (ts->retransmits >= most) {
+		give_up(ts);
+		return;
+	}
+	retry(ts);
+	ts->flags |= TCP_F_SYN_RTX;
+	mib_inc(st, MIB_TcpExt_TCPTimeouts);
+	mib_inc(st, MIB_TcpExt_TCPSynRetrans);
+	mib_inc(st, MIB_Tcp_RetransSegs);
+	ts->total_retrans++;
+	tcp_send_syn(ts);
+	tcp_rto_arm(ts, now);
+}
+
+/* Against a closed window; it goes on as long as the peer answers (RFC 9293, 3.8.6.1). */
+static void probe_timeout(struct tcp_sock *ts, uint64_t now)
+{
+	if (ts->retransmits >= retries_most(ts)) {
+		give_up(ts);
+		return;
+	}
+	retry(ts);
+	doubt_path(ts);
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPWinProbe);
+	tcp_send_probe(ts);
+	tcp_timer_set(ts, TCP_DUE_RTX, now + tcp_rto_ns(ts));
+}
+
+static void persist_timeout(struct tcp_sock *ts, uint64_t now)
+{
+	if (seq_leq(ts->snd_una + ts->snd_wnd, ts->snd_nxt)) {
+		probe_timeout(ts, now);
+		return;
+	}
+	/* our own silly-window avoidance, Nagle or cork: overridden (RFC 9293, 3.8.6.2.1) */
+	ts->flags = (ts->flags & ~TCP_F_PERSIST) | TCP_F_PUSH;
+	tcp_push(&ts->sk);
+}
+
+/* A peer that shut its window on data that are out is not dead while it answers. */
+static bool held_by_peer(const struct tcp_sock *ts, uint64_t now)
+{
+	uint32_t most = (uint32_t)sysctl_get(ts->sk.stack, tcp_rto_max_ms);
+
+	return ts->snd_wnd == 0 && !(ts->sk.flags & SOCK_DEAD) &&
+	       tcp_ms(now) - ts->last_ack_ms <= most;
+}
+
+/* RFC 6298, 5.4 to 5.6. */
+static void rto_timeout(struct tcp_sock *ts, uint64_t now)
+{
+	if (!ts->xfer || !ts->xfer->head || !ts->xfer->head->times)
+		return;
+	if (ts->retransmits >= retries_most(ts) && !held_by_peer(ts, now)) {
+		give_up(ts);
+		return;
+	}
+	retry(ts);
+	doubt_path(ts);
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPTimeouts);
+	tcp_recovery_timeout(ts);
+	tcp_rto_arm(ts, now);
+	tcp_push(&ts->sk);
+}
+
+static void rtx_timeout(struct tcp_sock *ts, uint64_t now)
+{
+	if (ts->snd_una == ts->iss)
+		syn_timeout(ts, now);
+	else if (ts->flags & TCP_F_PERSIST)
+		persist_timeout(ts, now);
+	else
+		rto_timeout(ts, now);
+}
+
+/* --- delayed ACK -------------------------------------------------------------------------------- */
+
+static void ack_timeout(struct tcp_sock *ts, uint64_t now)
+{
+	if (!(ts->flags & TCP_F_ACK_DELAY))
+		return;
+	ts->flags &= ~TCP_F_PINGPONG; /* the answer that the ACK waited for did not come */
+	ts->flags |= TCP_F_ACK_NOW;
+	mib_inc(ts->sk.stack, MIB_TcpExt_DelayedACKs);
+	tcp_push(&ts->sk);
+}
+
+/* --- keepalive and FIN-WAIT-2 ------------------------------------------------------------------- */
+
+static uint64_t keep_idle_ns(const struct tcp_sock *ts)
+{
+	int64_t set = sysctl_get(ts->sk.stack, tcp_keepalive_time);
+
+	return (ts->keepidle ? ts->keepidle : (uint64_t)set) * NSEC_PER_SEC;
+}
+
+static uint64_t keep_intvl_ns(const struct tcp_sock *ts)
+{
+	int64_t set = sysctl_get(ts->sk.stack, tcp_keepalive_intvl);
+
+	return (ts->keepintvl ? ts->keepintvl : (uint64_t)set) * NSEC_PER_SEC;
+}
+
+void tcp_keepalive_arm(struct tcp_sock *ts)
+{
+	const unsigned states = TCP_IN(TCP_ESTABLISHED) | TCP_IN(TCP_CLOSE_WAIT) |
+				TCP_IN(TCP_FIN_WAIT1) | TCP_IN(TCP_FIN_WAIT2);
+
+	if (!tcp_state_in(ts, states) || (ts->sk.flags & SOCK_DEAD))
+		return;
+	ts->keep_probes = 0;
+	if (ts->sk.flags & SOCK_KEEPALIVE)
+		tcp_timer_set(ts, TCP_DUE_KEEP, tcp_now(ts) + keep_idle_ns(ts));
+	else
+		tcp_timer_clear(ts, TCP_DUE_KEEP);
+}
+
+static void keepalive_probe(struct tcp_sock *ts, uint64_t now)
+{
+	unsigned most = ts->keepcnt;
+
+	if (!most)
+		most = (unsigned)sysctl_get(ts->sk.stack, tcp_keepalive_probes);
+	if (ts->keep_probes >= most) {
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPAbortOnTimeout);
+		tcp_abort(ts, ts->sk.soft_err ? ts->sk.soft_err : ETIMEDOUT);
+		return;
+	}
+	ts->keep_probes++;
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPKeepAlive);
+	tcp_send_probe(ts);
+	tcp_timer_set(ts, TCP_DUE_KEEP, now + keep_intvl_ns(ts));
+}
+
+static void keep_timeout(struct tcp_sock *ts, uint64_t now)
+{
+	uint32_t ms = tcp_ms(now), a = ms - ts->last_rcvd_ms, b = ms - ts->last_ack_ms;
+	uint64_t idle = (a < b ? a : b) * NSEC_PER_MSEC, wait = keep_idle_ns(ts);
+
+	if ((ts->sk.flags & SOCK_DEAD) && tcp_state_of(ts) == TCP_FIN_WAIT2) {
+		tcp_done(ts, 0);
+		return;
+	}
+	if (!(ts->sk.flags & SOCK_KEEPALIVE))
+		return;
+	if (ts->snd_una != ts->write_seq) /* the other deadline looks after that */
+		tcp_timer_set(ts, TCP_DUE_KEEP, now + wait);
+	else if (idle < wait && !ts->keep_probes)
+		tcp_timer_set(ts, TCP_DUE_KEEP, now + wait - idle);
+	else
+		keepalive_probe(ts, now);
+}
+
+/* --- all of them -------------------------------------------------------------------------------- */
+
+static void listen_timeout(struct tcp_sock *ts, uint64_t now)
+{
+	if (tcp_state_of(ts) == TCP_LISTEN)
+		tcp_request_timer(ts);
+	else
+		keep_timeout(ts, now);
+}
+
+void tcp_timer(struct sock *sk)
+{
+	static void (*const handler[TCP_DUE_MAX])(struct tcp_sock * ts, uint64_t now) = {
+	    [TCP_DUE_RTX] = rtx_timeout,
+	    [TCP_DUE_ACK] = ack_timeout,
+	    [TCP_DUE_KEEP] = listen_timeout,
+	};
+	struct tcp_sock *ts = tcp_sk(sk);
+	uint64_t now = tcp_now(ts);
+
+	ts->timer_at = 0;
+	for (unsigned d = 0; d < TCP_DUE_MAX; d++) {
+		if (!ts->due[d] || ts->due[d] > now)
+			continue;
+		ts->due[d] = 0;
+		handler[d](ts, now);
+	}
+	for (unsigned d = 0; d < TCP_DUE_MAX; d++) {
+		if (ts->due[d])
+			timer_need(ts, ts->due[d]);
+	}
+}

@@ -1,0 +1,79 @@
+/*
+ * tcp/tcp_window.c - the receive window: what the buffer has room for, a right edge that never
+ * moves back, and no silly windows (RFC 9293, 3.8.6.2.2).
+ *
+ * A queue may pin twice the bytes it holds (tcp_text.c), so half of what is free is offered.
+ */
+#include "tcp/tcp_priv.h"
+
+static uint32_t wnd_free(const struct tcp_sock *ts)
+{
+	uint32_t buf = ts->sk.rcvbuf, have = ts->sk.rcv_bytes;
+
+	return have < buf ? (buf - have) / 2 : 0;
+}
+
+static uint32_t wnd_now(const struct tcp_sock *ts)
+{
+	return seq_gt(ts->rcv_adv, ts->rcv_nxt) ? ts->rcv_adv - ts->rcv_nxt : 0;
+}
+
+/* The least step the right edge may take: a full segment, or half the buffer where that is less. */
+static uint32_t wnd_step(const struct tcp_sock *ts)
+{
+	uint32_t half = ts->sk.rcvbuf / 4;
+
+	return ts->rcv_mss < half ? ts->rcv_mss : half;
+}
+
+/* A window of at least `now` as the header can say it: rounded up, or the edge would move back. */
+static uint32_t wnd_keep(const struct tcp_sock *ts, uint32_t now)
+{
+	uint32_t unit = 1u << ts->rcv_wscale;
+
+	return (now + unit - 1) & ~(unit - 1);
+}
+
+static uint32_t wnd_choose(const struct tcp_sock *ts)
+{
+	uint32_t unit = 1u << ts->rcv_wscale, now = wnd_now(ts), room = wnd_free(ts) & ~(unit - 1);
+	uint32_t most = 65535u << ts->rcv_wscale;
+
+	if (room > most)
+		room = most;
+	if (room < now + wnd_step(ts) || depot_pressure(ts->sk.stack))
+		room = wnd_keep(ts, now);
+	return room < most ? room : most;
+}
+
+static void wnd_count(struct tcp_sock *ts, uint32_t wnd)
+{
+	bool closed = ts->flags & TCP_F_WND_CLOSED;
+
+	if (wnd == 0 && !closed) {
+		ts->flags |= TCP_F_WND_CLOSED;
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPToZeroWindowAdv);
+	} else if (wnd && closed) {
+		ts->flags &= ~TCP_F_WND_CLOSED;
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPFromZeroWindowAdv);
+	}
+}
+
+uint16_t tcp_wnd_advertise(struct tcp_sock *ts)
+{
+	uint32_t wnd = wnd_choose(ts);
+
+	wnd_count(ts, wnd);
+	ts->rcv_adv = ts->rcv_nxt + wnd;
+	return (uint16_t)(wnd >> ts->rcv_wscale);
+}
+
+/* The reader has made room worth an ACK of its own: a quarter of the window, or the first of it. */
+bool tcp_wnd_update_due(const struct tcp_sock *ts)
+{
+	uint32_t now = wnd_now(ts), room = wnd_free(ts), grow = room > now ? room - now : 0;
+
+	if (depot_pressure(ts->sk.stack))
+		return false;
+	return grow >= ts->sk.rcvbuf / 8 || (now < 2u * ts->rcv_mss && grow >= wnd_step(ts));
+}

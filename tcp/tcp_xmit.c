@@ -1,0 +1,362 @@
+/*
+ * tcp/tcp_xmit.c - building segments: a header of its own over the records' pieces, up to 64 KB
+ * where the device cuts, and on to ip_out().
+ *
+ * Data carry no SACK blocks: what came out of order is told by ACKs without data (tcp_push()), so
+ * that a segment's size does not depend on them.
+ */
+#include <errno.h>
+
+#include "lib/checksum.h"
+#include "tcp/tcp_priv.h"
+
+#define TCP_CSUM_OFF 16
+
+/* --- header ------------------------------------------------------------------------------------- */
+
+void tcp_csum_partial(struct pkbuf *b, const struct ip_addr *src, const struct ip_addr *dst)
+{
+	struct tcp_hdr *h = (struct tcp_hdr *)(void *)pkbuf_data(b);
+
+	h->csum = csum_fold(ip_csum_pseudo(src, dst, IP_PROTO_TCP, b->len));
+	b->csum = CSUM_PARTIAL;
+	b->csum_start = b->l4 = b->head;
+	b->csum_off = TCP_CSUM_OFF;
+}
+
+static void opts_syn(struct tcp_sock *ts, struct tcp_opts *o)
+{
+	struct stack *st = ts->sk.stack;
+	bool answer = tcp_state_of(ts) == TCP_SYN_RECV;
+
+	o->opts = SEG_OPT_MSS;
+	o->mss = ts->advmss;
+	o->wscale = ts->rcv_wscale;
+	if (answer ? ts->flags & TCP_F_WSCALE : sysctl_get(st, tcp_window_scaling))
+		o->opts |= SEG_OPT_WSCALE;
+	if (answer ? ts->flags & TCP_F_SACK : sysctl_get(st, tcp_sack))
+		o->opts |= SEG_OPT_SACK_OK;
+	if (answer ? ts->flags & TCP_F_TS : sysctl_get(st, tcp_timestamps))
+		o->opts |= SEG_OPT_TS;
+}
+
+static void opts_of(struct tcp_sock *ts, uint8_t flags, bool data, struct tcp_opts *o)
+{
+	*o = (struct tcp_opts){0};
+	if (flags & TCP_SYN)
+		opts_syn(ts, o);
+	else if (ts->flags & TCP_F_TS)
+		o->opts = SEG_OPT_TS;
+	if (o->opts & SEG_OPT_TS) {
+		o->tsval = tcp_ms(tcp_now(ts)) + ts->ts_offset;
+		o->tsecr = ts->ts_recent;
+	}
+	if ((ts->flags & TCP_F_SACK) && !data && !(flags & (TCP_SYN | TCP_RST)))
+		o->nsack = (uint8_t)tcp_ofo_blocks(
+		    ts, o->sack, o->opts & SEG_OPT_TS ? TCP_SACK_SEND_MAX - 1 : TCP_SACK_SEND_MAX);
+}
+
+/* RFC 9293, 3.8.5 and RFC 6093, 3.1.  The pointer reaches 64 KB ahead. */
+static void header_urgent(const struct tcp_sock *ts, struct tcp_hdr *h, uint32_t seq)
+{
+	uint32_t ahead = ts->snd_up - seq;
+
+	if (!(ts->flags & TCP_F_URG_OUT) || !seq_gt(ts->snd_up, seq))
+		return;
+	h->flags |= TCP_URG;
+	h->urg = be16_of(ahead < 65535 ? (uint16_t)ahead : 65535);
+}
+
+static uint16_t header_wnd(struct tcp_sock *ts, uint8_t flags)
+{
+	uint32_t wnd;
+
+	if (flags & TCP_RST)
+		return 0;
+	if (!(flags & TCP_SYN))
+		return tcp_wnd_advertise(ts);
+	wnd = tcp_rcv_wnd_init(&ts->sk);
+	ts->rcv_adv = ts->rcv_nxt + wnd;
+	return (uint16_t)wnd;
+}
+
+static void header_write(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8_t flags)
+{
+	struct tcp_opts o;
+	struct tcp_hdr *h;
+	unsigned hlen;
+	bool data = b->len > 0;
+
+	opts_of(ts, flags, data, &o);
+	hlen = TCP_HLEN + tcp_opt_len(&o);
+	h = (struct tcp_hdr *)(void *)pkbuf_push(b, hlen);
+	*h = (struct tcp_hdr){
+	    .sport = be16_of(ts->sk.c.lport),
+	    .dport = be16_of(ts->sk.c.rport),
+	    .seq = be32_of(seq),
+	    .ack = be32_of(flags & TCP_ACK ? ts->rcv_nxt : 0),
+	    .off = (uint8_t)(hlen / 4 << 4),
+	    .flags = flags,
+	    .wnd = be16_of(header_wnd(ts, flags)),
+	};
+	if (data)
+		header_urgent(ts, h, seq);
+	tcp_opt_write(&o, (uint8_t *)(h + 1));
+	tcp_csum_partial(b, &ts->sk.c.laddr, &ts->sk.c.raddr);
+}
+
+/* --- one segment out ---------------------------------------------------------------------------- */
+
+/* An ACK went out: nothing is owed now. */
+static void ack_settled(struct tcp_sock *ts)
+{
+	ts->flags &= ~(TCP_F_ACK_NOW | TCP_F_ACK_DELAY);
+	ts->ack_sent = ts->rcv_nxt;
+	tcp_timer_clear(ts, TCP_DUE_ACK);
+}
+
+/* b holds the payload.  Consumes b.  0 or ip_out()'s -errno. */
+static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8_t flags)
+{
+	struct sock *sk = &ts->sk;
+	struct ip_flow f;
+	struct path *path;
+	int err = 0;
+
+	header_write(ts, b, seq, flags);
+	if (flags & TCP_ACK)
+		ack_settled(ts);
+	ts->segs_out++;
+	path = sock_path(sk, &err);
+	if (path) {
+		sock_flow(sk, &sk->c.raddr, &f);
+		err = ip_out(b, &f, path);
+	} else {
+		pkbuf_drop(b, DROP_IP_NO_ROUTE);
+	}
+	if (err)
+		sk->soft_err = -err;
+	return err;
+}
+
+static void bare_out(struct tcp_sock *ts, uint32_t seq, uint8_t flags)
+{
+	struct pkbuf *b = pkbuf_alloc(ts->sk.stack, PKBUF_TX_HEAD);
+
+	if (!b)
+		return;
+	mib_inc(ts->sk.stack, MIB_Tcp_OutSegs);
+	segment_out(ts, b, seq, flags);
+}
+
+/* SND.NXT; but not past a window that the peer has taken back, or it would not listen. */
+static uint32_t ack_seq(const struct tcp_sock *ts)
+{
+	uint32_t edge = ts->snd_una + ts->snd_wnd;
+
+	if (seq_leq(ts->snd_nxt, edge) || ts->snd_nxt - edge < 1u << ts->snd_wscale)
+		return ts->snd_nxt;
+	return edge;
+}
+
+void tcp_send_ack(struct tcp_sock *ts)
+{
+	bare_out(ts, ack_seq(ts), TCP_ACK);
+}
+
+void tcp_send_probe(struct tcp_sock *ts)
+{
+	bare_out(ts, ts->snd_una - 1, TCP_ACK);
+}
+
+void tcp_send_syn(struct tcp_sock *ts)
+{
+	bool answer = tcp_state_of(ts) != TCP_SYN_SENT;
+
+	ts->syn_sent = tcp_now(ts);
+	bare_out(ts, ts->iss, answer ? TCP_SYN | TCP_ACK : TCP_SYN);
+}
+
+void tcp_send_rst(struct tcp_sock *ts)
+{
+	mib_inc(ts->sk.stack, MIB_Tcp_OutRsts);
+	bare_out(ts, ack_seq(ts), TCP_RST | TCP_ACK);
+}
+
+/* --- data --------------------------------------------------------------------------------------- */
+
+/* The records one segment takes. */
+struct span {
+	struct tcp_rec *first, *last;
+	uint32_t len;
+	bool fin;
+};
+
+static bool tso_ready(struct tcp_sock *ts)
+{
+	int err;
+	struct path *path = sock_path(&ts->sk, &err);
+	uint32_t need = ip_addr_is4(&ts->sk.c.raddr) ? NETDEV_F_TSO4 : NETDEV_F_TSO6;
+
+	return path && (path->dev->features & need);
+}
+
+uint32_t tcp_xmit_max(struct tcp_sock *ts)
+{
+	uint32_t room = TCP_GSO_MAX - TCP_HLEN_MAX - ip_hdr_bytes(&ts->sk.c.raddr) - ts->sk.optlen;
+
+	return tso_ready(ts) ? room - room % ts->mss : ts->mss;
+}
+
+static bool rec_follows(const struct tcp_rec *a, const struct tcp_rec *b)
+{
+	return a->piece == b->piece && a->off + tcp_rec_len(a) == b->off;
+}
+
+/* Of the next n bytes those that a packet's references can carry. */
+static uint32_t span_fit(const struct tcp_sock *ts, const struct tcp_rec *r, uint32_t n)
+{
+	const struct tcp_rec *before = NULL;
+	uint32_t len = 0, frags = 0;
+
+	for (; r && len < n; before = r, r = r->next) {
+		if (!before || !rec_follows(before, r))
+			frags++;
+		if (frags > PKBUF_FRAGS)
+			return len > ts->mss ? len - len % ts->mss : len;
+		len += tcp_rec_len(r);
+	}
+	return n;
+}
+
+/*
+ * The records of n bytes from r on, and the FIN behind them if s->fin lets it go; split where the
+ * segment ends.  0 or -ENOMEM.
+ */
+static int span_make(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, struct span *s)
+{
+	bool fin_may_go = s->fin;
+
+	*s = (struct span){.first = r, .last = r};
+	n = span_fit(ts, r, n);
+	for (; r && (s->len < n || (fin_may_go && tcp_rec_len(r) == 0)); r = r->next) {
+		uint32_t left = n - s->len, take = tcp_rec_len(r) < left ? tcp_rec_len(r) : left;
+		bool cut = take < tcp_rec_len(r) || (!fin_may_go && (r->flags & REC_FIN));
+
+		if (cut && tcp_rec_split(ts, r, take) < 0)
+			return -ENOMEM;
+		s->len += take;
+		s->last = r;
+		s->fin = r->flags & REC_FIN;
+	}
+	return 0;
+}
+
+static struct pkbuf *span_packet(struct tcp_sock *ts, const struct span *s)
+{
+	struct pkbuf *b = pkbuf_alloc(ts->sk.stack, PKBUF_TX_HEAD);
+
+	if (!b)
+		return NULL;
+	for (struct tcp_rec *r = s->first;; r = r->next) {
+		if (tcp_rec_len(r))
+			pkbuf_add_piece(b, r->piece, r->off, tcp_rec_len(r));
+		if (r == s->last)
+			break;
+	}
+	if (b->len > ts->mss) {
+		b->gso_size = ts->mss;
+		b->gso_type = ip_addr_is4(&ts->sk.c.raddr) ? GSO_TCP4 : GSO_TCP6;
+	}
+	return b;
+}
+
+/* Marks what goes out and returns how many segments it is on the wire. */
+static uint32_t span_sent(struct tcp_sock *ts, const struct span *s, uint64_t now)
+{
+	uint32_t segs = s->len ? (s->len + ts->mss - 1) / ts->mss : 1;
+
+	for (struct tcp_rec *r = s->first;; r = r->next) {
+		if (r->flags & REC_LOST)
+			tcp_rec_mark(ts, r, REC_RETRANS);
+		if (r->times < UINT8_MAX)
+			r->times++;
+		r->sent = now;
+		if (r == s->last)
+			break;
+	}
+	ts->last_sent_ms = tcp_ms(now);
+	ts->bytes_sent += s->len;
+	ts->data_segs_out += segs;
+	if (ts->due[TCP_DUE_RTX] == 0 || (ts->flags & TCP_F_PERSIST))
+		tcp_rto_arm(ts, now);
+	return segs;
+}
+
+static int span_out(struct tcp_sock *ts, const struct span *s, struct pkbuf *b)
+{
+	uint8_t flags = TCP_ACK;
+
+	if (s->fin)
+		flags |= TCP_FIN;
+	if (s->len && s->last->end == ts->write_seq)
+		flags |= TCP_PSH;
+	return segment_out(ts, b, s->first->seq, flags);
+}
+
+int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin)
+{
+	struct span s = {.fin = fin};
+	uint64_t now = tcp_now(ts);
+	struct pkbuf *b;
+
+	if (span_make(ts, ts->xfer->next, len, &s) < 0)
+		return -ENOMEM;
+	b = span_packet(ts, &s);
+	if (!b)
+		return -ENOMEM;
+	/* data in answer to data: the next ACKs may ride on answers too */
+	if (tcp_flight(ts) == 0 && ts->data_segs_in &&
+	    tcp_ms(now) - ts->last_rcvd_ms < TCP_ATO_MIN_NS / NSEC_PER_MSEC)
+		ts->flags |= TCP_F_PINGPONG;
+	mib_add(ts->sk.stack, MIB_Tcp_OutSegs, span_sent(ts, &s, now));
+	ts->xfer->next = s.last->next;
+	ts->snd_nxt = s.last->end;
+	if (s.len % ts->mss)
+		ts->snd_sml = ts->snd_nxt;
+	span_out(ts, &s, b);
+	return 0;
+}
+
+/* Bytes from r on that are to be sent again together. */
+static uint32_t again_len(const struct tcp_sock *ts, const struct tcp_rec *r)
+{
+	uint32_t n = 0;
+
+	for (; r && r->times && n < ts->mss; r = r->next) {
+		if ((r->flags & (REC_LOST | REC_RETRANS | REC_SACKED)) != REC_LOST)
+			break;
+		n += tcp_rec_len(r);
+	}
+	return n < ts->mss ? n : ts->mss;
+}
+
+int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r)
+{
+	struct span s = {.fin = ts->snd_nxt == ts->write_seq};
+	uint64_t now = tcp_now(ts);
+	struct pkbuf *b;
+	uint32_t segs;
+
+	if (span_make(ts, r, again_len(ts, r), &s) < 0)
+		return -ENOMEM;
+	b = span_packet(ts, &s);
+	if (!b)
+		return -ENOMEM;
+	segs = span_sent(ts, &s, now);
+	ts->total_retrans += segs;
+	ts->bytes_retrans += s.len;
+	mib_add(ts->sk.stack, MIB_Tcp_RetransSegs, segs);
+	span_out(ts, &s, b);
+	return 0;
+}
