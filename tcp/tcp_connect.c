@@ -286,5 +286,5 @@ void tcp_synsent(struct tcp_sock *ts, struct pkbuf *b)
 	tcp_urg(ts, b);
 	tcp_text(ts, b);
 	tcp_fin(ts);
-	sock_push_later(&ts->sk);
+	tcp_push_later(ts);
 }

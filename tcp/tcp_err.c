@@ -99,7 +99,7 @@ static void err_mtu(struct tcp_sock *ts, uint32_t mtu)
 	if (!tcp_state_in(ts, TCP_SYNCHRONIZED) || !mtu || !tcp_mss_sync(ts, mtu))
 		return;
 	tcp_recovery_mtu(ts);
-	sock_push_later(&ts->sk);
+	tcp_push_later(ts);
 }
 
 void tcp_err_in(struct tcp_sock *ts, const struct sock_err *e)

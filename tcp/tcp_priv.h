@@ -2,7 +2,9 @@
  * tcp/tcp_priv.h - what the files of this room share: the three kinds of sock, the parsed segment,
  * the records of the send queue, the table of congestion control, and each file's doors.
  *
- * The theory of operation is in tcp/README.md.  Nobody above includes this.
+ * Whatever takes a struct tcp_sock, or the sock of one, is called with its lock held, inside a
+ * batch; what takes a struct tcp_request holds its listener's.  tcp_set_state() asserts it.  The
+ * theory of operation is in tcp/README.md.  Nobody above includes this.
  */
 #pragma once
 #include <assert.h>
@@ -367,8 +369,8 @@ void tcp_again(struct pkbuf *b);
 /* --- tcp_state.c: states and the list of steps -------------------------------------------------
  */
 
-void tcp_set_state(struct tcp_sock *ts, unsigned to) REQUIRES(ts->sk.c.lock);
-void tcp_process(struct tcp_sock *ts, struct pkbuf *b) REQUIRES(ts->sk.c.lock);
+void tcp_set_state(struct tcp_sock *ts, unsigned to);
+void tcp_process(struct tcp_sock *ts, struct pkbuf *b);
 
 /*
  * A step of RFC 9293, 3.10.7.4.  DROP_NONE: go on with the next; else the segment ends here for
@@ -376,6 +378,8 @@ void tcp_process(struct tcp_sock *ts, struct pkbuf *b) REQUIRES(ts->sk.c.lock);
  */
 typedef enum drop_reason tcp_step_fn(struct tcp_sock *ts, struct pkbuf *b);
 
+/* ops->push runs once when the batch ends. */
+void tcp_push_later(struct tcp_sock *ts);
 /* tcp_check.c */
 tcp_step_fn tcp_check_paws, tcp_check_seq, tcp_check_rst, tcp_check_syn;
 void tcp_ts_recent_update(struct tcp_sock *ts, const struct tcp_seg *g);

@@ -335,7 +335,7 @@ static void child_sequence(struct tcp_sock *child, const struct tcp_request *rq)
 }
 
 /* The full sock that takes the request's place, locked; NULL: no memory. */
-static struct tcp_sock *child_make(struct tcp_sock *ls, struct tcp_request *rq)
+static NO_LOCK_ANALYSIS struct tcp_sock *child_make(struct tcp_sock *ls, struct tcp_request *rq)
 {
 	struct stack *st = ls->sk.stack;
 	struct sock *sk = sock_alloc(st, ls->sk.ops);
@@ -363,7 +363,8 @@ static struct tcp_sock *child_make(struct tcp_sock *ls, struct tcp_request *rq)
 	return tcp_sk(sk);
 }
 
-static void request_complete(struct tcp_sock *ls, struct tcp_request *rq, struct pkbuf *b)
+static NO_LOCK_ANALYSIS void request_complete(struct tcp_sock *ls, struct tcp_request *rq,
+					      struct pkbuf *b)
 {
 	struct stack *st = ls->sk.stack;
 	struct tcp_sock *child;
