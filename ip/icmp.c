@@ -170,7 +170,7 @@ static void icmp_answer(struct pkbuf *b, struct pkbuf *reply, uint8_t type)
 
 	if (icmp_to_many(b) && !ifaddr_source(b->dev, &b->src, &m.flow.src))
 		m.flow.src = ip_addr_any;
-	m.flow.optlen = (uint8_t)ip_opts_answer(b, &m.flow.src, opt);
+	m.flow.optlen = (uint8_t)ip_opts_answer(b, opt);
 	icmp_send(reply, &m);
 	pkbuf_free(b);
 }

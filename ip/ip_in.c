@@ -101,11 +101,9 @@ static enum drop_reason ip_check_reverse(struct pkbuf *b)
 
 	if (mode == 0 || ip_addr_is_any(&b->src))
 		return DROP_NONE;
-	if (!route_lookup(b->stack, &b->src, mode == 1 ? b->dev->ifindex : 0, &r))
+	if (!route_lookup(b->stack, &b->src, 0, &r) || !r.dev)
 		return DROP_IP_SPOOFED;
-	if (mode == 1 && (!route_lookup(b->stack, &b->src, 0, &r) || r.dev != b->dev))
-		return DROP_IP_SPOOFED;
-	return r.dev ? DROP_NONE : DROP_IP_SPOOFED;
+	return mode == 1 && r.dev != b->dev ? DROP_IP_SPOOFED : DROP_NONE;
 }
 
 static enum drop_reason ip_check_addrs(struct pkbuf *b)

@@ -189,7 +189,7 @@ bool ip_opts_next_hop(struct pkbuf *b, const struct ip4_opts *o, const struct ip
 /* --- answering, fragments ----------------------------------------------------------------------
  */
 
-unsigned ip_opts_answer(const struct pkbuf *b, const struct ip_addr *own, uint8_t *out)
+unsigned ip_opts_answer(const struct pkbuf *b, uint8_t *out)
 {
 	const struct ip4_hdr *h = ip4_hdr(b);
 	const uint8_t *in = (const uint8_t *)h;
@@ -200,12 +200,10 @@ unsigned ip_opts_answer(const struct pkbuf *b, const struct ip_addr *own, uint8_
 		return 0;
 	if (o.rr) {
 		memcpy(out, in + o.rr, in[o.rr + 1]);
-		opt_record_route(out, own);
 		n = in[o.rr + 1];
 	}
 	if (o.ts) {
 		memcpy(out + n, in + o.ts, in[o.ts + 1]);
-		opt_stamp(out + n, own, b->stack);
 		n += in[o.ts + 1];
 	}
 	while (n % 4)

@@ -145,6 +145,19 @@ static void out_note(struct pkbuf *b, const struct ip4_hdr *h)
 	b->tos = h->tos;
 }
 
+/* The sender is the first of a recorded route (RFC 791, 3.1). */
+static int out_options(struct pkbuf *b, const struct ip_flow *f)
+{
+	struct ip4_opts o;
+
+	if (!ip_opts_parse(f->opt, f->optlen, &o))
+		return -EINVAL;
+	memcpy(ip4_hdr_edit(b) + 1, f->opt, f->optlen);
+	ip4_csum_set(ip4_hdr_edit(b));
+	ip_opts_record(b, &o, &b->src);
+	return 0;
+}
+
 static int ip4_header(struct pkbuf *b, const struct ip_flow *f, const struct path *path)
 {
 	const struct ip_addr *src = ip_addr_is_any(&f->src) ? &path->src : &f->src;
@@ -169,11 +182,9 @@ static int ip4_header(struct pkbuf *b, const struct ip_flow *f, const struct pat
 	h->proto = f->proto;
 	memcpy(h->src, src->b + 12, 4);
 	memcpy(h->dst, f->dst.b + 12, 4);
-	if (f->optlen)
-		memcpy(h + 1, f->opt, f->optlen);
 	ip4_csum_set(h);
 	out_note(b, h);
-	return 0;
+	return f->optlen ? out_options(b, f) : 0;
 }
 
 /* A header that a program made (raw(7)): what it may leave open is filled in. */
@@ -233,7 +244,10 @@ static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path
 
 	err = f->hdrincl ? ip4_header_included(b, path) : ip4_header(b, f, path);
 	if (err) {
-		pkbuf_drop(b, err == -EMSGSIZE ? DROP_TOO_BIG : DROP_IP_HDRLEN);
+		if (err == -EMSGSIZE)
+			pkbuf_drop(b, DROP_TOO_BIG);
+		else
+			pkbuf_drop(b, f->hdrincl ? DROP_IP_HDRLEN : DROP_IP_OPTIONS);
 		return err;
 	}
 	b->mark = f->mark;

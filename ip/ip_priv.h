@@ -125,15 +125,16 @@ static inline struct ip4_opts *ip_opts_of(struct pkbuf *b)
 	_Static_assert(sizeof(struct ip4_opts) <= sizeof(b->cb), "a room's notes");
 	return (struct ip4_opts *)b->cb;
 }
-/* Fills record route and timestamp in with `own`, as who passes or receives the packet must. */
+/* Fills record route and timestamp in with `own`, as who sends a packet or passes it on must. */
 void ip_opts_record(struct pkbuf *b, const struct ip4_opts *o, const struct ip_addr *own);
 /* True: b goes on along its source route, to a dst that was taken from there. */
 bool ip_opts_next_hop(struct pkbuf *b, const struct ip4_opts *o, const struct ip_addr *own);
 /*
- * The options an answer to b carries (RFC 1122, 3.2.2.6): record route and timestamp as they came,
- * with `own` recorded.  Returns the bytes put into out[IP_OPTIONS_MAX], a multiple of 4.
+ * The options an answer to b carries (RFC 1122, 3.2.2.6): record route and timestamp as they came;
+ * ip_out() records the sender of every datagram.  Returns the bytes put into out[IP_OPTIONS_MAX], a
+ * multiple of 4.
  */
-unsigned ip_opts_answer(const struct pkbuf *b, const struct ip_addr *own, uint8_t *out);
+unsigned ip_opts_answer(const struct pkbuf *b, uint8_t *out);
 /* Turns, in place, what fragments after the first must not carry into NOPs (RFC 791, 3.1). */
 void ip_opts_not_copied(uint8_t *opt, unsigned len);
 

@@ -109,18 +109,21 @@ END_TEST
 
 START_TEST(test_options_follow_the_header)
 {
-	static const uint8_t opt[8] = {IP4_OPT_RR, 7, 4};
+	static const uint8_t opt[12] = {IP4_OPT_RR, 11, 4};
+	static const uint8_t want[12] = {IP4_OPT_RR, 11, 8, 10, 0, 0, 1};
 	struct ip_flow f = flow_to("10.0.0.2");
 	const struct ip4_hdr *h;
 	uint32_t n;
 
 	f.opt = opt;
-	f.optlen = 8;
+	f.optlen = 12;
 	ip_lab_out(&l, &f, data, 10);
 	h = sent(&n);
-	ck_assert_uint_eq(ip4_hdr_len(h), 28);
-	ck_assert_mem_eq(h + 1, opt, 8);
-	ck_assert_uint_eq(n, 38);
+	ck_assert_uint_eq(ip4_hdr_len(h), 32);
+	ck_assert_mem_eq(h + 1, want, 12); /* the sender is the first on the way */
+	ck_assert_uint_eq(n, 42);
+	f.optlen = 8; /* does not hold the option */
+	ck_assert_int_eq(ip_lab_out(&l, &f, data, 10), -EINVAL);
 }
 END_TEST
 
@@ -383,6 +386,17 @@ START_TEST(test_path_given_is_used)
 }
 END_TEST
 
+START_TEST(test_neighbour_silent_sender_is_told_over_lo)
+{
+	struct ip_flow f = flow_to("10.0.0.77");
+
+	ck_assert_int_eq(ip_lab_out(&l, &f, data, 10), 0);
+	ip_lab_advance_ms(&l, 20000);
+	ck_assert_uint_eq(pkbuf_drops(l.st, DROP_NEIGH_FAILED), 1);
+	ck_assert_uint_eq(mib_read(l.st, MIB_Icmp_InDestUnreachs), 1);
+}
+END_TEST
+
 /* --- a program's own header ---------------------------------------------------------------------
  */
 
@@ -466,6 +480,7 @@ int main(void)
 	tcase_add_test(tc, test_multicast_goes_to_its_link_group_with_ttl_1);
 	tcase_add_test(tc, test_no_route_is_counted);
 	tcase_add_test(tc, test_path_given_is_used);
+	tcase_add_test(tc, test_neighbour_silent_sender_is_told_over_lo);
 	tcase_add_test(tc, test_included_header_is_completed);
 	tcase_add_test(tc, test_included_header_is_kept);
 	tcase_add_test(tc, test_included_header_that_is_none_is_refused);
