@@ -2,7 +2,7 @@
 #   make V=1                        show the commands
 #   make SANITIZE=address,undefined build into build/address,undefined (or =thread)
 #   make READLINE=no                the shell without line editing
-#   make DEBUG=no                   release build: no asserts, no rank check (NDEBUG)
+#   make DEBUG=no B=build/release   release build: no asserts, no rank check (NDEBUG)
 
 CC       ?= cc
 AR       ?= ar
@@ -115,7 +115,12 @@ $(B)/tests/examples/%: $(B)/obj/tests/examples/%.o $(B)/libweft.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-.PHONY: all tests check unit bench fuzz install clean tags lines leak format style
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libweft.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+.PHONY: all tests check unit bench bench-programs fuzz install clean tags lines leak format style
 
 tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN)
 
@@ -126,8 +131,12 @@ unit: $(CHECK_BIN)
 check:
 	$(Q)sh tests/run.sh
 
-bench: all $(BENCH_BIN)
-	$(Q)sh tests/bench/run.sh $(B)
+# Measured is what is installed: without asserts, in a folder of its own.
+bench:
+	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs
+	$(Q)tests/bench/run.sh build/release $(if $(JSON),--json)
+
+bench-programs: all $(BENCH_BIN)
 
 fuzz:
 	$(Q)sh tests/fuzz/run.sh

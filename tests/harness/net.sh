@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034
 # tests/harness/net.sh - a network namespace of the test's own, with a weft in it; sourced by scripts.
 #
 #	net_begin			a namespace and a folder ($DIR), both gone at exit
@@ -6,6 +7,8 @@
 #	host COMMAND...			at the host's end of the TAP
 #	ctl COMMAND...			in the stack
 #	pass NAME; fail NAME WHY; expect NAME COMMAND...
+#	until_true SECONDS COMMAND...; weft_listens PORT; host_listens PORT
+#	host_capture FILE; host_capture_end; weft_capture FILE; weft_capture_end
 #
 # weft is 10.0.0.1, the host 10.0.0.2, on tap0, as by default.
 
@@ -91,4 +94,68 @@ weft_down() {
 	weft_status=$?
 	WEFT_PID=
 	return $weft_status
+}
+
+# --- waiting --------------------------------------------------------------------------------------
+
+# until_true SECONDS COMMAND...: looks again and again until it succeeds; its status when the time is over.
+until_true() {
+	until_end=$(($(date +%s%N) + $1 * 1000000000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s%N)" -lt $until_end ] || return 1
+		sleep 0.05
+	done
+}
+
+# seen PATTERN COMMAND...: the command prints it.
+seen() {
+	seen_pattern=$1
+	shift
+	"$@" 2>&1 | grep -Eq -- "$seen_pattern"
+}
+
+weft_listens() {
+	until_true 10 seen ":$1\\b" ctl ss -ltun
+}
+
+host_listens() {
+	until_true 10 seen ":$1\\b" host ss -ltun
+}
+
+# gauge NAME: its value in `stat`.
+gauge() {
+	ctl stat | awk -v name="$1" '$1 == name { print $2 }'
+}
+
+# --- captures -------------------------------------------------------------------------------------
+
+# host_capture FILE [TCPDUMP ARGS]: tcpdump at the host's end of tap0; returns when it looks.
+host_capture() {
+	host_capture_file=$1
+	shift
+	ip netns exec "$NS" tcpdump -i tap0 -n -Z root -B 65536 -U -w "$host_capture_file" "$@" \
+		2>"$DIR/host_capture.log" >/dev/null &
+	HOST_CAPTURE=$!
+	until_true 10 grep -q 'listening on' "$DIR/host_capture.log"
+}
+
+host_capture_end() {
+	kill -INT "$HOST_CAPTURE"
+	wait "$HOST_CAPTURE"
+}
+
+# weft_capture FILE [TCPDUMP ARGS]: the stack's own view of tap0, by its own tcpdump.
+weft_capture() {
+	weft_capture_file=$1
+	shift
+	"$WEFT" ctl --control "$DIR/control" tcpdump -i tap0 -w "$weft_capture_file" "$@" \
+		2>"$DIR/weft_capture.log" >/dev/null </dev/null &
+	WEFT_CAPTURE=$!
+	until_true 10 test -s "$weft_capture_file"
+}
+
+weft_capture_end() {
+	kill -INT "$WEFT_CAPTURE"
+	wait "$WEFT_CAPTURE"
 }

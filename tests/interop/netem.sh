@@ -1,0 +1,89 @@
+#!/bin/bash
+# Transfers each way through an impaired device are exact, and no sender is silent for longer than its RTO.
+. tests/harness/net.sh
+need nc python3 sha256sum
+net_begin
+weft_up
+head -c 52428800 /dev/urandom >"$DIR/all"
+
+sum() {
+	sha256sum <"$1"
+}
+
+# same NAME: what came is what was sent.
+same() {
+	if [ "$(sum "$DIR/file")" = "$(sum "$DIR/came")" ]; then
+		pass "$1"
+	else
+		fail "$1" "$(stat -c %s "$DIR/file") bytes sent, $(stat -c %s "$DIR/came") came, or others"
+	fi
+}
+
+# to_host NAME LIMIT: weft's snc sends $DIR/file.
+to_host() {
+	host timeout "$2" nc -l 10.0.0.2 "$port" >"$DIR/came" </dev/null &
+	server=$!
+	host_listens "$port"
+	timeout "$2" "$WEFT" ctl --control "$DIR/control" snc -c "10.0.0.2:$port" <"$DIR/file" >/dev/null
+	wait $server
+	same "$1"
+}
+
+# to_weft NAME LIMIT: the host's nc sends it.
+to_weft() {
+	timeout "$2" "$WEFT" ctl --control "$DIR/control" snc -b "0.0.0.0:$port" -o "$DIR/came" </dev/null &
+	server=$!
+	weft_listens "$port"
+	host timeout "$2" nc -N 10.0.0.1 "$port" <"$DIR/file" >/dev/null
+	wait $server
+	same "$1"
+}
+
+# quiet NAME SENDER: the checker's verdict on the capture.
+quiet() {
+	expect "$1" python3 tests/harness/silence.py "$DIR/cap" "$2" "$slack"
+	tail -n 1 "$DIR/out"
+}
+
+# through NAME BYTES LIMIT WORDS...: each way, the words on the way of the data; then both ways impaired.
+port=2000
+slack=60
+through() {
+	name=$1 size=$2 limit=$3
+	shift 3
+	head -c "$size" "$DIR/all" >"$DIR/file"
+	port=$((port + 2))
+	ctl netem tap0 out "$@" seed $port
+	weft_capture "$DIR/cap" --cut
+	to_host "${name}_to_host_exact" "$limit"
+	weft_capture_end
+	ctl netem tap0 off
+	quiet "${name}_weft_not_silent" 10.0.0.1
+	ctl netem tap0 in "$@" seed $port
+	rm -f "$DIR/cap"
+	weft_capture "$DIR/cap" --cut
+	to_weft "${name}_to_weft_exact" "$limit"
+	weft_capture_end
+	ctl netem tap0 off
+	quiet "${name}_host_not_silent" 10.0.0.2
+	rm -f "$DIR/cap"
+}
+
+through loss_1 52428800 40 loss 1%
+through loss_5 5242880 40 loss 5%
+through loss_20 512000 50 loss 20%
+through reorder_25 20971520 40 delay 2ms reorder 25%
+through duplicate_5 20971520 40 duplicate 5%
+through corrupt_1 20971520 40 corrupt 1%
+
+# Acknowledgements are lost too.
+head -c 2097152 "$DIR/all" >"$DIR/file"
+port=2100
+ctl netem tap0 loss 3% duplicate 2% corrupt 1% delay 1ms 1ms reorder 10% seed 7
+to_host all_at_once_to_host_exact 40
+port=2101
+to_weft all_at_once_to_weft_exact 40
+ctl netem tap0 off
+expect clean_again host ping -q -c 3 -i 0.01 -W 1 10.0.0.1
+expect weft_ends weft_down
+exit $failed
