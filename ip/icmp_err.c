@@ -7,7 +7,6 @@
 #include "ip/icmp_priv.h"
 #include "lib/debug.h"
 #include "lib/mib.h"
-#include "net/ifaddr.h"
 
 #define ICMP_ERROR_MAX 576u            /* bytes of the whole datagram, RFC 1812, 4.3.2.3 */
 #define TOS_TOS 0x1cu                  /* the bits of TOS that are not ECN's */
@@ -163,17 +162,14 @@ static struct pkbuf *icmp_quote(struct pkbuf *b)
 
 /*
  * What the datagram was sent to if that is ours, so that a host that talks to it knows who answers;
- * else an address of the device it came in by.
+ * else the address of the way the message takes (RFC 1812, 4.3.2.4): b->dev is where b goes by now
+ * when its neighbour was not found.
  */
-static struct ip_addr icmp_source(const struct pkbuf *b, const struct ip_addr *to)
+static struct ip_addr icmp_source(const struct pkbuf *b)
 {
-	struct ip_addr dst = ip_addr4_be(ip4_hdr(b)->dst), src;
+	struct ip_addr dst = ip_addr4_be(ip4_hdr(b)->dst);
 
-	if (ip_addr_type(b->stack, &dst) == ROUTE_LOCAL)
-		return dst;
-	if (b->dev && ifaddr_source(b->dev, to, &src))
-		return src;
-	return ip_addr_any;
+	return ip_addr_type(b->stack, &dst) == ROUTE_LOCAL ? dst : ip_addr_any;
 }
 
 void icmp_error_send(struct pkbuf *b, const struct icmp_error *e)
@@ -199,7 +195,7 @@ void icmp_error_send(struct pkbuf *b, const struct icmp_error *e)
 	q = icmp_quote(b);
 	if (!q)
 		return;
-	m.flow.src = icmp_source(b, &to);
+	m.flow.src = icmp_source(b);
 	debug(b->stack, DEBUG_ICMP, "icmp: send error type %u code %u", e->type, e->code);
 	icmp_send(q, &m);
 }
