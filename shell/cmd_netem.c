@@ -233,21 +233,23 @@ static int netem_show_all(struct cmd *c, struct netdev *only)
 
 /* --- the command ------------------------------------------------------------------------------- */
 
-/* Both directions when none is named. */
+/* Both directions when none is named; then it is enough that one is impaired for `off` to end it. */
 static int netem_apply(struct cmd *c, struct netdev *dev, const bool dir[2],
 		       const struct netem_config *cfg)
 {
+	bool done = false;
 	struct batch b;
 	int err = 0;
 
 	batch_begin(&b, c->stack);
-	for (int d = NETEM_IN; d <= NETEM_OUT && !err; d++) {
+	for (int d = NETEM_IN; d <= NETEM_OUT && (!err || err == -ENOENT); d++) {
 		if (!dir[d])
 			continue;
 		err = cfg ? netem_set(dev, d, cfg) : netem_off(dev, d);
+		done |= !err;
 	}
 	batch_end(&b);
-	return err ? cmd_error(c, "%s: %s", dev->name, strerror(-err)) : CMD_OK;
+	return err && !(done && err == -ENOENT) ? cmd_error(c, "%s: %s", dev->name, strerror(-err)) : CMD_OK;
 }
 
 int cmd_netem(struct cmd *c)
