@@ -11,23 +11,13 @@ ctl neigh add 10.0.0.88 lladdr 02:00:00:00:00:88 dev tap0
 mkfifo "$DIR/open"
 exec 4<>"$DIR/open"
 
-sleeping() {
-	grep -q '^State:.S' "/proc/$1/status"
-}
-
-# A command that is asleep in `weft ctl` has been taken by the stack when the job shows there.
-running() {
-	ctl jobs | grep -q .
-}
-
 # interrupted NAME COMMAND...: it runs until SIGINT, then ends within 3 s.
 interrupted() {
 	name=$1
 	shift
 	"$WEFT" ctl --control "$DIR/control" "$@" >"$DIR/said" 2>&1 <"$DIR/open" &
 	client=$!
-	until_true 3 sleeping $client
-	until_true 0.3 running
+	until_true 3 seen "client +$1" ctl jobs
 	if ! kill -INT $client 2>/dev/null; then
 		sed 's/^/  | /' "$DIR/said"
 		fail "sigint_$name" "it had ended already"
