@@ -398,8 +398,8 @@ void tcp_text(struct tcp_sock *ts, struct pkbuf *b); /* seventh; consumes b */
 void tcp_fin(struct tcp_sock *ts);                   /* eighth: when all before it has come */
 /* Puts b, charged already, which begins at rcv_nxt, on the receive queue.  Consumes b. */
 void tcp_rcvq_append(struct tcp_sock *ts, struct pkbuf *b);
-/* Adds b's bytes to `tail` by copying when b pins much more than it holds.  True: b is consumed. */
-bool tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b);
+/* Copies what it can of b behind `tail`, when b pins more than twice what it holds; how much. */
+uint32_t tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b);
 /* tcp_reass.c: out-of-order data */
 void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b); /* consumes b */
 void tcp_ofo_drain(struct tcp_sock *ts);                /* what is in order now */

@@ -153,24 +153,26 @@ static struct pkbuf *block_last(struct ofo_block *k)
 	return (struct pkbuf *)(void *)((char *)k->q.tail - offsetof(struct pkbuf, next));
 }
 
-/* Behind what k has.  False: no room for it. */
+/* Behind what k has.  False: no room for all of it, b is still the caller's. */
 static bool block_add(struct tcp_sock *ts, struct ofo_block *k, struct pkbuf *b)
 {
 	struct pkbuf *last = block_last(k);
-	uint32_t n = b->len;
+	uint32_t n = last ? tcp_rcvq_merge(&ts->sk, last, b) : 0;
+	bool whole = b->len == 0;
 
-	if (last && tcp_rcvq_merge(&ts->sk, last, b)) {
-		k->q.bytes += n;
-	} else {
-		if (!sock_rcv_charge(&ts->sk, b->pinned))
-			return false;
-		pkq_add(&k->q, b);
-	}
+	k->q.bytes += n;
 	k->end += n;
+	if (!whole && sock_rcv_charge(&ts->sk, b->pinned)) {
+		k->end += b->len;
+		pkq_add(&k->q, b);
+		whole = true;
+	} else if (whole) {
+		pkbuf_free(b);
+	}
 	TAILQ_REMOVE(&ts->ofo->recent, k, recent);
 	TAILQ_INSERT_HEAD(&ts->ofo->recent, k, recent);
 	block_join(ts, k);
-	return true;
+	return whole;
 }
 
 static enum drop_reason ofo_insert(struct tcp_sock *ts, struct pkbuf *b)

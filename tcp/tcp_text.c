@@ -61,53 +61,61 @@ static void ack_schedule(struct tcp_sock *ts)
 
 /* --- the receive queue -------------------------------------------------------------------------- */
 
-/* Room for n bytes behind those of b, in a piece nobody else refers to; NULL: there is none. */
-static uint8_t *tail_room(struct pkbuf *b, uint32_t n)
+/* The room behind b's bytes in a piece nobody else refers to; NULL: none. */
+static uint8_t *tail_room(struct pkbuf *b, uint32_t *room)
 {
 	struct frag *f = b->nfrag ? &b->frag[b->nfrag - 1] : NULL;
 
-	if (!f || piece_is_shared(f->piece) || piece_size(f->piece) - (f->off + f->len) < n)
+	if (!f || piece_is_shared(f->piece))
 		return NULL;
-	return piece_data(f->piece) + f->off + f->len;
+	*room = piece_size(f->piece) - (f->off + f->len);
+	return *room ? piece_data(f->piece) + f->off + f->len : NULL;
 }
 
-/* A new piece for n bytes of `from` at the end of b. */
-static bool tail_piece(struct sock *sk, struct pkbuf *b, const struct pkbuf *from)
+/* An empty piece at the end of b, for n bytes to come.  A small buffer gets small ones. */
+static bool tail_piece(struct sock *sk, struct pkbuf *b, uint32_t n)
 {
+	bool small = n <= PIECE_SMALL || sk->rcvbuf < 8 * PIECE_MID;
 	struct piece *p;
-	bool ok = false;
 
 	if (b->nfrag == PKBUF_FRAGS)
 		return false;
-	p = piece_alloc(sk->stack, from->len > PIECE_SMALL ? PIECE_MID : PIECE_SMALL);
+	p = piece_alloc(sk->stack, small ? PIECE_SMALL : PIECE_MID);
 	if (!p)
 		return false;
-	if (sock_rcv_charge(sk, piece_size(p))) {
-		pkbuf_read(from, 0, piece_data(p), from->len);
-		ok = pkbuf_add_piece(b, p, 0, from->len);
+	if (!sock_rcv_charge(sk, piece_size(p))) {
+		piece_put(p);
+		return false;
 	}
-	piece_put(p);
-	return ok;
+	b->frag[b->nfrag++] = (struct frag){p, 0, 0};
+	b->pinned += piece_size(p);
+	return true;
 }
 
-bool tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b)
+uint32_t tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b)
 {
-	uint32_t n = b->len;
+	uint32_t room, n, done = 0;
 	uint8_t *to;
 
-	if (b->pinned <= 2 * n || n > PIECE_MID)
-		return false;
-	to = tail_room(tail, n);
-	if (to) {
+	if (b->pinned <= 2 * b->len)
+		return 0;
+	while (b->len) {
+		to = tail_room(tail, &room);
+		if (!to) {
+			if (!tail_piece(sk, tail, b->len))
+				break;
+			continue;
+		}
+		n = room < b->len ? room : b->len;
 		pkbuf_read(b, 0, to, n);
 		tail->frag[tail->nfrag - 1].len += n;
 		tail->len += n;
-	} else if (!tail_piece(sk, tail, b)) {
-		return false;
+		pkbuf_trim_front(b, n);
+		done += n;
 	}
-	tcp_seg(tail)->end += n;
-	pkbuf_free(b);
-	return true;
+	tcp_seg(tail)->end += done;
+	tcp_seg(b)->seq += done;
+	return done;
 }
 
 static void rcvq_took(struct tcp_sock *ts, uint32_t n)
@@ -136,11 +144,12 @@ static struct pkbuf *rcvq_last(struct tcp_sock *ts)
 static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
 {
 	struct pkbuf *last = rcvq_last(ts);
-	uint32_t n = b->len;
+	uint32_t n = last ? tcp_rcvq_merge(&ts->sk, last, b) : 0;
 
-	if (last && tcp_rcvq_merge(&ts->sk, last, b)) {
-		ts->rcvq.bytes += n;
-		rcvq_took(ts, n);
+	ts->rcvq.bytes += n;
+	rcvq_took(ts, n);
+	if (b->len == 0) {
+		pkbuf_free(b);
 		return true;
 	}
 	if (!sock_rcv_charge(&ts->sk, b->pinned) &&

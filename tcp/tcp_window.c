@@ -6,10 +6,13 @@
  */
 #include "tcp/tcp_priv.h"
 
+/* What is begun and not full, at most one piece and one packet, is set aside. */
 static uint32_t wnd_free(const struct tcp_sock *ts)
 {
 	uint32_t buf = ts->sk.rcvbuf, have = ts->sk.rcv_bytes;
+	uint32_t aside = buf >= 8 * PIECE_MID ? PIECE_MID : buf / 8;
 
+	have += aside;
 	return have < buf ? (buf - have) / 2 : 0;
 }
 
