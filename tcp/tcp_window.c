@@ -16,6 +16,12 @@ static uint32_t wnd_free(const struct tcp_sock *ts)
 	return have < buf ? (buf - have) / 2 : 0;
 }
 
+/* The most that the header can say. */
+static uint32_t wnd_most(const struct tcp_sock *ts)
+{
+	return 65535u << ts->rcv_wscale;
+}
+
 static uint32_t wnd_now(const struct tcp_sock *ts)
 {
 	return seq_gt(ts->rcv_adv, ts->rcv_nxt) ? ts->rcv_adv - ts->rcv_nxt : 0;
@@ -40,7 +46,7 @@ static uint32_t wnd_keep(const struct tcp_sock *ts, uint32_t now)
 static uint32_t wnd_choose(const struct tcp_sock *ts)
 {
 	uint32_t unit = 1u << ts->rcv_wscale, now = wnd_now(ts), room = wnd_free(ts) & ~(unit - 1);
-	uint32_t most = 65535u << ts->rcv_wscale;
+	uint32_t most = wnd_most(ts);
 
 	if (room > most)
 		room = most;
@@ -74,9 +80,13 @@ uint16_t tcp_wnd_advertise(struct tcp_sock *ts)
 /* The reader has made room worth an ACK of its own: a quarter of the window, or the first of it. */
 bool tcp_wnd_update_due(const struct tcp_sock *ts)
 {
-	uint32_t now = wnd_now(ts), room = wnd_free(ts), grow = room > now ? room - now : 0;
+	uint32_t now = wnd_now(ts), room = wnd_free(ts), most = wnd_most(ts), grow;
 
 	if (depot_pressure(ts->sk.stack))
 		return false;
-	return grow >= ts->sk.rcvbuf / 8 || (now < 2u * ts->rcv_mss && grow >= wnd_step(ts));
+	if (room > most)
+		room = most;
+	grow = room > now ? room - now : 0;
+	return grow >= (ts->sk.rcvbuf / 2 < most ? ts->sk.rcvbuf / 2 : most) / 4 ||
+	       (now < 2u * ts->rcv_mss && grow >= wnd_step(ts));
 }
