@@ -121,10 +121,28 @@ bool tcp_seq_acceptable(const struct tcp_seg *g, uint32_t rcv_nxt, uint32_t wnd)
 	return seq_gt(g->end, rcv_nxt) && seq_lt(g->seq, edge);
 }
 
+/*
+ * Both ends opened at once: the peer's SYN has come before, now it comes with the ACK of ours and
+ * stands for that ACK alone (RFC 9293, 3.5, figure 8).
+ */
+static void synack_crossed(struct tcp_sock *ts, struct tcp_seg *g)
+{
+	const uint8_t both = TCP_SYN | TCP_ACK;
+
+	if (tcp_state_of(ts) != TCP_SYN_RECV || (g->flags & (both | TCP_RST)) != both)
+		return;
+	if (g->seq != ts->irs || ts->rcv_nxt != ts->irs + 1 || g->ack != ts->iss + 1)
+		return;
+	g->flags &= (uint8_t)~TCP_SYN;
+	g->seq++;
+}
+
 enum drop_reason tcp_check_seq(struct tcp_sock *ts, struct pkbuf *b)
 {
-	const struct tcp_seg *g = tcp_seg(b);
+	struct tcp_seg *g = tcp_seg(b);
 	enum mib skipped = MIB_TcpExt_TCPACKSkippedSeq;
+
+	synack_crossed(ts, g);
 
 	if (tcp_seq_acceptable(g, ts->rcv_nxt, ts->rcv_adv - ts->rcv_nxt))
 		return DROP_NONE;
