@@ -209,6 +209,9 @@ bool tcp_timewait_in(struct tcp_timewait *tw, struct pkbuf *b)
 		mib_inc(tw->stack, MIB_TcpExt_PAWSEstab);
 	if (!old && g->seq == tw->rcv_nxt && g->seq == g->end)
 		goto drop; /* an ACK in its place: no answer, or the two of us would never end */
+	if (!old && !(g->flags & (TCP_ACK | TCP_SYN)) &&
+	    tcp_seq_acceptable(g, tw->rcv_nxt, tw->rcv_wnd))
+		goto drop;                /* RFC 9293, 3.10.7.4, fifth */
 	if (!old && (g->flags & TCP_FIN)) /* RFC 9293, 3.10.7.4, eighth: 2 MSL begin anew */
 		atomic_store_explicit(&tw->due, timewait_end(tw->stack), memory_order_relaxed);
 	timewait_ack(tw);
