@@ -106,8 +106,7 @@ void tcp_abort(struct tcp_sock *ts, int err)
 {
 	const unsigned need_rst = TCP_IN(TCP_SYN_RECV) | TCP_IN(TCP_ESTABLISHED) |
 				  TCP_IN(TCP_FIN_WAIT1) | TCP_IN(TCP_FIN_WAIT2) |
-				  TCP_IN(TCP_CLOSE_WAIT) | TCP_IN(TCP_CLOSING) |
-				  TCP_IN(TCP_LAST_ACK);
+				  TCP_IN(TCP_CLOSE_WAIT); /* RFC 9293, 3.10.5 */
 
 	if (tcp_state_in(ts, need_rst))
 		tcp_send_rst(ts);
