@@ -32,7 +32,6 @@ static int lab_xmit(struct netdev *dev, struct pkbuf *b)
 	struct ether_hdr e;
 
 	ck_assert_ptr_nonnull(f);
-	lock_rank_none();
 	if (b->csum == CSUM_PARTIAL)
 		pkbuf_csum_finish(b);
 	pkbuf_read(b, 0, &e, sizeof(e));

@@ -25,7 +25,8 @@ static const struct call_state {
      TCP_FIN_WAIT1, RST},
     {"ESTABLISHED", TCP_ESTABLISHED, PASSIVE, EISCONN, EINVAL, 0, EAGAIN, 0, FIN | ACK,
      TCP_FIN_WAIT1, RST},
-    {"ESTABLISHED, active", TCP_ESTABLISHED, ACTIVE, EISCONN, EINVAL, 0, EAGAIN, 0, FIN | ACK,
+    /* the connect() after EINPROGRESS hears of the success */
+    {"ESTABLISHED, active", TCP_ESTABLISHED, ACTIVE, 0, EINVAL, 0, EAGAIN, 0, FIN | ACK,
      TCP_FIN_WAIT1, RST},
     {"FIN-WAIT-1", TCP_FIN_WAIT1, PASSIVE, EISCONN, EINVAL, EPIPE, EAGAIN, 0, 0, TCP_FIN_WAIT1,
      RST},
@@ -120,6 +121,8 @@ START_TEST(test_any_close_answers)
 	bring(_i);
 	tl.fd = tl.fd == tl.ls ? -1 : tl.fd;
 	ck_assert_int_eq(weft_close(tl.fd < 0 ? tl.ls : tl.fd), 0);
+	if (cs->state == TCP_SYN_RECV)
+		return; /* below */
 	if (cs->close_flags)
 		tx(cs->close_flags, .seq = tl.snd, .ack = tl.rcv);
 	quiet();
@@ -164,6 +167,8 @@ START_TEST(test_any_shutdown_of_writing_answers)
 	if (cs->state == TCP_LISTEN || cs->state == TCP_SYN_SENT)
 		return;
 	check_errno("shutdown", weft_shutdown(tl.fd, SHUT_WR), cs->shutdown);
+	if (cs->state == TCP_SYN_RECV)
+		return; /* below */
 	if (cs->close_flags)
 		tx(cs->close_flags, .seq = tl.snd, .ack = tl.rcv);
 	quiet();
@@ -215,6 +220,40 @@ START_TEST(test_synsent_close_sends_nothing_and_syn_stops)
 }
 END_TEST
 
+/* RFC 9293, 3.10.4: in SYN-RECEIVED the FIN goes at once, or once ESTABLISHED is reached. */
+START_TEST(test_synrcvd_close_fin_follows)
+{
+	struct seg s = {0};
+
+	tcp_lab_state(TCP_SYN_RECV, ACTIVE);
+	weft_close(tl.fd);
+	rx(ACK, .seq = 1, .ack = 1);
+	ck_assert(tcp_lab_take(&s));
+	ck_assert_uint_eq(s.flags & ~(unsigned)PSH, FIN | ACK);
+	ck_assert_uint_eq(s.seq, 1);
+	ck_state(TCP_FIN_WAIT1);
+	quiet();
+	rx(ACK, .seq = 1, .ack = 2);
+	ck_state(TCP_FIN_WAIT2);
+}
+END_TEST
+
+START_TEST(test_synrcvd_close_then_silence_retransmits)
+{
+	struct seg s;
+
+	tcp_lab_state(TCP_SYN_RECV, ACTIVE);
+	weft_close(tl.fd);
+	tcp_lab_drop();
+	for (unsigned i = 0; i < 3; i++) {
+		wait_ms(10000);
+		ck_assert(tcp_lab_take(&s));
+		ck_assert_uint_eq(s.seq, s.flags & SYN ? 0 : 1);
+		ck_assert_uint_eq(s.ack, 1);
+	}
+}
+END_TEST
+
 START_TEST(test_refused_connect_tried_again)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(tl.peer.port)};
@@ -223,6 +262,8 @@ START_TEST(test_refused_connect_tried_again)
 	tcp_lab_state(TCP_SYN_SENT, ACTIVE);
 	rx(RST | ACK, .seq = 0, .ack = 1);
 	ck_assert_int_eq(tcp_lab_error(), ECONNREFUSED);
+	ck_assert_int_eq(weft_connect(tl.fd, (struct sockaddr *)&a, sizeof(a)), -1);
+	ck_assert_int_eq(errno, ECONNABORTED); /* Linux: the end of the first attempt */
 	ck_assert_int_eq(weft_connect(tl.fd, (struct sockaddr *)&a, sizeof(a)), -1);
 	ck_assert_int_eq(errno, EINPROGRESS);
 	tcp_lab_drop();
@@ -279,6 +320,8 @@ int main(void)
 	tcase_add_test(tc, test_closed_bad_shutdown_refused);
 	tcase_add_test(tc, test_synsent_connect_again_when_established);
 	tcase_add_test(tc, test_synsent_close_sends_nothing_and_syn_stops);
+	tcase_add_test(tc, test_synrcvd_close_fin_follows);
+	tcase_add_test(tc, test_synrcvd_close_then_silence_retransmits);
 	tcase_add_test(tc, test_refused_connect_tried_again);
 	tcase_add_test(tc, test_reset_send_tells_once);
 	tcase_add_test(tc, test_reset_receive_tells_once);

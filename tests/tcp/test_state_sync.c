@@ -108,7 +108,7 @@ END_TEST
 START_TEST(test_any_unacceptable_twice_acked_once)
 {
 	bring(_i);
-	rx(ACK, .seq = tl.rcv - 10, .ack = tl.snd, .len = 10);
+	rx(ACK, .seq = tl.rcv - 1, .ack = tl.snd);
 	acked(_i);
 	rx(ACK, .seq = tl.rcv + window + 5, .ack = tl.snd);
 	unmoved(_i); /* RFC 5961, 7 and net.ipv4.tcp_invalid_ratelimit: not twice in 500 ms */
@@ -139,7 +139,8 @@ START_TEST(test_any_rst_in_window_challenged)
 	bring(_i);
 	rx(RST, .seq = tl.rcv + 1);
 	acked(_i); /* RFC 5961, 3.2 */
-	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPChallengeACK), 1);
+	if (_i)    /* of a connection, not of a request */
+		ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPChallengeACK), 1);
 }
 END_TEST
 
@@ -210,7 +211,7 @@ START_TEST(test_any_syn_in_window_challenged)
 {
 	bring(_i);
 	rx(SYN, .seq = tl.rcv + 3, .mss = 1460);
-	acked(_i); /* RFC 5961, 4.2 */
+	acked(_i); /* RFC 5961, 4.2; SYN-RECEIVED too: a blind SYN must not end it */
 }
 END_TEST
 
@@ -219,15 +220,6 @@ START_TEST(test_any_syn_with_ack_in_window_challenged)
 	bring(_i);
 	rx(SYN | ACK, .seq = tl.rcv + 3, .ack = tl.snd, .mss = 1460);
 	acked(_i);
-}
-END_TEST
-
-START_TEST(test_synrcvd_passive_syn_in_window_to_listen)
-{
-	tcp_lab_state(TCP_SYN_RECV, PASSIVE);
-	rx(SYN, .seq = tl.rcv + 3, .mss = 1460);
-	ck_state(TCP_CLOSE); /* RFC 9293, 3.10.7.4, fourth: back to LISTEN */
-	quiet();
 }
 END_TEST
 
@@ -350,9 +342,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, tcp_lab_setup, tcp_lab_teardown);
 	add_first_checks(tc);
-	tcase_add_loop_test(tc, test_any_syn_in_window_challenged, 1, SYNC_FULL);
-	tcase_add_loop_test(tc, test_any_syn_with_ack_in_window_challenged, 1, SYNC_FULL);
-	tcase_add_test(tc, test_synrcvd_passive_syn_in_window_to_listen);
+	tcase_add_loop_test(tc, test_any_syn_in_window_challenged, 0, SYNC_FULL);
+	tcase_add_loop_test(tc, test_any_syn_with_ack_in_window_challenged, 0, SYNC_FULL);
 	tcase_add_loop_test(tc, test_any_syn_before_window_acked, 0, SYNC_STATES);
 	tcase_add_loop_test(tc, test_any_without_ack_bit_dropped, 0, SYNC_STATES);
 	tcase_add_loop_test(tc, test_any_fin_without_ack_bit_dropped, 0, SYNC_STATES);
