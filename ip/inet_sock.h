@@ -48,7 +48,8 @@ struct sock_common {
 	_Atomic uint8_t state;         /* a: written under l; enum tcp_state, or a protocol's own */
 	uint8_t families;              /* h: SOCK_FAMILY_ bits it takes packets of */
 	struct lock lock;              /* see lib/lock.h */
-	uint32_t ifindex; /* h: SO_BINDTODEVICE or the scope of a link-local address; 0: any */
+	/* a: SO_BINDTODEVICE or the scope of a link-local address; 0: any; constant with a port */
+	_Atomic uint32_t ifindex;
 	_Atomic uint8_t hashed; /* a: written under b; which table it is in, ip/inet_hash.c */
 };
 _Static_assert(sizeof(struct sock_common) == 64, "one cache line");

@@ -28,10 +28,9 @@ struct slot {
 	struct slot *next;                   /* c: all slots of the stack */
 	struct thread_record *_Atomic owner; /* a: NULL: free */
 	struct batch *batch;                 /* o: the open batch */
-	_Atomic unsigned calls; /* w: program calls in progress: a stack's end waits for them */
-	struct pkbuf_cache *pkbuf_cache;  /* o: net/pkbuf.c; given back with the slot */
-	_Atomic uint64_t mib[MIB_MAX];    /* w */
-	_Atomic int64_t gauge[GAUGE_MAX]; /* w: one thread may go below 0, the sum does not */
+	struct pkbuf_cache *pkbuf_cache;     /* o: net/pkbuf.c; given back with the slot */
+	_Atomic uint64_t mib[MIB_MAX];       /* w */
+	_Atomic int64_t gauge[GAUGE_MAX];    /* w: one thread may go below 0, the sum does not */
 };
 
 /* The calling thread's slot in st, made when there is none.  Never NULL; takes no lock. */

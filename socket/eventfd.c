@@ -43,6 +43,10 @@ int socket_eventfd(struct socket *s, uint32_t events)
 	int fd;
 
 	sock_lock(s->sk);
+	if (atomic_load(&s->flags) & SOCKET_CLOSED) {
+		sock_unlock(s->sk);
+		return -EBADF;
+	}
 	fd = s->eventfd;
 	if (fd < 0) {
 		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

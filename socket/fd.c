@@ -1,103 +1,148 @@
 /*
- * socket/fd.c - the process-wide descriptor table: the first step of every call.
+ * socket/fd.c - the process-wide descriptor table: the first step of every call; and the memory of
+ * sockets.
  *
  * Descriptors are weft's own numbers from WEFT_FD_FIRST on, the lowest free one first, as POSIX wants.
+ * They are looked up without a lock: the table grows by chunks that stay where they are, and a
+ * socket's memory is only ever a socket's again.  So a reader may try for a reference of one that is
+ * just being freed or used anew, and sees by a second look at the table whether it is the one.
  * One of the few mutable globals; it holds no stack, only sockets, which outlive theirs.
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "socket/socket_priv.h"
 
-#define FD_MAX (1u << 20)
+#define FD_CHUNK 1024u
+#define FD_CHUNKS 1024u
+
+struct fd_chunk {
+	_Atomic(struct socket *) at[FD_CHUNK];
+};
 
 /*
  * LOCKING
- *	l	lock (rank FD)
+ *	l	lock (rank FD)		a	atomic, written under l
  */
 static struct {
 	struct mutex lock;
-	struct socket **table; /* l: by descriptor - WEFT_FD_FIRST */
-	unsigned size;         /* l */
+	_Atomic(struct fd_chunk *)
+	    chunk[FD_CHUNKS];  /* a: by (descriptor - WEFT_FD_FIRST) / FD_CHUNK */
+	struct socket *unused; /* l: by next_stack */
 	unsigned lowest;       /* l: nothing is free below */
-	unsigned used;         /* l */
 } fds = {
     .lock = {.m = PTHREAD_MUTEX_INITIALIZER, .rank = RANK_FD},
 };
 
-static bool fd_grow(void)
+/* The place of a descriptor; NULL: there is none, or none yet. */
+static _Atomic(struct socket *) *fd_place(unsigned i)
 {
-	unsigned size = fds.size ? fds.size * 2 : 64;
-	struct socket **table;
+	struct fd_chunk *c;
 
-	if (size > FD_MAX)
-		return false;
-	table = realloc(fds.table, size * sizeof(*table));
-	if (!table)
-		return false;
-	memset(table + fds.size, 0, (size - fds.size) * sizeof(*table));
-	fds.table = table;
-	fds.size = size;
-	return true;
+	if (i >= FD_CHUNK * FD_CHUNKS)
+		return NULL;
+	c = atomic_load_explicit(&fds.chunk[i / FD_CHUNK], memory_order_acquire);
+	return c ? &c->at[i % FD_CHUNK] : NULL;
+}
+
+static bool fd_grow(unsigned i) REQUIRES(fds.lock)
+{
+	struct fd_chunk *c = i < FD_CHUNK * FD_CHUNKS ? calloc(1, sizeof(*c)) : NULL;
+
+	if (c)
+		atomic_store_explicit(&fds.chunk[i / FD_CHUNK], c, memory_order_release);
+	return c;
 }
 
 int fd_install(struct socket *s)
 {
+	_Atomic(struct socket *) *at;
+	int fd = -EMFILE;
 	unsigned i;
 
 	mutex_lock(&fds.lock);
-	for (i = fds.lowest; i < fds.size && fds.table[i]; i++)
+	for (i = fds.lowest; (at = fd_place(i)) && atomic_load_explicit(at, memory_order_relaxed);
+	     i++)
 		;
-	if (i == fds.size && !fd_grow()) {
-		mutex_unlock(&fds.lock);
-		return -EMFILE;
+	if (at || fd_grow(i)) {
+		fds.lowest = i + 1;
+		fd = WEFT_FD_FIRST + (int)i;
+		atomic_store_explicit(&s->fd, fd, memory_order_relaxed);
+		atomic_store(fd_place(i), s);
 	}
-	fds.table[i] = s;
-	fds.lowest = i + 1;
-	fds.used++;
-	s->fd = WEFT_FD_FIRST + (int)i;
 	mutex_unlock(&fds.lock);
-	return s->fd;
+	return fd;
 }
 
-static struct socket **fd_slot(int fd) REQUIRES(fds.lock)
+/* A reference to s, unless it has none any more. */
+static bool socket_try_hold(struct socket *s, uint64_t how)
 {
-	if (fd < WEFT_FD_FIRST || (unsigned)(fd - WEFT_FD_FIRST) >= fds.size)
-		return NULL;
-	return &fds.table[fd - WEFT_FD_FIRST];
+	uint64_t have = atomic_load_explicit(&s->refs, memory_order_relaxed);
+
+	while (have) {
+		if (atomic_compare_exchange_weak(&s->refs, &have, have + how))
+			return true;
+	}
+	return false;
 }
 
-struct socket *fd_get(int fd)
+struct socket *fd_get(int fd, uint64_t how)
 {
-	struct socket **at, *s = NULL;
+	_Atomic(struct socket *) *at =
+	    fd < WEFT_FD_FIRST ? NULL : fd_place((unsigned)(fd - WEFT_FD_FIRST));
+	struct socket *s;
 
-	mutex_lock(&fds.lock);
-	at = fd_slot(fd);
-	if (at && *at)
-		s = socket_hold(*at);
-	mutex_unlock(&fds.lock);
-	return s;
+	while (at && (s = atomic_load_explicit(at, memory_order_acquire))) {
+		if (!socket_try_hold(s, how))
+			continue; /* it left the table before its last reference went */
+		if (atomic_load(at) == s)
+			return s;
+		socket_put(s, how);
+	}
+	return NULL;
 }
 
-/* The memory of the table goes with the last descriptor: a program that ends clean leaks nothing. */
 struct socket *fd_remove(int fd)
 {
-	struct socket **at, *s = NULL;
+	struct socket *s = fd_get(fd, SOCKET_CALL);
+	unsigned i = (unsigned)(fd - WEFT_FD_FIRST);
+	bool was;
 
+	if (!s)
+		return NULL;
 	mutex_lock(&fds.lock);
-	at = fd_slot(fd);
-	if (at && *at) {
-		s = *at;
-		*at = NULL;
-		if ((unsigned)(fd - WEFT_FD_FIRST) < fds.lowest)
-			fds.lowest = (unsigned)(fd - WEFT_FD_FIRST);
-		if (--fds.used == 0) {
-			free(fds.table);
-			fds.table = NULL;
-			fds.size = fds.lowest = 0;
-		}
+	was = atomic_load_explicit(fd_place(i), memory_order_relaxed) == s;
+	if (was) {
+		atomic_store(fd_place(i), NULL);
+		if (i < fds.lowest)
+			fds.lowest = i;
 	}
 	mutex_unlock(&fds.lock);
+	socket_put(s, was ? SOCKET_REF : SOCKET_CALL);
+	return was ? s : NULL;
+}
+
+struct socket *fd_socket_alloc(void)
+{
+	struct socket *s;
+
+	mutex_lock(&fds.lock);
+	s = fds.unused;
+	if (s)
+		fds.unused = s->next_stack;
+	mutex_unlock(&fds.lock);
+	if (s)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (s)
+		mutex_init(&s->wait.lock, RANK_LEAF);
 	return s;
+}
+
+void fd_socket_free(struct socket *s)
+{
+	mutex_lock(&fds.lock);
+	s->next_stack = fds.unused;
+	fds.unused = s;
+	mutex_unlock(&fds.lock);
 }

@@ -63,21 +63,42 @@ static int inet_create(struct socket *s, struct stack *st)
 	return 0;
 }
 
+/* -EBADF, not locked: another thread has closed it since its descriptor was looked up. */
+static int inet_lock(struct socket *s) NO_LOCK_ANALYSIS
+{
+	sock_lock(s->sk);
+	if (!(atomic_load(&s->flags) & SOCKET_CLOSED))
+		return 0;
+	sock_unlock(s->sk);
+	return -EBADF;
+}
+
+/* What a call may have changed of the readiness is told first. */
+static void inet_unlock(struct socket *s) NO_LOCK_ANALYSIS
+{
+	socket_eventfd_settle(s);
+	sock_unlock(s->sk);
+}
+
 static int inet_bind_addr(struct socket *s, const struct sockaddr *a, socklen_t n)
 {
 	struct ip_addr addr;
 	uint16_t port;
 	int err = sockaddr_get(a, n, s->family, &addr, &port);
 
+	if (!err)
+		err = inet_lock(s);
 	if (err)
 		return err;
-	sock_lock(s->sk);
 	err = s->sk->ops->bind(s->sk, &addr, port);
-	sock_unlock(s->sk);
+	inet_unlock(s);
 	return err;
 }
 
-/* A connection attempt has ended when the protocol shows it writable or broken. */
+/*
+ * A connection attempt has ended when the protocol shows it writable or broken.  One that failed leaves
+ * the sock as new, for another connect() (Linux).
+ */
 static int inet_connect_wait(struct call *c, struct socket *s)
 {
 	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLOUT};
@@ -96,6 +117,8 @@ static int inet_connect_wait(struct call *c, struct socket *s)
 	err = sock_take_error(s->sk);
 	if (!err && (ev & EPOLLHUP))
 		err = -ECONNABORTED;
+	if (err && s->sk->ops->disconnect)
+		s->sk->ops->disconnect(s->sk);
 	return err;
 }
 
@@ -119,6 +142,21 @@ static int inet_connect_locked(struct call *c, struct socket *s, const struct ip
 	return inet_connect_wait(c, s);
 }
 
+static int inet_disconnect(struct socket *s)
+{
+	int err;
+
+	if (!s->sk->ops->disconnect)
+		return -EAFNOSUPPORT;
+	err = inet_lock(s);
+	if (err)
+		return err;
+	err = s->sk->ops->disconnect(s->sk);
+	atomic_fetch_and(&s->flags, ~SOCKET_CONNECTING);
+	inet_unlock(s);
+	return err;
+}
+
 static int inet_connect_addr(struct call *c, struct socket *s, const struct sockaddr *a,
 			     socklen_t n)
 {
@@ -126,21 +164,15 @@ static int inet_connect_addr(struct call *c, struct socket *s, const struct sock
 	uint16_t port;
 	int err;
 
-	if (a && n >= sizeof(a->sa_family) && a->sa_family == AF_UNSPEC) {
-		if (!s->sk->ops->disconnect)
-			return -EAFNOSUPPORT;
-		sock_lock(s->sk);
-		err = s->sk->ops->disconnect(s->sk);
-		atomic_fetch_and(&s->flags, ~SOCKET_CONNECTING);
-		sock_unlock(s->sk);
-		return err;
-	}
+	if (a && n >= sizeof(a->sa_family) && a->sa_family == AF_UNSPEC)
+		return inet_disconnect(s);
 	err = sockaddr_get(a, n, s->family, &addr, &port);
+	if (!err)
+		err = inet_lock(s);
 	if (err)
 		return err;
-	sock_lock(s->sk);
 	err = inet_connect_locked(c, s, &addr, port);
-	sock_unlock(s->sk);
+	inet_unlock(s);
 	return err;
 }
 
@@ -150,24 +182,24 @@ static int inet_listen_on(struct socket *s, int backlog)
 
 	if (!s->sk->ops->listen)
 		return -EOPNOTSUPP;
-	sock_lock(s->sk);
+	err = inet_lock(s);
+	if (err)
+		return err;
 	err = s->sk->ops->listen(s->sk, backlog);
-	sock_unlock(s->sk);
+	inet_unlock(s);
 	return err;
 }
 
 /* A reference to the next connection, or NULL with *err. */
 static struct sock *inet_accept_sock(struct call *c, struct socket *s, int *err)
 {
-	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLIN};
-	struct sock *child;
+	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLIN, .one = true};
+	struct sock *child = NULL;
 
-	if (!s->sk->ops->accept) {
-		*err = -EOPNOTSUPP;
+	*err = s->sk->ops->accept ? inet_lock(s) : -EOPNOTSUPP;
+	if (*err)
 		return NULL;
-	}
 	w.deadline = socket_deadline(s, c->stack, false);
-	sock_lock(s->sk);
 	for (;;) {
 		*err = 0;
 		child = s->sk->ops->accept(s->sk, err);
@@ -177,10 +209,11 @@ static struct sock *inet_accept_sock(struct call *c, struct socket *s, int *err)
 		if (*err)
 			break;
 	}
-	sock_unlock(s->sk);
+	inet_unlock(s);
 	return child;
 }
 
+/* The child has the listener's time-outs, as on Linux, but blocks whatever the listener does. */
 static int inet_accept(struct call *c, struct socket *s, struct socket *child)
 {
 	int err;
@@ -188,30 +221,36 @@ static int inet_accept(struct call *c, struct socket *s, struct socket *child)
 
 	if (!sk)
 		return err;
+	atomic_store(&child->rcvtimeo, atomic_load(&s->rcvtimeo));
+	atomic_store(&child->sndtimeo, atomic_load(&s->sndtimeo));
 	sock_lock(sk);
 	socket_attach(child, sk);
 	sock_unlock(sk);
 	return 0;
 }
 
-/* Part of a message was taken before the error: the count now, the error with the next call. */
-static ssize_t inet_io_result(struct socket *s, struct sock_msg *m, ssize_t r)
+/*
+ * The end of a stream call that has done `done` bytes: the count, and an error that the next call would
+ * not find by itself is kept for it.
+ */
+static ssize_t inet_stream_result(struct socket *s, size_t done, ssize_t r)
 {
-	if (m->skip == 0)
+	if (done == 0)
 		return r;
 	if (r < 0 && r != -EAGAIN && r != -EINTR && r != -EPIPE && r != -ENETDOWN && r != -EBADF)
 		s->sk->err = (int)-r;
-	return (ssize_t)m->skip;
+	return (ssize_t)done;
 }
 
 static ssize_t inet_send(struct call *c, struct socket *s, struct sock_msg *m)
 {
 	bool nonblock = (m->flags & MSG_DONTWAIT) || (atomic_load(&s->flags) & SOCKET_NONBLOCK);
 	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLOUT};
-	ssize_t r;
+	ssize_t r = inet_lock(s);
 
+	if (r)
+		return r;
 	w.deadline = nonblock ? 0 : socket_deadline(s, c->stack, true);
-	sock_lock(s->sk);
 	for (;;) {
 		r = s->sk->ops->send(s->sk, m);
 		if (r >= 0) {
@@ -226,10 +265,20 @@ static ssize_t inet_send(struct call *c, struct socket *s, struct sock_msg *m)
 		if (r)
 			break;
 	}
-	r = s->type == SOCK_STREAM ? inet_io_result(s, m, r) : r;
-	socket_eventfd_settle(s);
-	sock_unlock(s->sk);
+	if (s->type == SOCK_STREAM)
+		r = inet_stream_result(s, m->skip, r);
+	inet_unlock(s);
 	return r;
+}
+
+/* Urgent data and messages of errors are there or not: nobody waits for them. */
+static bool inet_recv_waits(struct socket *s, const struct sock_msg *m)
+{
+	if (m->flags & (MSG_DONTWAIT | MSG_ERRQUEUE))
+		return false;
+	if (s->type == SOCK_STREAM && (m->flags & MSG_OOB))
+		return false;
+	return !(atomic_load(&s->flags) & SOCKET_NONBLOCK);
 }
 
 /* How much a blocking receive of a stream wants before it returns. */
@@ -240,32 +289,38 @@ static size_t inet_recv_target(struct socket *s, const struct sock_msg *m)
 	return m->len < s->sk->rcvlowat ? m->len : s->sk->rcvlowat;
 }
 
+/* One look: true: that is all, in *r and *done.  A peek sees the same bytes again each time. */
+static bool inet_recv_look(struct socket *s, struct sock_msg *m, size_t *done, ssize_t *r)
+{
+	*r = s->sk->ops->recv(s->sk, m);
+	if (s->type != SOCK_STREAM || *r <= 0 || (m->flags & MSG_OOB))
+		return *r != -EAGAIN;
+	*done = m->skip + (size_t)*r;
+	if (!(m->flags & MSG_PEEK))
+		m->skip = *done;
+	*r = -EAGAIN;
+	if (*done >= inet_recv_target(s, m))
+		return true;
+	return (m->flags & MSG_PEEK) && (s->sk->shutdown & SOCK_SHUT_RD); /* no more will come */
+}
+
 static ssize_t inet_recv(struct call *c, struct socket *s, struct sock_msg *m)
 {
-	bool nonblock = (m->flags & MSG_DONTWAIT) || (atomic_load(&s->flags) & SOCKET_NONBLOCK);
-	bool stream = s->type == SOCK_STREAM && !(m->flags & (MSG_PEEK | MSG_OOB));
 	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLIN};
-	ssize_t r;
+	bool waits = inet_recv_waits(s, m);
+	size_t done = 0;
+	ssize_t r = inet_lock(s);
 
-	w.deadline = nonblock ? 0 : socket_deadline(s, c->stack, false);
-	sock_lock(s->sk);
-	for (;;) {
-		r = s->sk->ops->recv(s->sk, m);
-		if (r > 0 && stream) {
-			m->skip += (size_t)r;
-			if (m->skip >= inet_recv_target(s, m))
-				break;
-			r = -EAGAIN;
-		}
-		if (r != -EAGAIN || nonblock)
-			break;
+	if (r)
+		return r;
+	w.deadline = waits ? socket_deadline(s, c->stack, false) : 0;
+	while (!inet_recv_look(s, m, &done, &r) && waits) {
 		r = sock_wait(&w);
 		if (r)
 			break;
 	}
-	r = stream ? inet_io_result(s, m, r) : r;
-	socket_eventfd_settle(s);
-	sock_unlock(s->sk);
+	r = inet_stream_result(s, done, r);
+	inet_unlock(s);
 	return r;
 }
 
@@ -275,59 +330,86 @@ static int inet_shutdown(struct socket *s, int how)
 
 	if (how < SHUT_RD || how > SHUT_RDWR)
 		return -EINVAL;
-	sock_lock(s->sk);
+	err = inet_lock(s);
+	if (err)
+		return err;
 	err = s->sk->ops->shutdown(s->sk, how);
-	sock_unlock(s->sk);
+	inet_unlock(s);
 	return err;
 }
 
+/* Until the peer has acknowledged our FIN, and so everything. */
+static bool inet_lingers(const struct sock *sk)
+{
+	unsigned state = atomic_load_explicit(&sk->c.state, memory_order_relaxed);
+
+	return state == TCP_FIN_WAIT1 || state == TCP_CLOSING || state == TCP_LAST_ACK;
+}
+
 /*
- * SO_LINGER with a time: until the peer has everything, or the time is over (tcp goes on by itself).
- * The sock's lock is held, but for the sleep.
+ * SO_LINGER with a time, whether the socket blocks or not, as on Linux: until the peer has everything or
+ * the time is over; tcp goes on by itself.  With data nobody read there is nothing to wait for: the
+ * close is a reset.  The sock's lock is held, but for the sleep.
  */
 static void inet_linger(struct call *c, struct socket *s)
 {
-	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLOUT};
-	int left;
+	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLOUT, .closing = true};
+	struct sock *sk = s->sk;
+	int unread;
 
-	if (s->type != SOCK_STREAM || !(s->sk->flags & SOCK_LINGER) || !s->sk->linger_s ||
-	    !s->sk->ops->ioctl || (atomic_load(&s->flags) & SOCKET_NONBLOCK))
+	if (s->type != SOCK_STREAM || !(sk->flags & SOCK_LINGER) || !sk->linger_s ||
+	    atomic_load(&c->stack->down))
 		return;
-	w.deadline = env_now(c->stack->env) + s->sk->linger_s * NSEC_PER_SEC;
-	if (s->sk->ops->shutdown(s->sk, SHUT_WR) < 0)
+	if (sk->ops->ioctl(sk, SIOCINQ, &unread) || unread || sk->ops->shutdown(sk, SHUT_WR))
 		return;
-	while (!s->sk->ops->ioctl(s->sk, SIOCOUTQ, &left) && left > 0)
-		if (sock_wait(&w))
-			break;
+	w.deadline = env_now(c->stack->env) + sk->linger_s * NSEC_PER_SEC;
+	while (inet_lingers(sk) && !sock_wait(&w))
+		;
 }
 
-/* The last of a socket's life under its descriptor: who still sleeps on it is told, tcp goes on alone. */
+/*
+ * The last of a socket's life under its descriptor: who still sleeps on it is told at once, then close()
+ * may linger, and tcp goes on alone.
+ */
 static void inet_release(struct call *c, struct socket *s)
 {
 	struct sock *sk = s->sk;
 
 	sock_lock(sk);
-	inet_linger(c, s);
 	atomic_fetch_or(&s->flags, SOCKET_CLOSED);
 	socket_wake(c->stack, s, EPOLLHUP);
+	inet_linger(c, s);
 	atomic_store_explicit(&sk->socket, NULL, memory_order_relaxed);
 	atomic_store_explicit(&sk->events, NULL, memory_order_relaxed);
 	sk->ops->close(sk);
 	sock_unlock(sk);
 }
 
-static int inet_name(struct socket *s, struct sockaddr *a, socklen_t *n, bool peer)
+/* Linux: a connection that is not there yet, or no more, has no peer; but accept() still names it. */
+static bool inet_has_peer(const struct socket *s, enum socket_end end)
+{
+	unsigned state = atomic_load_explicit(&s->sk->c.state, memory_order_relaxed);
+
+	if (!s->sk->c.rport)
+		return false;
+	return s->type != SOCK_STREAM || end == SOCKET_ACCEPTED ||
+	       (state != TCP_CLOSE && state != TCP_SYN_SENT);
+}
+
+static int inet_name(struct socket *s, struct sockaddr *a, socklen_t *n, enum socket_end end)
 {
 	struct sock *sk = s->sk;
 	int err = 0;
 
+	if ((int)*n < 0)
+		return -EINVAL;
 	sock_lock(sk);
-	if (peer && !sk->c.rport)
-		err = -ENOTCONN;
-	else if (peer)
+	if (end == SOCKET_OWN)
+		sockaddr_put(&sk->c.laddr, sk->c.lport, a, n);
+	else if (inet_has_peer(s, end))
 		sockaddr_put(&sk->c.raddr, sk->c.rport, a, n);
 	else
-		sockaddr_put(&sk->c.laddr, sk->c.lport, a, n);
+		err = -ENOTCONN;
 	sock_unlock(sk);
 	return err;
 }

@@ -12,17 +12,21 @@
 #include "lib/stack.h"
 #include "net/netdev.h"
 #include "socket/socket_priv.h"
+#include "tcp/tcp.h"
 
 #define RCVBUF_MIN 2304
 #define SNDBUF_MIN 4608
+#define TIMEO_MAX_S (1ll << 32)
 
 /* An option that is one flag of the sock. */
 static const struct sock_flag {
 	int name;
 	uint32_t flag;
 } sock_flags[] = {
-    {SO_REUSEADDR, SOCK_REUSEADDR}, {SO_KEEPALIVE, SOCK_KEEPALIVE}, {SO_BROADCAST, SOCK_BROADCAST},
-    {SO_OOBINLINE, SOCK_OOBINLINE}, {SO_DONTROUTE, SOCK_DONTROUTE},
+    {SO_REUSEADDR, SOCK_REUSEADDR},
+    {SO_KEEPALIVE, SOCK_KEEPALIVE},
+    {SO_BROADCAST, SOCK_BROADCAST},
+    {SO_OOBINLINE, SOCK_OOBINLINE},
 };
 
 static uint32_t sock_flag_of(int name)
@@ -96,39 +100,49 @@ static int set_linger(struct sock *sk, const void *v, socklen_t n)
 	return 0;
 }
 
+/* Linux: 0 is for ever, and so is what no clock will reach; before now is at once. */
 static int set_timeo(_Atomic uint64_t *t, const void *v, socklen_t n)
 {
 	struct timeval tv;
+	uint64_t ns = 0;
 
 	if (n < sizeof(tv))
 		return -EINVAL;
 	memcpy(&tv, v, sizeof(tv));
 	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
 		return -EDOM;
-	if (tv.tv_sec < 0) /* Linux: a negative time is none at all */
-		atomic_store(t, 1);
-	else
-		atomic_store(t, (uint64_t)tv.tv_sec * NSEC_PER_SEC +
-				    (uint64_t)tv.tv_usec * NSEC_PER_USEC);
+	if (tv.tv_sec < 0)
+		ns = 1;
+	else if (tv.tv_sec < TIMEO_MAX_S)
+		ns = (uint64_t)tv.tv_sec * NSEC_PER_SEC + (uint64_t)tv.tv_usec * NSEC_PER_USEC;
+	atomic_store(t, ns);
 	return 0;
 }
 
+/*
+ * Look-ups and the table of ports know a sock by its device: once it has a port it keeps it.  A raw sock
+ * has none and may change at any time; its path is looked up anew.
+ */
 static int set_device(struct sock *sk, const void *v, socklen_t n)
 {
 	char name[NETDEV_NAME] = "";
-	struct netdev *dev;
+	struct netdev *dev = NULL;
 
 	if (n >= sizeof(name))
 		return -EINVAL;
-	memcpy(name, v, n);
-	if (!name[0]) {
-		sk->c.ifindex = 0;
-		return 0;
+	if (sk->port)
+		return -EINVAL;
+	if (n)
+		memcpy(name, v, n);
+	if (name[0]) {
+		dev = netdev_by_name(sk->stack, name);
+		if (!dev)
+			return -ENODEV;
 	}
-	dev = netdev_by_name(sk->stack, name);
-	if (!dev)
-		return -ENODEV;
-	sk->c.ifindex = dev->ifindex;
+	sk->c.ifindex = dev ? dev->ifindex : 0;
+	if (sk->path)
+		path_put(sk->path);
+	sk->path = NULL;
 	return 0;
 }
 
@@ -143,7 +157,7 @@ static int set_socket_int(struct sock *sk, int name, const void *v, socklen_t n)
 	case SO_SNDBUF:
 		return set_buf(sk, name == SO_SNDBUF, x);
 	case SO_RCVLOWAT:
-		sk->rcvlowat = x <= 0 ? 1 : (uint32_t)x;
+		sk->rcvlowat = x < 0 ? INT32_MAX : x == 0 ? 1 : (uint32_t)x;
 		return 0;
 	case SO_MARK:
 		sk->mark = (uint32_t)x;
@@ -179,7 +193,9 @@ int socket_setopt(struct socket *s, int level, int name, const void *v, socklen_
 	int err = -ENOPROTOOPT;
 
 	sock_lock(sk);
-	if (level == SOL_SOCKET)
+	if (atomic_load(&s->flags) & SOCKET_CLOSED)
+		err = -EBADF;
+	else if (level == SOL_SOCKET)
 		err = set_socket(s, name, v, n);
 	else if (level == IPPROTO_IP)
 		err = inet_sock_setopt(sk, name, v, n);
@@ -254,6 +270,9 @@ static int socket_int(struct socket *s, int name, int *x)
 	case SO_PROTOCOL:
 		*x = s->protocol;
 		return 0;
+	case SO_ACCEPTCONN:
+		*x = s->type == SOCK_STREAM && sk->c.state == TCP_LISTEN;
+		return 0;
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -293,6 +312,7 @@ int socket_getopt(struct socket *s, int level, int name, void *v, socklen_t *n)
 		err = inet_sock_getopt(sk, name, v, n);
 	if (err == -ENOPROTOOPT && sk->ops->getopt)
 		err = sk->ops->getopt(sk, level, name, v, n);
+	socket_eventfd_settle(s); /* SO_ERROR has taken a reason away */
 	sock_unlock(sk);
 	return err;
 }

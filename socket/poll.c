@@ -12,10 +12,14 @@
 #include "socket/socket_priv.h"
 
 #define POLL_ON_FRAME 16
+#define POLL_MAX (1u << 20)
+
+struct poll;
 
 /* One element of the caller's array that is ours. */
 struct poll_entry {
-	struct socket *s; /* NULL: a kernel descriptor, or none */
+	struct socket *s; /* a reference; NULL: a kernel descriptor, or none */
+	struct poll *poll;
 	struct wait_entry wait;
 };
 
@@ -24,19 +28,22 @@ struct poll {
 	struct pollfd *kernel;      /* a copy in which ours are -1 */
 	struct poll_entry *entries; /* one each */
 	unsigned n, nkernel;
-	struct stack *stack; /* of the first socket; NULL: none is ours */
+	struct socket *first; /* the socket in whose stack the thread sleeps: with a call on it */
+	struct stack *stack;  /* its stack; NULL: none is ours */
 	struct waiter *waiter;
 };
 
+/* How it is with a socket whose stack has ended. */
+#define POLL_ENDED (POLLERR | POLLHUP)
+
 static short poll_socket(struct socket *s, short events)
 {
-	struct stack *st = atomic_load(&s->stack);
 	struct call c;
 	uint32_t ev;
 
-	if (!st || call_begin(&c, st))
-		return POLLERR | POLLHUP;
-	ev = s->ops->poll(s);
+	if (call_begin(&c, s))
+		return POLL_ENDED;
+	ev = atomic_load(&c.stack->down) ? POLL_ENDED : s->ops->poll(s);
 	call_end(&c);
 	if (atomic_load(&s->flags) & SOCKET_CLOSED)
 		return POLLNVAL;
@@ -50,35 +57,70 @@ static int poll_look(struct poll *p)
 
 	for (unsigned i = 0; i < p->n; i++) {
 		struct pollfd *f = &p->fds[i];
+		struct socket *s = p->entries[i].s;
 
-		if (p->entries[i].s)
-			f->revents = poll_socket(p->entries[i].s, f->events);
-		else if (f->fd >= WEFT_FD_FIRST)
+		if (s) {
+			atomic_fetch_add(&s->refs, SOCKET_CALL);
+			f->revents = poll_socket(s, f->events);
+			socket_put(s, SOCKET_CALL);
+		} else if (f->fd >= WEFT_FD_FIRST) {
 			f->revents = POLLNVAL;
-		else
+		} else {
 			f->revents = p->kernel[i].revents;
+		}
 		ready += f->revents != 0;
 	}
 	return ready;
 }
 
-static void poll_enter(struct poll *p)
+/* A busy socket of ours must not hide the kernel's descriptors: those not `asked` yet are asked too. */
+static int poll_count(struct poll *p, bool asked)
+{
+	int ready = poll_look(p);
+
+	if (ready && p->nkernel && !asked && poll(p->kernel, p->n, 0) > 0)
+		ready = poll_look(p);
+	return ready;
+}
+
+/*
+ * Woken by another stack than the one it sleeps in: at once and under the queue's lock, so that no wake
+ * comes when the entry is off the queue and that stack may be gone.
+ */
+static void poll_wake_other(struct wait_entry *w, uint32_t events)
+{
+	struct poll_entry *e = (struct poll_entry *)((char *)w - offsetof(struct poll_entry, wait));
+
+	waiter_wake(e->poll->stack->env, e->poll->waiter);
+}
+
+/* The references, and a call on the first socket whose stack is there. */
+static void poll_get(struct poll *p)
 {
 	for (unsigned i = 0; i < p->n; i++) {
 		struct poll_entry *e = &p->entries[i];
-		struct stack *st;
+		int fd = p->fds[i].fd;
 
 		p->kernel[i] = (struct pollfd){.fd = -1, .events = p->fds[i].events};
-		if (p->fds[i].fd < WEFT_FD_FIRST) {
-			p->kernel[i].fd = p->fds[i].fd;
-			p->nkernel += p->fds[i].fd >= 0;
+		if (fd < WEFT_FD_FIRST) {
+			p->kernel[i].fd = fd;
+			p->nkernel += fd >= 0;
 			continue;
 		}
-		e->s = fd_get(p->fds[i].fd);
-		st = e->s ? atomic_load(&e->s->stack) : NULL;
-		if (st && !p->stack)
-			p->stack = st;
+		e->s = fd_get(fd, p->stack ? SOCKET_REF : SOCKET_CALL);
+		if (!e->s || p->stack)
+			continue;
+		p->stack = atomic_load(&e->s->stack);
+		if (p->stack)
+			p->first = socket_hold(e->s);
+		else
+			atomic_fetch_sub(&e->s->refs, SOCKET_CALL - SOCKET_REF);
 	}
+}
+
+static void poll_enter(struct poll *p)
+{
+	poll_get(p);
 	if (!p->stack)
 		return;
 	p->waiter = stack_waiter(p->stack);
@@ -87,7 +129,11 @@ static void poll_enter(struct poll *p)
 
 		if (!e->s)
 			continue;
-		e->wait.waiter = p->waiter;
+		e->poll = p;
+		if (atomic_load(&e->s->stack) == p->stack)
+			e->wait.waiter = p->waiter;
+		else
+			e->wait.fn = poll_wake_other;
 		e->wait.events = (uint16_t)p->fds[i].events;
 		wait_add(e->s, &e->wait);
 	}
@@ -100,62 +146,70 @@ static void poll_exit(struct poll *p)
 
 		if (!e->s)
 			continue;
-		if (e->wait.waiter)
+		if (p->stack)
 			wait_del(e->s, &e->wait);
-		socket_put(e->s);
+		socket_put(e->s, SOCKET_REF);
 	}
+	if (p->first)
+		socket_put(p->first, SOCKET_CALL);
 }
 
-/* Sleeps and looks until something is ready, the time is over or the call is interrupted. */
+/*
+ * Sleeps and looks until something is ready, the time is over or the call is interrupted.  What has
+ * happened is looked at once more after that.
+ */
 static int poll_wait(struct poll *p, uint64_t deadline)
 {
 	int ready, r = 0;
 
 	for (;;) {
 		waiter_reset(p->waiter);
-		ready = poll_look(p);
-		/* Ours are ready before any sleep: the kernel's are told too, or a busy socket would hide them. */
-		if (ready && p->nkernel && r <= 0 && poll(p->kernel, p->n, 0) > 0)
-			ready = poll_look(p);
+		ready = poll_count(p, r > 0);
 		if (ready || r == -ETIMEDOUT)
 			return ready;
 		if (r < 0)
 			return r;
 		if (atomic_load(&p->waiter->cancel))
 			return -EINTR;
-		if (atomic_load(&p->stack->down))
-			return -ENETDOWN;
 		r = netdev_wait(p->stack, p->waiter, p->nkernel ? p->kernel : NULL,
 				p->nkernel ? (int)p->n : 0, deadline);
 	}
 }
 
+/* Nothing of ours that lives: the kernel's poll, unless a number is none at all. */
+static int poll_kernel(struct poll *p, int timeout_ms)
+{
+	int r = poll_count(p, false);
+
+	if (r)
+		return r;
+	r = poll(p->kernel, p->n, timeout_ms);
+	return r < 0 ? -errno : poll_look(p);
+}
+
 static int poll_run(struct poll *p, int timeout_ms)
 {
 	uint64_t deadline = ENV_NEVER;
-	struct call c;
-	int r;
 
-	poll_enter(p);
-	if (!p->stack) {
-		r = poll_look(p);
-		if (!r)
-			r = poll(p->kernel, p->n, timeout_ms) < 0 ? -errno : poll_look(p);
-		return r;
-	}
-	r = call_begin(&c, p->stack);
-	if (r)
-		return r;
-	batch_end(&c.batch);
+	if (!p->stack)
+		return poll_kernel(p, timeout_ms);
 	if (timeout_ms >= 0)
 		deadline = env_now(p->stack->env) + (uint64_t)timeout_ms * NSEC_PER_MSEC;
-	r = poll_wait(p, deadline);
-	batch_begin(&c.batch, p->stack);
-	call_end(&c);
+	return poll_wait(p, deadline);
+}
+
+static int poll_all(struct poll *p, int timeout_ms)
+{
+	int r;
+
+	memset(p->entries, 0, p->n * sizeof(*p->entries));
+	poll_enter(p);
+	r = poll_run(p, timeout_ms);
+	poll_exit(p);
 	return r;
 }
 
-int weft_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+int socket_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
 	struct poll_entry entries[POLL_ON_FRAME];
 	struct pollfd kernel[POLL_ON_FRAME];
@@ -163,26 +217,18 @@ int weft_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 	int r = -ENOMEM;
 
 	if (slot_forked())
-		r = -ENETDOWN;
-	else if (n > (1u << 20))
-		r = -EINVAL;
-	else {
-		if (n > POLL_ON_FRAME) {
-			p.entries = malloc(n * sizeof(*p.entries));
-			p.kernel = malloc(n * sizeof(*p.kernel));
-		}
-		if (p.entries && p.kernel) {
-			memset(p.entries, 0, n * sizeof(*p.entries));
-			r = poll_run(&p, timeout_ms);
-			poll_exit(&p);
-		}
-		if (n > POLL_ON_FRAME) {
-			free(p.entries);
-			free(p.kernel);
-		}
-	}
-	if (r >= 0)
-		return r;
-	errno = -r;
-	return -1;
+		return -ENETDOWN;
+	if (n > POLL_MAX)
+		return -EINVAL;
+	if (!fds && n)
+		return -EFAULT;
+	if (n <= POLL_ON_FRAME)
+		return poll_all(&p, timeout_ms);
+	p.entries = malloc(n * sizeof(*p.entries));
+	p.kernel = malloc(n * sizeof(*p.kernel));
+	if (p.entries && p.kernel)
+		r = poll_all(&p, timeout_ms);
+	free(p.entries);
+	free(p.kernel);
+	return r;
 }

@@ -6,7 +6,6 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "lib/batch.h"
@@ -14,31 +13,44 @@
 
 struct socket *socket_alloc(struct stack *st, int family, int type, int protocol)
 {
-	struct socket *s = calloc(1, sizeof(*s));
+	struct socket *s = fd_socket_alloc();
 
 	if (!s)
 		return NULL;
 	s->ops = &inet_socket_ops;
-	atomic_init(&s->ref, 1);
-	atomic_init(&s->stack, st);
+	s->sk = NULL;
 	s->family = family;
 	s->type = type;
 	s->protocol = protocol;
 	s->eventfd = -1;
-	mutex_init(&s->wait.lock, RANK_LEAF);
-	mutex_lock(&st->socket->lock);
-	s->next_stack = st->socket->sockets;
-	if (s->next_stack)
-		s->next_stack->prev_stack = &s->next_stack;
-	s->prev_stack = &st->socket->sockets;
-	st->socket->sockets = s;
-	mutex_unlock(&st->socket->lock);
-	gauge_add(st, GAUGE_sockets, 1);
+	s->eventfd_up = false;
+	s->prev_stack = NULL;
+	s->wait.head = NULL;
+	atomic_store_explicit(&s->wait.sleepers, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->flags, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->fd, -1, memory_order_relaxed);
+	atomic_store_explicit(&s->rcvtimeo, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->sndtimeo, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->stack, st, memory_order_relaxed);
+	atomic_store(&s->refs, SOCKET_REF);
 	return s;
 }
 
-/* Takes s off its stack's list; false: somebody else did (weft_stop(), close()). */
-bool socket_unlink(struct stack *st, struct socket *s)
+void socket_link(struct stack *st, struct socket *s)
+{
+	struct socket_state *ss = st->socket;
+
+	mutex_lock(&ss->lock);
+	s->next_stack = ss->sockets;
+	if (s->next_stack)
+		s->next_stack->prev_stack = &s->next_stack;
+	s->prev_stack = &ss->sockets;
+	ss->sockets = s;
+	mutex_unlock(&ss->lock);
+	gauge_add(st, GAUGE_sockets, 1);
+}
+
+void socket_unlink(struct stack *st, struct socket *s)
 {
 	bool was;
 
@@ -49,30 +61,43 @@ bool socket_unlink(struct stack *st, struct socket *s)
 		if (s->next_stack)
 			s->next_stack->prev_stack = s->prev_stack;
 		s->prev_stack = NULL;
-		gauge_add(st, GAUGE_sockets, -1);
 	}
 	mutex_unlock(&st->socket->lock);
-	return was;
+	if (was)
+		gauge_add(st, GAUGE_sockets, -1);
 }
 
-void socket_put(struct socket *s)
+void socket_put(struct socket *s, uint64_t how)
 {
-	if (atomic_fetch_sub_explicit(&s->ref, 1, memory_order_acq_rel) != 1)
+	uint64_t had = atomic_fetch_sub(&s->refs, how);
+
+	if ((uint32_t)(had - how))
 		return;
-	assert(!s->prev_stack);
+	assert(had == how && !s->prev_stack);
+	if (s->sk)
+		socket_detach(s);
 	if (s->eventfd >= 0)
 		close(s->eventfd);
-	mutex_fini(&s->wait.lock);
-	if (s->sk)
-		sock_put(s->sk);
-	free(s);
+	fd_socket_free(s);
 }
 
 void socket_attach(struct socket *s, struct sock *sk)
 {
 	s->sk = sk;
+	atomic_fetch_add(&sk->stack->socket->socks, 1);
 	atomic_store_explicit(&sk->events, &socket_events, memory_order_relaxed);
 	atomic_store_explicit(&sk->socket, s, memory_order_release);
+}
+
+/* No call is in progress any more, yet the stack is there: it waits for its count of socks. */
+void socket_detach(struct socket *s)
+{
+	struct sock *sk = s->sk;
+	struct socket_state *ss = sk->stack->socket;
+
+	s->sk = NULL;
+	sock_put(sk);
+	atomic_fetch_sub(&ss->socks, 1);
 }
 
 /* --- the wait queue ---------------------------------------------------------------------------- */
@@ -99,17 +124,50 @@ void wait_del(struct socket *s, struct wait_entry *w)
 	mutex_unlock(&s->wait.lock);
 }
 
+/* A protocol tells the plain bits; the others of poll(2) go with them. */
+static uint32_t events_of(uint32_t events)
+{
+	if (events & EPOLLIN)
+		events |= EPOLLRDNORM;
+	if (events & EPOLLOUT)
+		events |= EPOLLWRNORM | EPOLLWRBAND;
+	if (events & EPOLLPRI)
+		events |= EPOLLRDBAND;
+	return events;
+}
+
+/*
+ * Is w to be woken?  Of those that said `one`, the one that came last, and one that sleeps: who was
+ * woken before and is still on the queue has another event to see to.
+ */
+static bool wait_wants(struct wait_entry *w, uint32_t events, bool *one)
+{
+	const uint32_t broken = EPOLLERR | EPOLLHUP;
+
+	if (!((w->events | broken) & events))
+		return false;
+	if (w->one && !(events & broken)) {
+		if (*one || w->woken)
+			return false;
+		*one = true;
+	}
+	w->woken = true;
+	return true;
+}
+
 /* Claims every waiter that asked for one of `events`; they are woken at the batch's end. */
 void socket_wake(struct stack *st, struct socket *s, uint32_t events)
 {
 	struct wait_entry *w, *next;
+	bool one = false;
 
 	if (atomic_load(&s->wait.sleepers) == 0)
 		return;
+	events = events_of(events);
 	mutex_lock(&s->wait.lock);
 	for (w = s->wait.head; w; w = next) {
 		next = w->next;
-		if (!((w->events | EPOLLERR | EPOLLHUP) & events))
+		if (!wait_wants(w, events, &one))
 			continue;
 		if (w->waiter)
 			batch_wake(st, w->waiter);
@@ -140,11 +198,11 @@ uint64_t socket_deadline(struct socket *s, struct stack *st, bool send)
 }
 
 /* Why a sleeper must not sleep (again): 0: it may. */
-static int socket_wait_over(struct socket *s, struct stack *st, struct waiter *w)
+static int sock_wait_over(struct sock_wait *sw, struct stack *st, struct waiter *w)
 {
 	if (atomic_load(&st->down))
 		return -ENETDOWN;
-	if (atomic_load(&s->flags) & SOCKET_CLOSED)
+	if (!sw->closing && (atomic_load(&sw->s->flags) & SOCKET_CLOSED))
 		return -EBADF;
 	if (atomic_load(&w->cancel))
 		return -EINTR;
@@ -155,25 +213,38 @@ static int socket_wait_over(struct socket *s, struct stack *st, struct waiter *w
  * The order matters: reset the waiter, be on the queue, and only then let the sock's lock go, for what
  * becomes true afterwards is told to the queue.  The caller looked at its condition under that lock.
  */
-int sock_wait(struct sock_wait *sw) NO_LOCK_ANALYSIS
+static int sock_sleep(struct sock_wait *sw) NO_LOCK_ANALYSIS
 {
 	struct socket *s = sw->s;
 	struct stack *st = sw->batch->stack;
 	struct waiter *w = stack_waiter(st);
-	struct wait_entry e = {.events = sw->events, .waiter = w};
+	struct wait_entry e = {.events = sw->events, .one = sw->one, .waiter = w};
 	int err;
 
 	waiter_reset(w);
 	wait_add(s, &e);
 	sock_unlock(s->sk);
 	batch_end(sw->batch);
-	err = socket_wait_over(s, st, w);
+	err = sock_wait_over(sw, st, w);
 	if (!err)
 		err = netdev_wait(st, w, NULL, 0, sw->deadline);
 	if (!err)
-		err = socket_wait_over(s, st, w);
+		err = sock_wait_over(sw, st, w);
 	wait_del(s, &e);
 	batch_begin(sw->batch, st);
 	sock_lock(s->sk);
 	return err == -ETIMEDOUT ? -EAGAIN : err;
+}
+
+int sock_wait(struct sock_wait *sw)
+{
+	int err;
+
+	if (sw->over)
+		return sw->over;
+	err = sock_sleep(sw);
+	if (err == -EBADF || err == -ENETDOWN)
+		return err;
+	sw->over = err;
+	return 0;
 }

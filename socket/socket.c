@@ -25,75 +25,85 @@ static ssize_t result(ssize_t r)
 	return -1;
 }
 
-/* The socket of fd with a reference and a call begun on its stack; NULL with *err. */
+/* The socket of fd with a call begun on it; NULL with *err. */
 static struct socket *enter(int fd, struct call *c, int *err)
 {
 	struct socket *s;
-	struct stack *st;
 
 	*err = -ENETDOWN;
 	if (slot_forked())
 		return NULL;
-	s = fd_get(fd);
+	s = fd_get(fd, SOCKET_CALL);
 	if (!s) {
 		*err = -EBADF;
 		return NULL;
 	}
-	st = atomic_load(&s->stack);
-	if (st && !(*err = call_begin(c, st)))
+	*err = call_begin(c, s);
+	if (!*err)
 		return s;
-	socket_put(s);
+	socket_put(s, SOCKET_CALL);
 	return NULL;
 }
 
 static ssize_t leave(struct call *c, struct socket *s, ssize_t r)
 {
 	call_end(c);
-	socket_put(s);
+	socket_put(s, SOCKET_CALL);
 	return result(r);
+}
+
+/* A made socket gets its descriptor, or its end. */
+static int publish(struct call *c, struct socket *s)
+{
+	int fd;
+
+	socket_link(c->stack, s);
+	fd = fd_install(s);
+	if (fd < 0) {
+		s->ops->release(c, s);
+		socket_unlink(c->stack, s);
+		socket_put(s, SOCKET_REF);
+	}
+	return fd;
+}
+
+static uint32_t flags_of(int type)
+{
+	return (type & SOCK_NONBLOCK ? SOCKET_NONBLOCK : 0) |
+	       (type & SOCK_CLOEXEC ? SOCKET_CLOEXEC : 0);
 }
 
 static int open_socket(struct call *c, int domain, int type, int protocol)
 {
 	struct socket *s;
-	int fd, err;
+	int err;
 
 	s = socket_alloc(c->stack, domain, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol);
 	if (!s)
 		return -ENOBUFS;
-	if (type & SOCK_NONBLOCK)
-		atomic_fetch_or(&s->flags, SOCKET_NONBLOCK);
-	if (type & SOCK_CLOEXEC)
-		atomic_fetch_or(&s->flags, SOCKET_CLOEXEC);
+	atomic_store(&s->flags, flags_of(type));
 	err = s->ops->create(s, c->stack);
-	if (!err) {
-		fd = fd_install(s);
-		if (fd >= 0)
-			return fd;
-		err = fd;
-		s->ops->release(c, s);
-	}
-	socket_unlink(c->stack, s);
-	socket_put(s);
+	if (!err)
+		return publish(c, s);
+	socket_put(s, SOCKET_REF);
 	return err;
 }
 
 int weft_socket(int domain, int type, int protocol)
 {
-	struct stack *st = stack_current();
 	struct call c;
 	int r;
 
-	if (!st || slot_forked())
+	if (slot_forked())
 		return (int)result(-ENETDOWN);
 	if (domain != AF_INET)
 		return (int)result(-EAFNOSUPPORT);
 	if (protocol < 0)
 		return (int)result(-EINVAL);
-	r = call_begin(&c, st);
+	r = stack_call_begin(&c);
 	if (!r) {
 		r = open_socket(&c, domain, type, protocol);
-		call_end(&c);
+		stack_call_end(&c);
 	}
 	return (int)result(r);
 }
@@ -129,47 +139,53 @@ int weft_listen(int fd, int backlog)
 static int accept_socket(struct call *c, struct socket *s, struct socket **out, int flags)
 {
 	struct socket *child = socket_alloc(c->stack, s->family, s->type, s->protocol);
-	int fd, err;
+	int err, fd;
 
 	if (!child)
 		return -ENOBUFS;
-	if (flags & SOCK_NONBLOCK)
-		atomic_fetch_or(&child->flags, SOCKET_NONBLOCK);
-	if (flags & SOCK_CLOEXEC)
-		atomic_fetch_or(&child->flags, SOCKET_CLOEXEC);
+	atomic_store(&child->flags, flags_of(flags));
 	err = s->ops->accept(c, s, child);
-	if (!err) {
-		*out = socket_hold(child);
-		fd = fd_install(child);
-		if (fd >= 0)
-			return fd;
-		err = fd;
-		child->ops->release(c, child);
-		socket_put(child);
+	if (err) {
+		socket_put(child, SOCKET_REF);
+		return err;
 	}
-	socket_unlink(c->stack, child);
-	socket_put(child);
-	return err;
+	*out = socket_hold(child);
+	fd = publish(c, child);
+	if (fd < 0)
+		socket_put(child, SOCKET_REF);
+	return fd;
+}
+
+static int do_accept(struct call *c, struct socket *s, struct sockaddr *addr, socklen_t *len,
+		     int flags)
+{
+	struct socket *child = NULL;
+	int fd;
+
+	if (addr && !len)
+		return -EFAULT;
+	if (addr && (int)*len < 0)
+		return -EINVAL;
+	fd = accept_socket(c, s, &child, flags);
+	if (fd < 0)
+		return fd;
+	if (addr)
+		child->ops->name(child, addr, len, SOCKET_ACCEPTED);
+	socket_put(child, SOCKET_REF);
+	return fd;
 }
 
 int weft_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	struct socket *s, *child = NULL;
 	struct call c;
-	int r;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
 
-	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
-		return (int)result(-EINVAL);
-	s = enter(fd, &c, &r);
 	if (!s)
-		return (int)result(r);
-	r = accept_socket(&c, s, &child, flags);
-	if (r >= 0) {
-		if (addr)
-			child->ops->name(child, addr, len, true);
-		socket_put(child);
-	}
-	return (int)leave(&c, s, r);
+		return (int)result(err);
+	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
+		return (int)leave(&c, s, -EINVAL);
+	return (int)leave(&c, s, do_accept(&c, s, addr, len, flags));
 }
 
 int weft_accept(int fd, struct sockaddr *addr, socklen_t *len)
@@ -179,37 +195,50 @@ int weft_accept(int fd, struct sockaddr *addr, socklen_t *len)
 
 /* --- data -------------------------------------------------------------------------------------- */
 
-static int msg_set_iov(struct sock_msg *m, const struct iovec *iov, size_t niov)
+static int msg_set_iov(struct sock_msg *m, const struct msghdr *msg)
 {
-	if (niov > IOV_MAX)
+	const struct iovec *iov = msg->msg_iov;
+
+	if (msg->msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
+	if (!iov && msg->msg_iovlen)
+		return -EFAULT;
 	m->iov = iov;
-	m->niov = (int)niov;
-	for (size_t i = 0; i < niov; i++) {
+	m->niov = (int)msg->msg_iovlen;
+	for (int i = 0; i < m->niov; i++) {
 		if (iov[i].iov_len > SSIZE_MAX - m->len)
 			return -EINVAL;
+		if (iov[i].iov_len && !iov[i].iov_base)
+			return -EFAULT;
 		m->len += iov[i].iov_len;
 	}
 	return 0;
 }
 
-ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags)
+/* A stream's peer is known: a name in the message means nothing there (Linux). */
+static ssize_t do_send(struct call *c, struct socket *s, const struct msghdr *msg, int flags)
 {
 	struct sock_msg m = {.flags = flags};
-	struct socket *s;
-	struct call c;
-	int err = msg ? msg_set_iov(&m, msg->msg_iov, msg->msg_iovlen) : -EFAULT;
+	int err = msg_set_iov(&m, msg);
 
-	if (err)
-		return result(err);
-	s = enter(fd, &c, &err);
-	if (!s)
-		return result(err);
-	if (msg->msg_name && msg->msg_namelen) {
+	if (!err && msg->msg_controllen)
+		err = -EOPNOTSUPP;
+	if (!err && msg->msg_name && msg->msg_namelen && s->type != SOCK_STREAM) {
 		err = sockaddr_get(msg->msg_name, msg->msg_namelen, s->family, &m.addr, &m.port);
 		m.has_addr = true;
 	}
-	return leave(&c, s, err ? err : s->ops->send(&c, s, &m));
+	return err ? err : s->ops->send(c, s, &m);
+}
+
+ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct call c;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
+
+	if (!s)
+		return result(err);
+	return leave(&c, s, msg ? do_send(&c, s, msg, flags) : -EFAULT);
 }
 
 ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
@@ -233,29 +262,36 @@ ssize_t weft_send(int fd, const void *buf, size_t n, int flags)
 	return weft_sendto(fd, buf, n, flags, NULL, 0);
 }
 
-ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags)
+static ssize_t do_recv(struct call *c, struct socket *s, struct msghdr *msg, int flags)
 {
 	struct sock_msg m = {.flags = flags};
-	struct socket *s;
-	struct call c;
-	ssize_t r;
-	int err = msg ? msg_set_iov(&m, msg->msg_iov, msg->msg_iovlen) : -EFAULT;
+	ssize_t r = msg_set_iov(&m, msg);
 
-	if (err)
-		return result(err);
-	s = enter(fd, &c, &err);
+	if (!r && msg->msg_name && (int)msg->msg_namelen < 0)
+		r = -EINVAL;
+	if (r)
+		return r;
+	r = s->ops->recv(c, s, &m);
+	if (r < 0)
+		return r;
+	msg->msg_flags = m.out_flags;
+	msg->msg_controllen = 0;
+	if (m.has_addr)
+		sockaddr_put(&m.addr, m.port, msg->msg_name, &msg->msg_namelen);
+	else
+		msg->msg_namelen = 0;
+	return r;
+}
+
+ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct call c;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
+
 	if (!s)
 		return result(err);
-	r = s->ops->recv(&c, s, &m);
-	if (r >= 0) {
-		msg->msg_flags = m.out_flags;
-		msg->msg_controllen = 0;
-		if (m.has_addr)
-			sockaddr_put(&m.addr, m.port, msg->msg_name, &msg->msg_namelen);
-		else
-			msg->msg_namelen = 0;
-	}
-	return leave(&c, s, r);
+	return leave(&c, s, msg ? do_recv(&c, s, msg, flags) : -EFAULT);
 }
 
 ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *len)
@@ -268,8 +304,8 @@ ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *f
 		msg.msg_name = from;
 		msg.msg_namelen = *len;
 	}
-	r = weft_recvmsg(fd, &msg, flags);
-	if (r >= 0 && from && len)
+	r = weft_recvmsg(fd, from && !len ? NULL : &msg, flags);
+	if (r >= 0 && from)
 		*len = msg.msg_namelen;
 	return r;
 }
@@ -291,16 +327,20 @@ ssize_t weft_write(int fd, const void *buf, size_t n)
 
 ssize_t weft_readv(int fd, const struct iovec *iov, int niov)
 {
-	struct msghdr msg = {.msg_iovlen = niov < 0 ? SIZE_MAX : (size_t)niov};
+	struct msghdr msg = {.msg_iovlen = (size_t)niov};
 
+	if (niov < 0 || niov > IOV_MAX)
+		return result(-EINVAL);
 	memcpy(&msg.msg_iov, &iov, sizeof(iov));
 	return weft_recvmsg(fd, &msg, 0);
 }
 
 ssize_t weft_writev(int fd, const struct iovec *iov, int niov)
 {
-	struct msghdr msg = {.msg_iovlen = niov < 0 ? SIZE_MAX : (size_t)niov};
+	struct msghdr msg = {.msg_iovlen = (size_t)niov};
 
+	if (niov < 0 || niov > IOV_MAX)
+		return result(-EINVAL);
 	memcpy(&msg.msg_iov, &iov, sizeof(iov));
 	return weft_sendmsg(fd, &msg, 0);
 }
@@ -316,11 +356,13 @@ int weft_shutdown(int fd, int how)
 	return s ? (int)leave(&c, s, s->ops->shutdown(s, how)) : (int)result(err);
 }
 
-/* Of two threads that close one descriptor the second is told EBADF; a stack that has ended, nothing. */
+/*
+ * Of two threads that close one descriptor the second is told EBADF; a stack that has ended, nothing.
+ * The socket stays on its stack's list until it has lingered, so that weft_stop() finds it.
+ */
 int weft_close(int fd)
 {
 	struct socket *s;
-	struct stack *st;
 	struct call c;
 
 	if (slot_forked())
@@ -328,17 +370,16 @@ int weft_close(int fd)
 	s = fd_remove(fd);
 	if (!s)
 		return (int)result(-EBADF);
-	st = atomic_load(&s->stack);
-	if (!st || call_begin(&c, st)) {
-		socket_put(s);
+	if (call_begin(&c, s)) {
+		socket_put(s, SOCKET_CALL);
 		return 0;
 	}
-	if (socket_unlink(st, s))
-		s->ops->release(&c, s);
+	s->ops->release(&c, s);
+	socket_unlink(c.stack, s);
 	return (int)leave(&c, s, 0);
 }
 
-static int get_name(int fd, struct sockaddr *addr, socklen_t *len, bool peer)
+static int get_name(int fd, struct sockaddr *addr, socklen_t *len, enum socket_end end)
 {
 	struct call c;
 	int err;
@@ -346,17 +387,17 @@ static int get_name(int fd, struct sockaddr *addr, socklen_t *len, bool peer)
 
 	if (!s)
 		return (int)result(err);
-	return (int)leave(&c, s, addr && len ? s->ops->name(s, addr, len, peer) : -EFAULT);
+	return (int)leave(&c, s, addr && len ? s->ops->name(s, addr, len, end) : -EFAULT);
 }
 
 int weft_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	return get_name(fd, addr, len, false);
+	return get_name(fd, addr, len, SOCKET_OWN);
 }
 
 int weft_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	return get_name(fd, addr, len, true);
+	return get_name(fd, addr, len, SOCKET_PEER);
 }
 
 int weft_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
@@ -379,6 +420,8 @@ int weft_setsockopt(int fd, int level, int name, const void *value, socklen_t le
 
 	if (!s)
 		return (int)result(err);
+	if ((int)len < 0)
+		return (int)leave(&c, s, -EINVAL);
 	return (int)leave(&c, s,
 			  value || !len ? socket_setopt(s, level, name, value, len) : -EFAULT);
 }
@@ -463,4 +506,9 @@ int weft_eventfd(int fd, short events)
 	struct socket *s = enter(fd, &c, &err);
 
 	return s ? (int)leave(&c, s, socket_eventfd(s, (uint16_t)events)) : (int)result(err);
+}
+
+int weft_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	return (int)result(socket_poll(fds, n, timeout_ms));
 }

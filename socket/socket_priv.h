@@ -3,9 +3,11 @@
  *
  * A struct socket ties a descriptor to a protocol's sock.  It has no lock of its own: what changes is
  * atomic, guarded by the sock's lock or by the wait queue's.  References: the descriptor table one,
- * each call in progress one; the last one returns the memory.
+ * each call in progress and each poll one; the last one gives the sock back.  Its memory is
+ * type-stable, so that a descriptor is looked up without a lock (fd_get()).
  */
 #pragma once
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -24,8 +26,10 @@ struct socket;
  */
 struct wait_entry {
 	struct wait_entry *next, **prev; /* q */
-	uint32_t events;                 /* c: EPOLL bits that wake; ERR and HUP always do */
-	struct waiter *waiter;           /* c: NULL: fn */
+	uint32_t events;                 /* q: EPOLL bits that wake; ERR and HUP always do */
+	bool one;   /* c: of all that say so one is woken by an event, but all by ERR and HUP */
+	bool woken; /* q: and this one was, it looks soon */
+	struct waiter *waiter;                             /* c: NULL: fn */
 	void (*fn)(struct wait_entry *w, uint32_t events); /* c: runs under the queue's lock */
 };
 
@@ -42,9 +46,11 @@ struct wait_queue {
 /* One program call in progress: its stack, and the batch on its frame. */
 struct call {
 	struct stack *stack;
-	struct slot *slot;
 	struct batch batch;
 };
+
+/* Whose name: getsockname()'s, getpeername()'s, accept()'s (a peer that has gone keeps its name). */
+enum socket_end { SOCKET_OWN, SOCKET_PEER, SOCKET_ACCEPTED };
 
 /*
  * A family's table.  Every function is called inside the call's batch with no lock held; those that may
@@ -61,63 +67,81 @@ struct socket_ops {
 	ssize_t (*recv)(struct call *c, struct socket *s, struct sock_msg *m);
 	int (*shutdown)(struct socket *s, int how);
 	void (*release)(struct call *c, struct socket *s); /* the descriptor is closed */
-	int (*name)(struct socket *s, struct sockaddr *a, socklen_t *n, bool peer);
+	int (*name)(struct socket *s, struct sockaddr *a, socklen_t *n, enum socket_end end);
 	uint32_t (*poll)(struct socket *s);
 };
 
 /*
  * LOCKING
- *	c	constant once it has a descriptor	a	atomic
+ *	c	constant once it is on its stack's list	a	atomic
  *	w	wait.lock				l	its stack's socket state lock
- *	s	the sock's lock
+ *	s	the sock's lock				f	lock of the descriptor table
  */
 struct socket {
-	const struct socket_ops *ops;        /* c */
-	_Atomic(struct stack *) stack;       /* a: NULL: it has ended */
-	struct sock *sk;                     /* c until the stack ends: a reference */
-	struct wait_queue wait;              /* see there */
-	_Atomic uint32_t ref;                /* a */
-	_Atomic uint32_t flags;              /* a: SOCKET_ flags below */
+	_Atomic uint64_t refs;         /* a: references, and calls in progress in the upper half */
+	_Atomic(struct stack *) stack; /* a: NULL: it has ended */
+	const struct socket_ops *ops;  /* c */
+	struct sock *sk;               /* c until the stack ends: a reference */
+	struct wait_queue wait;        /* see there */
+	_Atomic uint32_t flags;        /* a: SOCKET_ flags below */
+	_Atomic int fd;                /* a: -1: none yet */
 	_Atomic uint64_t rcvtimeo, sndtimeo; /* a: ns, 0: none */
 	int family, type, protocol;          /* c */
-	int fd;                              /* c */
 	int eventfd;                         /* s: -1: none */
 	bool eventfd_up;                     /* w: it is readable */
 	struct wait_entry eventfd_entry;     /* w */
-	struct socket *next_stack;           /* l: the stack's sockets */
+	struct socket *next_stack;           /* l: the stack's sockets; f: unused ones */
 	struct socket **prev_stack;          /* l: NULL: off the list */
 };
+
+#define SOCKET_REF 1ull
+#define SOCKET_CALL                                                                                \
+	(1ull << 32 | SOCKET_REF) /* a call's reference: the end of the stack waits for it */
 
 #define SOCKET_NONBLOCK 1u
 #define SOCKET_CLOSED 2u     /* close() was called: blocked calls end */
 #define SOCKET_CONNECTING 4u /* a connect() has begun whose end no call has told yet */
 #define SOCKET_CLOEXEC 8u    /* kept for F_GETFD only: an exec ends the stack */
 
+struct timer_thread;
+
 /*
  * LOCKING
  *	s	lock		c	constant while threads run
+ *	a	atomic		r	lock of the running stacks (socket/stack.c)
  */
-struct timer_thread;
 struct socket_state {
 	struct mutex lock;             /* rank STACK */
 	struct socket *sockets;        /* s */
 	struct timer_thread *timer[2]; /* c: net_timer, tcp_timer; NULL: none runs */
 	bool own_env;                  /* c: weft_stop() ends the env too */
+	_Atomic unsigned calls;        /* a: weft_socket() in progress */
+	_Atomic unsigned socks;        /* a: sockets that hold a sock of this stack */
+	bool is_default;               /* r: weft_start() made it */
+	struct stack *next;            /* r: the running stacks, oldest first */
 };
 
-/* socket/fd.c: the process-wide descriptor table. */
+/* socket/fd.c: the process-wide descriptor table, and the memory of sockets. */
 int fd_install(struct socket *s); /* the descriptor or -EMFILE; takes a reference over */
-struct socket *fd_get(int fd);    /* with a reference; NULL: no such descriptor */
-struct socket *fd_remove(int fd); /* gives the table's reference */
+/* With a reference, SOCKET_REF or SOCKET_CALL; NULL: no such descriptor.  Takes no lock. */
+struct socket *fd_get(int fd, uint64_t how);
+/* Gives the table's reference, as a call's; NULL: no such descriptor. */
+struct socket *fd_remove(int fd);
+struct socket *fd_socket_alloc(void); /* its lock is ready, all else as it was; NULL: no memory */
+void fd_socket_free(struct socket *s);
 
 /* socket/sock.c: life, events, sleep. */
 struct socket *socket_alloc(struct stack *st, int family, int type, int protocol);
-bool socket_unlink(struct stack *st, struct socket *s);
 void socket_attach(struct socket *s, struct sock *sk);
-void socket_put(struct socket *s);
+/* Onto the list of its stack, and off it; the second call does nothing. */
+void socket_link(struct stack *st, struct socket *s);
+void socket_unlink(struct stack *st, struct socket *s);
+void socket_put(struct socket *s, uint64_t how);
+/* Gives the sock back: at the last reference, or when the stack ends. */
+void socket_detach(struct socket *s);
 static inline struct socket *socket_hold(struct socket *s)
 {
-	atomic_fetch_add_explicit(&s->ref, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->refs, SOCKET_REF, memory_order_relaxed);
 	return s;
 }
 extern const struct sock_events socket_events;
@@ -129,18 +153,24 @@ uint64_t socket_deadline(struct socket *s, struct stack *st, bool send);
 /*
  * One round of a blocking call, entered and left with the sock's lock held: lets it go, ends the batch,
  * sleeps until one of `events`, the deadline or a cancel, begins the batch and locks again.  0: look
- * again; -EINTR, -EAGAIN (timed out), -EBADF (closed by another thread), -ENETDOWN.
+ * again; -EBADF (closed by another thread), -ENETDOWN.  After the deadline, a signal or a cancel it
+ * answers 0 once more, so that what came at the same moment is not lost, and only then -EAGAIN or
+ * -EINTR.
  */
 struct sock_wait {
 	struct socket *s;
 	struct batch *batch;
 	uint32_t events;
+	bool one;          /* of several that wait one is enough: accept() */
+	bool closing;      /* it is close() itself that waits */
+	int over;          /* 0, or what the next round answers */
 	uint64_t deadline; /* ns; ENV_NEVER */
 };
 int sock_wait(struct sock_wait *w);
 
 /* socket/call.c: into the stack and out again. */
-int call_begin(struct call *c, struct stack *st); /* -ENETDOWN */
+/* s was got with SOCKET_CALL.  -ENETDOWN: its stack has ended; the reference is the caller's still. */
+int call_begin(struct call *c, struct socket *s);
 void call_end(struct call *c);
 
 /* socket/inet.c and addr.c */
@@ -157,10 +187,14 @@ int socket_getopt(struct socket *s, int level, int name, void *v, socklen_t *n);
 void socket_eventfd_settle(struct socket *s);
 int socket_eventfd(struct socket *s, uint32_t events);
 
+/* socket/poll.c: weft_poll().  How many are ready, or -errno. */
+int socket_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+
 /* socket/thread.c: the two timer threads. */
 int timer_thread_start(struct stack *st, struct wheel *w, const char *name,
 		       struct timer_thread **out);
 void timer_thread_stop(struct timer_thread *t);
 
-/* socket/stack.c */
-struct stack *stack_current(void); /* weft_use()'s, else the default; NULL: none */
+/* socket/stack.c: weft_socket() on the thread's stack, else on the default.  -ENETDOWN: none. */
+int stack_call_begin(struct call *c);
+void stack_call_end(struct call *c);

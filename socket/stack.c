@@ -19,8 +19,79 @@
 #include "tcp/tcp.h"
 #include "udp/udp.h"
 
-/* The default of weft_socket(): the first stack started and not yet stopped. */
-static _Atomic(struct stack *) default_stack;
+/*
+ * The stacks weft_socket() may find, oldest first: a thread's by weft_use(), else the first that
+ * weft_start() made.
+ *
+ * LOCKING
+ *	r	lock (rank STACK)
+ */
+static struct {
+	struct mutex lock;
+	struct stack *first; /* r: by socket->next */
+} running = {
+    .lock = {.m = PTHREAD_MUTEX_INITIALIZER, .rank = RANK_STACK},
+};
+
+static void running_add(struct stack *st)
+{
+	struct stack **end;
+
+	mutex_lock(&running.lock);
+	for (end = &running.first; *end; end = &(*end)->socket->next)
+		;
+	*end = st;
+	mutex_unlock(&running.lock);
+}
+
+/* False: it is not there (any more). */
+static bool running_del(struct stack *st)
+{
+	struct stack **at;
+	bool found;
+
+	mutex_lock(&running.lock);
+	for (at = &running.first; *at && *at != st; at = &(*at)->socket->next)
+		;
+	found = *at != NULL;
+	if (found)
+		*at = st->socket->next;
+	mutex_unlock(&running.lock);
+	return found;
+}
+
+static void running_set_default(struct stack *st)
+{
+	mutex_lock(&running.lock);
+	st->socket->is_default = true;
+	mutex_unlock(&running.lock);
+}
+
+int stack_call_begin(struct call *c)
+{
+	uint64_t id = thread_record.stack_id;
+	struct stack *st;
+
+	mutex_lock(&running.lock);
+	for (st = running.first; st; st = st->socket->next) {
+		if (id ? st->id == id : st->socket->is_default)
+			break;
+	}
+	if (st)
+		atomic_fetch_add(&st->socket->calls, 1);
+	mutex_unlock(&running.lock);
+	if (!st)
+		return -ENETDOWN;
+	c->stack = st;
+	batch_begin(&c->batch, st);
+	return 0;
+}
+
+void stack_call_end(struct call *c)
+{
+	batch_end(&c->batch);
+	atomic_fetch_sub(&c->stack->socket->calls, 1);
+}
 
 static struct socket_state *socket_state_create(struct stack *st)
 {
@@ -80,8 +151,10 @@ struct stack *stack_create(struct env *env)
 
 	if (!st)
 		return NULL;
-	if (rooms_create(st))
+	if (rooms_create(st)) {
+		running_add(st);
 		return st;
+	}
 	rooms_destroy(st);
 	stack_free(st);
 	return NULL;
@@ -123,60 +196,82 @@ static struct socket *stack_take_socket(struct stack *st)
 	if (s)
 		socket_hold(s);
 	mutex_unlock(&st->socket->lock);
-	return s && socket_unlink(st, s) ? s : NULL;
+	if (s)
+		socket_unlink(st, s);
+	return s;
 }
 
-/* Sockets outlive their stack until they are closed; their socks do not.  The peers get FIN or RST. */
-static void stack_close_sockets(struct stack *st)
-{
-	struct call c = {.stack = st};
-	struct socket *s;
-
-	batch_begin(&c.batch, st);
-	while ((s = stack_take_socket(st))) {
-		atomic_fetch_or(&s->flags, SOCKET_NONBLOCK);
-		s->ops->release(&c, s);
-		atomic_store(&s->stack, NULL);
-		sock_put(s->sk);
-		s->sk = NULL;
-		socket_put(s);
-	}
-	tcp_abort_all(st);
-	batch_end(&c.batch);
-}
-
-/* Blocked calls see `down` and leave with ENETDOWN; returns when the last has left. */
-static void stack_wait_calls(struct stack *st)
+/* Until there is none of them; they were woken and need no more of us. */
+static void stack_wait_none(struct stack *st, _Atomic unsigned *n)
 {
 	struct waiter *own = stack_waiter(st);
-	bool busy;
 
-	do {
-		busy = false;
-		for (struct slot *s = atomic_load(&st->slots); s; s = s->next) {
-			if (!atomic_load(&s->calls))
-				continue;
-			busy = true;
-			waiter_wake(st->env, &s->waiter);
-		}
-		if (busy) {
-			waiter_reset(own);
-			env_wait(st->env, own, NULL, 0, env_now(st->env) + NSEC_PER_MSEC);
-		}
-	} while (busy);
+	while (atomic_load(n)) {
+		waiter_reset(own);
+		env_wait(st->env, own, NULL, 0, env_now(st->env) + NSEC_PER_MSEC);
+	}
 }
 
-void stack_destroy(struct stack *st)
+static void stack_wait_calls(struct stack *st, struct socket *s)
 {
-	struct stack *self = st;
+	struct waiter *own = stack_waiter(st);
 
-	atomic_compare_exchange_strong(&default_stack, &self, NULL);
+	while (atomic_load(&s->refs) >> 32) {
+		waiter_reset(own);
+		env_wait(st->env, own, NULL, 0, env_now(st->env) + NSEC_PER_MSEC);
+	}
+}
+
+/*
+ * Takes the stack away from a socket: no further call enters, those inside see `down` and leave with
+ * ENETDOWN, and when the last has left its sock goes.  The peer gets FIN or RST.
+ */
+static void stack_end_socket(struct stack *st, struct socket *s)
+{
+	struct call c = {.stack = st};
+
+	batch_begin(&c.batch, st);
+	atomic_store(&s->stack, NULL);
+	socket_wake(st, s, EPOLLHUP);
+	batch_end(&c.batch);
+	stack_wait_calls(st, s);
+	batch_begin(&c.batch, st);
+	if (!(atomic_load(&s->flags) & SOCKET_CLOSED))
+		s->ops->release(&c, s);
+	batch_end(&c.batch);
+	socket_detach(s);
+	socket_put(s, SOCKET_REF);
+}
+
+/* Sockets outlive their stack until they are closed; their socks do not. */
+static void stack_close_sockets(struct stack *st)
+{
+	struct socket *s;
+	struct batch b;
+
+	stack_wait_none(st, &st->socket->calls);
+	while ((s = stack_take_socket(st)))
+		stack_end_socket(st, s);
+	stack_wait_none(st, &st->socket->socks);
+	batch_begin(&b, st);
+	tcp_abort_all(st);
+	batch_end(&b);
+}
+
+/* The stack is off the list of those running. */
+static void stack_end(struct stack *st)
+{
 	atomic_store(&st->down, true);
-	stack_wait_calls(st);
 	stack_close_sockets(st);
 	stack_threads_stop(st);
 	rooms_destroy(st);
 	stack_free(st);
+}
+
+void stack_destroy(struct stack *st)
+{
+	running_del(st);
+	stack_end(st);
 }
 
 /* --- devices ----------------------------------------------------------------------------------- */
@@ -193,17 +288,17 @@ static int mac_parse(const char *text, uint8_t *mac)
 
 static int device_config(const struct weft_device *d, struct tap_config *cfg)
 {
-	if (!d->spec || d->queues > 16 || (d->mtu && (d->mtu < 68 || d->mtu > 65535)))
+	if (!d->spec || (strncmp(d->spec, "tap:", 4) && strncmp(d->spec, "tun:", 4)))
+		return -EINVAL;
+	if (d->queues > 16 || (d->mtu && (d->mtu < 68 || d->mtu > 65535)))
 		return -EINVAL;
 	*cfg = (struct tap_config){
 	    .name = d->spec + 4,
-	    .tun = strncmp(d->spec, "tun:", 4) == 0,
+	    .tun = d->spec[1] == 'u',
 	    .no_offload = d->no_offload != 0,
 	    .queues = d->queues,
 	    .mtu = d->mtu,
 	};
-	if (!cfg->tun && strncmp(d->spec, "tap:", 4))
-		return -EINVAL;
 	if (strlen(cfg->name) >= NETDEV_NAME)
 		return -EINVAL;
 	return d->mac ? mac_parse(d->mac, cfg->mac) : 0;
@@ -237,7 +332,7 @@ static int gateway_add(struct stack *st, const char *text)
 	struct batch b;
 	int err;
 
-	if (ip_addr_parse(text, &r.gateway))
+	if (ip_addr_parse(text, &r.gateway) || !ip_addr_is4(&r.gateway))
 		return -EINVAL;
 	batch_begin(&b, st);
 	err = route_add(st, &r);
@@ -250,9 +345,12 @@ static int gateway_add(struct stack *st, const char *text)
 /* A stack on a threaded env of its own, not running yet. */
 static int stack_open(struct stack **out)
 {
-	struct env *env = env_thread_create();
 	struct stack *st;
+	struct env *env;
 
+	if (slot_forked())
+		return -ENETDOWN;
+	env = env_thread_create();
 	if (!env)
 		return -ENOMEM;
 	st = stack_create(env);
@@ -270,13 +368,13 @@ int weft_stop(weft_stack *st)
 	struct env *env;
 	bool own;
 
-	if (!st)
-		return -EINVAL;
 	if (slot_forked())
 		return -ENETDOWN;
+	if (!st || !running_del(st))
+		return -EINVAL;
 	env = st->env;
 	own = st->socket->own_env;
-	stack_destroy(st);
+	stack_end(st);
 	if (own)
 		env_thread_destroy(env);
 	return 0;
@@ -296,8 +394,8 @@ int stack_start(struct stack **out)
 
 int weft_start(const struct weft_config *cfg, weft_stack **out)
 {
-	struct stack *st, *none = NULL;
 	struct netdev *dev;
+	struct stack *st;
 	int err;
 
 	if (!cfg || !out)
@@ -315,7 +413,7 @@ int weft_start(const struct weft_config *cfg, weft_stack **out)
 		weft_stop(st);
 		return err;
 	}
-	atomic_compare_exchange_strong(&default_stack, &none, st);
+	running_set_default(st);
 	*out = st;
 	return 0;
 }
@@ -324,11 +422,6 @@ void weft_use(weft_stack *st)
 {
 	thread_record.stack = st;
 	thread_record.stack_id = st ? st->id : 0;
-}
-
-struct stack *stack_current(void)
-{
-	return thread_record.stack ? thread_record.stack : atomic_load(&default_stack);
 }
 
 const char *weft_version(void)
@@ -342,10 +435,9 @@ void socket_each(struct stack *st, void (*fn)(const struct socket_view *v, void 
 
 	mutex_lock(&st->socket->lock);
 	for (s = st->socket->sockets; s; s = s->next_stack) {
-		struct socket_view v = {.fd = s->fd, .type = s->type, .sk = s->sk};
+		struct socket_view v = {.fd = atomic_load(&s->fd), .type = s->type, .sk = s->sk};
 
-		if (s->sk)
-			fn(&v, arg);
+		fn(&v, arg);
 	}
 	mutex_unlock(&st->socket->lock);
 }

@@ -56,16 +56,19 @@ struct weft_config {
  * Starts a stack: opens the devices, configures weft's end of them (the host's end is the caller's
  * matter), starts its threads.  The first one started is the default of every thread.
  * 0, or -errno: -EINVAL (text of cfg), -ENOENT (no /dev/net/tun), -EPERM, -EBUSY (device in use),
- * -ENOMEM, -EAGAIN (no thread).
+ * -ENOMEM, -EAGAIN (no thread), -ENETDOWN (a forked child).
  */
 WEFT_API int weft_start(const struct weft_config *cfg, weft_stack **stack);
 /*
  * Ends it: connections get FIN or RST, blocked calls end with ENETDOWN, threads are joined, devices
- * closed.  Its descriptors stay taken until they are closed.  No other thread may be about to enter a
- * call on it for the first time.  0 or -errno.
+ * closed.  Other threads may be anywhere in their calls.  Its descriptors stay taken, and answer
+ * ENETDOWN, until they are closed.  0, -EINVAL (it was stopped already), -ENETDOWN (a forked child).
  */
 WEFT_API int weft_stop(weft_stack *stack);
-/* The stack on which this thread's weft_socket() makes sockets; NULL: the default again. */
+/*
+ * The stack on which this thread's weft_socket() makes sockets, ENETDOWN after its end; NULL: the
+ * default again, which is the oldest one that weft_start() made and nobody stopped yet.
+ */
 WEFT_API void weft_use(weft_stack *stack);
 /* "0.1.0" */
 WEFT_API const char *weft_version(void);
