@@ -31,8 +31,7 @@ void inet_common_put(struct inet_table *t, struct sock_common *c);
 /* How to free request and TIME-WAIT socks; the protocol registers it once. */
 void inet_table_set_free(struct inet_table *t, void (*free_small)(struct sock_common *c));
 
-/* --- ports: inet_port.c --------------------------------------------------------------------------
- */
+/* --- ports: inet_port.c ----------------------------------------------------------------------- */
 
 /*
  * Gives sk address and port (0: ephemeral, RFC 6056).  The sharing rules, by address, wildcard,
@@ -52,8 +51,7 @@ struct port_share *inet_port_give(struct inet_table *t, struct sock *from);
 /* Gives a share back; p may be NULL.  Takes a leaf lock only, so it may come anywhere. */
 void inet_port_release(struct inet_table *t, struct port_share *p);
 
-/* --- connections and bound socks: inet_hash.c ----------------------------------------------------
- */
+/* --- connections and bound socks: inet_hash.c ------------------------------------------------- */
 
 /*
  * sk has laddr, raddr, rport; chooses lport when it has none (RFC 6056, algorithm 3: per

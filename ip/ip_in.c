@@ -13,8 +13,7 @@
 #include "lib/debug.h"
 #include "lib/mib.h"
 
-/* --- the header ---------------------------------------------------------------------------------
- */
+/* --- the header ------------------------------------------------------------------------------- */
 
 /* RFC 791, 3.1: sound in itself.  The whole header is in the header part then. */
 static enum drop_reason ip_check_header(struct pkbuf *b)
@@ -74,8 +73,7 @@ static enum drop_reason ip_check_partial(const struct pkbuf *b)
 	return DROP_NONE;
 }
 
-/* --- addresses ----------------------------------------------------------------------------------
- */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 static bool addr_is_this_net(const struct ip_addr *a)
 {
@@ -118,8 +116,7 @@ static enum drop_reason ip_check_addrs(struct pkbuf *b)
 	return why ? why : ip_check_reverse(b);
 }
 
-/* --- options ------------------------------------------------------------------------------------
- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 static enum drop_reason ip_check_options(struct pkbuf *b)
 {
@@ -142,8 +139,7 @@ static enum drop_reason ip_check_options(struct pkbuf *b)
 	return DROP_NONE;
 }
 
-/* --- ours or not --------------------------------------------------------------------------------
- */
+/* --- ours or not ------------------------------------------------------------------------------ */
 
 static bool ip_came_wide(const struct pkbuf *b)
 {
@@ -261,8 +257,7 @@ void ip_in(struct pkbuf *b)
 	}
 }
 
-/* --- to a protocol ------------------------------------------------------------------------------
- */
+/* --- to a protocol ---------------------------------------------------------------------------- */
 
 static void ip_no_proto(struct pkbuf *b, bool raw_took)
 {

@@ -17,8 +17,7 @@
 #define TS_MISSED 0xf0 /* how many found no room */
 #define TS_NONSTANDARD 0x80000000u
 
-/* --- parsing: opt points at one option, whose length byte is inside -----------------------------
- */
+/* --- parsing: opt points at one option, whose length byte is inside --------------------------- */
 
 /* A list of addresses.  0, or the offset of the wrong byte. */
 static unsigned opt_route_fault(const uint8_t *opt)
@@ -116,8 +115,7 @@ int ip_options_check(const uint8_t *opt, unsigned len)
 	return ip_opts_parse(opt, len, &o) ? 0 : -EINVAL;
 }
 
-/* --- filling in ---------------------------------------------------------------------------------
- */
+/* --- filling in ------------------------------------------------------------------------------- */
 
 static void opt_record_route(uint8_t *opt, const struct ip_addr *own)
 {
@@ -186,8 +184,7 @@ bool ip_opts_next_hop(struct pkbuf *b, const struct ip4_opts *o, const struct ip
 	return true;
 }
 
-/* --- answering, fragments ----------------------------------------------------------------------
- */
+/* --- answering, fragments --------------------------------------------------------------------- */
 
 unsigned ip_opts_answer(const struct pkbuf *b, uint8_t *out)
 {

@@ -12,8 +12,7 @@
 #include "lib/mib.h"
 #include "net/ifaddr.h"
 
-/* --- to the link --------------------------------------------------------------------------------
- */
+/* --- to the link ------------------------------------------------------------------------------ */
 
 /* Broadcast and multicast have link addresses of their own (RFC 1112, 6.4). */
 static int ip_to_link(struct pkbuf *b, const struct path *path)
@@ -104,8 +103,7 @@ int ip_finish(struct pkbuf *b, struct path *path, uint32_t mtu)
 	return ip_transmit(b, path);
 }
 
-/* --- the header ---------------------------------------------------------------------------------
- */
+/* --- the header ------------------------------------------------------------------------------- */
 
 static uint32_t out_mtu(const struct ip_flow *f, const struct path *path)
 {
@@ -210,8 +208,7 @@ static int ip4_header_included(struct pkbuf *b, const struct path *path)
 	return 0;
 }
 
-/* --- out ----------------------------------------------------------------------------------------
- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 /* Who broadcasts hears it too; of multicast only what ip_in() takes is worth a copy. */
 static void out_loop_copy(const struct pkbuf *b, const struct path *path)

@@ -58,8 +58,7 @@ void icmp_state_destroy(struct icmp_state *s);
 struct raw_state *raw_state_create(struct stack *st);
 void raw_state_destroy(struct raw_state *s);
 
-/* --- ip.c ----------------------------------------------------------------------------------------
- */
+/* --- ip.c ------------------------------------------------------------------------------------- */
 
 /* Who takes protocol `proto`; NULL: nobody. */
 static inline const struct ip_proto *ip_proto_find(struct stack *st, uint8_t proto)
@@ -85,8 +84,7 @@ void ip4_csum_set(struct ip4_hdr *h);
 /* What a held packet becomes when its neighbour does not answer: ICMP host unreachable. */
 void ip_unreachable(struct pkbuf *b);
 
-/* --- route.c, path.c, pmtu.c ---------------------------------------------------------------------
- */
+/* --- route.c, path.c, pmtu.c ------------------------------------------------------------------ */
 
 void route_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
 /* Every cached path is doubted from now on. */
@@ -108,8 +106,7 @@ struct pmtu_info {
 };
 bool pmtu_lookup(struct stack *st, const struct ip_addr *dst, struct pmtu_info *info);
 
-/* --- ip_opt.c ------------------------------------------------------------------------------------
- */
+/* --- ip_opt.c --------------------------------------------------------------------------------- */
 
 /* Where the options of a header stand, as offsets from it; 0: absent. */
 struct ip4_opts {
@@ -138,8 +135,7 @@ unsigned ip_opts_answer(const struct pkbuf *b, uint8_t *out);
 /* Turns, in place, what fragments after the first must not carry into NOPs (RFC 791, 3.1). */
 void ip_opts_not_copied(uint8_t *opt, unsigned len);
 
-/* --- the stages ----------------------------------------------------------------------------------
- */
+/* --- the stages ------------------------------------------------------------------------------- */
 
 /* All but one consume b; front at l3. */
 void ip_local_in(struct pkbuf *b);

@@ -21,8 +21,7 @@ struct extent {
 	bool last;
 };
 
-/* --- the fragment by itself ---------------------------------------------------------------------
- */
+/* --- the fragment by itself ------------------------------------------------------------------- */
 
 static void frag_extent(const struct pkbuf *b, struct extent *x)
 {
@@ -54,8 +53,7 @@ static enum drop_reason frag_check(const struct pkbuf *b, const struct extent *x
 	return frag_splits_tcp(b, x) ? DROP_FRAG_PREFIX : DROP_NONE;
 }
 
-/* --- units of 8 bytes ---------------------------------------------------------------------------
- */
+/* --- units of 8 bytes ------------------------------------------------------------------------- */
 
 /* The bits of word `w` that lie in [from, to). */
 static uint64_t units_mask(unsigned w, unsigned from, unsigned to)
@@ -89,8 +87,7 @@ static bool units_has(const uint64_t *map, unsigned at)
 	return at < REASS_UNITS && (map[at / 64] >> at % 64 & 1);
 }
 
-/* --- into the datagram: the bucket's lock is held -----------------------------------------------
- */
+/* --- into the datagram: the bucket's lock is held --------------------------------------------- */
 
 /* One and the same fragment: it begins, ends and is whole where one that is here does. */
 static bool reass_has(const struct reass *r, const struct extent *x)
@@ -183,8 +180,7 @@ static enum drop_reason reass_add(struct reass *r, struct pkbuf *b, const struct
 	return DROP_NONE;
 }
 
-/* --- the whole ----------------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 /* A datagram whose fragments have all come, taken off its table. */
 struct whole {

@@ -11,8 +11,7 @@
 #include "ip/ip_priv.h"
 #include "net/ifaddr.h"
 
-/* --- kinds of addresses -------------------------------------------------------------------------
- */
+/* --- kinds of addresses ----------------------------------------------------------------------- */
 
 static bool netdev_is_up(const struct netdev *dev)
 {
@@ -47,8 +46,7 @@ enum route_type ip_addr_type(struct stack *st, const struct ip_addr *a)
 	return ROUTE_UNICAST;
 }
 
-/* --- the stages: each fills its part of p in, 0 or -errno ---------------------------------------
- */
+/* --- the stages: each fills its part of p in, 0 or -errno ------------------------------------- */
 
 /* Whose device a packet without a route leaves by: the one asked for, or the source's. */
 static struct netdev *path_named_device(struct stack *st, const struct ip_flow *f)
@@ -184,8 +182,7 @@ static int path_link(struct path *p)
 	return p->neigh ? 0 : -ENOBUFS;
 }
 
-/* --- paths --------------------------------------------------------------------------------------
- */
+/* --- paths ------------------------------------------------------------------------------------ */
 
 static struct path *path_new(const struct path *made)
 {

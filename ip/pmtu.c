@@ -53,8 +53,7 @@ struct pmtu_state *pmtu_state_create(struct stack *st)
 	return s;
 }
 
-/* --- entries ------------------------------------------------------------------------------------
- */
+/* --- entries ---------------------------------------------------------------------------------- */
 
 static struct pmtu_entry **pmtu_slot(struct pmtu_state *s, const struct ip_addr *dst)
     REQUIRES(&s->lock);
@@ -131,8 +130,7 @@ void pmtu_state_destroy(struct pmtu_state *s)
 	free(s);
 }
 
-/* --- ageing -------------------------------------------------------------------------------------
- */
+/* --- ageing ----------------------------------------------------------------------------------- */
 
 /* Forgets what is too old.  True: something was. */
 static bool pmtu_forget(struct pmtu_entry *e, uint64_t now)
@@ -191,8 +189,7 @@ static void pmtu_expire(struct timer *t)
 		route_generation_bump(s->stack);
 }
 
-/* --- path MTU -----------------------------------------------------------------------------------
- */
+/* --- path MTU --------------------------------------------------------------------------------- */
 
 bool pmtu_lookup(struct stack *st, const struct ip_addr *dst, struct pmtu_info *info)
 {
@@ -282,8 +279,7 @@ uint32_t pmtu_learn(struct stack *st, const struct ip_addr *dst, uint32_t mtu, u
 	return believed;
 }
 
-/* --- redirects ----------------------------------------------------------------------------------
- */
+/* --- redirects -------------------------------------------------------------------------------- */
 
 /* The new first hop must be a neighbour by the very device that dst's packets leave by now. */
 static bool redirect_is_sound(struct stack *st, const struct ip_addr *dst,

@@ -33,8 +33,7 @@ struct reass_bucket *reass_bucket_of(struct stack *st, const struct reass_key *k
 	return &st->ip->reass->bucket[siphash(k, sizeof(*k), st->key) % REASS_BUCKETS];
 }
 
-/* --- age ----------------------------------------------------------------------------------------
- */
+/* --- age -------------------------------------------------------------------------------------- */
 
 static void age_link(struct reass_state *s, struct reass *r)
 {
@@ -66,8 +65,7 @@ static struct reass *age_oldest(struct reass_state *s)
 	return r;
 }
 
-/* --- datagrams ----------------------------------------------------------------------------------
- */
+/* --- datagrams -------------------------------------------------------------------------------- */
 
 void reass_put(struct reass *r)
 {
@@ -144,8 +142,7 @@ void reass_remove(struct reass *r)
 	reass_put(r);
 }
 
-/* --- the end of those that are not completed ----------------------------------------------------
- */
+/* --- the end of those that are not completed -------------------------------------------------- */
 
 /* Takes r out of the table and its fragments to q.  False: somebody else has. */
 static bool reass_kill(struct reass *r, struct pkq *q, struct pkbuf **first)

@@ -47,8 +47,7 @@ void route_generation_bump(struct stack *st)
 	atomic_fetch_add_explicit(&st->ip->route->generation, 1, memory_order_release);
 }
 
-/* --- entries: the lock is held ------------------------------------------------------------------
- */
+/* --- entries: the lock is held ---------------------------------------------------------------- */
 
 static int route_insert(struct route_state *s, const struct route *r, bool beside)
     REQUIRES(&s->lock);
@@ -137,8 +136,7 @@ static const struct route *route_best(struct route_state *s, const struct ip_add
 	return NULL;
 }
 
-/* --- by hand ------------------------------------------------------------------------------------
- */
+/* --- by hand ---------------------------------------------------------------------------------- */
 
 static bool route_is_sound(const struct route *r)
 {
@@ -247,8 +245,7 @@ bool route_lookup(struct stack *st, const struct ip_addr *dst, uint32_t ifindex,
 	return best != NULL;
 }
 
-/* --- what comes with addresses ------------------------------------------------------------------
- */
+/* --- what comes with addresses ---------------------------------------------------------------- */
 
 /* A host address brings no net. */
 static void route_connect(struct netdev *dev, const struct ifaddr *a)

@@ -95,8 +95,7 @@ void ip_lab_route(struct ip_lab *l, const char *net, const char *gateway)
 	ck_assert_int_eq(route_add(l->st, &r), 0);
 }
 
-/* --- bytes --------------------------------------------------------------------------------------
- */
+/* --- bytes ------------------------------------------------------------------------------------ */
 
 void pattern_fill(uint8_t *p, uint32_t n, uint32_t from)
 {
@@ -156,8 +155,7 @@ bool ip_packet_is_sound(const uint8_t *datagram, uint32_t n)
 	       be16_get(h->len) == n && csum_finish(csum_add(0, h, ip4_hdr_len(h))) == 0;
 }
 
-/* --- the wire -----------------------------------------------------------------------------------
- */
+/* --- the wire --------------------------------------------------------------------------------- */
 
 void ip_lab_rx(struct ip_lab *l, struct testdev *d, const uint8_t *datagram, uint32_t n)
 {

@@ -156,8 +156,7 @@ START_TEST(test_bad_checksum_dropped)
 }
 END_TEST
 
-/* --- addresses ----------------------------------------------------------------------------------
- */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 START_TEST(test_martian_source_dropped)
 {
@@ -269,8 +268,7 @@ START_TEST(test_reverse_path_strict_and_loose)
 }
 END_TEST
 
-/* --- options ------------------------------------------------------------------------------------
- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 START_TEST(test_malformed_option_answered_with_its_place)
 {
@@ -323,8 +321,7 @@ START_TEST(test_unknown_option_ignored)
 }
 END_TEST
 
-/* --- protocols ----------------------------------------------------------------------------------
- */
+/* --- protocols -------------------------------------------------------------------------------- */
 
 START_TEST(test_unknown_protocol_answered)
 {
@@ -348,8 +345,7 @@ START_TEST(test_unknown_protocol_in_broadcast_not_answered)
 }
 END_TEST
 
-/* --- what a device left to us -------------------------------------------------------------------
- */
+/* --- what a device left to us ----------------------------------------------------------------- */
 
 static void rx_partial(uint16_t csum_at, uint16_t off, uint32_t n)
 {

@@ -127,8 +127,7 @@ START_TEST(test_options_follow_the_header)
 }
 END_TEST
 
-/* --- DF and fragments ---------------------------------------------------------------------------
- */
+/* --- DF and fragments ------------------------------------------------------------------------- */
 
 /* Takes all that was sent; returns how many, and whether all had DF (1), none (0), mixed (-1). */
 static unsigned sent_all(int *df)
@@ -231,8 +230,7 @@ START_TEST(test_larger_than_a_datagram_is_refused)
 }
 END_TEST
 
-/* --- super-frames -------------------------------------------------------------------------------
- */
+/* --- super-frames ----------------------------------------------------------------------------- */
 
 /* The TCP part of a super-frame to 10.0.0.2, sent by f. */
 static int out_super(const struct ip_flow *f, uint32_t n, uint16_t gso_size)
@@ -304,8 +302,7 @@ START_TEST(test_super_frame_too_large_for_fallen_path_is_cut_and_fragmented)
 }
 END_TEST
 
-/* --- ways ---------------------------------------------------------------------------------------
- */
+/* --- ways ------------------------------------------------------------------------------------- */
 
 START_TEST(test_own_address_comes_back)
 {
@@ -397,8 +394,7 @@ START_TEST(test_neighbour_silent_sender_is_told_over_lo)
 }
 END_TEST
 
-/* --- a program's own header ---------------------------------------------------------------------
- */
+/* --- a program's own header ------------------------------------------------------------------- */
 
 START_TEST(test_included_header_is_completed)
 {

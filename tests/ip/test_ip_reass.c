@@ -125,8 +125,7 @@ START_TEST(test_datagrams_do_not_mix)
 }
 END_TEST
 
-/* --- overlaps -----------------------------------------------------------------------------------
- */
+/* --- overlaps --------------------------------------------------------------------------------- */
 
 START_TEST(test_overlap_refuses_the_datagram)
 {
@@ -175,8 +174,7 @@ START_TEST(test_overlap_within_the_last_unit)
 }
 END_TEST
 
-/* --- fragments that cannot be -------------------------------------------------------------------
- */
+/* --- fragments that cannot be ----------------------------------------------------------------- */
 
 static void assert_refused(enum drop_reason why)
 {
@@ -249,8 +247,7 @@ START_TEST(test_tcp_header_in_parts_dropped)
 }
 END_TEST
 
-/* --- what the whole carries ---------------------------------------------------------------------
- */
+/* --- what the whole carries ------------------------------------------------------------------- */
 
 START_TEST(test_header_is_the_firsts)
 {
@@ -302,8 +299,7 @@ START_TEST(test_congestion_of_any_is_the_wholes)
 }
 END_TEST
 
-/* --- time ---------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 START_TEST(test_timeout_with_first_is_told)
 {
@@ -346,8 +342,7 @@ START_TEST(test_late_fragment_does_not_prolong)
 }
 END_TEST
 
-/* --- bounds -------------------------------------------------------------------------------------
- */
+/* --- bounds ----------------------------------------------------------------------------------- */
 
 START_TEST(test_bound_oldest_goes_first)
 {
@@ -420,8 +415,7 @@ START_TEST(test_source_that_goes_round_begins_anew)
 }
 END_TEST
 
-/* --- against a model ----------------------------------------------------------------------------
- */
+/* --- against a model -------------------------------------------------------------------------- */
 
 START_TEST(test_random_fragments_whole_or_refused)
 {

@@ -265,8 +265,7 @@ START_TEST(test_both_families_beside_each_other)
 }
 END_TEST
 
-/* --- against a model ----------------------------------------------------------------------------
- */
+/* --- against a model -------------------------------------------------------------------------- */
 
 #define MODEL_MAX 400
 
