@@ -3,7 +3,6 @@
  * backlog, its accounts; and all of it at once, from devices, timers and programs on threads.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -461,109 +460,6 @@ START_TEST(test_flow_carries_what_the_sock_wants)
 }
 END_TEST
 
-/* --- options ---------------------------------------------------------------------------------- */
-
-static const struct opt_case {
-	int name, value, err; /* setting it */
-	int reads;            /* and then reading it */
-} opt_cases[] = {
-    {IP_TOS, 0x10, 0, 0x10},
-    {IP_TOS, 256, -EINVAL, 0},
-    {IP_TTL, 1, 0, 1},
-    {IP_TTL, 255, 0, 255},
-    {IP_TTL, 0, -EINVAL, 64},
-    {IP_TTL, 256, -EINVAL, 64},
-    {IP_TTL, -1, 0, 64},
-    {IP_TTL, -2, -EINVAL, 64},
-    {IP_MINTTL, 255, 0, 255},
-    {IP_MINTTL, 256, -EINVAL, 0},
-    {IP_MTU_DISCOVER, IP_PMTUDISC_DONT, 0, IP_PMTUDISC_DONT},
-    {IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, 0, IP_PMTUDISC_PROBE},
-    {IP_MTU_DISCOVER, 4, -EINVAL, IP_PMTUDISC_WANT},
-    {IP_RECVERR, 5, 0, 1},
-    {IP_MTU, 1500, -ENOPROTOOPT, -ENOTCONN},
-    {IP_PKTINFO, 1, -ENOPROTOOPT, -ENOPROTOOPT},
-};
-
-START_TEST(test_option_cell)
-{
-	const struct opt_case *o = &opt_cases[_i];
-	struct probe *p = probe_new();
-	int x = -7;
-	socklen_t n = sizeof(x);
-
-	sock_lock(&p->sk);
-	ck_assert_int_eq(inet_sock_setopt(&p->sk, o->name, &o->value, sizeof(int)), o->err);
-	if (o->reads < 0) {
-		ck_assert_int_eq(inet_sock_getopt(&p->sk, o->name, &x, &n), o->reads);
-	} else {
-		ck_assert_int_eq(inet_sock_getopt(&p->sk, o->name, &x, &n), 0);
-		ck_assert_int_eq(x, o->reads);
-		ck_assert_uint_eq(n, sizeof(int));
-	}
-	sock_unlock(&p->sk);
-	sock_put(&p->sk);
-}
-END_TEST
-
-START_TEST(test_option_of_one_byte)
-{
-	struct probe *p = probe_new();
-	uint8_t byte = 0x20;
-	socklen_t n = 1;
-
-	sock_lock(&p->sk);
-	ck_assert_int_eq(inet_sock_setopt(&p->sk, IP_TOS, &byte, 1), 0);
-	ck_assert_int_eq(inet_sock_setopt(&p->sk, IP_TOS, &byte, 0), -EINVAL);
-	byte = 0;
-	ck_assert_int_eq(inet_sock_getopt(&p->sk, IP_TOS, &byte, &n), 0);
-	ck_assert_uint_eq(n, 1);
-	ck_assert_uint_eq(byte, 0x20);
-	sock_unlock(&p->sk);
-	sock_put(&p->sk);
-}
-END_TEST
-
-START_TEST(test_option_mtu_of_connected)
-{
-	struct probe *p = probe_new();
-	int x = 0;
-	socklen_t n = sizeof(x);
-
-	sock_lock(&p->sk);
-	p->sk.c.raddr = ip_of("10.0.0.2");
-	ck_assert_int_eq(inet_sock_getopt(&p->sk, IP_MTU, &x, &n), 0);
-	ck_assert_int_eq(x, 1500);
-	sock_unlock(&p->sk);
-	sock_put(&p->sk);
-}
-END_TEST
-
-START_TEST(test_option_ip_options_are_checked_padded_and_cleared)
-{
-	static const uint8_t rr[] = {7, 7, 4, 0, 0, 0, 0}, bad[] = {7, 30, 4, 0};
-	struct probe *p = probe_new();
-	uint8_t got[40], much[41] = {0};
-	socklen_t n = sizeof(got);
-
-	sock_lock(&p->sk);
-	ck_assert_int_eq(inet_sock_setopt(&p->sk, IP_OPTIONS, rr, sizeof(rr)), 0);
-	ck_assert_int_eq(inet_sock_setopt(&p->sk, IP_OPTIONS, bad, sizeof(bad)), -EINVAL);
-	ck_assert_int_eq(inet_sock_setopt(&p->sk, IP_OPTIONS, much, sizeof(much)), -EINVAL);
-	ck_assert_int_eq(inet_sock_getopt(&p->sk, IP_OPTIONS, got, &n), 0);
-	ck_assert_uint_eq(n, 8);
-	ck_assert_int_eq(memcmp(got, rr, sizeof(rr)), 0);
-	ck_assert_uint_eq(got[7], 0);
-	ck_assert_int_eq(inet_sock_setopt(&p->sk, IP_OPTIONS, NULL, 0), 0);
-	n = sizeof(got);
-	ck_assert_int_eq(inet_sock_getopt(&p->sk, IP_OPTIONS, got, &n), 0);
-	ck_assert_uint_eq(n, 0);
-	ck_assert_int_eq(inet_sock_setopt(&p->sk, IP_OPTIONS, rr, sizeof(rr)), 0);
-	sock_unlock(&p->sk);
-	sock_put(&p->sk); /* with options: freed */
-}
-END_TEST
-
 /* --- threads ---------------------------------------------------------------------------------- */
 
 enum { DEVICES = 2, ROUNDS = 4000 };
@@ -665,11 +561,6 @@ int main(void)
 	tcase_add_test(tc, test_rcv_charge_stops_at_rcvbuf);
 	tcase_add_test(tc, test_path_is_kept_until_routes_move);
 	tcase_add_test(tc, test_flow_carries_what_the_sock_wants);
-	tcase_add_loop_test(tc, test_option_cell, 0,
-			    (int)(sizeof(opt_cases) / sizeof(opt_cases[0])));
-	tcase_add_test(tc, test_option_of_one_byte);
-	tcase_add_test(tc, test_option_mtu_of_connected);
-	tcase_add_test(tc, test_option_ip_options_are_checked_padded_and_cleared);
 	tcase_add_test(tc, test_threads_lose_no_packet_timer_or_push);
 	return unit_run("inet_sock", tc);
 }
