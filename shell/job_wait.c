@@ -16,6 +16,7 @@ struct job_condition {
 	bool (*done)(struct shell *sh, struct job_condition *w);
 	int id;           /* 0: every background job */
 	const char *name; /* of job_spawn() */
+	struct job *own;  /* whoever waits does not wait for itself */
 	int status;       /* out: of the job, once it has ended */
 	bool seen;        /* out: there was such a job */
 };
@@ -92,7 +93,7 @@ static bool job_done_ended(struct shell *sh, struct job_condition *w) REQUIRES(&
 static bool job_done_all(struct shell *sh, struct job_condition *w) REQUIRES(&sh->lock)
 {
 	for (struct job *j = sh->jobs; j; j = j->next) {
-		if (j->client < 0 && !j->ended)
+		if (j->client < 0 && !j->ended && j != w->own)
 			return false;
 	}
 	for (struct job *j = sh->jobs; j; j = j->next)
@@ -255,7 +256,8 @@ void jobs_tell(struct shell *sh, FILE *out)
 
 int shell_job_wait(struct cmd *c, int id)
 {
-	struct job_condition ended = {.done = id ? job_done_ended : job_done_all, .id = id};
+	struct job_condition ended = {
+	    .done = id ? job_done_ended : job_done_all, .id = id, .own = c->job};
 
 	if (id && id == c->job->id)
 		return cmd_error(c, "%d: that is this job itself", id);

@@ -53,14 +53,17 @@ static char *edit_command(const char *text, int again)
 	return NULL;
 }
 
-/* A command's name at the start of a command; behind it files, readline's own way. */
+/* A command's name at the start of a command and behind `help`; elsewhere files, readline's own way. */
 static char **edit_complete(const char *text, int start, int end)
 {
-	while (start > 0 && (rl_line_buffer[start - 1] == ' ' || rl_line_buffer[start - 1] == '\t'))
-		start--;
-	if (start > 0 && !strchr(";&", rl_line_buffer[start - 1]) &&
-	    !(start >= 5 && strncmp(rl_line_buffer, "help ", 5) == 0))
+	const char *line = rl_line_buffer;
+	int at = start;
+
+	while (at > 0 && (line[at - 1] == ' ' || line[at - 1] == '\t'))
+		at--;
+	if (at > 0 && !strchr(";&", line[at - 1]) && !(at == 4 && strncmp(line, "help", 4) == 0))
 		return NULL;
+	rl_attempted_completion_over = 1;
 	return rl_completion_matches(text, edit_command);
 }
 
