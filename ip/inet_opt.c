@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ip/inet_sock.h"
+#include "ip/ip_priv.h"
 #include "lib/stack.h"
 
 #define TOS_ECN 3u /* RFC 3168, 5: TCP's own bits */
@@ -115,6 +116,18 @@ static int inet_opt_int(const void *v, socklen_t n, int *out)
 	return 0;
 }
 
+/* A source route would need another destination on the wire than for the checksum: not offered. */
+static int inet_options_check(const uint8_t *opt, unsigned len)
+{
+	int err = ip_options_check(opt, len);
+	struct ip4_opts o;
+
+	if (err)
+		return err;
+	ip_opts_parse(opt, len, &o);
+	return o.srr ? -EOPNOTSUPP : 0;
+}
+
 /* IP_OPTIONS: kept padded to a multiple of 4; none: taken away. */
 static int inet_options_set(struct sock *sk, const void *v, socklen_t n)
 {
@@ -129,7 +142,7 @@ static int inet_options_set(struct sock *sk, const void *v, socklen_t n)
 		if (!opt)
 			return -ENOMEM;
 		memcpy(opt, v, n);
-		err = ip_options_check(opt, len);
+		err = inet_options_check(opt, len);
 		if (err) {
 			free(opt);
 			return err;

@@ -91,12 +91,14 @@ END_TEST
 
 START_TEST(test_option_ip_options_are_checked_padded_and_cleared)
 {
-	static const uint8_t rr[] = {7, 7, 4, 0, 0, 0, 0}, bad[] = {7, 30, 4, 0};
+	static const uint8_t rr[] = {7, 7, 4, 0, 0, 0, 0}, bad[] = {7, 30, 4, 0},
+			     lsrr[] = {131, 7, 4, 10, 0, 0, 9};
 	uint8_t got[40], much[41] = {0};
 	socklen_t n = sizeof(got);
 
 	ck_assert_int_eq(inet_sock_setopt(sk, IP_OPTIONS, rr, sizeof(rr)), 0);
 	ck_assert_int_eq(inet_sock_setopt(sk, IP_OPTIONS, bad, sizeof(bad)), -EINVAL);
+	ck_assert_int_eq(inet_sock_setopt(sk, IP_OPTIONS, lsrr, sizeof(lsrr)), -EOPNOTSUPP);
 	ck_assert_int_eq(inet_sock_setopt(sk, IP_OPTIONS, much, sizeof(much)), -EINVAL);
 	ck_assert_int_eq(inet_sock_getopt(sk, IP_OPTIONS, got, &n), 0);
 	ck_assert_uint_eq(n, 8);
