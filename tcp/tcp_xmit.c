@@ -205,7 +205,7 @@ uint32_t tcp_xmit_max(struct tcp_sock *ts)
 {
 	uint32_t room = TCP_GSO_MAX - TCP_HLEN_MAX - ip_hdr_bytes(&ts->sk.c.raddr) - ts->sk.optlen;
 
-	return tso_ready(ts) ? room - room % ts->mss : ts->mss;
+	return tso_ready(ts) && room > ts->mss ? room - room % ts->mss : ts->mss;
 }
 
 static bool rec_follows(const struct tcp_rec *a, const struct tcp_rec *b)
