@@ -242,6 +242,18 @@ static ssize_t inet_stream_result(struct socket *s, size_t done, ssize_t r)
 	return (ssize_t)done;
 }
 
+/* Sends what can be sent now.  True: that is all, in *r.  Asked until it says so: then an event comes. */
+static bool inet_send_look(struct socket *s, struct sock_msg *m, ssize_t *r)
+{
+	do {
+		*r = s->sk->ops->send(s->sk, m);
+		if (*r < 0)
+			return *r != -EAGAIN;
+		m->skip += (size_t)*r;
+	} while (s->type == SOCK_STREAM && m->skip < m->len);
+	return true;
+}
+
 static ssize_t inet_send(struct call *c, struct socket *s, struct sock_msg *m)
 {
 	bool nonblock = (m->flags & MSG_DONTWAIT) || (atomic_load(&s->flags) & SOCKET_NONBLOCK);
@@ -251,16 +263,7 @@ static ssize_t inet_send(struct call *c, struct socket *s, struct sock_msg *m)
 	if (r)
 		return r;
 	w.deadline = nonblock ? 0 : socket_deadline(s, c->stack, true);
-	for (;;) {
-		r = s->sk->ops->send(s->sk, m);
-		if (r >= 0) {
-			m->skip += (size_t)r;
-			if (s->type != SOCK_STREAM || m->skip == m->len)
-				break;
-			r = -EAGAIN;
-		}
-		if (r != -EAGAIN || nonblock)
-			break;
+	while (!inet_send_look(s, m, &r) && !nonblock) {
 		r = sock_wait(&w);
 		if (r)
 			break;
@@ -289,19 +292,34 @@ static size_t inet_recv_target(struct socket *s, const struct sock_msg *m)
 	return m->len < s->sk->rcvlowat ? m->len : s->sk->rcvlowat;
 }
 
-/* One look: true: that is all, in *r and *done.  A peek sees the same bytes again each time. */
+/* A read stops before the urgent byte if it has anything (RFC 6093, 3.2; Linux). */
+static bool inet_at_mark(struct sock *sk)
+{
+	int at;
+
+	return sk->ops->ioctl && !sk->ops->ioctl(sk, SIOCATMARK, &at) && at;
+}
+
+/*
+ * Takes what is there now.  True: that is all, in *r and *done.  A stream is asked until it says that
+ * there is no more, for only then an event comes; but a peek sees the same bytes again each time.
+ */
 static bool inet_recv_look(struct socket *s, struct sock_msg *m, size_t *done, ssize_t *r)
 {
-	*r = s->sk->ops->recv(s->sk, m);
-	if (s->type != SOCK_STREAM || *r <= 0 || (m->flags & MSG_OOB))
-		return *r != -EAGAIN;
-	*done = m->skip + (size_t)*r;
-	if (!(m->flags & MSG_PEEK))
-		m->skip = *done;
+	bool peek = m->flags & MSG_PEEK;
+
+	do {
+		*r = s->sk->ops->recv(s->sk, m);
+		if (s->type != SOCK_STREAM || *r <= 0 || (m->flags & MSG_OOB))
+			return *r != -EAGAIN;
+		*done = m->skip + (size_t)*r;
+		if (!peek)
+			m->skip = *done;
+		if (*done >= inet_recv_target(s, m) || inet_at_mark(s->sk))
+			return true;
+	} while (!peek);
 	*r = -EAGAIN;
-	if (*done >= inet_recv_target(s, m))
-		return true;
-	return (m->flags & MSG_PEEK) && (s->sk->shutdown & SOCK_SHUT_RD); /* no more will come */
+	return s->sk->shutdown & SOCK_SHUT_RD; /* no more will come */
 }
 
 static ssize_t inet_recv(struct call *c, struct socket *s, struct sock_msg *m)
@@ -419,7 +437,7 @@ static uint32_t inet_poll(struct socket *s)
 	uint32_t ev;
 
 	sock_lock(s->sk);
-	ev = s->sk->ops->poll(s->sk);
+	ev = events_all(s->sk->ops->poll(s->sk));
 	socket_eventfd_settle(s);
 	sock_unlock(s->sk);
 	return ev;

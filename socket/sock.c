@@ -124,18 +124,6 @@ void wait_del(struct socket *s, struct wait_entry *w)
 	mutex_unlock(&s->wait.lock);
 }
 
-/* A protocol tells the plain bits; the others of poll(2) go with them. */
-static uint32_t events_of(uint32_t events)
-{
-	if (events & EPOLLIN)
-		events |= EPOLLRDNORM;
-	if (events & EPOLLOUT)
-		events |= EPOLLWRNORM | EPOLLWRBAND;
-	if (events & EPOLLPRI)
-		events |= EPOLLRDBAND;
-	return events;
-}
-
 /*
  * Is w to be woken?  Of those that said `one`, the one that came last, and one that sleeps: who was
  * woken before and is still on the queue has another event to see to.
@@ -163,7 +151,7 @@ void socket_wake(struct stack *st, struct socket *s, uint32_t events)
 
 	if (atomic_load(&s->wait.sleepers) == 0)
 		return;
-	events = events_of(events);
+	events = events_all(events);
 	mutex_lock(&s->wait.lock);
 	for (w = s->wait.head; w; w = next) {
 		next = w->next;

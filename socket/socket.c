@@ -315,9 +315,19 @@ ssize_t weft_recv(int fd, void *buf, size_t n, int flags)
 	return weft_recvfrom(fd, buf, n, flags, NULL, NULL);
 }
 
+/* Unlike recv(), read() of nothing never waits (Linux, System V). */
+static ssize_t read_nothing(int fd)
+{
+	struct call c;
+	int err;
+	struct socket *s = enter(fd, &c, &err);
+
+	return s ? leave(&c, s, 0) : result(err);
+}
+
 ssize_t weft_read(int fd, void *buf, size_t n)
 {
-	return weft_recv(fd, buf, n, 0);
+	return n ? weft_recv(fd, buf, n, 0) : read_nothing(fd);
 }
 
 ssize_t weft_write(int fd, const void *buf, size_t n)

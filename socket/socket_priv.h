@@ -145,6 +145,17 @@ static inline struct socket *socket_hold(struct socket *s)
 	return s;
 }
 extern const struct sock_events socket_events;
+/* A protocol tells the plain bits; the others of poll(2) go with them. */
+static inline uint32_t events_all(uint32_t events)
+{
+	if (events & EPOLLIN)
+		events |= EPOLLRDNORM;
+	if (events & EPOLLOUT)
+		events |= EPOLLWRNORM | EPOLLWRBAND;
+	if (events & EPOLLPRI)
+		events |= EPOLLRDBAND;
+	return events;
+}
 void wait_add(struct socket *s, struct wait_entry *w);
 void wait_del(struct socket *s, struct wait_entry *w);
 void socket_wake(struct stack *st, struct socket *s, uint32_t events);
