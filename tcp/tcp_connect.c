@@ -8,9 +8,9 @@
 
 /* --- MSS and window ----------------------------------------------------------------------------- */
 
-static uint16_t mss_of_mtu(const struct sock *sk, uint32_t mtu)
+static uint16_t mss_of_mtu(const struct sock *sk, const struct ip_addr *dst, uint32_t mtu)
 {
-	uint32_t hdr = ip_hdr_bytes(&sk->c.raddr) + TCP_HLEN;
+	uint32_t hdr = ip_hdr_bytes(dst) + TCP_HLEN;
 	uint32_t mss = mtu > hdr + TCP_MSS_MIN ? mtu - hdr : TCP_MSS_MIN;
 	const struct tcp_sock *ts = (const struct tcp_sock *)(const void *)sk;
 
@@ -20,9 +20,9 @@ static uint16_t mss_of_mtu(const struct sock *sk, uint32_t mtu)
 }
 
 /* RFC 9293, 3.7.1: the option does not count options, and what we can receive is the device's. */
-uint16_t tcp_advmss(const struct sock *sk, const struct path *path)
+uint16_t tcp_advmss(const struct sock *sk, const struct ip_addr *dst, const struct path *path)
 {
-	return path ? mss_of_mtu(sk, atomic_load(&path->dev->mtu)) : TCP_MSS_DEFAULT;
+	return path ? mss_of_mtu(sk, dst, atomic_load(&path->dev->mtu)) : TCP_MSS_DEFAULT;
 }
 
 uint32_t tcp_rcv_wnd_init(const struct sock *sk)
@@ -48,7 +48,7 @@ uint8_t tcp_rcv_wscale_init(const struct sock *sk)
 
 bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu)
 {
-	uint16_t was = ts->mss, mss = mss_of_mtu(&ts->sk, mtu - ts->sk.optlen);
+	uint16_t was = ts->mss, mss = mss_of_mtu(&ts->sk, &ts->sk.c.raddr, mtu - ts->sk.optlen);
 
 	if (mss > ts->peer_mss)
 		mss = ts->peer_mss < TCP_MSS_MIN ? TCP_MSS_MIN : ts->peer_mss;
@@ -139,7 +139,7 @@ static void connect_start(struct tcp_sock *ts, const struct path *path)
 	ts->snd_nxt = ts->write_seq = ts->iss + 1;
 	ts->snd_wnd = ts->max_window = 0;
 	ts->rcv_nxt = ts->rcv_adv = ts->copied_seq = 0;
-	ts->advmss = tcp_advmss(sk, path);
+	ts->advmss = tcp_advmss(sk, &sk->c.raddr, path);
 	ts->rcv_wscale = tcp_rcv_wscale_init(sk);
 	ts->last_sent_ms = tcp_ms(now);
 	mib_inc(sk->stack, MIB_Tcp_ActiveOpens);

@@ -430,7 +430,7 @@ void tcp_synsent(struct tcp_sock *ts, struct pkbuf *b); /* RFC 9293, 3.10.7.3; c
 /* What both ways in share, once the options are known. */
 void tcp_established(struct tcp_sock *ts, uint64_t now);
 /* The MSS option to send by `path` (NULL: none known), and the window to open with. */
-uint16_t tcp_advmss(const struct sock *sk, const struct path *path);
+uint16_t tcp_advmss(const struct sock *sk, const struct ip_addr *dst, const struct path *path);
 uint32_t tcp_rcv_wnd_init(const struct sock *sk);
 uint8_t tcp_rcv_wscale_init(const struct sock *sk);
 /* SND.MSS from peer_mss and the path (RFC 9293, 3.7.1); returns whether it fell. */

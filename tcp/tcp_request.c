@@ -230,7 +230,7 @@ static uint16_t request_advmss(const struct tcp_request *rq, struct sock *sk)
 	sock_flow(sk, &rq->c.raddr, &f);
 	f.src = rq->c.laddr;
 	path = path_get(sk->stack, &f, &err);
-	mss = tcp_advmss(sk, path);
+	mss = tcp_advmss(sk, &rq->c.raddr, path);
 	if (path)
 		path_put(path);
 	return mss;
