@@ -1,0 +1,198 @@
+/*
+ * tests/tcp/test_timestamp.c - timestamps in use: which one is echoed (RFC 7323, 4.3), and PAWS (5).
+ */
+#include "tests/harness/tcp_lab.h"
+
+#define T0 100000u /* the peer's clock at its SYN */
+
+static void setup(void)
+{
+	tcp_lab_setup();
+	tl.syn = (struct seg){.mss = 1460, .opts = O_TS, .tsval = T0};
+	tcp_lab_listen(5);
+	rx(SYN, .seq = 0, .mss = 1460, .opts = O_TS, .tsval = T0);
+	tx(SYN | ACK, .seq = 0, .ack = 1, .mss = 1460, .opts = O_MSS | O_TS, .tsecr = T0);
+	rx(ACK, .seq = 1, .ack = 1, .opts = O_TS, .tsval = T0);
+	ck_assert_int_ge(tcp_lab_accept(), 0);
+	quiet();
+}
+
+/* n bytes at a place, stamped T0 + t. */
+static void text(uint32_t seq, uint32_t n, uint32_t t)
+{
+	rx(ACK, .seq = seq, .ack = 1, .len = n, .opts = O_TS, .tsval = T0 + t);
+}
+
+/* An ACK that echoes T0 + t. */
+#define echoed(a, t) tx(ACK, .seq = 1, .ack = (a), .opts = O_TS, .tsecr = T0 + (t))
+
+START_TEST(test_echo_of_text_in_order)
+{
+	text(1, 10, 5);
+	echoed(11, 5);
+	text(11, 10, 9);
+	echoed(21, 9);
+}
+END_TEST
+
+START_TEST(test_echo_skips_text_out_of_order)
+{
+	text(1, 10, 5);
+	echoed(11, 5);
+	text(21, 10, 7); /* behind a hole: (B) of 4.3 */
+	echoed(11, 5);
+	text(11, 10, 8); /* fills it: (C) */
+	echoed(31, 8);
+}
+END_TEST
+
+START_TEST(test_echo_of_retransmission_that_fills)
+{
+	text(11, 10, 3);
+	echoed(1, 0);
+	text(1, 10, 4);
+	echoed(21, 4);
+}
+END_TEST
+
+START_TEST(test_echo_of_the_first_when_ack_was_delayed)
+{
+	for (uint32_t i = 0; i < 16; i++) { /* past the ACKs without delay */
+		text(1 + i * 10, 10, i);
+		echoed(11 + i * 10, i);
+	}
+	text(161, 10, 20);
+	quiet();
+	text(171, 10, 21); /* SEG.SEQ is above Last.ACK.sent: (A) of 4.3 */
+	advance_ms(300);
+	echoed(181, 20);
+}
+END_TEST
+
+START_TEST(test_old_data_does_not_move_echo_back)
+{
+	text(1, 10, 5);
+	echoed(11, 5);
+	text(1, 10, 5);
+	echoed(11, 5);
+}
+END_TEST
+
+START_TEST(test_tsval_follows_the_clock)
+{
+	struct seg a, b;
+
+	text(1, 10, 1);
+	a = echoed(11, 1);
+	advance_ms(1000);
+	text(11, 10, 1001);
+	b = echoed(21, 1001);
+	/* RFC 7323, 5.4: a tick is between 1 ms and 1 s. */
+	ck_assert_uint_ge(b.tsval - a.tsval, 1);
+	ck_assert_uint_le(b.tsval - a.tsval, 1000);
+}
+END_TEST
+
+/* --- PAWS ---------------------------------------------------------------------------------------
+ */
+
+START_TEST(test_paws_older_text_refused)
+{
+	text(1, 10, 50);
+	echoed(11, 50);
+	text(11, 10, 49);
+	echoed(11, 50);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_PAWSEstab), 1);
+	text(11, 10, 50);
+	echoed(21, 50);
+	tcp_lab_read(20);
+}
+END_TEST
+
+START_TEST(test_paws_wraps)
+{
+	text(1, 10, 0x7fff0000);
+	echoed(11, 0x7fff0000);
+	text(11, 10, 0xfff00000); /* still ahead, past the wrap */
+	echoed(21, 0xfff00000);
+	text(21, 10, 0x80000000);
+	echoed(21, 0xfff00000);
+}
+END_TEST
+
+START_TEST(test_paws_spares_rst)
+{
+	text(1, 10, 50);
+	echoed(11, 50);
+	rx(RST, .seq = 11, .opts = O_TS, .tsval = T0 + 1);
+	ck_state(TCP_CLOSE);
+}
+END_TEST
+
+START_TEST(test_paws_forgets_after_24_days)
+{
+	text(1, 10, 50);
+	echoed(11, 50);
+	advance_ms(25ull * 24 * 3600 * 1000);
+	text(11, 10, 1); /* RFC 7323, 5.5 */
+	echoed(21, 1);
+}
+END_TEST
+
+START_TEST(test_paws_refuses_within_24_days)
+{
+	text(1, 10, 50);
+	echoed(11, 50);
+	advance_ms(23ull * 24 * 3600 * 1000);
+	text(11, 10, 1);
+	echoed(11, 50);
+}
+END_TEST
+
+START_TEST(test_text_without_timestamp_dropped)
+{
+	rx(ACK, .seq = 1, .ack = 1, .len = 10, .no_ts = true); /* RFC 7323, 3.2 */
+	quiet();
+	text(1, 10, 1);
+	echoed(11, 1);
+}
+END_TEST
+
+START_TEST(test_rst_without_timestamp_believed)
+{
+	rx(RST, .seq = 1, .no_ts = true);
+	ck_state(TCP_CLOSE);
+}
+END_TEST
+
+START_TEST(test_paws_fin_refused)
+{
+	text(1, 10, 50);
+	echoed(11, 50);
+	rx(FIN | ACK, .seq = 11, .ack = 1, .opts = O_TS, .tsval = T0 + 40);
+	echoed(11, 50);
+	ck_state(TCP_ESTABLISHED);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("timestamp");
+
+	tcase_add_checked_fixture(tc, setup, tcp_lab_teardown);
+	tcase_add_test(tc, test_echo_of_text_in_order);
+	tcase_add_test(tc, test_echo_skips_text_out_of_order);
+	tcase_add_test(tc, test_echo_of_retransmission_that_fills);
+	tcase_add_test(tc, test_echo_of_the_first_when_ack_was_delayed);
+	tcase_add_test(tc, test_old_data_does_not_move_echo_back);
+	tcase_add_test(tc, test_tsval_follows_the_clock);
+	tcase_add_test(tc, test_paws_older_text_refused);
+	tcase_add_test(tc, test_paws_wraps);
+	tcase_add_test(tc, test_paws_spares_rst);
+	tcase_add_test(tc, test_paws_forgets_after_24_days);
+	tcase_add_test(tc, test_paws_refuses_within_24_days);
+	tcase_add_test(tc, test_text_without_timestamp_dropped);
+	tcase_add_test(tc, test_rst_without_timestamp_believed);
+	tcase_add_test(tc, test_paws_fin_refused);
+	return unit_run("tcp_timestamp", tc);
+}
