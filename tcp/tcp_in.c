@@ -177,6 +177,21 @@ static enum drop_reason in_check(struct pkbuf *b, unsigned *hlen)
 	return DROP_NONE;
 }
 
+/*
+ * One segment cut from a super-frame keeps the whole of its memory from others, and is charged for
+ * it: such a one gets memory of its own size.  NULL: there is none, b is dropped.
+ */
+static struct pkbuf *in_own_memory(struct pkbuf *b)
+{
+	struct pkbuf *c;
+
+	if (b->pinned <= 4 * b->len + PIECE_MID)
+		return b;
+	c = pkbuf_copy(b->stack, b);
+	pkbuf_drop(b, c ? DROP_NONE : DROP_NO_MEMORY);
+	return c;
+}
+
 void tcp_in(struct pkbuf *b)
 {
 	unsigned hlen = 0;
@@ -190,6 +205,10 @@ void tcp_in(struct pkbuf *b)
 		return;
 	}
 	pkbuf_trim_front(b, hlen);
+	b = in_own_memory(b);
+	if (!b)
+		return;
+	g = tcp_seg(b);
 	debug(b->stack, DEBUG_TCP, "tcp in: seq %u ack %u len %u wnd %u up %u flags %02x", g->seq,
 	      g->ack, b->len, g->wnd, g->up, g->flags);
 	tcp_demux(b);

@@ -76,6 +76,15 @@ static void recovery_exit(struct tcp_sock *ts)
 
 /* --- by state of the sender: what an ACK does --------------------------------------------------- */
 
+/*
+ * RFC 6582, 3.2, step 1: duplicates may come of what an earlier recovery sent for nothing.  Those
+ * name no data out of order, so where SACK was agreed on every duplicate counts.
+ */
+static bool is_new_loss(const struct tcp_sock *ts)
+{
+	return (ts->flags & TCP_F_SACK) || seq_gt(ts->snd_una, ts->xfer->recover);
+}
+
 static void open_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	struct tcp_xfer *x = ts->xfer;
@@ -90,8 +99,7 @@ static void open_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
 	x->dupacks++;
 	sacked_add(ts, ts->mss, a->sacked);
 	ts->ca_state = CA_DISORDER;
-	/* RFC 6582, 3.2, step 1: not for what an earlier loss left behind */
-	if (x->sacked >= TCP_DUPTHRESH * ts->mss && seq_gt(ts->snd_una, x->recover))
+	if (x->sacked >= TCP_DUPTHRESH * ts->mss && is_new_loss(ts))
 		recovery_enter(ts);
 }
 
