@@ -1,0 +1,347 @@
+/*
+ * tests/tcp/test_listen.c - the SYN queue and the accept queue: their bounds, the SYN-ACK's timer, the
+ * third ACK in every form, and what closing a listener does (RFC 9293, 3.10.7.4; RFC 4987).
+ */
+#include <errno.h>
+
+#include "tests/harness/tcp_lab.h"
+
+/* Peer n sends a SYN that is answered. */
+static void syn_from(unsigned n)
+{
+	tcp_lab_peer(n);
+	rx(SYN, .seq = 0, .mss = 1460);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+}
+
+/* Peer n is connected and waits to be accepted. */
+static void open_from(unsigned n)
+{
+	syn_from(n);
+	rx(ACK, .seq = 1, .ack = 1);
+	quiet();
+}
+
+static int64_t requests(void)
+{
+	return gauge_read(tl.st, GAUGE_requests);
+}
+
+/* --- the SYN queue ------------------------------------------------------------------------------
+ */
+
+START_TEST(test_synack_again_by_timer_then_given_up)
+{
+	static const uint64_t at[] = {1000, 3000, 7000, 15000, 31000};
+
+	tcp_lab_listen(5);
+	syn_from(0);
+	tcp_lab_mark();
+	for (unsigned i = 0; i < 5; i++) { /* net.ipv4.tcp_synack_retries */
+		wait_ms(20000);
+		tx(SYN | ACK, .seq = 0, .ack = 1);
+		ck_assert_uint_ge(tcp_lab_elapsed_ms(), at[i]);
+		ck_assert_uint_le(tcp_lab_elapsed_ms(), at[i] + 10);
+	}
+	ck_assert_int_eq(requests(), 1);
+	advance_ms(32010);
+	quiet();
+	ck_assert_int_eq(requests(), 0);
+	ck_state(TCP_CLOSE);
+}
+END_TEST
+
+START_TEST(test_synack_retries_by_sysctl)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_synack_retries", 0);
+	tcp_lab_listen(5);
+	syn_from(0);
+	advance_ms(1010);
+	quiet();
+	ck_assert_int_eq(requests(), 0);
+}
+END_TEST
+
+START_TEST(test_syn_again_same_synack)
+{
+	uint32_t iss;
+
+	tcp_lab_listen(5);
+	syn_from(0);
+	iss = tl.peer.iss;
+	advance_ms(300);
+	rx(SYN, .seq = 0, .mss = 1460);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	ck_assert_uint_eq(tl.peer.iss, iss);
+	ck_assert_int_eq(requests(), 1);
+}
+END_TEST
+
+START_TEST(test_syn_queue_bounded)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_max_syn_backlog", 8);
+	tcp_lab_listen(8);
+	for (unsigned i = 0; i < 8; i++)
+		syn_from(i);
+	tcp_lab_peer(8);
+	rx(SYN, .seq = 0, .mss = 1460);
+	quiet();
+	ck_assert_int_eq(requests(), 8);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_ListenDrops), 1);
+	tcp_lab_peer(3);
+	tl.peer.iss = 0;
+	rx(RST, .seq = 1); /* one leaves */
+	syn_from(9);
+}
+END_TEST
+
+START_TEST(test_rst_exact_frees_request)
+{
+	tcp_lab_listen(5);
+	syn_from(0);
+	rx(RST, .seq = 1);
+	quiet();
+	ck_assert_int_eq(requests(), 0);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_EmbryonicRsts), 1);
+	advance_ms(10000);
+	quiet();
+	syn_from(0);
+}
+END_TEST
+
+START_TEST(test_third_ack_bad_reset_and_request_stays)
+{
+	tcp_lab_listen(5);
+	syn_from(0);
+	rx(ACK, .seq = 1, .ack = 2);
+	tx(RST, .seq = 2);
+	rx(ACK, .seq = 1, .ack = 0);
+	tx(RST, .seq = 0);
+	ck_assert_int_eq(requests(), 1);
+	rx(ACK, .seq = 1, .ack = 1);
+	quiet();
+	ck_state(TCP_ESTABLISHED);
+}
+END_TEST
+
+START_TEST(test_third_ack_with_text_delivers)
+{
+	tcp_lab_listen(5);
+	syn_from(0);
+	rx(ACK | PSH, .seq = 1, .ack = 1, .len = 100);
+	tx(ACK, .seq = 1, .ack = 101);
+	ck_assert_int_ge(tcp_lab_accept(), 0);
+	tcp_lab_read(100);
+}
+END_TEST
+
+START_TEST(test_third_ack_lost_text_completes)
+{
+	tcp_lab_listen(5);
+	syn_from(0);
+	rx(ACK, .seq = 11, .ack = 1, .len = 10); /* even out of order */
+	tx(ACK, .seq = 1, .ack = 1);
+	ck_state(TCP_ESTABLISHED);
+	rx(ACK, .seq = 1, .ack = 1, .len = 10);
+	tx(ACK, .seq = 1, .ack = 21);
+	tcp_lab_accept();
+	tcp_lab_read(20);
+}
+END_TEST
+
+START_TEST(test_third_ack_after_synack_again)
+{
+	tcp_lab_listen(5);
+	syn_from(0);
+	wait_ms(1010);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	rx(ACK, .seq = 1, .ack = 1);
+	quiet();
+	advance_ms(10000);
+	quiet();
+	ck_state(TCP_ESTABLISHED);
+}
+END_TEST
+
+/* --- the accept queue ---------------------------------------------------------------------------
+ */
+
+START_TEST(test_accept_first_come_first)
+{
+	struct sockaddr_storage a;
+
+	tcp_lab_listen(5);
+	for (unsigned i = 0; i < 3; i++)
+		open_from(i);
+	for (unsigned i = 0; i < 3; i++) {
+		socklen_t n = sizeof(a);
+		uint8_t *port = (uint8_t *)&a + 2;
+
+		ck_assert_int_ge(weft_accept(tl.ls, (struct sockaddr *)&a, &n), 0);
+		ck_assert_int_eq(port[0] << 8 | port[1], TCP_LAB_PEER_PORT + i);
+	}
+	ck_assert_int_eq(tcp_lab_accept(), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+}
+END_TEST
+
+START_TEST(test_accept_queue_full_ack_dropped_then_taken)
+{
+	tcp_lab_listen(2);
+	syn_from(9); /* before the queue is full */
+	open_from(0);
+	open_from(1); /* as many as the backlog says */
+	tcp_lab_peer(9);
+	tl.peer.iss = 0;
+	advance_ms(1010); /* its SYN-ACK again: the ISS is learnt anew */
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	rx(ACK, .seq = 1, .ack = 1);
+	quiet();
+	ck_state(TCP_SYN_RECV); /* no room: as if the ACK was lost */
+	ck_assert_uint_ge(tcp_lab_mib(MIB_TcpExt_ListenOverflows), 1);
+	ck_assert_int_ge(tcp_lab_accept(), 0);
+	wait_ms(3000);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	rx(ACK, .seq = 1, .ack = 1);
+	ck_state(TCP_ESTABLISHED);
+}
+END_TEST
+
+START_TEST(test_accept_queue_full_reset_by_sysctl)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_abort_on_overflow", 1);
+	tcp_lab_listen(2);
+	syn_from(9);
+	open_from(0);
+	open_from(1);
+	tcp_lab_peer(9);
+	advance_ms(1010);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	rx(ACK, .seq = 1, .ack = 1);
+	tx(RST, .seq = 1);
+	ck_assert_int_eq(requests(), 0);
+}
+END_TEST
+
+START_TEST(test_accept_queue_full_syn_dropped)
+{
+	tcp_lab_listen(2);
+	open_from(0);
+	open_from(1);
+	tcp_lab_peer(2);
+	rx(SYN, .seq = 0, .mss = 1460);
+	quiet();
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_ListenOverflows), 1);
+	ck_assert_int_ge(tcp_lab_accept(), 0);
+	syn_from(2);
+}
+END_TEST
+
+START_TEST(test_accept_gets_reset_connection)
+{
+	tcp_lab_listen(5);
+	open_from(0);
+	rx(RST, .seq = 1);
+	ck_assert_int_ge(tcp_lab_accept(), 0); /* as Linux: the error comes with it */
+	tcp_lab_read_errno(ECONNRESET);
+}
+END_TEST
+
+START_TEST(test_accept_gets_what_came_before_fin)
+{
+	tcp_lab_listen(5);
+	open_from(0);
+	rx(FIN | ACK, .seq = 1, .ack = 1, .len = 7);
+	tx(ACK, .seq = 1, .ack = 9);
+	ck_assert_int_ge(tcp_lab_accept(), 0);
+	tcp_lab_read(7);
+	tcp_lab_read_eof();
+}
+END_TEST
+
+/* --- the end of a listener ----------------------------------------------------------------------
+ */
+
+START_TEST(test_close_resets_who_waits)
+{
+	tcp_lab_listen(5);
+	open_from(0);
+	weft_close(tl.ls);
+	tl.ls = -1;
+	tx(RST | ACK, .seq = 1, .ack = 1);
+	quiet();
+	ck_state(TCP_CLOSE);
+}
+END_TEST
+
+START_TEST(test_close_forgets_requests)
+{
+	tcp_lab_listen(5);
+	syn_from(0);
+	weft_close(tl.ls);
+	tl.ls = -1;
+	tcp_lab_drop(); /* a RST or nothing */
+	ck_assert_int_eq(requests(), 0);
+	rx(ACK, .seq = 1, .ack = 1);
+	tx(RST, .seq = 1);
+	advance_ms(10000);
+	quiet();
+}
+END_TEST
+
+START_TEST(test_close_leaves_accepted)
+{
+	tcp_lab_listen(5);
+	open_from(0);
+	tcp_lab_accept();
+	weft_close(tl.ls);
+	tl.ls = -1;
+	quiet();
+	ck_state(TCP_ESTABLISHED);
+	tcp_lab_write(5);
+	tx(ACK, .seq = 1, .ack = 1, .len = 5);
+}
+END_TEST
+
+START_TEST(test_shutdown_of_listener_ends_accept)
+{
+	tcp_lab_listen(5);
+	ck_assert_int_eq(weft_shutdown(tl.ls, SHUT_RD), 0);
+	rx(SYN, .seq = 0, .mss = 1460);
+	tx(RST | ACK, .seq = 0, .ack = 1);
+	ck_assert_int_eq(tcp_lab_accept(), -1);
+	ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
+static void add_syn_queue(TCase *tc)
+{
+	tcase_add_test(tc, test_synack_again_by_timer_then_given_up);
+	tcase_add_test(tc, test_synack_retries_by_sysctl);
+	tcase_add_test(tc, test_syn_again_same_synack);
+	tcase_add_test(tc, test_syn_queue_bounded);
+	tcase_add_test(tc, test_rst_exact_frees_request);
+	tcase_add_test(tc, test_third_ack_bad_reset_and_request_stays);
+	tcase_add_test(tc, test_third_ack_with_text_delivers);
+	tcase_add_test(tc, test_third_ack_lost_text_completes);
+	tcase_add_test(tc, test_third_ack_after_synack_again);
+}
+
+int main(void)
+{
+	TCase *tc = tcase_create("listen");
+
+	tcase_add_checked_fixture(tc, tcp_lab_setup, tcp_lab_teardown);
+	add_syn_queue(tc);
+	tcase_add_test(tc, test_accept_first_come_first);
+	tcase_add_test(tc, test_accept_queue_full_ack_dropped_then_taken);
+	tcase_add_test(tc, test_accept_queue_full_reset_by_sysctl);
+	tcase_add_test(tc, test_accept_queue_full_syn_dropped);
+	tcase_add_test(tc, test_accept_gets_reset_connection);
+	tcase_add_test(tc, test_accept_gets_what_came_before_fin);
+	tcase_add_test(tc, test_close_resets_who_waits);
+	tcase_add_test(tc, test_close_forgets_requests);
+	tcase_add_test(tc, test_close_leaves_accepted);
+	tcase_add_test(tc, test_shutdown_of_listener_ends_accept);
+	return unit_run("tcp_listen", tc);
+}
