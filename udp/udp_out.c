@@ -1,7 +1,8 @@
 /*
- * udp/udp_out.c - send(): destination, path, header and checksum, then ip_out() (RFC 768).
+ * udp/udp_out.c - send(): destination, path, header, then ip_out() (RFC 768).
  *
- * The checksum is left to a device that takes it, unless the datagram will be cut into fragments.
+ * The checksum is owed (CSUM_PARTIAL): the device takes it over, or whoever is the first that cannot
+ * leave it to the device, as a fragmenter, puts it right.
  */
 #include <errno.h>
 
@@ -72,7 +73,6 @@ static void udp_out_header(const struct sock *sk, const struct udp_out *o, struc
 	uint32_t len = UDP_HLEN + o->n;
 	struct udp_hdr *h = (struct udp_hdr *)(void *)pkbuf_push(b, UDP_HLEN);
 	uint64_t sum = ip_csum_pseudo(&o->flow.src, &o->flow.dst, IP_PROTO_UDP, len);
-	uint32_t whole = len + ip_hdr_bytes(&o->flow.dst) + o->flow.optlen;
 
 	h->sport = be16_of(sk->c.lport);
 	h->dport = be16_of(o->dport);
@@ -82,8 +82,6 @@ static void udp_out_header(const struct sock *sk, const struct udp_out *o, struc
 	b->csum = CSUM_PARTIAL;
 	b->csum_start = b->l4;
 	b->csum_off = offsetof(struct udp_hdr, csum);
-	if (!(o->path->dev->features & NETDEV_F_CSUM) || whole > o->path->mtu)
-		pkbuf_csum_finish(b);
 }
 
 static int udp_out_build(struct sock *sk, const struct sock_msg *m, const struct udp_out *o,

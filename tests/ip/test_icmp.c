@@ -345,6 +345,10 @@ START_TEST(test_error_with_a_bad_quote_is_dropped)
 	struct ip_packet p[] = {ours(), ours(), ours(), ours(), ours()};
 	uint8_t bad[28] = {0x44}, six[28] = {0x65};
 
+	/* but for what is wrong with them they might be ours */
+	memcpy(bad + 12, "\x0a\0\0\1\x0a\0\0\2", 8);
+	memcpy(six + 12, "\x0a\0\0\1\x0a\0\0\2", 8);
+
 	p[0].src = "10.0.0.2";
 	p[1].src = "192.0.2.1";
 	p[2].dst = "10.0.0.255";
@@ -359,6 +363,20 @@ START_TEST(test_error_with_a_bad_quote_is_dropped)
 	ck_assert_uint_eq(drops(DROP_ICMP_QUOTE), 8);
 	ck_assert_uint_eq(mib(MIB_Icmp_InErrors), 8);
 	ck_assert_uint_eq(errors, 0);
+}
+END_TEST
+
+/* A protocol that wants to hear of none, and one that nobody has. */
+START_TEST(test_error_without_a_receiver_is_nobodys)
+{
+	struct ip_packet p = ours();
+
+	p.proto = IP_LAB_PROTO;
+	rx_error(ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0, &p, 28);
+	p.proto = 199;
+	rx_error(ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0, &p, 28);
+	ck_assert_uint_eq(errors, 0);
+	ck_assert_uint_eq(mib(MIB_Icmp_InErrors), 0);
 }
 END_TEST
 
@@ -539,6 +557,7 @@ int main(void)
 	tcase_add_test(tc, test_error_reaches_the_protocol_whole);
 	tcase_add_test(tc, test_error_about_options_finds_the_transport_header);
 	tcase_add_test(tc, test_error_with_a_bad_quote_is_dropped);
+	tcase_add_test(tc, test_error_without_a_receiver_is_nobodys);
 	tcase_add_test(tc, test_error_that_is_none_is_ignored);
 	tcase_add_test(tc, test_frag_needed_is_believed_or_guessed);
 	tcase_add_test(tc, test_redirect_is_not_applied_unless_accepted);

@@ -108,6 +108,29 @@ START_TEST(test_about_icmp_type)
 }
 END_TEST
 
+/* Also when the front has passed the ICMP header. */
+START_TEST(test_about_icmp_type_behind_the_front)
+{
+	struct icmp4_hdr h = {.type = ICMP_ECHO};
+	struct ip_packet p = plain();
+	struct pkbuf *b;
+
+	p.proto = IP_PROTO_ICMP;
+	p.data = &h;
+	p.n = sizeof(h);
+	for (int i = 0; i < 2; i++) {
+		h.type = i ? ICMP_DEST_UNREACH : ICMP_ECHO;
+		b = received(&p);
+		ck_assert_ptr_nonnull(pkbuf_pull(b, 28));
+		pkbuf_trim_front(b, 28);
+		send_about(b, &port_unreach);
+		if (i == 0)
+			ip_lab_sent_icmp(&lab, lab.eth, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH);
+	}
+	expect_none(1);
+}
+END_TEST
+
 START_TEST(test_about_icmp_without_type_none)
 {
 	struct ip_packet p = plain();
@@ -259,6 +282,23 @@ START_TEST(test_limit_global_fifty_at_once_then_its_rate)
 		sent += burst(src, 1);
 	}
 	ck_assert_uint_eq(sent, 160);
+}
+END_TEST
+
+/* Who keeps asking keeps its slot, however many others come and go. */
+START_TEST(test_limit_host_is_remembered_among_many)
+{
+	char src[40];
+
+	ip_lab_route(&lab, "10.128.0.0/9", "10.0.0.2");
+	sysctl_write(lab.st, "net.ipv4.icmp_msgs_per_sec", 0);
+	ck_assert_uint_eq(burst("10.0.0.2", 10), 6);
+	for (unsigned i = 0; i < 950; i++) {
+		snprintf(src, sizeof(src), "10.200.%u.%u", i / 200, i % 200 + 1);
+		ck_assert_uint_eq(burst(src, 1), 1);
+		ip_lab_advance_ms(&lab, 1);
+		ck_assert_uint_eq(burst("10.0.0.2", 1), 0);
+	}
 }
 END_TEST
 
@@ -444,6 +484,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_about_plain_datagram_sent);
 	tcase_add_loop_test(tc, test_about_icmp_type, 0, 256);
+	tcase_add_test(tc, test_about_icmp_type_behind_the_front);
 	tcase_add_test(tc, test_about_icmp_without_type_none);
 	tcase_add_test(tc, test_about_later_fragment_none);
 	tcase_add_loop_test(tc, test_about_broadcast_or_multicast_none, 0, N(many));
@@ -453,6 +494,7 @@ int main(void)
 	tcase_add_test(tc, test_limit_host_six_at_once_then_one_a_second);
 	tcase_add_test(tc, test_limit_host_by_sysctl);
 	tcase_add_test(tc, test_limit_global_fifty_at_once_then_its_rate);
+	tcase_add_test(tc, test_limit_host_is_remembered_among_many);
 	tcase_add_test(tc, test_limit_refused_by_one_costs_the_other_nothing);
 	tcase_add_loop_test(tc, test_limit_not_for_frag_needed_and_redirect, 0, 2);
 	tcase_add_loop_test(tc, test_quote_up_to_576_bytes, 0, N(quotes));

@@ -244,10 +244,12 @@ END_TEST
 START_TEST(test_bind_notes_what_was_named)
 {
 	struct sock *a = stream(0), *b = stream(0);
+	struct ip_addr own = ip_of("10.0.0.1");
 	uint32_t both = SOCK_BOUND_ADDR | SOCK_BOUND_PORT;
 
 	ck_assert_int_eq(bind_to(a, "10.0.0.1", PORT), 0);
 	ck_assert_uint_eq(a->flags & both, both);
+	ck_assert(ip_addr_eq(&a->c.laddr, &own) && a->c.lport == PORT);
 	ck_assert_int_eq(bind_to(b, "0.0.0.0", 0), 0);
 	ck_assert_uint_eq(b->flags & both, 0);
 	inet_lab_end(table, a);

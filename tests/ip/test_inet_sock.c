@@ -138,6 +138,7 @@ START_TEST(test_alloc_sets_defaults)
 	ck_assert_uint_eq(p->sk.c.families, SOCK_FAMILY_4);
 	ck_assert_uint_eq(p->sk.pmtudisc, PMTUDISC_WANT);
 	ck_assert_uint_eq(p->sk.rcvlowat, 1);
+	ck_assert_uint_eq(p->sk.mcast_ttl, 1);
 	ck_assert_int_eq(gauge_read(lab.st, GAUGE_socks), 1);
 	sock_put(&p->sk);
 	sysctl_write(lab.st, "net.ipv4.ip_no_pmtu_disc", 1);

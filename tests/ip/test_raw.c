@@ -417,6 +417,8 @@ END_TEST
 START_TEST(test_send_connected)
 {
 	struct sock *a = raw_new(200);
+	struct ip_addr own = ip_of("10.0.0.1");
+	const struct ip4_hdr *h;
 
 	ck_assert_int_eq(raw_connect_to(a, "192.0.2.1"), -ENETUNREACH);
 	ck_assert_int_eq(raw_connect_to(a, "10.0.0.2"), 0);
@@ -424,12 +426,38 @@ START_TEST(test_send_connected)
 	ck_assert_int_eq(raw_bind_to(a, "10.0.0.1"), -EINVAL);
 	ck_assert_int_eq(raw_send_to(a, NULL, "x", 1), 1);
 	expect_sent(21);
-	ck_assert_int_eq(raw_send_to(a, "127.0.0.1", "x", 1), 1); /* with a source for there */
+	ck_assert_int_eq(raw_connect_to(a, "127.0.0.1"), 0);
+	ck_assert_int_eq(raw_send_to(a, "10.0.0.2", "x", 1), 1); /* with a source for there */
+	h = expect_sent(21);
+	ck_assert_int_eq(memcmp(h->src, "\x0a\0\0\1", 4), 0);
+	ck_assert_int_eq(raw_connect_to(a, "10.0.0.2"), 0);
+	ck_assert(ip_addr_eq(&a->c.laddr, &own));
 	sock_lock(a);
 	ck_assert_int_eq(raw_ops.disconnect(a), 0);
 	sock_unlock(a);
 	ck_assert(ip_addr_is_any(&a->c.laddr) && ip_addr_is_any(&a->c.raddr));
 	ck_assert_int_eq(raw_send_to(a, NULL, "x", 1), -EDESTADDRREQ);
+	raw_end(a);
+}
+END_TEST
+
+START_TEST(test_bound_source_is_kept)
+{
+	struct ip_addr second = ip_of("10.0.0.200");
+	struct sock *a = raw_new(200);
+	const struct ip4_hdr *h;
+
+	ck_assert_int_eq(ifaddr_add(lab.eth->dev, &second, IP_PREFIX4(24)), 0);
+	ck_assert_int_eq(raw_bind_to(a, "10.0.0.200"), 0);
+	ck_assert_int_eq(raw_connect_to(a, "10.0.0.2"), 0);
+	ck_assert(ip_addr_eq(&a->c.laddr, &second));
+	ck_assert_int_eq(raw_send_to(a, "10.0.0.3", "x", 1), 1);
+	h = expect_sent(21);
+	ck_assert_int_eq(memcmp(h->src, second.b + 12, 4), 0);
+	sock_lock(a);
+	ck_assert_int_eq(raw_ops.disconnect(a), 0);
+	sock_unlock(a);
+	ck_assert(ip_addr_eq(&a->c.laddr, &second));
 	raw_end(a);
 }
 END_TEST
@@ -506,6 +534,10 @@ START_TEST(test_options)
 	int x = -1;
 	socklen_t n = sizeof(x);
 
+	sock_lock(a);
+	ck_assert_int_eq(raw_ops.getopt(a, IPPROTO_IP, IP_HDRINCL, &x, &n), 0);
+	ck_assert_int_eq(x, 0);
+	sock_unlock(a);
 	ck_assert_int_eq(raw_setopt_int(a, IPPROTO_IP, IP_HDRINCL, 1), 0);
 	sock_lock(a);
 	ck_assert_int_eq(raw_ops.getopt(a, IPPROTO_IP, IP_HDRINCL, &x, &n), 0);
@@ -580,6 +612,7 @@ int main(void)
 	tcase_add_test(tc, test_send_own_header_is_completed);
 	tcase_add_test(tc, test_send_refusals);
 	tcase_add_test(tc, test_send_connected);
+	tcase_add_test(tc, test_bound_source_is_kept);
 	tcase_add_test(tc, test_send_only_protocol_receives_nothing);
 	tcase_add_test(tc, test_send_own_copy_over_loopback);
 	tcase_add_test(tc, test_err_connected_hard_or_recverr_all);

@@ -328,6 +328,19 @@ static void note_ready(struct sock *sk, uint32_t events)
 
 static const struct sock_events note_events = {.ready = note_ready};
 
+START_TEST(test_shutdown_both_tells_the_socket_room)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
+
+	told = 0;
+	sk->events = &note_events;
+	ck_assert_int_eq(shut(sk, SHUT_RDWR), -ENOTCONN);
+	ck_assert_uint_eq(told & (EPOLLIN | EPOLLHUP), EPOLLIN | EPOLLHUP);
+	ck_assert_uint_ne(poll_of(sk) & EPOLLHUP, 0);
+	udp_lab_end(sk);
+}
+END_TEST
+
 START_TEST(test_datagram_tells_the_socket_room)
 {
 	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
@@ -390,5 +403,6 @@ int main(void)
 	tcase_add_test(tc, test_datagram_tells_the_socket_room);
 	tcase_add_test(tc, test_shutdown_receive_ends_recv_and_drops);
 	tcase_add_test(tc, test_shutdown_send_is_epipe);
+	tcase_add_test(tc, test_shutdown_both_tells_the_socket_room);
 	return unit_run("udp", tc);
 }

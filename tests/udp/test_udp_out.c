@@ -192,6 +192,27 @@ START_TEST(test_send_largest_comes_back_by_loopback)
 }
 END_TEST
 
+/* All that programs may have is taken: send() says so, and works again when it is back. */
+START_TEST(test_send_without_memory_enobufs)
+{
+	struct sock *sk = udp_lab_sock();
+	struct piece *hog[64];
+	static uint8_t data[20000];
+	unsigned n = 0;
+
+	sysctl_write(udp_lab.st, "net.weft.mem_limit", 1048576);
+	while ((hog[n] = piece_alloc(udp_lab.st, PIECE_LARGE)))
+		ck_assert_uint_lt(++n, 64);
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, data, sizeof(data)), -ENOBUFS);
+	ck_assert_uint_eq(mib(MIB_Udp_SndbufErrors), 1);
+	while (n)
+		piece_put(hog[--n]);
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, data, sizeof(data)), sizeof(data));
+	ck_assert_uint_eq(mib(MIB_Udp_SndbufErrors), 1);
+	udp_lab_end(sk);
+}
+END_TEST
+
 START_TEST(test_send_to_any_is_this_host)
 {
 	struct sock *a = udp_lab_sock(), *b = udp_lab_bound("0.0.0.0", 53);
@@ -249,7 +270,10 @@ START_TEST(test_connect_picks_the_source_anew)
 	ck_assert(ip_addr_is_loopback(&sk->c.laddr));
 	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 7), 0);
 	ck_assert(ip_addr_eq(&sk->c.laddr, &own));
-	ck_assert_int_eq(udp_lab_send(sk, "127.0.0.1", 9, "x", 1), 1); /* so does sendto() */
+	ck_assert_int_eq(udp_lab_connect(sk, "127.0.0.1", 7), 0);
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 9, "x", 1), 1); /* so does sendto() */
+	ck_assert(udp_lab_sent(&sent));
+	ck_assert(ip_addr_eq(&sent.src, &own));
 	udp_lab_end(sk);
 }
 END_TEST
@@ -264,6 +288,17 @@ START_TEST(test_connect_refused_keeps_the_old_peer)
 	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.255", 7), -EACCES);
 	ck_assert(ip_addr_eq(&sk->c.raddr, &peer));
 	ck_assert_int_eq(udp_lab_send(sk, NULL, 0, "x", 1), 1);
+	udp_lab_end(sk);
+}
+END_TEST
+
+START_TEST(test_connect_keeps_the_source_bind_named)
+{
+	struct sock *sk = udp_lab_bound("10.0.0.1", 53);
+	struct ip_addr own = ip_of("10.0.0.1");
+
+	ck_assert_int_eq(udp_lab_connect(sk, "127.0.0.1", 7), 0);
+	ck_assert(ip_addr_eq(&sk->c.laddr, &own));
 	udp_lab_end(sk);
 }
 END_TEST
@@ -342,6 +377,8 @@ int main(void)
 	tcase_add_test(tc, test_connected_hears_only_its_peer);
 	tcase_add_test(tc, test_connected_sendto_goes_elsewhere);
 	tcase_add_test(tc, test_connect_picks_the_source_anew);
+	tcase_add_test(tc, test_connect_keeps_the_source_bind_named);
+	tcase_add_test(tc, test_send_without_memory_enobufs);
 	tcase_add_test(tc, test_connect_refused_keeps_the_old_peer);
 	tcase_add_test(tc, test_disconnect_gives_a_chosen_port_back);
 	tcase_add_test(tc, test_disconnect_keeps_what_bind_named);
