@@ -23,13 +23,12 @@
 #include "lib/thread.h"
 
 #define POLL_ON_FRAME 16
-/* ThreadSanitizer holds a signal handler back while a raw futex is restarted: it sleeps in slices.
- */
+/* ThreadSanitizer holds a signal handler back while a raw futex is restarted: it sleeps in slices. */
 #define TSAN_SLICE_NS (50 * NSEC_PER_MSEC)
 
 /*
  * LOCKING
- *	e	lock (a leaf)
+ *	e	lock (a leaf)		c	constant after creation
  */
 struct env_thread {
 	struct env env; /* c */

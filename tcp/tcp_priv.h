@@ -302,8 +302,8 @@ struct tcp_listen {
 	uint32_t accept_count, backlog;              /* l */
 	uint32_t nrequests;                          /* l */
 	struct {
-		struct tcp_request *head, **tail;
-	} requests[TCP_REQUEST_LISTS]; /* l: by retries */
+		struct tcp_request *head, **tail; /* l */
+	} requests[TCP_REQUEST_LISTS];            /* l: by retries */
 };
 
 /* --- TIME-WAIT ---------------------------------------------------------------------------------
