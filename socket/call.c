@@ -13,7 +13,7 @@
 int call_begin(struct call *c, struct socket *s)
 {
 	c->stack = atomic_load(&s->stack);
-	if (!c->stack)
+	if (!c->stack || atomic_load(&c->stack->down))
 		return -ENETDOWN;
 	batch_begin(&c->batch, c->stack);
 	return 0;

@@ -128,12 +128,10 @@ static int set_device(struct sock *sk, const void *v, socklen_t n)
 	char name[NETDEV_NAME] = "";
 	struct netdev *dev = NULL;
 
-	if (n >= sizeof(name))
-		return -EINVAL;
 	if (sk->port)
 		return -EINVAL;
 	if (n)
-		memcpy(name, v, n);
+		memcpy(name, v, n < sizeof(name) ? n : sizeof(name) - 1);
 	if (name[0]) {
 		dev = netdev_by_name(sk->stack, name);
 		if (!dev)

@@ -33,7 +33,7 @@ struct poll {
 	struct waiter *waiter;
 };
 
-/* How it is with a socket whose stack has ended. */
+/* How it is with a socket whose stack ends or has ended. */
 #define POLL_ENDED (POLLERR | POLLHUP)
 
 static short poll_socket(struct socket *s, short events)
@@ -43,7 +43,7 @@ static short poll_socket(struct socket *s, short events)
 
 	if (call_begin(&c, s))
 		return POLL_ENDED;
-	ev = atomic_load(&c.stack->down) ? POLL_ENDED : s->ops->poll(s);
+	ev = s->ops->poll(s);
 	call_end(&c);
 	if (atomic_load(&s->flags) & SOCKET_CLOSED)
 		return POLLNVAL;

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 
 #include "lib/env.h"
 #include "tests/harness/unit.h"
@@ -102,6 +103,15 @@ void blocked_begin(struct blocked *b)
 ssize_t blocked_end(struct blocked *b)
 {
 	ck_assert_int_eq(pthread_join(b->thread, NULL), 0);
+	return b->result;
+}
+
+ssize_t blocked_end_by(struct blocked *b, int sig)
+{
+	while (pthread_tryjoin_np(b->thread, NULL)) {
+		pthread_kill(b->thread, sig);
+		sched_yield();
+	}
 	return b->result;
 }
 

@@ -48,6 +48,8 @@ struct blocked {
 void blocked_begin(struct blocked *b);
 /* Joins it; its result. */
 ssize_t blocked_end(struct blocked *b);
+/* The same, and sends it a signal until it ends: one alone may come just before it sleeps. */
+ssize_t blocked_end_by(struct blocked *b, int sig);
 /* A call that fails so. */
 #define ck_assert_blocked(b, e)                                                                    \
 	do {                                                                                       \
