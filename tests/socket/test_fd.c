@@ -198,8 +198,8 @@ static void *use_thread(void *arg)
 	int fd = *(int *)arg;
 	struct sockaddr_in a = in4("127.0.0.1", 9);
 
-	while (weft_sendto(fd, "x", 1, 0, sa(&a), SA_LEN) >= 0 || errno == ECONNREFUSED)
-		;
+	while (weft_sendto(fd, "x", 1, 0, sa(&a), SA_LEN) >= 0 || errno == ENOBUFS)
+		; /* lo's queue may be full */
 	return (void *)(intptr_t)errno;
 }
 
