@@ -140,7 +140,9 @@ int ctl_main(int argc, char **argv)
 	close(fd);
 	if (status >= 0)
 		return status;
-	shell_error("ctl: %s", status == -EPROTO || status == -ECONNRESET ? "weft has ended"
-									  : strerror(-status));
+	if (status == -EPROTO || status == -ECONNRESET || status == -EPIPE)
+		shell_error("ctl: weft has ended, or takes nothing from this user");
+	else
+		shell_error("ctl: %s", strerror(-status));
 	return CMD_FAIL;
 }

@@ -12,7 +12,8 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "shell/host.h"
 #include "shell/shell_priv.h"
@@ -197,15 +198,42 @@ void host_loopback_up(struct host *h)
 	host_link_up(h, 1, 0); /* always number 1 of a namespace */
 }
 
+/* A device made beforehand may be as it should be: then nothing needs privilege. */
+static bool host_has_addr(const struct host *h, unsigned ifindex, const struct ip_addr *addr)
+{
+	for (unsigned i = 0; i < h->n; i++) {
+		const struct host_net *n = &h->nets[i];
+
+		if (n->is_addr && n->ifindex == ifindex && n->net == ip_addr_to4(addr))
+			return true;
+	}
+	return false;
+}
+
+static bool host_link_is_up(const char *name)
+{
+	struct ifreq ifr = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool up;
+
+	if (fd < 0)
+		return false;
+	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+	up = ioctl(fd, SIOCGIFFLAGS, &ifr) == 0 && ifr.ifr_flags & IFF_UP;
+	close(fd);
+	return up;
+}
+
 int host_configure(struct host *h, const struct device_options *d, const char *name)
 {
 	unsigned ifindex = if_nametoindex(name);
-	int err;
+	int err = 0;
 
 	if (!d->has_host)
 		return 0;
-	err = ifindex ? host_addr_add(h, ifindex, &d->host, d->host_prefix - 96) : -errno;
-	if (!err || err == -EEXIST)
+	if (!host_has_addr(h, ifindex, &d->host))
+		err = host_addr_add(h, ifindex, &d->host, d->host_prefix - 96);
+	if (!err && (d->dev.mtu || !host_link_is_up(name)))
 		err = host_link_up(h, ifindex, d->dev.mtu);
 	if (!err)
 		return 0;

@@ -39,7 +39,7 @@ else
 	cat "$DIR/out"
 	fail session "$(grep FAILED "$DIR/out")"
 fi
-if [ "$(cat "$DIR/.weft_history")" = "help jobs
+if [ "$(sed "s/ *$//" "$DIR/.weft_history")" = "help jobs
 help kill
 help jobs" ]; then
 	pass history_file
