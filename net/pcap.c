@@ -114,6 +114,7 @@ struct pcap *pcap_open_dev(struct netdev *dev, const char *path, bool cut, int *
 	p->capture = (struct capture){.cut = cut, .fn = pcap_packet, .arg = p};
 	pcap_write(p, &h, sizeof(h));
 	capture_add(dev, &p->capture);
+	fflush(p->file); /* who waits for the capture to begin sees its head in the file */
 	return p;
 }
 
