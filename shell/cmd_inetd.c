@@ -190,7 +190,7 @@ static ssize_t daytime_dgram(struct serve *s, char *buf, size_t n)
 	time_t now = time(NULL);
 	struct tm tm;
 
-	return (ssize_t)strftime(buf, 64, "%A, %B %d, %Y %H:%M:%S-%Z\r\n", gmtime_r(&now, &tm));
+	return (ssize_t)strftime(buf, 64, "%A, %B %d, %Y %H:%M:%S-UTC\r\n", gmtime_r(&now, &tm));
 }
 
 static bool daytime_stream(struct serve *s, struct inetd_conn *conn, short revents)

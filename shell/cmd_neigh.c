@@ -107,6 +107,8 @@ static int neigh_change(struct cmd *c, int at, bool add)
 	batch_begin(&b, c->stack);
 	err = add ? neigh_add_permanent(w.dev, &w.addr, w.mac) : neigh_del(w.dev, &w.addr);
 	batch_end(&b);
+	if (err == -ENOENT)
+		return cmd_error(c, "%s: no such entry", c->argv[at]);
 	return err ? cmd_error(c, "%s: %s", c->argv[at], strerror(-err)) : CMD_OK;
 }
 

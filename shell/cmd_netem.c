@@ -10,6 +10,8 @@
 #include "net/netem.h"
 #include "shell/parse.h"
 
+#define NETEM_LIMIT 1000u /* what tc takes when none is named */
+
 struct netem_line {
 	struct cmd *c;
 	int at; /* the next word */
@@ -194,7 +196,8 @@ static void netem_show(struct cmd *c, struct netdev *dev, enum netem_dir dir)
 
 	if (!netem_get(dev, dir, &cfg, &s))
 		return;
-	fprintf(c->out, "%s %s: limit %u", dev->name, dir == NETEM_IN ? "in" : "out", cfg.limit);
+	fprintf(c->out, "%s %s: limit %u", dev->name, dir == NETEM_IN ? "in" : "out",
+		cfg.limit ? cfg.limit : NETEM_LIMIT);
 	netem_show_percent(c, "loss", cfg.loss);
 	if (cfg.loss_cor)
 		fprintf(c->out, " %g%%", netem_share(cfg.loss_cor));
@@ -233,23 +236,23 @@ static int netem_show_all(struct cmd *c, struct netdev *only)
 
 /* --- the command ------------------------------------------------------------------------------- */
 
-/* Both directions when none is named; then it is enough that one is impaired for `off` to end it. */
+/* Both directions when none is named. */
 static int netem_apply(struct cmd *c, struct netdev *dev, const bool dir[2],
 		       const struct netem_config *cfg)
 {
-	bool done = false;
 	struct batch b;
 	int err = 0;
 
 	batch_begin(&b, c->stack);
-	for (int d = NETEM_IN; d <= NETEM_OUT && (!err || err == -ENOENT); d++) {
+	for (int d = NETEM_IN; d <= NETEM_OUT && !err; d++) {
 		if (!dir[d])
 			continue;
 		err = cfg ? netem_set(dev, d, cfg) : netem_off(dev, d);
-		done |= !err;
+		if (err == -ENOENT)
+			err = 0; /* it was off */
 	}
 	batch_end(&b);
-	return err && !(done && err == -ENOENT) ? cmd_error(c, "%s: %s", dev->name, strerror(-err)) : CMD_OK;
+	return err ? cmd_error(c, "%s: %s", dev->name, strerror(-err)) : CMD_OK;
 }
 
 int cmd_netem(struct cmd *c)

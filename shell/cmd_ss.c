@@ -138,9 +138,11 @@ static void ss_print_info(FILE *out, const struct tcp_view *v)
 	fprintf(out, " rto:%g", v->rto_us / 1e3);
 	if (v->srtt_us)
 		fprintf(out, " rtt:%g/%g", v->srtt_us / 1e3, v->rttvar_us / 1e3);
-	fprintf(out, " mss:%u advmss:%u cwnd:%u", v->mss, v->advmss, v->cwnd);
-	if (v->ssthresh && v->ssthresh < 0x7fffffff)
-		fprintf(out, " ssthresh:%u", v->ssthresh);
+	fprintf(out, " mss:%u advmss:%u", v->mss, v->advmss);
+	if (v->mss)
+		fprintf(out, " cwnd:%u", v->cwnd / v->mss);
+	if (v->mss && v->ssthresh && v->ssthresh < 0x7fffffff)
+		fprintf(out, " ssthresh:%u", v->ssthresh / v->mss);
 	if (v->retransmits)
 		fprintf(out, " backoff:%u", v->retransmits);
 }
