@@ -1,0 +1,88 @@
+#!/bin/sh
+# stat, nstat, sysctl, ss, tcpdump, debug: what they show, their JSON, what they refuse.
+. tests/harness/commands.sh
+need python3 tcpdump nc
+net_begin
+weft_up -c 'inetd echo'
+
+says stat_gauge '^sockets +2 ' stat
+says stat_listener '^LISTEN +1 ' stat
+expect stat_json sh -c "'$WEFT' ctl --control '$DIR/control' stat --json |
+	python3 -c 'import json,sys; s=json.load(sys.stdin); assert s[\"sockets\"] == 2 and s[\"tcp\"][\"LISTEN\"] == 1'"
+expect stat_drops_json sh -c "'$WEFT' ctl --control '$DIR/control' stat -d --json |
+	python3 -c 'import json,sys; assert \"UDP_NO_PORT\" in json.load(sys.stdin)[\"drops\"]'"
+host nc -u -w 1 10.0.0.1 99 </dev/null >/dev/null 2>&1
+echo x | host nc -u -w 1 10.0.0.1 99 >/dev/null 2>&1
+says stat_drop_reason '^UDP_NO_PORT +[1-9][0-9]* +no socket on the port; RFC 1122, 4\.1\.3\.1$' stat -d
+fails stat_option 2 'unknown option --foo' stat --foo
+fails stat_word 2 'too many words' stat foo
+
+says nstat_name '^UdpNoPorts +[1-9]' nstat
+says nstat_pattern '^IcmpInEchos +0 ' nstat 'icmpin*'
+says nstat_all '^TcpExtTCPTimeouts +0 ' nstat -a
+fails nstat_nothing 1 'foo\*: no such counter' nstat 'foo*'
+
+says sysctl_read '^net\.ipv4\.ip_forward = 1$' sysctl net.ipv4.ip_forward
+says sysctl_write '^net\.ipv4\.ip_forward = 0$' sysctl net.ipv4.ip_forward=0
+says sysctl_written '^net\.ipv4\.ip_forward = 0$' sysctl -a
+says sysctl_words '^net\.ipv4\.ip_forward = 1$' sysctl -w net.ipv4.ip_forward = 1
+fails sysctl_range 1 "bad value '7': out of range 0 - 1" sysctl net.ipv4.ip_forward=7
+fails sysctl_number 1 "bad value 'x': not a number" sysctl net.ipv4.ip_forward=x
+fails sysctl_name 1 'foo: no such setting' sysctl foo
+
+says ss_listen '^tcp +LISTEN +0 +[0-9]+ +0\.0\.0\.0:7 +0\.0\.0\.0:\*$' ss -l
+says ss_one_kind '^LISTEN +0 +[0-9]+ +0\.0\.0\.0:7 ' ss -ltn
+says ss_udp '^UNCONN +0 +0 +0\.0\.0\.0:7 ' ss -lu
+mkfifo "$DIR/open"
+exec 4<>"$DIR/open"
+(exec 4>&- && host nc -N 10.0.0.1 7 <"$DIR/open" >"$DIR/echo") &
+nc=$!
+expect ss_established until_true 10 seen '^ESTAB +0 +0 +10\.0\.0\.1:7 +10\.0\.0\.2:[0-9]+$' ctl ss -t
+says ss_control_block ' SND\.UNA=([0-9]+) SND\.NXT=\1 .* RCV\.NXT=[0-9]+ .*IRS=' ss -te
+says ss_descriptor ' fd:[0-9]+' ss -te
+says ss_info ' wscale:[0-9]+,[0-9]+ rto:.* mss:[0-9]+ .*cwnd:10' ss -ti
+says ss_memory ' skmem:\(r0,rb[1-9][0-9]*,t0,tb[1-9]' ss -tm
+expect ss_json sh -c "'$WEFT' ctl --control '$DIR/control' ss -ta --json | python3 -c '
+import json,sys
+rows = json.load(sys.stdin)
+assert sorted(r[\"state\"] for r in rows) == [\"ESTAB\", \"LISTEN\"], rows
+assert all(r[\"lport\"] == 7 for r in rows)'"
+fails ss_option 2 'unknown option -x' ss -x
+fails ss_word 2 'unknown word foo' ss foo
+
+start "$DIR/lines" tcpdump -i tap0 -c 4
+expect tcpdump_begins until_true 10 seen 'tcpdump' ctl jobs
+echo hello >&4
+until_true 10 grep -q hello "$DIR/echo"
+host ping -q -c 2 -i 0.05 10.0.0.1 >/dev/null
+expect tcpdump_counts wait $STARTED
+expect tcpdump_data grep -Eq ' IP 10\.0\.0\.2\.[0-9]+ > 10\.0\.0\.1\.7: Flags \[P\.\], seq [0-9]+:[0-9]+, ack [0-9]+, win [0-9]+, options \[nop,nop,TS val [0-9]+ ecr [0-9]+\], length 6$' "$DIR/lines"
+expect tcpdump_summary grep -q '^4 packets captured$' "$DIR/lines"
+start "$DIR/said" tcpdump -w "$DIR/file.pcap"
+until_true 10 test -s "$DIR/file.pcap"
+host ping -q -c 2 -i 0.05 10.0.0.1 >/dev/null
+kill -INT $STARTED
+wait $STARTED
+expect tcpdump_file sh -c "tcpdump -nr '$DIR/file.pcap' 2>/dev/null | grep -c 'ICMP echo' | grep -qx 4"
+fails tcpdump_device 1 'tap9: no such device' tcpdump -i tap9
+fails tcpdump_no_file 1 '/nowhere/x: No such file or directory' tcpdump -w /nowhere/x
+exec 4>&-
+wait $nc
+
+start "$DIR/traced" debug icmp ip arp
+expect debug_begins until_true 10 seen ' debug ' ctl jobs
+ctl ping -c 1 10.0.0.2 >/dev/null
+expect debug_line until_true 10 grep -q '^ip out tap0: 10.0.0.1 > 10.0.0.2, protocol 1' "$DIR/traced"
+kill -INT $STARTED
+wait $STARTED
+expect debug_interrupted test $? = 130
+says debug_background '' debug -n tcpstate
+expect debug_is_a_job seen 'debug' ctl jobs
+says debug_clear '' debug -c
+expect debug_is_gone sh -c "! '$WEFT' ctl --control '$DIR/control' jobs | grep -q debug"
+fails debug_level 2 'unknown level foo' debug foo
+fails debug_none 2 'a level is wanted' debug
+says help_lists '^traceroute +show the way' help
+fails unknown_command 127 'foo' foo
+expect weft_ends weft_down
+exit $failed
