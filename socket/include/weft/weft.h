@@ -56,7 +56,8 @@ struct weft_config {
  * Starts a stack: opens the devices, configures weft's end of them (the host's end is the caller's
  * matter), starts its threads.  The first one started is the default of every thread.
  * 0, or -errno: -EINVAL (text of cfg), -ENOENT (no /dev/net/tun), -EPERM, -EBUSY (device in use),
- * -ENOMEM, -EAGAIN (no thread), -ENETDOWN (a forked child).
+ * -ENETUNREACH (no device has the gateway on its net), -ENOMEM, -EAGAIN (no thread), -ENETDOWN (a
+ * forked child).
  */
 WEFT_API int weft_start(const struct weft_config *cfg, weft_stack **stack);
 /*
