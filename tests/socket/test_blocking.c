@@ -150,6 +150,7 @@ START_TEST(test_asleep_signal_is_eintr)
 }
 END_TEST
 
+#ifndef WEFT_TSAN
 START_TEST(test_asleep_signal_that_restarts_is_not_told)
 {
 	struct sockaddr_in at;
@@ -164,6 +165,7 @@ START_TEST(test_asleep_signal_that_restarts_is_not_told)
 	ck_assert_int_eq(blocked_end(&b), 1);
 }
 END_TEST
+#endif
 
 /* With a time a signal is always told (socket(7), signal(7)). */
 START_TEST(test_asleep_with_a_time_signal_is_eintr)
@@ -307,7 +309,9 @@ int main(void)
 	tcase_add_loop_test(tc, test_asleep_stop_is_enetdown, 0, 5);
 	tcase_add_loop_test(tc, test_asleep_cancel_is_eintr, 0, 5);
 	tcase_add_loop_test(tc, test_asleep_signal_is_eintr, 0, 4);
+#ifndef WEFT_TSAN /* which sleeps with a time: see lib/env_thread.c */
 	tcase_add_test(tc, test_asleep_signal_that_restarts_is_not_told);
+#endif
 	tcase_add_test(tc, test_asleep_with_a_time_signal_is_eintr);
 	tcase_add_test(tc, test_time_over);
 	tcase_add_test(tc, test_time_over_in_connect_goes_on_by_itself);

@@ -100,7 +100,7 @@ WEFT_API int weft_getsockopt(int fd, int level, int name, void *value, socklen_t
 WEFT_API int weft_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 /* F_GETFL, F_SETFL (O_NONBLOCK), F_GETFD, F_SETFD. */
 WEFT_API int weft_fcntl(int fd, int cmd, ...);
-/* FIONBIO, FIONREAD, SIOCINQ, SIOCOUTQ, SIOCATMARK. */
+/* FIONBIO, FIONREAD, SIOCINQ, SIOCOUTQ; streams: SIOCOUTQNSD, SIOCATMARK. */
 WEFT_API int weft_ioctl(int fd, unsigned long request, ...);
 /* poll(2) over weft's and the kernel's descriptors in one array. */
 WEFT_API int weft_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
