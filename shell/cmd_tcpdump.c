@@ -25,6 +25,14 @@ struct tcpdump {
 	bool cut;
 };
 
+/* As tcpdump says that it has begun. */
+static void tcpdump_begun(struct tcpdump *t)
+{
+	fprintf(t->c->err, "listening on %s\n", t->dev->name);
+	fflush(t->c->err);
+	cmd_ready(t->c);
+}
+
 /* --- to a file --------------------------------------------------------------------------------- */
 
 static struct pcap *tcpdump_open(struct tcpdump *t, int *err)
@@ -51,7 +59,7 @@ static int tcpdump_write(struct tcpdump *t)
 	p = tcpdump_open(t, &err);
 	if (!p)
 		return cmd_error(t->c, "%s: %s", t->file, strerror(-err));
-	cmd_ready(t->c);
+	tcpdump_begun(t);
 	while (!t->count || pcap_count(p) < t->count)
 		if (!cmd_sleep(t->c, t->count ? TCPDUMP_LOOK : 3600 * NSEC_PER_SEC))
 			break;
@@ -87,7 +95,7 @@ static int tcpdump_print(struct tcpdump *t)
 		return cmd_error(t->c, "pipe: %s", strerror(-err));
 	cap.arg = &feed;
 	capture_add(t->dev, &cap);
-	cmd_ready(t->c);
+	tcpdump_begun(t);
 	while (!t->count || seen < t->count) {
 		if (feed_take(t->c, &feed, &p, sizeof(p), ENV_NEVER) != (int)sizeof(p))
 			break;

@@ -51,7 +51,7 @@ fails ss_option 2 'unknown option -x' ss -x
 fails ss_word 2 'unknown word foo' ss foo
 
 start "$DIR/lines" tcpdump -i tap0 -c 4
-expect tcpdump_begins until_true 10 seen 'tcpdump' ctl jobs
+expect tcpdump_begins until_true 10 grep -q '^listening on tap0$' "$DIR/lines"
 echo hello >&4
 until_true 10 grep -q hello "$DIR/echo"
 host ping -q -c 2 -i 0.05 10.0.0.1 >/dev/null
@@ -70,9 +70,11 @@ exec 4>&-
 wait $nc
 
 start "$DIR/traced" debug icmp ip arp
-expect debug_begins until_true 10 seen ' debug ' ctl jobs
-ctl ping -c 1 10.0.0.2 >/dev/null
-expect debug_line until_true 10 grep -q '^ip out tap0: 10.0.0.1 > 10.0.0.2, protocol 1' "$DIR/traced"
+traced() {
+	ctl ping -c 1 10.0.0.2 >/dev/null
+	grep -q '^ip out tap0: 10.0.0.1 > 10.0.0.2, protocol 1' "$DIR/traced"
+}
+expect debug_line until_true 10 traced
 kill -INT $STARTED
 wait $STARTED
 expect debug_interrupted test $? = 130
