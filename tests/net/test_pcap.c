@@ -109,6 +109,16 @@ START_TEST(test_pcap_empty_file_has_a_header)
 }
 END_TEST
 
+START_TEST(test_pcap_open_has_its_header_at_once)
+{
+	struct pcap *p = open_ok(false);
+
+	read_header();
+	ck_assert(!read_packet());
+	ck_assert_int_eq(pcap_close_dev(p), 0);
+}
+END_TEST
+
 START_TEST(test_pcap_packets_with_their_bytes_and_times)
 {
 	static uint8_t sent[FRAME_MAX];
@@ -232,6 +242,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_pcap_empty_file_has_a_header);
+	tcase_add_test(tc, test_pcap_open_has_its_header_at_once);
 	tcase_add_test(tc, test_pcap_packets_with_their_bytes_and_times);
 	tcase_add_test(tc, test_pcap_cut_writes_wire_frames);
 	tcase_add_test(tc, test_pcap_bare_ip_has_its_link_type);
