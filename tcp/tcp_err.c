@@ -119,7 +119,7 @@ void tcp_err_in(struct tcp_sock *ts, const struct sock_err *e)
 	}
 	if (!e->err)
 		return;
-	if ((state == TCP_SYN_SENT || state == TCP_SYN_RECV) && e->fatal)
+	if (state == TCP_SYN_SENT || state == TCP_SYN_RECV) /* RFC 5461, 4.1; as Linux does */
 		tcp_done(ts, e->err);
 	else if ((sk->flags & SOCK_RECVERR) && e->fatal)
 		sock_set_error(sk, e->err);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "lib/wire/icmp4.h"
 #include "tests/harness/tcp_lab.h"
 
 static void setup(void)
@@ -235,6 +236,34 @@ START_TEST(test_synsent_synack_after_retransmission_established)
 }
 END_TEST
 
+/* An attempt has nothing to lose: errors that an open connection would outlive end it (RFC 5461, 4.1). */
+static const struct {
+	uint8_t type, code;
+	int err;
+} unreachable[] = {
+    {ICMP_DEST_UNREACH, ICMP_NET_UNREACH, ENETUNREACH},
+    {ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, EHOSTUNREACH},
+    {ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, ECONNREFUSED},
+    {ICMP_TIME_EXCEEDED, 0, EHOSTUNREACH},
+};
+
+START_TEST(test_synsent_icmp_ends_attempt)
+{
+	tcp_lab_rx_icmp(unreachable[_i].type, unreachable[_i].code, 0, 0);
+	quiet();
+	ck_state(TCP_CLOSE);
+	ck_assert_int_eq(tcp_lab_error(), unreachable[_i].err);
+}
+END_TEST
+
+START_TEST(test_synsent_icmp_of_another_number_ignored)
+{
+	tcp_lab_rx_icmp(ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 1000, 0);
+	quiet();
+	ck_state(TCP_SYN_SENT);
+}
+END_TEST
+
 START_TEST(test_established_synack_again_acked)
 {
 	rx(SYN | ACK, .seq = 0, .ack = 1, .mss = 1460);
@@ -267,6 +296,8 @@ int main(void)
 	tcase_add_test(tc, test_synsent_timer_syn_again_backed_off);
 	tcase_add_test(tc, test_synsent_timer_retries_by_sysctl);
 	tcase_add_test(tc, test_synsent_synack_after_retransmission_established);
+	tcase_add_loop_test(tc, test_synsent_icmp_ends_attempt, 0, 4);
+	tcase_add_test(tc, test_synsent_icmp_of_another_number_ignored);
 	tcase_add_test(tc, test_established_synack_again_acked);
 	return unit_run("tcp_state_synsent", tc);
 }
