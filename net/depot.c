@@ -92,6 +92,16 @@ bool depot_pressure(struct stack *st)
 	       limit - limit / 8;
 }
 
+uint32_t depot_share(struct stack *st, uint32_t want)
+{
+	uint64_t used = atomic_load_explicit(&st->net->depot->used, memory_order_relaxed);
+	uint64_t limit = depot_limit(st), most = limit - limit / 4;
+
+	if (used <= limit / 2)
+		return want;
+	return used < most ? (uint32_t)(want * (most - used) / (most - limit / 2)) : 0;
+}
+
 uint64_t depot_bytes(struct stack *st)
 {
 	struct depot *d = st->net->depot;

@@ -213,6 +213,11 @@ struct depot *depot_create(struct stack *st);
 void depot_destroy(struct depot *d);
 /* True when less than an eighth of the bound is left: windows stop growing, rooms reclaim. */
 bool depot_pressure(struct stack *st);
+/*
+ * What a queue that may hold `want` bytes should hold now: all of it while half of the bound is free,
+ * then less and less, nothing from three quarters on.  So those who queue leave room for others.
+ */
+uint32_t depot_share(struct stack *st, uint32_t want);
 uint64_t depot_bytes(struct stack *st); /* taken from the system, caches included */
 /*
  * Under pressure a batch's end calls the registered functions by rank until it is relieved:

@@ -80,7 +80,6 @@ static void ack_timer(struct tcp_sock *ts)
 static uint32_t ack_advance(struct tcp_sock *ts, const struct tcp_seg *g)
 {
 	uint32_t n = g->ack - ts->snd_una;
-	bool had_space = tcp_snd_space(&ts->sk);
 	struct tcp_acked a;
 
 	tcp_rec_acked(ts, g->ack, &a);
@@ -92,7 +91,7 @@ static uint32_t ack_advance(struct tcp_sock *ts, const struct tcp_seg *g)
 	ack_timer(ts);
 	if (ts->sk.path && ts->sk.path->neigh)
 		neigh_confirm(ts->sk.path->neigh);
-	if (!had_space && tcp_snd_space(&ts->sk))
+	if (tcp_snd_space(&ts->sk)) /* whatever it was: the limit moves as well */
 		sock_ready(&ts->sk, EPOLLOUT);
 	return n;
 }

@@ -9,9 +9,18 @@
 
 #include "tcp/tcp_priv.h"
 
+/* One piece is always allowed: whoever has few bytes queued goes on when others have filled the memory. */
+static uint32_t send_limit(const struct sock *sk)
+{
+	uint32_t share = depot_share(sk->stack, sk->sndbuf);
+	uint32_t least = sk->sndbuf < PIECE_MID ? sk->sndbuf : PIECE_MID;
+
+	return share > least ? share : least;
+}
+
 bool tcp_snd_space(const struct sock *sk)
 {
-	return sk->snd_bytes <= sk->sndbuf / 3 * 2;
+	return sk->snd_bytes <= send_limit(sk) / 3 * 2;
 }
 
 /* Copies n bytes of the message, from `at` on. */
@@ -110,14 +119,15 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
 	size_t len = m->len - m->skip, done = 0;
+	uint32_t most = send_limit(sk);
 	int err = send_check(sk);
 
 	if (err)
 		return err;
 	if (tcp_flight(ts) == 0)
 		tcp_cwnd_idle(ts, tcp_now(ts));
-	while (done < len && sk->snd_bytes < sk->sndbuf) {
-		size_t n = sk->sndbuf - sk->snd_bytes;
+	while (done < len && sk->snd_bytes < most) {
+		size_t n = most - sk->snd_bytes;
 		uint32_t took;
 
 		if (n > len - done)

@@ -112,6 +112,27 @@ START_TEST(test_pressure_in_the_last_eighth)
 }
 END_TEST
 
+START_TEST(test_share_shrinks_in_the_third_quarter)
+{
+	uint32_t share, before = 1000;
+
+	ck_assert_uint_eq(depot_share(st, 1000), 1000);
+	while ((share = depot_share(st, 1000)) > 0) {
+		ck_assert_uint_le(share, before);
+		before = share;
+		taken[ntaken] = piece_alloc(st, PIECE_MID);
+		ck_assert_ptr_nonnull(taken[ntaken]);
+		ntaken++;
+	}
+	ck_assert_uint_le(before, 1000 / 4); /* by degrees */
+	ck_assert_uint_ge(depot_bytes(st), LIMIT / 4 * 3);
+	ck_assert(!depot_pressure(st));
+	give_back(ntaken / 2);
+	ck_assert_uint_eq(depot_share(st, 1000), 1000);
+	give_back(0);
+}
+END_TEST
+
 /* Memory of one class comes back for another. */
 START_TEST(test_classes_make_way)
 {
@@ -231,6 +252,7 @@ int main(void)
 	tcase_add_test(tc, test_bound_holds);
 	tcase_add_test(tc, test_reserve_is_for_reading_and_closing);
 	tcase_add_test(tc, test_pressure_in_the_last_eighth);
+	tcase_add_test(tc, test_share_shrinks_in_the_third_quarter);
 	tcase_add_test(tc, test_classes_make_way);
 	tcase_add_test(tc, test_freed_memory_goes_back);
 	tcase_add_test(tc, test_batch_end_reclaims_by_rank);
