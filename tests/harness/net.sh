@@ -6,6 +6,7 @@
 #	weft_down			SIGTERM; its exit status
 #	host COMMAND...			at the host's end of the TAP
 #	ctl COMMAND...			in the stack
+#	ctl_start COMMAND...		in the stack, in the background; $CTL_PID
 #	pass NAME; fail NAME WHY; expect NAME COMMAND...
 #	until_true SECONDS COMMAND...; weft_listens PORT; host_listens PORT
 #	host_capture FILE; host_capture_end; weft_capture FILE; weft_capture_end
@@ -96,6 +97,12 @@ weft_down() {
 	return $weft_status
 }
 
+# ctl_start COMMAND...: in the background, with this call's redirections; $CTL_PID takes a SIGINT.
+ctl_start() {
+	"$WEFT" ctl --control "$DIR/control" "$@" <&0 &
+	CTL_PID=$!
+}
+
 # --- waiting --------------------------------------------------------------------------------------
 
 # until_true SECONDS COMMAND...: looks again and again until it succeeds; its status when the time is over.
@@ -134,7 +141,7 @@ gauge() {
 host_capture() {
 	host_capture_file=$1
 	shift
-	ip netns exec "$NS" tcpdump -i tap0 -n -Z root -B 65536 -U -w "$host_capture_file" "$@" \
+	ip netns exec "$NS" tcpdump -i tap0 -n -Z root -B 65536 -s 1600 -U --immediate-mode -w "$host_capture_file" "$@" \
 		2>"$DIR/host_capture.log" >/dev/null &
 	HOST_CAPTURE=$!
 	until_true 10 grep -q 'listening on' "$DIR/host_capture.log"
@@ -149,9 +156,8 @@ host_capture_end() {
 weft_capture() {
 	weft_capture_file=$1
 	shift
-	"$WEFT" ctl --control "$DIR/control" tcpdump -i tap0 -w "$weft_capture_file" "$@" \
-		2>"$DIR/weft_capture.log" >/dev/null </dev/null &
-	WEFT_CAPTURE=$!
+	ctl_start tcpdump -i tap0 -w "$weft_capture_file" "$@" 2>"$DIR/weft_capture.log" >/dev/null </dev/null
+	WEFT_CAPTURE=$CTL_PID
 	until_true 10 test -s "$weft_capture_file"
 }
 

@@ -2,8 +2,8 @@
 """silence.py CAPTURE SENDER [SLACK_MS]: no silence of a sender with data is longer than the RTO it had armed.
 
 CAPTURE is a pcap of wire frames, taken where the sender's segments leave before anything can lose them.  The
-RTO is worked out from the capture alone as RFC 6298 says: samples of segments sent once (Karn), at least
-200 ms over the smoothed round trip (Linux's floor, which is the highest of the readings of rule 2.4), doubled
+RTO is worked out from the capture alone as RFC 6298 says: samples by the timestamp that an acknowledgement
+gives back (RFC 7323, 4), or of segments sent once where there is none (Karn), at least 200 ms over the smoothed round trip (Linux's floor, which is the highest of the readings of rule 2.4), doubled
 by each retransmission that a silence ended, put back by each acknowledgement that advances.  A sender that
 the window holds back is not silent; else it has data from its SYN to its FIN.
 """
@@ -48,10 +48,10 @@ class Segment:
         self.ports = (sport, dport)
         self.len = total - ihl - hlen
         self.end = (self.seq + self.len + bool(self.flags & SYN) + bool(self.flags & FIN)) & 0xffffffff
-        self.wscale = self.find_wscale(frame[14 + ihl + 20:14 + ihl + hlen])
+        self.wscale = self.tsval = self.tsecr = None
+        self.parse(frame[14 + ihl + 20:14 + ihl + hlen])
 
-    @staticmethod
-    def find_wscale(options):
+    def parse(self, options):
         at = 0
         while at < len(options) and options[at] != 0:
             if options[at] == 1:
@@ -60,9 +60,10 @@ class Segment:
             if at + 1 >= len(options) or options[at + 1] < 2:
                 break
             if options[at] == 3:
-                return options[at + 2]
+                self.wscale = options[at + 2]
+            if options[at] == 8:
+                self.tsval, self.tsecr = struct.unpack_from("!II", options, at + 2)
             at += options[at + 1]
-        return None
 
 
 class Sender:
@@ -74,6 +75,7 @@ class Sender:
         self.edge = None        # right edge of the peer's window
         self.scales = [None, None]
         self.sent = {}          # end of a segment -> when; removed when it is sent again
+        self.stamped = {}       # timestamp -> when it was sent first
         self.srtt = self.rttvar = None
         self.backoff = 0
         self.last = now         # when the timer was put back
@@ -117,6 +119,8 @@ class Sender:
         else:
             self.sent[seg.end] = now
             self.nxt = seg.end
+        if seg.tsval is not None:
+            self.stamped.setdefault(seg.tsval, now)
         self.mss = max(self.mss, seg.len)
         self.last = now
         self.ended = self.ended or bool(seg.flags & FIN)
@@ -135,7 +139,9 @@ class Sender:
             return
         self.una = seg.ack
         ends = [e for e in self.sent if not seq_lt(seg.ack, e)]
-        if seg.ack in self.sent:
+        if seg.tsecr in self.stamped:
+            self.sample(now - self.stamped[seg.tsecr])
+        elif seg.ack in self.sent and seg.tsecr is None:
             self.sample(now - self.sent[seg.ack])
         for end in ends:
             del self.sent[end]

@@ -13,8 +13,8 @@ head -c 1000000 /dev/urandom >"$DIR/file"
 
 # full NAME FILE
 full() {
-	ctl snc -b 0.0.0.0:1234 -o "$2" >/dev/null 2>"$DIR/said" </dev/null &
-	server=$!
+	ctl_start snc -b 0.0.0.0:1234 -o "$2" >/dev/null 2>"$DIR/said" </dev/null
+	server=$CTL_PID
 	weft_listens 1234
 	host timeout 10 nc -N 10.0.0.1 1234 <"$DIR/file" >/dev/null 2>&1
 	expect "$1_ends" until_true 5 sh -c "! kill -0 $server"

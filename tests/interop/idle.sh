@@ -4,8 +4,8 @@
 need ps nc
 net_begin
 weft_up -c 'inetd; httpd 80'
-ctl snc -b 0.0.0.0:1234 >/dev/null 2>&1 </dev/null &
-accepts=$!
+ctl_start snc -b 0.0.0.0:1234 >/dev/null 2>&1 </dev/null
+accepts=$CTL_PID
 weft_listens 1234
 host ping -q -c 2 -i 0.01 -W 2 10.0.0.1 >/dev/null
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # 500 concurrent connections to echo, each with data of its own; curl; a half-close each way.
 . tests/harness/net.sh
-need python3 curl nc
+need python3 curl nc socat
 net_begin
 weft_up -c 'inetd; httpd 80'
 ctl stat >"$DIR/before"
@@ -14,9 +14,10 @@ head -c 300000 /dev/urandom >"$DIR/file"
 host timeout 20 nc -N 10.0.0.1 7 <"$DIR/file" >"$DIR/echoed"
 expect half_close_to_weft cmp "$DIR/file" "$DIR/echoed"
 
-host timeout 20 nc -N -l 10.0.0.2 4000 <"$DIR/file" >"$DIR/got" &
+# nc ends when its peer half-closes; socat goes on.
+host timeout 20 socat -t 10 STDIO TCP-LISTEN:4000,bind=10.0.0.2 <"$DIR/file" >"$DIR/got" &
 nc=$!
-for _ in $(seq 100); do host ss -ltn | grep -q ':4000' && break; sleep 0.1; done
+host_listens 4000
 echo asked | timeout 20 "$WEFT" ctl --control "$DIR/control" snc -c 10.0.0.2:4000 >"$DIR/answer"
 wait $nc
 expect half_close_from_weft cmp "$DIR/file" "$DIR/answer"

@@ -39,10 +39,12 @@ gone() {
 }
 expect all_comes_back until_true 20 gone
 
-# The other way: a program of weft that does not read.  Those whom nobody accepts hold what came for them.
+# The other way: a program of weft that reads one of ten, whose output nobody takes.
 rm -f "$DIR/stuck"
-ctl snc -b 0.0.0.0:1234 >/dev/null 2>&1 </dev/null &
-server=$!
+mkfifo "$DIR/unread"
+exec 4<>"$DIR/unread"
+ctl_start snc -b 0.0.0.0:1234 -k >&4 2>&1 </dev/null
+server=$CTL_PID
 weft_listens 1234
 ip netns exec "$NS" timeout 60 python3 tests/harness/never_read.py 10.0.0.1 1234 10 "$DIR/stuck" send <"$DIR/stay" >"$DIR/readers" 2>&1 &
 readers=$!

@@ -15,8 +15,8 @@ exec 4<>"$DIR/open"
 interrupted() {
 	name=$1
 	shift
-	"$WEFT" ctl --control "$DIR/control" "$@" >"$DIR/said" 2>&1 <"$DIR/open" &
-	client=$!
+	ctl_start "$@" >"$DIR/said" 2>&1 <"$DIR/open"
+	client=$CTL_PID
 	until_true 3 seen "client +$1" ctl jobs
 	if ! kill -INT $client 2>/dev/null; then
 		sed 's/^/  | /' "$DIR/said"

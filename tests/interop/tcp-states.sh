@@ -40,8 +40,8 @@ expect weft_half_closes grep -qx asked "$DIR/asked"
 expect answer_after_half_close cmp "$DIR/day" "$DIR/answer"
 
 # A peer that resets: snc is told, weft lives.
-ctl snc -b 0.0.0.0:4001 >/dev/null 2>"$DIR/reset" </dev/null &
-server=$!
+ctl_start snc -b 0.0.0.0:4001 >/dev/null 2>"$DIR/reset" </dev/null
+server=$CTL_PID
 weft_listens 4001
 host python3 tests/harness/connect_from.py 10.0.0.1 4001 1
 wait $server
