@@ -163,7 +163,7 @@ install: all
 	install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	find . -name build -prune -o -name '*.[ch]' -print | xargs clang-format -i
 
 tags tag:
 	ctags -R --languages=C $(ROOMS) shell tests

@@ -53,7 +53,7 @@ need_packages() {
 	[ -n "$packages" ] || return 0
 	command -v apt-get >/dev/null || die "packages missing, and no apt-get to install them:$packages"
 	if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
-		die "packages missing: run as root: apt-get install --no-install-recommends$packages"
+		die "packages missing: run as root: apt-get update && apt-get install -y --no-install-recommends$packages"
 	fi
 	echo "weft: installing$packages" >&2
 	apt update || echo "weft: apt-get update: $why" >&2
