@@ -136,7 +136,7 @@ START_TEST(test_server_closes_unread_client_hears)
 	struct sim_flow *f;
 
 	open_with(_i, 9, false);
-	f = sim_flow(&sim, 1000000, 0);
+	f = sim_flow(&sim, 5000000, 0);
 	f->answer_late = true; /* no FIN of the server before */
 	run_until(f, 100000);
 	vanish(&f->end[1], false); /* data go on coming for nobody */
