@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "shell/parse.h"
 #include "shell/serve.h"
 
 #define INETD_BUF 65536u
@@ -210,12 +211,31 @@ static const struct inetd_service services[] = {
     {"chargen", 19, POLLIN | POLLOUT, chargen_stream, chargen_dgram},
 };
 
-static const struct inetd_service *inetd_service_find(const char *name)
+/* "echo" or "echo:8888". */
+static const struct inetd_service *inetd_service_find(const char *word, uint64_t *port)
 {
-	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
-		if (!strcmp(services[i].name, name))
-			return &services[i];
+	size_t n = strcspn(word, ":");
+
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		if (strncmp(services[i].name, word, n) || services[i].name[n])
+			continue;
+		*port = services[i].port;
+		return &services[i];
+	}
 	return NULL;
+}
+
+/* CMD_OK with both filled in. */
+static int inetd_word(struct cmd *c, const char *word, const struct inetd_service **service,
+		      uint64_t *port)
+{
+	static const struct range range = {"port", 1, 65535};
+	const char *colon = strchr(word, ':');
+
+	*service = inetd_service_find(word, port);
+	if (!*service)
+		return cmd_usage(c, "unknown service %s", word);
+	return colon ? parse_count(c, colon + 1, &range, port) : CMD_OK;
 }
 
 static bool inetd_conn_ready(struct serve *s, struct serve_entry *e, short revents)
@@ -265,36 +285,43 @@ static bool inetd_dgram_ready(struct serve *s, struct serve_entry *e, short reve
 	return true;
 }
 
-static int inetd_open_one(struct serve *s, const struct inetd_service *service, int type)
+static int inetd_open_one(struct serve *s, const struct inetd_service *service, int type,
+			  uint16_t port)
 {
 	struct inetd_conn *conn = inetd_conn_new(service, -1);
 	int err = -ENOMEM;
 
 	if (conn) {
 		conn->e.ready = type == SOCK_STREAM ? inetd_accept_ready : inetd_dgram_ready;
-		err = serve_open(s, &conn->e, type, service->port);
+		err = serve_open(s, &conn->e, type, port);
 	}
 	if (!err)
 		return CMD_OK;
-	return cmd_error(s->c, "%s: port %u/%s: %s", service->name, service->port,
+	return cmd_error(s->c, "%s: port %u/%s: %s", service->name, port,
 			 type == SOCK_STREAM ? "tcp" : "udp", strerror(-err));
+}
+
+static int inetd_open_both(struct serve *s, const struct inetd_service *service, uint16_t port)
+{
+	int status = inetd_open_one(s, service, SOCK_STREAM, port);
+
+	return status ? status : inetd_open_one(s, service, SOCK_DGRAM, port);
 }
 
 /* The services named, or all. */
 static int inetd_open(struct serve *s)
 {
+	const struct inetd_service *service;
 	int status = CMD_OK;
+	uint64_t port;
 
-	for (size_t i = 0; !status && i < sizeof(services) / sizeof(services[0]); i++) {
-		bool wanted = s->c->argc == 1;
-
-		for (int at = 1; at < s->c->argc; at++)
-			wanted |= !strcmp(s->c->argv[at], services[i].name);
-		if (!wanted)
-			continue;
-		status = inetd_open_one(s, &services[i], SOCK_STREAM);
+	if (s->c->argc == 1)
+		for (size_t i = 0; !status && i < sizeof(services) / sizeof(services[0]); i++)
+			status = inetd_open_both(s, &services[i], services[i].port);
+	for (int at = 1; !status && at < s->c->argc; at++) {
+		status = inetd_word(s->c, s->c->argv[at], &service, &port);
 		if (!status)
-			status = inetd_open_one(s, &services[i], SOCK_DGRAM);
+			status = inetd_open_both(s, service, (uint16_t)port);
 	}
 	return status;
 }
@@ -321,8 +348,14 @@ static int inetd_run(struct cmd *c)
 
 int cmd_inetd(struct cmd *c)
 {
-	for (int at = 1; at < c->argc; at++)
-		if (!inetd_service_find(c->argv[at]))
-			return cmd_usage(c, "unknown service %s", c->argv[at]);
+	const struct inetd_service *service;
+	uint64_t port;
+
+	for (int at = 1; at < c->argc; at++) {
+		int status = inetd_word(c, c->argv[at], &service, &port);
+
+		if (status)
+			return status;
+	}
 	return job_spawn(c, "inetd", inetd_run);
 }

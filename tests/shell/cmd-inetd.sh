@@ -10,6 +10,11 @@ fails service 2 'unknown service foo' inetd foo
 says some '' inetd discard daytime
 expect only_those bash -c "'$WEFT' ctl --control '$DIR/control' ss -ltun | grep -Eo ':[0-9]+ ' | sort | tr -d '\n' | grep -qx ':13 :13 :9 :9 '"
 fails port_taken 1 'discard: port 9/tcp: Address already in use' inetd discard
+says other_port '' inetd echo:8888
+expect echo_udp_other_port test "$(printf 'hello!' | host timeout 5 nc -u -w 1 10.0.0.1 8888)" = 'hello!'
+expect echo_tcp_other_port test "$(echo 'echo!' | host timeout 5 nc -N 10.0.0.1 8888)" = 'echo!'
+fails other_port_range 2 "bad port '0'" inetd echo:0
+fails service_prefix 2 'unknown service ech' inetd ech
 says rest '' inetd echo chargen
 expect are_jobs seen 'inetd' ctl jobs
 
