@@ -10,13 +10,22 @@
 #include "lib/stack.h"
 #include "socket/socket_priv.h"
 
-int call_begin(struct call *c, struct socket *s)
+int call_enter(struct call *c, struct socket *s)
 {
 	c->stack = atomic_load(&s->stack);
-	if (!c->stack || atomic_load(&c->stack->down))
+	if (!c->stack)
 		return -ENETDOWN;
 	batch_begin(&c->batch, c->stack);
 	return 0;
+}
+
+int call_begin(struct call *c, struct socket *s)
+{
+	struct stack *st = atomic_load(&s->stack);
+
+	if (st && atomic_load(&st->down))
+		return -ENETDOWN;
+	return call_enter(c, s);
 }
 
 void call_end(struct call *c)

@@ -380,7 +380,7 @@ int weft_close(int fd)
 	s = fd_remove(fd);
 	if (!s)
 		return (int)result(-EBADF);
-	if (call_begin(&c, s)) {
+	if (call_enter(&c, s)) {
 		socket_put(s, SOCKET_CALL);
 		return 0;
 	}

@@ -180,8 +180,10 @@ struct sock_wait {
 int sock_wait(struct sock_wait *w);
 
 /* socket/call.c: into the stack and out again. */
-/* s was got with SOCKET_CALL.  -ENETDOWN: its stack has ended; the reference is the caller's still. */
+/* s was got with SOCKET_CALL.  -ENETDOWN: its stack ends or has ended; the reference is the caller's still. */
 int call_begin(struct call *c, struct socket *s);
+/* The same while the stack is ending: for close(), which leaves its list by itself. */
+int call_enter(struct call *c, struct socket *s);
 void call_end(struct call *c);
 
 /* socket/inet.c and addr.c */
