@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -74,10 +75,22 @@ static int files_open(struct shell *sh)
 	return 0;
 }
 
+/* tap0 -> tap1, wan -> wan1: a name that is likely to be free. */
+static const char *name_next(const char *name, char *buf, size_t size)
+{
+	size_t len = strlen(name);
+
+	while (len > 0 && name[len - 1] >= '0' && name[len - 1] <= '9')
+		len--;
+	snprintf(buf, size, "%.*s%d", (int)len, name, atoi(name + len) + 1);
+	return buf;
+}
+
 /* Why a device did not open, and what can be done. */
 static int device_error(const struct device_options *d, int err)
 {
 	const char *name = d->dev.spec + 4;
+	char next[2 * NETDEV_NAME];
 
 	switch (-err) {
 	case ENOENT:
@@ -95,7 +108,8 @@ static int device_error(const struct device_options *d, int err)
 		    name, strerror(-err), name, d->dev.spec);
 		break;
 	case EBUSY:
-		shell_error("%s: device in use: name another, as --dev tap:%s1", name, name);
+		shell_error("%s: device in use: name another, as --dev %.4s%s", name, d->dev.spec,
+			    name_next(name, next, sizeof(next)));
 		break;
 	case EINVAL:
 		shell_error(
