@@ -93,6 +93,7 @@ static uint32_t ack_advance(struct tcp_sock *ts, const struct tcp_seg *g)
 		neigh_confirm(ts->sk.path->neigh);
 	if (tcp_snd_space(&ts->sk)) /* whatever it was: the limit moves as well */
 		sock_ready(&ts->sk, EPOLLOUT);
+	tcp_snd_retry(ts);
 	return n;
 }
 

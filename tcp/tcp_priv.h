@@ -29,6 +29,7 @@
 #define TCP_GSO_MAX 65535u /* bytes of a super-segment's datagram */
 #define TCP_PAWS_IDLE_MS (24u * 86400 * 1000) /* RFC 7323, 5.5: TS.Recent is void after this */
 #define TCP_PAWS_MSL_MS 60000u /* ... and a RST is believed whatever its timestamp after this */
+#define TCP_FAIR_SHARE 65536u  /* bytes of one queue that may stand when memory is short */
 #define TCP_SACK_SEND_MAX 4u   /* RFC 2018, 3: as many as fit; 3 beside timestamps */
 
 /* --- the parsed segment -----------------------------------------------------------------------
@@ -167,6 +168,7 @@ enum tcp_deadline {
 #define TCP_F_QUICKACK 0x80000u   /* TCP_QUICKACK: no ACK is delayed */
 #define TCP_F_PINGPONG 0x100000u  /* data went out after data came in: ACKs may ride on answers */
 #define TCP_F_MORE 0x200000u      /* MSG_MORE: as TCP_F_CORK until the next send */
+#define TCP_F_NOMEM 0x400000u     /* send() was refused for want of memory: tell when it may */
 
 struct tcp_ofo;
 struct tcp_listen;
@@ -442,6 +444,7 @@ bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu);
 /* tcp_send.c */
 ssize_t tcp_send(struct sock *sk, struct sock_msg *m);
 bool tcp_snd_space(const struct sock *sk); /* a third of the send buffer is free */
+void tcp_snd_retry(struct tcp_sock *ts);   /* memory may be there again: tells the program */
 /* tcp_record.c: the send queue */
 struct tcp_xfer *tcp_xfer_get(struct tcp_sock *ts); /* makes it; NULL: no memory */
 struct tcp_rec *tcp_rec_add(struct tcp_sock *ts);   /* at the end, empty; NULL: no memory */

@@ -200,7 +200,7 @@ static uint32_t poll_open(struct sock *sk)
 		low = sk->rcvbuf / 2;
 	if (rcvq_bytes(ts) >= low || (rcvq_bytes(ts) && urg_ahead(ts) == 0))
 		ev |= EPOLLIN;
-	if ((sk->shutdown & SOCK_SHUT_WR) || tcp_snd_space(sk))
+	if ((sk->shutdown & SOCK_SHUT_WR) || (tcp_snd_space(sk) && !(ts->flags & TCP_F_NOMEM)))
 		ev |= EPOLLOUT;
 	if (urg_readable(ts))
 		ev |= EPOLLPRI;

@@ -176,7 +176,7 @@ static enum drop_reason request_admit(struct tcp_sock *ls)
 		mib_inc(st, MIB_TcpExt_TCPReqQFullDrop);
 		return DROP_TCP_SYN_QUEUE;
 	}
-	return depot_pressure(st) ? DROP_NO_MEMORY : DROP_NONE;
+	return DROP_NONE;
 }
 
 static void request_addresses(struct tcp_request *rq, const struct sock *sk, const struct pkbuf *b)

@@ -115,6 +115,30 @@ static void send_flags(struct tcp_sock *ts, const struct sock_msg *m, bool all)
 	}
 }
 
+/*
+ * Nothing was taken.  Where the stack's memory is short and not the buffer, the next ACK is the
+ * time to try again, or a while when none is to come.
+ */
+static ssize_t send_refused(struct tcp_sock *ts)
+{
+	if (!tcp_snd_space(&ts->sk))
+		return -EAGAIN;
+	ts->flags |= TCP_F_NOMEM;
+	if (tcp_flight(ts) == 0 && !ts->due[TCP_DUE_RTX]) {
+		ts->flags |= TCP_F_PERSIST;
+		tcp_timer_set(ts, TCP_DUE_RTX, tcp_now(ts) + TCP_OVERRIDE_NS);
+	}
+	return -EAGAIN;
+}
+
+void tcp_snd_retry(struct tcp_sock *ts)
+{
+	if (!(ts->flags & TCP_F_NOMEM))
+		return;
+	ts->flags &= ~TCP_F_NOMEM;
+	sock_ready(&ts->sk, EPOLLOUT);
+}
+
 ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
@@ -127,20 +151,16 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 	if (tcp_flight(ts) == 0)
 		tcp_cwnd_idle(ts, tcp_now(ts));
 	while (done < len && sk->snd_bytes < most) {
-		size_t n = most - sk->snd_bytes;
-		uint32_t took;
+		uint32_t room = most - sk->snd_bytes;
+		uint32_t n = len - done < room ? (uint32_t)(len - done) : room;
 
-		if (n > len - done)
-			n = len - done;
-		took = send_some(ts, m, m->skip + done, (uint32_t)n);
-		if (!took) {
-			err = -ENOBUFS;
+		n = send_some(ts, m, m->skip + done, n);
+		if (!n)
 			break;
-		}
-		done += took;
+		done += n;
 	}
 	if (done == 0 && len)
-		return err ? err : -EAGAIN;
+		return send_refused(ts);
 	send_flags(ts, m, done == len);
 	tcp_push(sk);
 	return (ssize_t)done;

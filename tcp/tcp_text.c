@@ -140,6 +140,18 @@ static struct pkbuf *rcvq_last(struct tcp_sock *ts)
 	return (struct pkbuf *)(void *)((char *)ts->rcvq.tail - offsetof(struct pkbuf, next));
 }
 
+/* Room for b in the receive buffer, and in a fair share of the stack's memory when that is short. */
+static bool rcvq_charge(struct tcp_sock *ts, const struct pkbuf *b)
+{
+	struct sock *sk = &ts->sk;
+
+	if (sk->rcv_bytes + b->pinned > TCP_FAIR_SHARE && depot_pressure(sk->stack))
+		return false;
+	if (sock_rcv_charge(sk, b->pinned))
+		return true;
+	return tcp_ofo_prune(ts, b->pinned) && sock_rcv_charge(sk, b->pinned);
+}
+
 /* False: no memory is left for it, b is dropped. */
 static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
 {
@@ -152,8 +164,7 @@ static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
 		pkbuf_free(b);
 		return true;
 	}
-	if (!sock_rcv_charge(&ts->sk, b->pinned) &&
-	    !(tcp_ofo_prune(ts, b->pinned) && sock_rcv_charge(&ts->sk, b->pinned))) {
+	if (!rcvq_charge(ts, b)) {
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPRcvQDrop);
 		pkbuf_drop(b, DROP_SOCK_RCVBUF);
 		return false;

@@ -138,6 +138,9 @@ static void probe_timeout(struct tcp_sock *ts, uint64_t now)
 
 static void persist_timeout(struct tcp_sock *ts, uint64_t now)
 {
+	tcp_snd_retry(ts);
+	if (ts->write_seq == ts->snd_nxt)
+		return;
 	if (seq_leq(ts->snd_una + ts->snd_wnd, ts->snd_nxt)) {
 		probe_timeout(ts, now);
 		return;
