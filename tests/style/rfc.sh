@@ -1,0 +1,51 @@
+#!/bin/sh
+# docs/rfc.md names what is there: each file, each function in its file, each test in its.
+#
+# A row is | section | what | function | test |; a cell names a file, then what is in it, each in backquotes.
+set -u
+. tests/harness/report.sh
+
+# FOLDER FILE NAME for each name; FOLDER is "tests/" in the last column.
+names() {
+	awk -F '|' '
+	!/^\|/ || /^\| section / || /^\| RFC / || /^\|---/ { next }
+	NF >= 6 {
+		for (cell = 4; cell <= 5; cell++) {
+			n = split($cell, word, "`")
+			file = ""
+			for (i = 2; i <= n; i += 2)
+				if (word[i] ~ /\//) {
+					file = word[i]
+					print cell == 5 ? "tests/" : "", file, "-"
+				} else {
+					print cell == 5 ? "tests/" : "", file, word[i]
+				}
+		}
+	}' docs/rfc.md | sed 's/^ /- /' | sort -u
+}
+
+# missing FOLDER FILE NAME: says so unless the file has it.
+missing() {
+	path=$2
+	[ "$1" = - ] || path=$1$2
+	if [ ! -f "$path" ]; then
+		[ "$3" != - ] || echo "$path: no such file"
+		return
+	fi
+	case $3,$path in
+	-,*) ;;
+	*,tests/*.c) grep -q "^START_TEST($3)" "$path" || echo "$path: no test $3" ;;
+	*.c) grep -Eq "^[a-zA-Z].*[ *]$3\(|^$3\(" "$path" || echo "$path: no function $3" ;;
+	*) grep -qw -- "$3" "$path" || echo "$path: no $3" ;;
+	esac
+}
+
+if [ "$(names | wc -l)" -lt 300 ]; then
+	echo "not ok rfc: fewer than 300 names found in docs/rfc.md"
+	exit 1
+fi
+names | while read -r folder file name; do
+	missing "$folder" "$file" "$name"
+done | report each_name_is_there
+grep -n '^|' docs/rfc.md | awk -F '|' 'NF > 2 && NF != 4 && NF != 6' | report rows_have_their_columns
+report_end
