@@ -13,6 +13,7 @@
 
 #include "lib/stack.h"
 #include "net/capture.h"
+#include "net/net_priv.h"
 
 #define PCAP_MAGIC_NS 0xa1b23c4du
 #define PCAP_VERSION_MAJOR 2
@@ -88,6 +89,17 @@ static uint64_t pcap_wall(struct env *e)
 	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec - env_now(e);
 }
 
+/* Who waits for the capture to begin sees its head in the file, so this comes after it was added. */
+static void pcap_flush_head(struct pcap *p)
+{
+	struct net_state *net = p->dev->stack->net;
+
+	mutex_lock(&net->capture_lock);
+	if (fflush(p->file) != 0 && p->err == 0)
+		p->err = -errno;
+	mutex_unlock(&net->capture_lock);
+}
+
 struct pcap *pcap_open_dev(struct netdev *dev, const char *path, bool cut, int *err)
 {
 	struct pcap_file_hdr h = {
@@ -114,7 +126,7 @@ struct pcap *pcap_open_dev(struct netdev *dev, const char *path, bool cut, int *
 	p->capture = (struct capture){.cut = cut, .fn = pcap_packet, .arg = p};
 	pcap_write(p, &h, sizeof(h));
 	capture_add(dev, &p->capture);
-	fflush(p->file); /* who waits for the capture to begin sees its head in the file */
+	pcap_flush_head(p);
 	return p;
 }
 
