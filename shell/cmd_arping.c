@@ -149,7 +149,7 @@ int cmd_arping(struct cmd *c)
 	struct arping a = {.c = c, .wait = NSEC_PER_SEC};
 	struct opts o = {.c = c};
 	const char *dev = NULL;
-	int letter, status = CMD_OK;
+	int letter = 0, status = CMD_OK;
 
 	while (!status && (letter = opts_next(&o, "c:I:w:W:b")) > 0) {
 		if (letter == 'c')

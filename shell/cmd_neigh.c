@@ -82,12 +82,14 @@ static int neigh_words(struct cmd *c, int at, struct neigh_words *w)
 	for (; !status && at < c->argc; at += 2) {
 		if (at + 1 >= c->argc)
 			return cmd_usage(c, "%s needs a value", c->argv[at]);
-		if (!strcmp(c->argv[at], "dev"))
+		if (!strcmp(c->argv[at], "dev")) {
 			status = parse_device(c, c->argv[at + 1], &w->dev);
-		else if (!strcmp(c->argv[at], "lladdr"))
-			status = parse_mac(c, c->argv[at + 1], w->mac), w->has_mac = true;
-		else
+		} else if (!strcmp(c->argv[at], "lladdr")) {
+			status = parse_mac(c, c->argv[at + 1], w->mac);
+			w->has_mac = true;
+		} else {
 			return cmd_usage(c, "unknown word %s", c->argv[at]);
+		}
 	}
 	if (!status && !w->dev)
 		return cmd_usage(c, "dev DEV is wanted");

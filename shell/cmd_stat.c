@@ -182,10 +182,12 @@ static int sysctl_word(struct cmd *c, int *at)
 	const struct sysctl_info *info;
 	int64_t v;
 
-	if (value)
+	if (value) {
 		*value++ = '\0';
-	else if (*at + 1 < c->argc && !strcmp(c->argv[*at], "="))
-		value = c->argv[*at + 1], *at += 2;
+	} else if (*at + 1 < c->argc && !strcmp(c->argv[*at], "=")) {
+		value = c->argv[*at + 1];
+		*at += 2;
+	}
 	info = sysctl_find(word);
 	if (!info)
 		return cmd_error(c, "%s: no such setting", word);

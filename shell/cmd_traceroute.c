@@ -189,7 +189,7 @@ int cmd_traceroute(struct cmd *c)
 			  .icmp = -1,
 			  .dport = TRACE_PORT - 1};
 	struct opts o = {.c = c};
-	int letter, status = CMD_OK;
+	int letter = 0, status = CMD_OK;
 
 	while (!status && (letter = opts_next(&o, "m:q:w:n")) > 0) {
 		if (letter == 'm')

@@ -141,8 +141,10 @@ static void *service_main(void *arg)
 	if (s->net->bind(listener, (struct sockaddr *)&sin, sizeof(sin)) ||
 	    s->net->listen(listener, 1024))
 		err(1, "port %u", s->port);
-	if (s->port == PORT_ECHO)
-		puts("ready"), fflush(stdout);
+	if (s->port == PORT_ECHO) {
+		puts("ready");
+		fflush(stdout);
+	}
 	while ((fd = s->net->accept(listener, NULL, NULL)) >= 0)
 		service_client(s, fd);
 	return NULL;
