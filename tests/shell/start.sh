@@ -80,7 +80,7 @@ status 1' "$check"
 
 fresh
 has id 'echo 1000'
-expect not_root_no_sudo 'weft: packages missing: run as root: apt-get install --no-install-recommends tester
+expect not_root_no_sudo 'weft: packages missing: run as root: apt-get update && apt-get install -y --no-install-recommends tester
 status 1' "$check"
 
 fresh
