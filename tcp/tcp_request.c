@@ -423,8 +423,7 @@ static enum drop_reason request_check(struct tcp_sock *ls, struct tcp_request *r
 		request_ack(rq);
 		return DROP_TCP_PAWS;
 	}
-	if ((rq->opts & SEG_OPT_TS) && !(g->opts & SEG_OPT_TS) &&
-	    !(g->flags & (TCP_RST | TCP_SYN)))
+	if ((rq->opts & SEG_OPT_TS) && !(g->opts & SEG_OPT_TS) && !(g->flags & (TCP_RST | TCP_SYN)))
 		return DROP_TCP_NO_TIMESTAMP; /* RFC 7323, 3.2: as the child would */
 	if (g->seq == rq->irs && (g->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
 		request_synack(rq); /* our SYN-ACK was lost */

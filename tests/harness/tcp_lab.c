@@ -243,7 +243,7 @@ void tcp_lab_rx_icmp(uint8_t type, uint8_t code, uint32_t seq, uint16_t mtu)
 	uint8_t quoted[SEG_BYTES], out[128] = {0};
 	struct seg s = {.flags = ACK,
 			.seq = tl.peer.iss + seq,
-			.len = 100,
+			.len = TCP_LAB_MTU - 40,
 			.sport = tl.peer.lport,
 			.dport = tl.peer.port};
 	struct ip4_hdr *ip = (struct ip4_hdr *)out;

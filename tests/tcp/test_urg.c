@@ -1,0 +1,251 @@
+/*
+ * tests/tcp/test_urg.c - urgent data (RFC 9293, 3.8.5; RFC 6093: the pointer is the number after the
+ * urgent byte): out of line, in line, the mark, and what is sent.
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+#include "tests/harness/tcp_lab.h"
+
+static void setup(void)
+{
+	tcp_lab_setup();
+	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+}
+
+/* One byte by MSG_OOB: the value, or -errno. */
+static int oob(void)
+{
+	uint8_t c;
+
+	return weft_recv(tl.fd, &c, 1, MSG_OOB) == 1 ? c : -errno;
+}
+
+static int at_mark(void)
+{
+	int v = -1;
+
+	ck_assert_int_eq(weft_ioctl(tl.fd, SIOCATMARK, &v), 0);
+	return v;
+}
+
+/* Bytes a read of up to 100 gives. */
+static long read_some(void)
+{
+	uint8_t bytes[100];
+	long r = weft_recv(tl.fd, bytes, sizeof(bytes), 0);
+
+	return r < 0 ? -errno : r;
+}
+
+/* Ten bytes, the one at `place` (from 0) is urgent. */
+static void urgent(uint32_t place)
+{
+	rx(ACK | URG | PSH, .seq = 1, .ack = 1, .len = 10, .up = (uint16_t)(place + 1));
+	tx(ACK, .seq = 1, .ack = 11);
+}
+
+/* --- received -----------------------------------------------------------------------------------
+ */
+
+START_TEST(test_urgent_byte_out_of_line)
+{
+	ck_assert_int_eq(oob(), -EINVAL);
+	urgent(4);
+	ck_assert_int_eq(tcp_lab_poll() & POLLPRI, POLLPRI);
+	ck_assert_int_eq(oob(), stream_byte(4));
+	ck_assert_int_eq(oob(), -EINVAL); /* once */
+	ck_assert_int_eq(tcp_lab_poll() & POLLPRI, 0);
+}
+END_TEST
+
+START_TEST(test_read_stops_at_mark_and_skips)
+{
+	urgent(4);
+	ck_assert_int_eq(at_mark(), 0);
+	ck_assert_int_eq(read_some(), 4);
+	ck_assert_int_eq(at_mark(), 1);
+	ck_assert_int_eq(read_some(), 5);
+	ck_assert_int_eq(at_mark(), 0);
+	ck_assert_int_eq(read_some(), -EAGAIN);
+}
+END_TEST
+
+START_TEST(test_urgent_byte_in_line)
+{
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	urgent(4);
+	ck_assert_int_eq(oob(), -EINVAL);
+	tcp_lab_read(4);
+	ck_assert_int_eq(at_mark(), 1);
+	tcp_lab_read(6);
+	ck_assert_int_eq(at_mark(), 0);
+}
+END_TEST
+
+START_TEST(test_urgent_first_byte)
+{
+	urgent(0);
+	ck_assert_int_eq(at_mark(), 1);
+	ck_assert_int_eq(oob(), stream_byte(0));
+	ck_assert_int_eq(read_some(), 9);
+}
+END_TEST
+
+START_TEST(test_urgent_last_byte)
+{
+	urgent(9);
+	ck_assert_int_eq(read_some(), 9);
+	ck_assert_int_eq(oob(), stream_byte(9));
+	ck_assert_int_eq(read_some(), -EAGAIN);
+}
+END_TEST
+
+START_TEST(test_pointer_ahead_of_text_known_before)
+{
+	rx(ACK | URG, .seq = 1, .ack = 1, .len = 10, .up = 15);
+	tx(ACK, .seq = 1, .ack = 11);
+	ck_assert_int_eq(oob(), -EAGAIN); /* announced, not here yet */
+	rx(ACK | URG, .seq = 11, .ack = 1, .len = 10, .up = 5);
+	tx(ACK, .seq = 1, .ack = 21);
+	ck_assert_int_eq(oob(), stream_byte(14));
+	ck_assert_int_eq(read_some(), 14);
+	ck_assert_int_eq(read_some(), 5);
+}
+END_TEST
+
+START_TEST(test_pointer_without_text_announces)
+{
+	rx(ACK | URG, .seq = 1, .ack = 1, .up = 3);
+	quiet();
+	ck_assert_int_eq(oob(), -EAGAIN);
+	rx(ACK, .seq = 1, .ack = 1, .len = 5);
+	tx(ACK, .seq = 1, .ack = 6);
+	ck_assert_int_eq(oob(), stream_byte(2));
+}
+END_TEST
+
+START_TEST(test_second_urgent_byte_replaces_first)
+{
+	urgent(2);
+	rx(ACK | URG, .seq = 11, .ack = 1, .len = 10, .up = 8);
+	tx(ACK, .seq = 1, .ack = 21);
+	ck_assert_int_eq(oob(), stream_byte(17));
+	ck_assert_int_eq(read_some(), 17); /* the first is data now */
+	ck_assert_int_eq(read_some(), 2);
+}
+END_TEST
+
+START_TEST(test_pointer_of_zero_ignored)
+{
+	rx(ACK | URG, .seq = 1, .ack = 1, .len = 10, .up = 0);
+	tx(ACK, .seq = 1, .ack = 11);
+	ck_assert_int_eq(tcp_lab_poll() & POLLPRI, 0);
+	tcp_lab_read(10);
+}
+END_TEST
+
+START_TEST(test_pointer_without_bit_ignored)
+{
+	rx(ACK, .seq = 1, .ack = 1, .len = 10, .up = 5);
+	tx(ACK, .seq = 1, .ack = 11);
+	ck_assert_int_eq(tcp_lab_poll() & POLLPRI, 0);
+	tcp_lab_read(10);
+}
+END_TEST
+
+START_TEST(test_old_pointer_ignored)
+{
+	urgent(4);
+	tcp_lab_drop();
+	ck_assert_int_eq(read_some(), 4);
+	ck_assert_int_eq(read_some(), 5);
+	rx(ACK | URG, .seq = 1, .ack = 1, .len = 10, .up = 5); /* again */
+	tx(ACK, .seq = 1, .ack = 11);
+	ck_assert_int_eq(tcp_lab_poll() & POLLPRI, 0);
+	ck_assert_int_eq(oob(), -EINVAL);
+}
+END_TEST
+
+/* --- sent ---------------------------------------------------------------------------------------
+ */
+
+static void send_oob(uint32_t n)
+{
+	uint8_t bytes[100];
+
+	stream_fill(bytes, n, tl.sent);
+	ck_assert_int_eq(weft_send(tl.fd, bytes, n, MSG_OOB), n);
+	tl.sent += n;
+}
+
+START_TEST(test_send_oob_points_behind_the_byte)
+{
+	send_oob(1);
+	tx(ACK | URG, .seq = 1, .ack = 1, .len = 1, .up = 1);
+	quiet();
+}
+END_TEST
+
+START_TEST(test_send_oob_last_of_many)
+{
+	send_oob(10);
+	tx(ACK | URG, .seq = 1, .ack = 1, .len = 10, .up = 10);
+}
+END_TEST
+
+START_TEST(test_send_oob_in_front_of_held_data)
+{
+	struct seg s;
+
+	rx(ACK, .seq = 1, .ack = 1, .wnd = 1460);
+	tcp_lab_write(4380);
+	tx(ACK, .seq = 1, .ack = 1, .len = 1460);
+	send_oob(1);
+	tcp_lab_drop();
+	rx(ACK, .seq = 1, .ack = 1461, .wnd = 1460);
+	ck_assert(tcp_lab_take(&s)); /* the pointer is ahead: URG with its place */
+	ck_assert_uint_eq(s.flags & URG, URG);
+	ck_assert_uint_eq(s.seq + s.up, 4382);
+	rx(ACK, .seq = 1, .ack = 2921, .wnd = 5000);
+	s.up = 0;
+	while (tcp_lab_take(&s))
+		ck_assert(s.flags & URG ? s.seq + s.up == 4382 : s.seq >= 4382);
+	rx(ACK, .seq = 1, .ack = 4382, .wnd = 5000);
+	tcp_lab_write(10);
+	tx(ACK, .seq = 4382, .ack = 1, .len = 10); /* it is past: no URG */
+}
+END_TEST
+
+START_TEST(test_send_oob_again_by_timer_has_urg)
+{
+	send_oob(1);
+	tx(ACK | URG, .seq = 1, .ack = 1, .len = 1, .up = 1);
+	wait_ms(1000);
+	tx(ACK | URG, .seq = 1, .ack = 1, .len = 1, .up = 1);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("urg");
+
+	tcase_add_checked_fixture(tc, setup, tcp_lab_teardown);
+	tcase_add_test(tc, test_urgent_byte_out_of_line);
+	tcase_add_test(tc, test_read_stops_at_mark_and_skips);
+	tcase_add_test(tc, test_urgent_byte_in_line);
+	tcase_add_test(tc, test_urgent_first_byte);
+	tcase_add_test(tc, test_urgent_last_byte);
+	tcase_add_test(tc, test_pointer_ahead_of_text_known_before);
+	tcase_add_test(tc, test_pointer_without_text_announces);
+	tcase_add_test(tc, test_second_urgent_byte_replaces_first);
+	tcase_add_test(tc, test_pointer_of_zero_ignored);
+	tcase_add_test(tc, test_pointer_without_bit_ignored);
+	tcase_add_test(tc, test_old_pointer_ignored);
+	tcase_add_test(tc, test_send_oob_points_behind_the_byte);
+	tcase_add_test(tc, test_send_oob_last_of_many);
+	tcase_add_test(tc, test_send_oob_in_front_of_held_data);
+	tcase_add_test(tc, test_send_oob_again_by_timer_has_urg);
+	return unit_run("tcp_urg", tc);
+}
