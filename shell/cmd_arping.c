@@ -83,10 +83,11 @@ static bool arping_listen(struct arping *a, uint64_t deadline)
 
 	while (a->sent != a->count || a->received < a->sent) {
 		n = feed_take(a->c, &a->feed, &answer, sizeof(answer), deadline);
-		if (n == (int)sizeof(answer))
-			arping_take(a, &answer);
-		else
+		if (n != (int)sizeof(answer))
 			return n == -ETIMEDOUT;
+		arping_take(a, &answer);
+		if (ferror(a->c->out))
+			return false;
 	}
 	return true;
 }

@@ -35,6 +35,7 @@ struct inetd_conn {
 	const struct inetd_service *service;
 	char *rest; /* echo: what could not be sent yet; NULL: nothing */
 	size_t off, len;
+	bool eof; /* chargen: the client has ended its half */
 };
 
 struct inetd {
@@ -162,12 +163,18 @@ static void chargen_fill(char *ring)
 	}
 }
 
+/* A client that has only ended its own half still reads. */
 static bool chargen_stream(struct serve *s, struct inetd_conn *conn, short revents)
 {
 	ssize_t n;
 
-	if (revents & (POLLIN | POLLERR | POLLHUP) && !discard_stream(s, conn, revents))
-		return false;
+	if (!conn->eof && (revents & POLLIN)) {
+		n = weft_recv(conn->e.fd, inetd_of(s)->buf, INETD_BUF, 0);
+		if (n < 0 && !inetd_again(n))
+			return false;
+		conn->eof = n == 0;
+		conn->e.events = conn->eof ? POLLOUT : POLLIN | POLLOUT;
+	}
 	for (int turn = 0; turn < INETD_TURNS; turn++) {
 		n = weft_send(conn->e.fd, inetd_of(s)->ring + conn->off, CHARGEN_RING - conn->off,
 			      MSG_NOSIGNAL);

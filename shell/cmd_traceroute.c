@@ -138,7 +138,8 @@ static int trace_hop(struct trace *t, int ttl)
 	fprintf(t->c->out, "%2d", ttl);
 	t->shown = ip_addr_any;
 	for (uint64_t q = 0; q < t->queries; q++) {
-		fflush(t->c->out);
+		if (fflush(t->c->out))
+			return CMD_FAIL;
 		r = trace_send(t, ttl);
 		if (r) {
 			fputc('\n', t->c->out);

@@ -265,7 +265,7 @@ static bool ping_listen(struct ping *p, uint64_t deadline)
 		got = p->ops->recv(p, &r, deadline);
 		if (got > 0)
 			ping_take(p, &r);
-		if (got == -EINTR || cmd_cancelled(p->c))
+		if (got == -EINTR || cmd_cancelled(p->c) || ferror(p->c->out))
 			return false;
 		if (p->sent == p->count && ping_all_told(p))
 			return true;

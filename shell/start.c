@@ -247,18 +247,6 @@ static int start_stack(struct shell *sh, const char *control, bool rootless)
 	return ran ? atomic_load(&sh->status) : CMD_FAIL;
 }
 
-/* Descriptors 0 to 2 exist: a file of ours must not become somebody's standard output. */
-static void standard_open(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
 int start_main(const struct options *o)
 {
 	struct shell sh = {.options = o, .status = -1};
@@ -266,7 +254,6 @@ int start_main(const struct options *o)
 	struct control_place place;
 	int status = CMD_FAIL;
 
-	standard_open();
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	mutex_init(&sh.lock, RANK_LEAF);
 	sh.signals = signals_open();

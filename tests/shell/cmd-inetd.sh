@@ -28,6 +28,9 @@ host timeout 5 nc 10.0.0.1 19 </dev/null | head -n 96 >"$DIR/lines"
 expect chargen_line grep -Fqx "$(printf ' !"#$%%&%s()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r' "'")" "$DIR/lines"
 expect chargen_turns test "$(sed -n 1p "$DIR/lines")" = "$(sed -n 96p "$DIR/lines")"
 
+host timeout 5 nc -N 10.0.0.1 19 </dev/null | head -c 100000 >"$DIR/lines"
+expect chargen_after_half_close test "$(stat -c %s "$DIR/lines")" = 100000
+
 cat >"$DIR/udp.py" <<'PY'
 import socket, sys
 def ask(port, data, source=0):

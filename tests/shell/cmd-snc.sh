@@ -80,6 +80,18 @@ fails keep_client 2 '-k goes with a TCP listener' snc -k -c 10.0.0.2:1
 fails value 2 'option -b needs a value' snc -b
 fails no_file 1 '/nowhere/x: No such file or directory' snc -b 0.0.0.0:1005 -o /nowhere/x
 says help '^snc ' snc -h
+
+# A terminal's worth of trouble: no input, no output, a full one.
+host timeout 20 socat -U TCP-LISTEN:1006,fork,reuseaddr OPEN:"$DIR/a" 2>/dev/null &
+socat=$!
+host_listens 1006
+expect closed_input bash -c "exec timeout 10 '$WEFT' ctl --control '$DIR/control' snc -c 10.0.0.2:1006 <&- | cmp - '$DIR/a'"
+expect closed_output bash -c "exec timeout 10 '$WEFT' ctl --control '$DIR/control' snc -c 10.0.0.2:1006 </dev/null >&-"
+expect broken_pipe bash -c "timeout 10 '$WEFT' ctl --control '$DIR/control' snc -c 10.0.0.2:1006 </dev/null | head -c 1000 >/dev/null; test \${PIPESTATUS[0]} != 124"
+expect full_output bash -c "timeout 10 '$WEFT' ctl --control '$DIR/control' snc -c 10.0.0.2:1006 </dev/null 2>&1 >/dev/full | grep -q 'output: No space left'"
+expect full_output_of_ping bash -c "timeout 10 '$WEFT' ctl --control '$DIR/control' ping -i 0.01 10.0.0.2 2>&1 >/dev/full | grep -q 'output: No space left'"
+kill $socat
+wait $socat
 until_true 5 test "$(gauge sockets)" = 0
 expect no_socket_left test "$(gauge sockets)" = 0
 expect weft_ends weft_down
