@@ -92,6 +92,10 @@ static void connect_reset(struct tcp_sock *ts)
 	ts->data_segs_in = ts->data_segs_out = 0;
 	ts->sk.shutdown = 0;
 	ts->sk.soft_err = 0;
+	if (!ts->sk.port)
+		ts->sk.c.lport = 0;
+	if (!(ts->sk.flags & SOCK_BOUND_ADDR))
+		ts->sk.c.laddr = ip_addr_any;
 	tcp_rcvq_free(ts);
 	tcp_rtt_init(ts);
 }

@@ -122,10 +122,15 @@ static void syn_timeout(struct tcp_sock *ts, uint64_t now)
 	tcp_rto_arm(ts, now);
 }
 
-/* Against a closed window; it goes on as long as the peer answers (RFC 9293, 3.8.6.1). */
+/*
+ * Against a closed window; it goes on as long as the peer answers (RFC 9293, 3.8.6.1), but not for
+ * ever where no program is left: such peers could hold any amount of memory (RFC 6429, 4).
+ */
 static void probe_timeout(struct tcp_sock *ts, uint64_t now)
 {
-	if (ts->retransmits >= retries_most(ts)) {
+	unsigned count = ts->sk.flags & SOCK_DEAD ? ts->backoff : ts->retransmits;
+
+	if (count >= retries_most(ts)) {
 		give_up(ts);
 		return;
 	}
