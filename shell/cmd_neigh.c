@@ -139,10 +139,6 @@ int cmd_neigh(struct cmd *c)
 	if (letter < 0)
 		return CMD_USAGE;
 	verb = o.index < c->argc ? c->argv[o.index] : "show";
-	if (o.index + 1 < c->argc && !strcmp(c->argv[c->argc - 1], "-s")) {
-		statistics = true;
-		c->argc--;
-	}
 	if (!strcmp(verb, "add") || !strcmp(verb, "del"))
 		return neigh_change(c, o.index + 1, verb[0] == 'a');
 	if (strcmp(verb, "show") && strcmp(verb, "flush"))

@@ -75,6 +75,8 @@ static void tcpdump_see(struct capture *cap, struct netdev *dev, const struct pk
 	struct dump_packet p = {.len = b->len, .l2 = dev->link->hlen, .out = out};
 	struct timespec now;
 
+	if (out && (atomic_load(&dev->flags) & NETDEV_LOOPBACK))
+		return; /* it comes in as well */
 	clock_gettime(CLOCK_REALTIME, &now);
 	p.wall = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 	p.ifindex = dev->ifindex;

@@ -9,9 +9,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The word at `from`, which moves down to the next place; operands between move up. */
+static char *opts_take(struct opts *o, int from)
+{
+	char **argv = o->c->argv, *word = argv[from];
+
+	for (int i = from; i > o->index; i--)
+		argv[i] = argv[i - 1];
+	argv[o->index++] = word;
+	return word;
+}
+
+/* Is there another option?  Its word becomes the next to be read. */
+static bool opts_find(struct opts *o)
+{
+	for (o->at = o->index; o->at < o->c->argc; o->at++) {
+		const char *word = o->c->argv[o->at];
+
+		if (word[0] == '-' && word[1])
+			return true;
+	}
+	return false;
+}
+
 static int opts_long(struct opts *o, const char *word, const char *known)
 {
-	o->index++;
 	if (!word[2])
 		return 0;
 	if (known[0] != '-') {
@@ -22,6 +44,21 @@ static int opts_long(struct opts *o, const char *word, const char *known)
 	return '-';
 }
 
+/* The value of option `letter`: the rest of its word, else the next one. */
+static int opts_value(struct opts *o, int letter)
+{
+	o->arg = o->rest;
+	o->rest = NULL;
+	if (*o->arg)
+		return letter;
+	if (o->at + 1 >= o->c->argc) {
+		cmd_usage(o->c, "option -%c needs a value", letter);
+		return -1;
+	}
+	o->arg = opts_take(o, o->at + 1);
+	return letter;
+}
+
 int opts_next(struct opts *o, const char *known)
 {
 	const char *word, *found;
@@ -29,14 +66,13 @@ int opts_next(struct opts *o, const char *known)
 
 	if (!o->index)
 		o->index = 1;
-	if (!o->rest) {
-		word = o->index < o->c->argc ? o->c->argv[o->index] : NULL;
-		if (!word || word[0] != '-' || !word[1])
+	if (!o->rest || !*o->rest) {
+		if (!opts_find(o))
 			return 0;
+		word = opts_take(o, o->at);
 		if (word[1] == '-')
 			return opts_long(o, word, known);
 		o->rest = word + 1;
-		o->index++;
 	}
 	letter = (unsigned char)*o->rest++;
 	found = letter == ':' || letter == '-' ? NULL : strchr(known, letter);
@@ -45,17 +81,7 @@ int opts_next(struct opts *o, const char *known)
 		return -1;
 	}
 	o->arg = NULL;
-	if (found[1] == ':') {
-		o->arg = *o->rest ? o->rest : o->c->argv[o->index++];
-		o->rest = NULL;
-		if (o->index > o->c->argc) {
-			cmd_usage(o->c, "option -%c needs a value", letter);
-			return -1;
-		}
-	}
-	if (o->rest && !*o->rest)
-		o->rest = NULL;
-	return letter;
+	return found[1] == ':' ? opts_value(o, letter) : letter;
 }
 
 int parse_count(struct cmd *c, const char *text, const struct range *r, uint64_t *out)

@@ -8,10 +8,14 @@
 #include "lib/ipaddr.h"
 #include "shell/shell.h"
 
-/* getopt() without its global state: commands run side by side.  Begin with {.c = c}. */
+/*
+ * getopt() without its global state: commands run side by side.  Begin with {.c = c}.  Options may stand
+ * behind operands; the words are put in order.
+ */
 struct opts {
 	struct cmd *c;
-	int index;        /* of the next word */
+	int index;        /* of the next word; in the end, of the first operand */
+	int at;           /* where the last option stood */
 	const char *arg;  /* of the option just returned */
 	const char *rest; /* of a word like -nu */
 };

@@ -9,6 +9,8 @@ for ping in ping ping2; do
 	says ${ping}_summary '^3 packets transmitted, 3 received, 0% packet loss, time [0-9]+ms$' \
 		$ping -c 3 -i 0.05 10.0.0.2
 	says ${ping}_rtt '^rtt min/avg/max/mdev = [0-9.]+/[0-9.]+/[0-9.]+/[0-9.]+ ms$' $ping -c 2 -i 0.05 127.1.2.3
+	says ${ping}_options_behind '^8 bytes from 10\.0\.0\.2: icmp_seq=2' $ping -i0.05 10.0.0.2 -c 2 -s 0
+	fails ${ping}_value 2 'option -c needs a value' $ping 10.0.0.2 -c
 	says ${ping}_size_0 '^8 bytes from 10\.0\.0\.2: icmp_seq=1' $ping -c 1 -s 0 10.0.0.2
 	says ${ping}_size_largest '^65515 bytes from 10\.0\.0\.2: icmp_seq=2' $ping -c 2 -i 0.05 -s 65507 10.0.0.2
 	says ${ping}_self_65000 ' 0% packet loss' $ping -c 3 -i 0.05 -s 65000 10.0.0.1
