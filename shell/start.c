@@ -247,6 +247,16 @@ static int start_stack(struct shell *sh, const char *control, bool rootless)
 	return ran ? atomic_load(&sh->status) : CMD_FAIL;
 }
 
+/* The command as it can be typed: this program need not be on the PATH. */
+static void rootless_tell(const struct options *o)
+{
+	char addr[IP_ADDR_TEXT];
+
+	shell_error("no CAP_NET_ADMIN: a user and network namespace of its own; the host's end is "
+		    "reached by `%s host -- nc %s 7`",
+		    program_invocation_name, ip_addr_text(&o->device[0].addr, addr));
+}
+
 int start_main(const struct options *o)
 {
 	struct shell sh = {.options = o, .status = -1};
@@ -260,9 +270,7 @@ int start_main(const struct options *o)
 	if (files_open(&sh) == 0 && control_dir(place.dir, sizeof(place.dir)) == 0 &&
 	    (!rootless || rootless_enter() == 0) && control_choose(o, &place) == 0) {
 		if (rootless)
-			shell_error(
-			    "no CAP_NET_ADMIN: a user and network namespace of its own; the host's "
-			    "end is reached by `weft host -- nc 10.0.0.1 7`");
+			rootless_tell(o);
 		status = start_stack(&sh, place.path, rootless);
 	}
 	close(sh.signals);

@@ -39,7 +39,7 @@ fi
 
 up -c 'inetd echo'
 is says_how_to_reach_it "$(head -n 1 "$DIR/log")" = "weft: no CAP_NET_ADMIN: a user and network namespace of its own; \
-the host's end is reached by \`weft host -- nc 10.0.0.1 7\`"
+the host's end is reached by \`$DIR/weft host -- nc 10.0.0.1 7\`"
 is device_is_not_outside "$(ip -n "$NS" link | grep -c tap0)" = 0
 is socket_of_the_user "$(find "$DIR/run/weft" -name '*.sock' -printf '%m %U\n')" = '600 65534'
 expect ctl_finds_the_only_one "${user[@]}" "$DIR/weft" ctl ping -q -c 2 -i 0.1 10.0.0.2
