@@ -30,7 +30,7 @@ static unsigned find_all(const char *dir, int *fd, char *names, size_t size)
 	DIR *d = opendir(dir);
 	unsigned n = 0;
 	struct dirent *e;
-	char path[400];
+	char path[600]; /* the folder and a file name */
 
 	*fd = -1;
 	*names = '\0';
