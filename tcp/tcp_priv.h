@@ -398,8 +398,9 @@ void tcp_snd_wnd_update(struct tcp_sock *ts, const struct tcp_seg *g);
 tcp_step_fn tcp_urg;
 void tcp_text(struct tcp_sock *ts, struct pkbuf *b); /* seventh; consumes b */
 void tcp_fin(struct tcp_sock *ts);                   /* eighth: when all before it has come */
-/* Puts b, charged already, which begins at rcv_nxt, on the receive queue.  Consumes b. */
-void tcp_rcvq_append(struct tcp_sock *ts, struct pkbuf *b);
+/* Puts b, charged already, which begins at rcv_nxt, on the receive queue; copied behind the last
+ * one where that pins less.  Consumes b. */
+void tcp_rcvq_take(struct tcp_sock *ts, struct pkbuf *b);
 /* Copies what it can of b behind `tail`, when b pins more than twice what it holds; how much. */
 uint32_t tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b);
 /* tcp_reass.c: out-of-order data */

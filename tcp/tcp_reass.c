@@ -233,7 +233,7 @@ static void packet_in_order(struct tcp_sock *ts, struct pkbuf *b)
 		pkbuf_trim_front(b, old);
 		g->seq += old;
 	}
-	tcp_rcvq_append(ts, b);
+	tcp_rcvq_take(ts, b);
 }
 
 void tcp_ofo_drain(struct tcp_sock *ts)

@@ -72,15 +72,20 @@ static uint8_t *tail_room(struct pkbuf *b, uint32_t *room)
 	return *room ? piece_data(f->piece) + f->off + f->len : NULL;
 }
 
-/* An empty piece at the end of b, for n bytes to come.  A small buffer gets small ones. */
+/* A small buffer gets small pieces. */
+static uint32_t tail_size(const struct sock *sk, uint32_t n)
+{
+	return n <= PIECE_SMALL || sk->rcvbuf < 8 * PIECE_MID ? PIECE_SMALL : PIECE_MID;
+}
+
+/* An empty piece at the end of b, for n bytes to come. */
 static bool tail_piece(struct sock *sk, struct pkbuf *b, uint32_t n)
 {
-	bool small = n <= PIECE_SMALL || sk->rcvbuf < 8 * PIECE_MID;
 	struct piece *p;
 
 	if (b->nfrag == PKBUF_FRAGS)
 		return false;
-	p = piece_alloc(sk->stack, small ? PIECE_SMALL : PIECE_MID);
+	p = piece_alloc(sk->stack, tail_size(sk, n));
 	if (!p)
 		return false;
 	if (!sock_rcv_charge(sk, piece_size(p))) {
@@ -124,7 +129,7 @@ static void rcvq_took(struct tcp_sock *ts, uint32_t n)
 	ts->bytes_received += n;
 }
 
-void tcp_rcvq_append(struct tcp_sock *ts, struct pkbuf *b)
+static void rcvq_append(struct tcp_sock *ts, struct pkbuf *b)
 {
 	struct tcp_seg *g = tcp_seg(b);
 
@@ -152,14 +157,36 @@ static bool rcvq_charge(struct tcp_sock *ts, const struct pkbuf *b)
 	return tcp_ofo_prune(ts, b->pinned) && sock_rcv_charge(sk, b->pinned);
 }
 
-/* False: no memory is left for it, b is dropped. */
-static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
+/* As much of b as goes behind the last packet. */
+static void rcvq_merge(struct tcp_sock *ts, struct pkbuf *b)
 {
 	struct pkbuf *last = rcvq_last(ts);
 	uint32_t n = last ? tcp_rcvq_merge(&ts->sk, last, b) : 0;
 
 	ts->rcvq.bytes += n;
 	rcvq_took(ts, n);
+}
+
+/* b is charged: it was out of order. */
+void tcp_rcvq_take(struct tcp_sock *ts, struct pkbuf *b)
+{
+	rcvq_merge(ts, b);
+	if (b->len) {
+		rcvq_append(ts, b);
+		return;
+	}
+	sock_rcv_uncharge(&ts->sk, b->pinned);
+	pkbuf_free(b);
+}
+
+/* False: no memory is left for it, b is dropped. */
+static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
+{
+	rcvq_merge(ts, b);
+	/* what is out of order goes before small packets pin more than they hold */
+	if (b->len && b->pinned > 2 * b->len && ts->rcvq.head && ts->ofo &&
+	    tcp_ofo_prune(ts, tail_size(&ts->sk, b->len)))
+		rcvq_merge(ts, b);
 	if (b->len == 0) {
 		pkbuf_free(b);
 		return true;
@@ -169,7 +196,7 @@ static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
 		pkbuf_drop(b, DROP_SOCK_RCVBUF);
 		return false;
 	}
-	tcp_rcvq_append(ts, b);
+	rcvq_append(ts, b);
 	return true;
 }
 
