@@ -1,0 +1,241 @@
+/*
+ * tests/tcp/test_window.c - the window we offer: its right edge never moves back (RFC 9293, 3.8.6),
+ * it closes and opens again without silly steps (3.8.6.2.2), and no pattern of segments pins more
+ * memory than the buffer says.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "net/pkbuf.h"
+#include "tests/harness/tcp_lab.h"
+
+#define RCVBUF 32768
+
+static uint32_t edge; /* the furthest right edge seen, relative */
+
+static void setup(void)
+{
+	tcp_lab_setup();
+	tcp_lab_listen(5);
+	tcp_lab_setopt(tl.ls, SOL_SOCKET, SO_RCVBUF, RCVBUF / 2); /* Linux doubles it */
+	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+	edge = 0;
+}
+
+/* Looks at every ACK there is; returns the window of the last, -1: none. */
+static int windows(void)
+{
+	struct seg s;
+	int wnd = -1;
+
+	while (tcp_lab_take(&s)) {
+		wnd = s.wnd;
+		ck_assert_msg(s.ack + (uint32_t)wnd >= edge, "right edge back from %u to %u", edge,
+			      s.ack + (uint32_t)wnd);
+		edge = s.ack + (uint32_t)wnd;
+	}
+	return wnd;
+}
+
+/* Segments of n bytes, then smaller ones, until the window is closed; returns where that is. */
+static uint32_t fill(uint32_t at, uint32_t n)
+{
+	struct tcp_view v;
+
+	for (;;) {
+		ck_assert(tcp_lab_view(&v));
+		if (v.rcv_wnd == 0)
+			return at;
+		n = v.rcv_wnd < n ? v.rcv_wnd : n;
+		rx(ACK, .seq = at, .ack = 1, .len = n);
+		at += n;
+		windows();
+	}
+}
+
+START_TEST(test_full_buffer_closes_window)
+{
+	uint32_t at = fill(1, 1000);
+
+	advance_ms(500);
+	windows();
+	ck_assert_uint_ge(at, RCVBUF / 4);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPToZeroWindowAdv), 1);
+	rx(ACK, .seq = at, .ack = 1, .len = 1); /* a probe: answered, not taken */
+	tx(ACK, .seq = 1, .ack = at, .wnd = WND_ZERO);
+	tcp_lab_read(at - 1);
+	ck_assert_int_ge(windows(), RCVBUF / 4); /* said at once */
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPFromZeroWindowAdv), 1);
+}
+END_TEST
+
+/* A reader of single bytes: the edge moves by a segment, or half the buffer, or not at all. */
+START_TEST(test_small_reads_no_silly_steps)
+{
+	uint32_t at = fill(1, 1000), before, read = 0;
+	struct seg s;
+
+	advance_ms(500);
+	windows();
+	for (before = edge; read + 1 < at; read++) {
+		tcp_lab_read(1);
+		if (!tcp_lab_take(&s))
+			continue;
+		ck_assert_uint_ge(s.ack + (uint32_t)s.wnd, before);
+		ck_assert_msg(s.ack + (uint32_t)s.wnd - before >= 1000, "the edge moved by %u",
+			      s.ack + (uint32_t)s.wnd - before);
+		before = s.ack + (uint32_t)s.wnd;
+	}
+}
+END_TEST
+
+START_TEST(test_small_reads_and_text_edge_never_back)
+{
+	uint32_t at = 1, read = 0;
+
+	for (unsigned i = 0; i < 3000; i++) {
+		struct tcp_view v;
+		uint32_t n = 1 + i * 7 % 1400;
+
+		ck_assert(tcp_lab_view(&v));
+		if (v.rcv_wnd >= n) {
+			rx(ACK, .seq = at, .ack = 1, .len = n);
+			at += n;
+		}
+		if (i % 3 == 0 && at - 1 - read > 900) {
+			tcp_lab_read(900);
+			read += 900;
+		}
+		if (i % 10 == 0)
+			advance_ms(50);
+		windows();
+	}
+	tcp_lab_read(at - 1 - read);
+}
+END_TEST
+
+/* What is allowed must be taken, in the smallest segments there are. */
+START_TEST(test_single_bytes_whole_window_taken_and_bounded)
+{
+	struct tcp_view v;
+	uint32_t at = 1, most;
+	uint64_t bytes = depot_bytes(tl.st);
+
+	ck_assert(tcp_lab_view(&v));
+	most = v.rcv_wnd;
+	while (at <= most) {
+		rx(ACK, .seq = at, .ack = 1, .len = 1);
+		at++;
+		windows();
+		ck_assert(tcp_lab_view(&v));
+		ck_assert_uint_eq(v.rcv_nxt - tl.peer.isn, at);
+	}
+	ck_assert_uint_le(v.rcv_bytes, RCVBUF);
+	ck_assert_uint_le(depot_bytes(tl.st) - bytes, 8 * RCVBUF);
+	tcp_lab_read(most);
+}
+END_TEST
+
+START_TEST(test_single_bytes_out_of_order_bounded)
+{
+	struct tcp_view v;
+	uint64_t bytes = depot_bytes(tl.st);
+
+	ck_assert(tcp_lab_view(&v));
+	for (uint32_t at = 3; at < v.rcv_wnd; at += 2)
+		rx(ACK, .seq = at, .ack = 1, .len = 1);
+	tcp_lab_drop();
+	ck_assert_uint_le(depot_bytes(tl.st) - bytes, 24 * RCVBUF);
+	ck_assert(tcp_lab_view(&v));
+	ck_assert_uint_le(v.rcv_bytes, RCVBUF);
+	for (uint32_t at = 1; at < 2000; at++) /* whatever was thrown away comes again */
+		rx(ACK, .seq = at, .ack = 1, .len = 1);
+	tcp_lab_drop();
+	tcp_lab_read(1999);
+}
+END_TEST
+
+/* Out-of-order data fill the buffer; what is in order must still come in. */
+START_TEST(test_out_of_order_gives_way_to_in_order)
+{
+	struct tcp_view v;
+	uint32_t most;
+
+	ck_assert(tcp_lab_view(&v));
+	most = v.rcv_wnd;
+	for (uint32_t at = 1001; at + 1000 <= most; at += 1000)
+		rx(ACK, .seq = at, .ack = 1, .len = 1000);
+	windows();
+	rx(ACK, .seq = 1, .ack = 1, .len = 1000);
+	ck_assert(tcp_lab_view(&v));
+	ck_assert_uint_ge(v.rcv_nxt - tl.peer.isn, 1001);
+	windows();
+	tcp_lab_read(v.rcv_nxt - tl.peer.isn - 1);
+}
+END_TEST
+
+START_TEST(test_smaller_buffer_does_not_take_window_back)
+{
+	rx(ACK, .seq = 1, .ack = 1, .len = 100);
+	windows();
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_RCVBUF, 2304);
+	rx(ACK, .seq = 101, .ack = 1, .len = 100);
+	windows(); /* looks that the edge did not move back */
+	tcp_lab_read(200);
+}
+END_TEST
+
+START_TEST(test_zero_window_still_takes_acks_and_rst)
+{
+	struct tcp_view v;
+	uint32_t at = fill(1, 1000);
+
+	advance_ms(500);
+	tcp_lab_drop();
+	tcp_lab_write(10);
+	tx(ACK, .seq = 1, .ack = at, .len = 10, .wnd = WND_ZERO);
+	rx(ACK, .seq = at, .ack = 11, .len = 5); /* MUST-66: the ACK counts, the text does not */
+	ck_assert(tcp_lab_view(&v));
+	ck_assert_uint_eq(v.snd_una - tl.peer.iss, 11);
+	ck_assert_uint_eq(v.rcv_nxt - tl.peer.isn, at);
+	tcp_lab_drop();
+	rx(RST, .seq = at);
+	ck_state(TCP_CLOSE);
+	tcp_lab_read(at - 1);
+	tcp_lab_read_errno(ECONNRESET);
+}
+END_TEST
+
+START_TEST(test_scaled_window_reaches_the_buffer)
+{
+	struct tcp_view v;
+
+	tcp_lab_peer(2);
+	tl.syn = (struct seg){.mss = 1460, .opts = O_WS, .ws = 2};
+	tcp_lab_state(TCP_ESTABLISHED, ACTIVE);
+	for (uint32_t i = 0; i < 10; i++) {
+		rx(ACK, .seq = 1 + i * 1000, .ack = 1, .len = 1000);
+		tcp_lab_read(1000);
+	}
+	tcp_lab_drop();
+	ck_assert(tcp_lab_view(&v));
+	ck_assert_uint_ge(v.rcv_wnd, 300000); /* of a buffer of 1 MB, half is offered */
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("window");
+
+	tcase_add_checked_fixture(tc, setup, tcp_lab_teardown);
+	tcase_add_test(tc, test_full_buffer_closes_window);
+	tcase_add_test(tc, test_small_reads_no_silly_steps);
+	tcase_add_test(tc, test_small_reads_and_text_edge_never_back);
+	tcase_add_test(tc, test_single_bytes_whole_window_taken_and_bounded);
+	tcase_add_test(tc, test_single_bytes_out_of_order_bounded);
+	tcase_add_test(tc, test_out_of_order_gives_way_to_in_order);
+	tcase_add_test(tc, test_smaller_buffer_does_not_take_window_back);
+	tcase_add_test(tc, test_zero_window_still_takes_acks_and_rst);
+	tcase_add_test(tc, test_scaled_window_reaches_the_buffer);
+	return unit_run("tcp_window", tc);
+}
