@@ -11,7 +11,6 @@
 
 struct batch;
 struct slot;
-struct stack;
 
 #define THREAD_SLOTS 8  /* stacks of one thread found without a search; a power of two */
 #define THREAD_RANKS 16 /* locks held at once: more than there are ranks */
@@ -22,8 +21,7 @@ struct thread_record {
 		struct slot *slot;
 	} cache[THREAD_SLOTS];
 	struct batch *batch; /* the innermost open one */
-	struct stack *stack; /* weft_use(): valid while a living stack has this id */
-	uint64_t stack_id;
+	uint64_t stack_id;   /* weft_use()'s, good while a running stack has it; 0: the default */
 	unsigned nheld;
 	struct {
 		enum lock_rank rank;

@@ -33,6 +33,8 @@ static struct {
     .lock = {.m = PTHREAD_MUTEX_INITIALIZER, .rank = RANK_STACK},
 };
 
+#define NO_STACK UINT64_MAX /* the id of none */
+
 static void running_add(struct stack *st)
 {
 	struct stack **end;
@@ -418,10 +420,20 @@ int weft_start(const struct weft_config *cfg, weft_stack **out)
 	return 0;
 }
 
+/* A stack that has been stopped is not looked into: it is not on the list. */
 void weft_use(weft_stack *st)
 {
-	thread_record.stack = st;
-	thread_record.stack_id = st ? st->id : 0;
+	uint64_t id = st ? NO_STACK : 0;
+
+	if (slot_forked())
+		return;
+	mutex_lock(&running.lock);
+	for (struct stack *s = running.first; s; s = s->socket->next) {
+		if (s == st)
+			id = s->id;
+	}
+	mutex_unlock(&running.lock);
+	thread_record.stack_id = id;
 }
 
 const char *weft_version(void)
@@ -437,7 +449,8 @@ void socket_each(struct stack *st, void (*fn)(const struct socket_view *v, void 
 	for (s = st->socket->sockets; s; s = s->next_stack) {
 		struct socket_view v = {.fd = atomic_load(&s->fd), .type = s->type, .sk = s->sk};
 
-		fn(&v, arg);
+		if (v.fd >= 0) /* else it is being made */
+			fn(&v, arg);
 	}
 	mutex_unlock(&st->socket->lock);
 }

@@ -27,6 +27,7 @@ static int odd_calls(struct stack *st, int fd, struct sockaddr_in *at)
 	socklen_t n = SA_LEN;
 	int v = 0, odd = 0;
 
+	weft_use(st);
 	odd += !down(weft_socket(AF_INET, SOCK_STREAM, 0));
 	odd += !down(weft_bind(fd, sa(at), SA_LEN));
 	odd += !down(weft_connect(fd, sa(at), SA_LEN));
