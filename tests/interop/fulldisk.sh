@@ -7,6 +7,7 @@ fi
 need nc mount
 net_begin
 mkdir "$DIR/small"
+trap 'umount "$DIR/small" 2>/dev/null; net_end' EXIT
 mount -t tmpfs -o size=64k weft-test "$DIR/small"
 weft_up -c inetd
 head -c 1000000 /dev/urandom >"$DIR/file"
@@ -27,5 +28,4 @@ full dev_full /dev/full
 expect what_fitted_is_right cmp -n "$(stat -c %s "$DIR/small/out")" "$DIR/file" "$DIR/small/out"
 expect stack_lives host ping -q -c 2 -i 0.01 -W 2 10.0.0.1
 expect weft_ends weft_down
-umount "$DIR/small"
 exit $failed

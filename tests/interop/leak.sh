@@ -5,6 +5,8 @@ need python3 nc
 net_begin
 weft_up -c inetd
 ctl sysctl net.weft.tcp_msl_ms=500
+# A RST that the TAP's queue has no room for is lost, and its connection stands for ever, rightly.
+ip -n "$NS" link set tap0 txqueuelen 20000
 
 # The neighbours, the caches of the threads and the route are there before the first look.
 host ping -q -c 1 -W 2 10.0.0.1 >/dev/null
@@ -34,13 +36,15 @@ expect connections_10000 host timeout 100 python3 tests/harness/connections.py 1
 opened() {
 	ctl nstat -a | awk '$1 == "TcpPassiveOpens" { print $2 }'
 }
-expect they_all_were_connections test "$(opened)" -ge 11000
+expect they_all_were_connections test "$(opened)" -ge 10000
 if until_true 25 at_start; then
 	pass gauges_back_at_start
 else
 	gauges | diff "$DIR/before" - | sed 's/^/  | /'
 	fail gauges_back_at_start "see the differences"
 fi
+expect time_wait_was_passed test "$(ctl nstat TcpExtTW | awk '{ print $2 }')" -gt 1000
+
 timers_back() {
 	[ "$(gauge timers)" -le $((timers + 1)) ]
 }
