@@ -10,6 +10,7 @@
 #include "shell/shell_priv.h"
 
 const struct command commands[] = {
+    {.name = "arp", .args = "", .text = "the same as arpcache", .run = cmd_arp},
     {.name = "arpcache",
      .args = "",
      .text = "show the neighbour cache as tapip does",

@@ -243,7 +243,7 @@ static bool ping_all_told(const struct ping *p)
 	return p->count && p->received + p->errors >= p->count;
 }
 
-/* How long the last answer is waited for: iputils' twice the longest round trip. */
+/* How long the last answer is waited for: iputils' twice the longest round trip, but a second at least. */
 static uint64_t ping_linger(const struct ping *p)
 {
 	uint64_t twice = (uint64_t)(p->max * 2e6);
@@ -252,7 +252,7 @@ static uint64_t ping_linger(const struct ping *p)
 		return p->wait;
 	if (!p->received)
 		return PING_WAIT;
-	return twice > p->interval ? twice : p->interval;
+	return twice > NSEC_PER_SEC ? twice : NSEC_PER_SEC;
 }
 
 /* Until `deadline`, or all that is to come has come.  False: cancelled. */

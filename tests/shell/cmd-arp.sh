@@ -19,6 +19,7 @@ says neigh_reachable "^10\.0\.0\.2 dev tap0 lladdr $mac REACHABLE\$" neigh
 says neigh_statistics "^10\.0\.0\.2 dev tap0 lladdr $mac ref [0-9]+ used [0-9]+/[0-9]+/[0-9]+ probes [0-9]+" neigh -s
 says neigh_show_statistics ' used ' neigh show -s
 says arpcache_row "^10\.0\.0\.2 +$mac +REACHABLE +[0-9]+ tap0\$" arpcache
+says arp_too "^10\.0\.0\.2 +$mac" arp
 says arpcache_head '^IP Address +HWaddress +State +Timeout' arpcache
 says neigh_add '' neigh add 10.0.0.55 lladdr 02:00:00:00:00:55 dev tap0
 says neigh_permanent '^10\.0\.0\.55 dev tap0 lladdr 02:00:00:00:00:55 PERMANENT$' neigh show dev tap0

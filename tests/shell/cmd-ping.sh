@@ -1,4 +1,5 @@
 #!/bin/sh
+# sanitize: yes
 # ping and ping2: answers, sizes, summaries, errors shown, bad input refused, two at once, ^C.
 . tests/harness/commands.sh
 net_begin

@@ -1,4 +1,5 @@
 #!/bin/sh
+# sanitize: yes
 # stat, nstat, sysctl, ss, tcpdump, debug: what they show, their JSON, what they refuse.
 . tests/harness/commands.sh
 need python3 tcpdump nc

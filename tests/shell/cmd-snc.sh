@@ -1,4 +1,5 @@
 #!/bin/bash
+# sanitize: yes
 # snc: both ways at once, -k, -o, UDP, what is refused, a peer that resets.
 . tests/harness/commands.sh
 need nc cmp socat
