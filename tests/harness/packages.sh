@@ -37,6 +37,11 @@ as_root() {
 	fi
 }
 
+# may_be_root: asks for the password, if there is one to ask for, before anything is hidden.
+may_be_root() {
+	[ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && sudo true; }
+}
+
 # apt ARGS...: quiet; when it fails, $why is its own last word.
 apt() {
 	log=$(mktemp) || exit 1
@@ -52,9 +57,8 @@ need_packages() {
 	packages=$(missing "$@")
 	[ -n "$packages" ] || return 0
 	command -v apt-get >/dev/null || die "packages missing, and no apt-get to install them:$packages"
-	if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+	may_be_root ||
 		die "packages missing: run as root: apt-get update && apt-get install -y --no-install-recommends$packages"
-	fi
 	echo "weft: installing$packages" >&2
 	apt update || echo "weft: apt-get update: $why" >&2
 	# shellcheck disable=SC2086 # a list of words

@@ -85,11 +85,19 @@ status 1' "$check"
 
 fresh
 has id 'echo 1000'
-has sudo "echo sudo >>$dir/sudo.log; exec \"\$@\""
+has sudo 'echo "sudo: a password is required" >&2; exit 1'
+expect not_root_sudo_refuses 'sudo: a password is required
+weft: packages missing: run as root: apt-get update && apt-get install -y --no-install-recommends tester
+status 1' "$check"
+
+fresh
+has id 'echo 1000'
+has true 'exit 0'
+has sudo "echo \"\$*\" >>$dir/sudo.log; exec \"\$@\""
 expect apt_installs_nothing 'weft: installing tester
 weft: installed but not found: tester
 status 1' "$check"
-[ "$(grep -c sudo "$dir/sudo.log")" = 2 ] && echo "ok sudo_for_both" || echo "not ok sudo_for_both: see sudo.log"
+[ "$(grep -c apt-get "$dir/sudo.log")" = 2 ] && echo "ok sudo_for_both" || echo "not ok sudo_for_both: see sudo.log"
 
 fresh
 has apt-get "case \"\$*\" in *install*) echo 'E: Unable to locate package tester'; exit 100;; esac"
