@@ -1,7 +1,8 @@
 #!/bin/sh
-# docs/rfc.md names what is there: each file, each function in its file, each test in its.
+# The documents name what is there: each file, each function in its file, each test in its.
 #
-# A row is | section | what | function | test |; a cell names a file, then what is in it, each in backquotes.
+# A row of docs/rfc.md is | section | what | function | test |; a cell names a file, then what is in it, each in
+# backquotes.  The others say: room/file.c, then a function in backquotes.
 set -u
 . tests/harness/report.sh
 
@@ -47,5 +48,10 @@ fi
 names | while read -r folder file name; do
 	missing "$folder" "$file" "$name"
 done | report each_name_is_there
+# shellcheck disable=SC2016 # backquotes
+cat docs/architecture.md docs/gdb.md | grep -oE '[a-z]+/[a-z0-9_]+\.c `[a-z0-9_]+`' | tr -d '`' | sort -u |
+	while read -r file name; do
+		missing - "$file" "$name"
+	done | report each_function_of_the_walks_is_there
 grep -n '^|' docs/rfc.md | awk -F '|' 'NF > 2 && NF != 4 && NF != 6' | report rows_have_their_columns
 report_end
