@@ -8,7 +8,7 @@ command expect -f - >"$DIR/out" 2>&1 <<'END'
 set timeout 20
 proc fails {why} { puts "\nFAILED $why"; exit 1 }
 proc see {what} {
-	expect { -re $what {} timeout { fails "no $what" } eof { fails "ended before $what" } }
+	expect -re $what {} timeout { fails "no $what" } eof { fails "ended before $what" }
 }
 spawn ip netns exec $env(NS) $env(WEFT) --control $env(DIR)/control
 see {weft: ready}
