@@ -346,6 +346,7 @@ struct tcp_state {
 	uint8_t ts_key[16];          /* c: of timestamp offsets */
 	_Atomic uint32_t orphans;    /* a */
 	_Atomic uint32_t timewaits;  /* a */
+	_Atomic uint32_t ofos;       /* a: socks that hold data out of order */
 	_Atomic uint64_t challenge;  /* a: second << 32 | challenge ACKs left in it */
 	const struct tcp_cc_ops *cc; /* c: the default algorithm */
 };

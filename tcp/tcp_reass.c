@@ -47,6 +47,7 @@ static bool ofo_make(struct tcp_sock *ts)
 	ts->ofo = malloc(sizeof(*ts->ofo));
 	if (!ts->ofo)
 		return false;
+	atomic_fetch_add_explicit(&ts->sk.stack->tcp->ofos, 1, memory_order_relaxed);
 	RB_INIT(&ts->ofo->tree);
 	TAILQ_INIT(&ts->ofo->recent);
 	return true;
@@ -78,6 +79,7 @@ static void ofo_trim(struct tcp_sock *ts)
 {
 	if (!RB_EMPTY(&ts->ofo->tree))
 		return;
+	atomic_fetch_sub_explicit(&ts->sk.stack->tcp->ofos, 1, memory_order_relaxed);
 	free(ts->ofo);
 	ts->ofo = NULL;
 }
@@ -308,7 +310,9 @@ static void reclaim_one(struct sock_common *c, void *arg)
 		sock_unlock(sk);
 }
 
+/* Asked at the end of each batch as long as memory is short. */
 void tcp_reclaim_stack(struct stack *st)
 {
-	inet_each(st->tcp->table, reclaim_one, NULL);
+	if (atomic_load_explicit(&st->tcp->ofos, memory_order_relaxed))
+		inet_each(st->tcp->table, reclaim_one, NULL);
 }
