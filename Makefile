@@ -151,7 +151,8 @@ test: unit
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/weft \
-	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3
+	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3 \
+	  $(DESTDIR)$(PREFIX)/share/doc/weft/docs
 	install -m 755 $(B)/weft $(DESTDIR)$(PREFIX)/bin/weft
 	install -m 644 $(B)/libweft.a $(DESTDIR)$(PREFIX)/lib/libweft.a
 	install -m 755 $(B)/libweft.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libweft.so.$(ABI)
@@ -161,6 +162,8 @@ install: all
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libweft.pc
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
+	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/weft/
+	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/weft/docs/
 
 format:
 	find . -name build -prune -o -name '*.[ch]' -print | xargs clang-format -i

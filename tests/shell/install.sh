@@ -28,7 +28,7 @@ expect() {
 
 expect make_install make -s install PREFIX="$prefix"
 for file in bin/weft lib/libweft.a lib/libweft.so lib/libweft.so.0 include/weft/weft.h lib/pkgconfig/libweft.pc \
-	share/man/man1/weft.1 share/man/man3/weft.3; do
+	share/man/man1/weft.1 share/man/man3/weft.3 share/doc/weft/LICENSE; do
 	expect "has $file" test -e "$prefix/$file"
 done
 PKG_CONFIG_PATH=$prefix/lib/pkgconfig
