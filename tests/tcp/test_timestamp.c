@@ -1,6 +1,7 @@
 /*
  * tests/tcp/test_timestamp.c - timestamps in use: which one is echoed (RFC 7323, 4.3), and PAWS (5).
  */
+#include "arp/neigh.h"
 #include "tests/harness/tcp_lab.h"
 
 #define T0 100000u /* the peer's clock at its SYN */
@@ -90,6 +91,39 @@ START_TEST(test_tsval_follows_the_clock)
 	/* RFC 7323, 5.4: a tick is between 1 ms and 1 s. */
 	ck_assert_uint_ge(b.tsval - a.tsval, 1);
 	ck_assert_uint_le(b.tsval - a.tsval, 1000);
+}
+END_TEST
+
+/* RFC 7323, 7.1: two hosts do not see one clock. */
+static uint32_t clock_for(uint8_t host)
+{
+	struct seg s = {
+	    .flags = SYN, .mss = 1460, .opts = O_TS, .sport = 4999, .dport = TCP_LAB_PORT};
+	struct seg_addr a = {{10, 0, 0, host}, {10, 0, 0, 1}};
+	struct ip_addr addr = ip_addr4(0x0a000000 + host);
+	const uint8_t mac[6] = {2, 0, 0, 0, 0, host};
+	uint8_t bytes[100];
+	struct batch b;
+
+	batch_begin(&b, tl.st);
+	neigh_add_permanent(tl.dev, &addr, mac);
+	batch_end(&b);
+	tcp_lab_rx_bytes(bytes, seg_build(&s, &a, 0, bytes));
+	ck_assert(tcp_lab_take(&s));
+	ck_assert_uint_eq(s.flags, SYN | ACK);
+	batch_begin(&b, tl.st);
+	neigh_del(tl.dev, &addr);
+	batch_end(&b);
+	return s.tsval;
+}
+
+START_TEST(test_other_host_other_clock)
+{
+	uint32_t a = clock_for(11), b = clock_for(12), c = clock_for(13);
+
+	ck_assert(a - b > 1000000 && b - a > 1000000);
+	ck_assert(b - c > 1000000 && c - b > 1000000);
+	ck_assert(a - c > 1000000 && c - a > 1000000);
 }
 END_TEST
 
@@ -201,6 +235,7 @@ int main(void)
 	tcase_add_test(tc, test_echo_of_the_first_when_ack_was_delayed);
 	tcase_add_test(tc, test_old_data_does_not_move_echo_back);
 	tcase_add_test(tc, test_tsval_follows_the_clock);
+	tcase_add_test(tc, test_other_host_other_clock);
 	tcase_add_test(tc, test_paws_older_text_refused);
 	tcase_add_test(tc, test_paws_wraps);
 	tcase_add_test(tc, test_paws_spares_rst);

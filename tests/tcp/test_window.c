@@ -206,6 +206,25 @@ START_TEST(test_zero_window_still_takes_acks_and_rst)
 }
 END_TEST
 
+START_TEST(test_zero_window_still_takes_urg)
+{
+	uint32_t at = fill(1, 1000);
+
+	advance_ms(500);
+	tcp_lab_drop();
+	rx(ACK | URG, .seq = at, .ack = 1, .up = 3); /* MUST-66 */
+	quiet();
+	ck_assert_int_eq(tcp_lab_poll() & POLLPRI, 0); /* announced: the byte is not here yet */
+	tcp_lab_read(at - 1);
+	windows();
+	rx(ACK, .seq = at, .ack = 1, .len = 10);
+	windows();
+	ck_assert_int_eq(tcp_lab_poll() & POLLPRI, POLLPRI);
+	tcp_lab_read(2); /* up to the mark */
+	tcp_lab_drop();
+}
+END_TEST
+
 START_TEST(test_scaled_window_reaches_the_buffer)
 {
 	struct tcp_view v;
@@ -236,6 +255,7 @@ int main(void)
 	tcase_add_test(tc, test_out_of_order_gives_way_to_in_order);
 	tcase_add_test(tc, test_smaller_buffer_does_not_take_window_back);
 	tcase_add_test(tc, test_zero_window_still_takes_acks_and_rst);
+	tcase_add_test(tc, test_zero_window_still_takes_urg);
 	tcase_add_test(tc, test_scaled_window_reaches_the_buffer);
 	return unit_run("tcp_window", tc);
 }
