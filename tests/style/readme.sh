@@ -44,6 +44,9 @@ for room in $rooms; do
 		[ -n "$found" ] || echo "$room/README.md: no $pattern"
 	done
 done | report each_name_is_a_file
+find tests -mindepth 1 -maxdepth 1 -type d | sed 's|tests/||' | while read -r folder; do
+	grep -q "^|.*[\`  ]$folder/" tests/README.md || echo "tests/README.md: $folder/ is not named"
+done | report each_folder_of_tests_is_named
 for room in $rooms tests; do
 	lines=$(wc -l <"$room/README.md")
 	[ "$lines" -le 75 ] || echo "$room/README.md: $lines lines"
