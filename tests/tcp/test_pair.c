@@ -210,6 +210,7 @@ START_TEST(test_clean_tso)
 	pair_run(10000000, 10000000);
 	ck_assert_uint_eq(mib_read(a.st, MIB_Tcp_RetransSegs), 0);
 	ck_assert_uint_eq(mib_read(b.st, MIB_Tcp_RetransSegs), 0);
+	ck_assert_uint_gt(mib_read(b.st, MIB_TcpExt_TCPHPHits), 100);
 	pair_close();
 }
 END_TEST
