@@ -84,25 +84,43 @@ static void ifconfig_show(struct cmd *c, struct netdev *dev)
 static int ifconfig_mtu(struct cmd *c, struct netdev *dev, const char *text)
 {
 	static const struct range range = {"mtu", 68, 65535};
+	struct batch b;
 	uint64_t mtu;
 	int err, status = parse_count(c, text, &range, &mtu);
 
 	if (status)
 		return status;
+	batch_begin(&b, c->stack);
 	err = netdev_set_mtu(dev, (uint32_t)mtu);
+	batch_end(&b);
 	return err ? cmd_error(c, "mtu %s: %s", text, strerror(-err)) : CMD_OK;
 }
 
 static int ifconfig_addr(struct cmd *c, struct netdev *dev, const char *text, bool add)
 {
 	struct ip_addr a;
+	struct batch b;
 	unsigned prefix;
 	int err, status = parse_prefix(c, text, &a, &prefix);
 
 	if (status)
 		return status;
+	batch_begin(&b, c->stack);
 	err = add ? ifaddr_add(dev, &a, prefix) : ifaddr_del(dev, &a);
+	batch_end(&b);
 	return err ? cmd_error(c, "%s: %s", text, strerror(-err)) : CMD_OK;
+}
+
+static void ifconfig_state(struct cmd *c, struct netdev *dev, bool up)
+{
+	struct batch b;
+
+	batch_begin(&b, c->stack);
+	if (up)
+		netdev_up(dev);
+	else
+		netdev_down(dev);
+	batch_end(&b);
 }
 
 /* One change; *used: the words it took. */
@@ -120,23 +138,16 @@ static int ifconfig_word(struct cmd *c, struct netdev *dev, int at, int *used)
 		return ifconfig_addr(c, dev, value, word[0] == 'a');
 	if (strcmp(word, "up") && strcmp(word, "down"))
 		return ifconfig_addr(c, dev, word, true);
-	if (word[0] == 'u')
-		netdev_up(dev);
-	else
-		netdev_down(dev);
+	ifconfig_state(c, dev, word[0] == 'u');
 	return CMD_OK;
 }
 
 static int ifconfig_change(struct cmd *c, struct netdev *dev)
 {
 	int status = CMD_OK, used;
-	struct batch b;
 
-	for (int at = 2; !status && at < c->argc; at += used) {
-		batch_begin(&b, c->stack);
+	for (int at = 2; !status && at < c->argc; at += used)
 		status = ifconfig_word(c, dev, at, &used);
-		batch_end(&b);
-	}
 	return status;
 }
 

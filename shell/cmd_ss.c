@@ -28,6 +28,7 @@ struct ss {
 	bool extended, timers, memory, info, json;
 	struct ss_fd *fds; /* sorted by sk */
 	size_t nfds, room;
+	FILE *out;         /* memory: nothing waits for a reader inside a batch */
 	const char *comma; /* JSON: before the next */
 };
 
@@ -160,7 +161,7 @@ static void ss_print(struct ss *s, const struct ss_row *r)
 {
 	bool stream = r->netid[0] == 't' && r->v.state != TCP_LISTEN;
 	char local[IP_ADDR_TEXT + 8], peer[IP_ADDR_TEXT + 8];
-	FILE *out = s->c->out;
+	FILE *out = s->out;
 	int fd = ss_fd_of(s, r->sk);
 
 	ss_end_text(r, false, local, sizeof(local));
@@ -187,7 +188,7 @@ static void ss_print_json(struct ss *s, const struct ss_row *r)
 {
 	const struct tcp_view *v = &r->v;
 	char local[IP_ADDR_TEXT], peer[IP_ADDR_TEXT];
-	FILE *out = s->c->out;
+	FILE *out = s->out;
 
 	fprintf(out,
 		"%s\n{\"netid\": \"%s\", \"state\": \"%s\", \"recv_q\": %u, \"send_q\": %u, "
@@ -321,39 +322,54 @@ static int ss_options(struct ss *s)
 static void ss_header(struct ss *s)
 {
 	if (s->json) {
-		fprintf(s->c->out, "[");
+		fprintf(s->out, "[");
 		return;
 	}
 	if (s->tcp + s->udp + s->raw != 1)
-		fprintf(s->c->out, "%-5s ", "Netid");
-	fprintf(s->c->out, "%-10s %-6s %-6s %21s %21s\n", "State", "Recv-Q", "Send-Q",
+		fprintf(s->out, "%-5s ", "Netid");
+	fprintf(s->out, "%-10s %-6s %-6s %21s %21s\n", "State", "Recv-Q", "Send-Q",
 		"Local Address:Port", "Peer Address:Port");
+}
+
+static void ss_list(struct ss *s)
+{
+	bool any = s->tcp || s->udp || s->raw;
+	struct batch b;
+
+	socket_each(s->c->stack, ss_fd_add, s);
+	if (s->nfds)
+		qsort(s->fds, s->nfds, sizeof(*s->fds), ss_fd_compare);
+	ss_header(s);
+	batch_begin(&b, s->c->stack);
+	if (!any || s->raw)
+		raw_each(s->c->stack, ss_raw, s);
+	if (!any || s->udp)
+		inet_each(udp_table(s->c->stack), ss_udp, s);
+	if (!any || s->tcp)
+		inet_each(tcp_table(s->c->stack), ss_tcp, s);
+	batch_end(&b);
+	if (s->json)
+		fprintf(s->out, "\n]\n");
 }
 
 int cmd_ss(struct cmd *c)
 {
 	struct ss s = {.c = c, .comma = ""};
 	int status = ss_options(&s);
-	struct batch b;
-	bool any;
+	char *text = NULL;
+	size_t n;
 
 	if (status)
 		return status;
-	any = s.tcp || s.udp || s.raw;
-	socket_each(c->stack, ss_fd_add, &s);
-	if (s.nfds)
-		qsort(s.fds, s.nfds, sizeof(*s.fds), ss_fd_compare);
-	ss_header(&s);
-	batch_begin(&b, c->stack);
-	if (!any || s.raw)
-		raw_each(c->stack, ss_raw, &s);
-	if (!any || s.udp)
-		inet_each(udp_table(c->stack), ss_udp, &s);
-	if (!any || s.tcp)
-		inet_each(tcp_table(c->stack), ss_tcp, &s);
-	batch_end(&b);
-	if (s.json)
-		fprintf(c->out, "\n]\n");
+	s.out = open_memstream(&text, &n);
+	if (!s.out)
+		return cmd_error(c, "no memory");
+	ss_list(&s);
+	if (fclose(s.out))
+		status = cmd_error(c, "no memory");
+	else
+		fwrite(text, 1, n, c->out);
+	free(text);
 	free(s.fds);
-	return CMD_OK;
+	return status;
 }
