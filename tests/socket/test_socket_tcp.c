@@ -396,7 +396,7 @@ static ssize_t send_bulk(int fd, void *arg)
 /* Blocking send takes all, however little fits; what comes out is what went in. */
 START_TEST(test_bulk_is_exact)
 {
-	size_t chunk = 1 << 20, done = 0;
+	size_t chunk = 1 << 20, done = 0, wrong = 0;
 	struct blocked w = {.st = st, .fn = send_bulk, .fd = c, .arg = &chunk};
 	ssize_t n;
 
@@ -407,6 +407,7 @@ START_TEST(test_bulk_is_exact)
 	}
 	ck_assert_int_eq(n, 0);
 	ck_assert_uint_eq(done, BULK);
+	ck_assert_uint_eq(wrong, 0);
 	ck_assert_int_eq(blocked_end(&w), BULK);
 }
 END_TEST
