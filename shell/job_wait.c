@@ -39,20 +39,21 @@ static void watch_del(struct shell *sh, struct job_watch *w) REQUIRES(&sh->lock)
 	*p = w->next;
 }
 
-/* False: cancelled before. */
+/* False: cancelled, though what was waited for be gone: the end of the stack takes both. */
 static bool jobs_wait(struct cmd *c, struct job_condition *cond)
 {
 	struct job_watch watch = {.waiter = stack_waiter(c->stack)};
 	struct shell *sh = c->shell;
-	bool done;
+	bool done, cancelled;
 
 	mutex_lock(&sh->lock);
 	watch.next = sh->watches;
 	sh->watches = &watch;
 	for (;;) {
 		waiter_reset(watch.waiter);
-		done = cond->done(sh, cond);
-		if (done || cmd_cancelled(c))
+		cancelled = cmd_cancelled(c);
+		done = !cancelled && cond->done(sh, cond);
+		if (done || cancelled)
 			break;
 		mutex_unlock(&sh->lock);
 		env_wait(c->stack->env, watch.waiter, NULL, 0, ENV_NEVER);
