@@ -260,8 +260,10 @@ static bool flow_pump(struct sim *s, struct sim_flow *f)
 	if (!f->answer_late || v->eof)
 		moved |= end_send(v, chunk);
 	if (!v->err && env_now(s->env) >= f->next_read) {
-		moved |= end_recv(v, chunk);
-		f->next_read = env_now(s->env) + f->pause;
+		if (end_recv(v, chunk)) {
+			f->next_read = env_now(s->env) + f->pause;
+			moved = true;
+		}
 	}
 	return moved;
 }
