@@ -77,13 +77,16 @@ static int ctl_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void ctl_interrupt(int fd, int signals)
+/* Passes one on.  True: it was the second, for the command has not ended: then this client does. */
+static bool ctl_interrupt(int fd, int signals, unsigned *seen)
 {
 	struct control_request r = {.magic = CONTROL_MAGIC, .kind = CONTROL_INTERRUPT};
 	struct signalfd_siginfo si;
 
-	if (read(signals, &si, sizeof(si)) == sizeof(si))
-		control_send(fd, &(struct iovec){&r, sizeof(r)}, 1, NULL, 0);
+	if (read(signals, &si, sizeof(si)) != sizeof(si))
+		return false;
+	control_send(fd, &(struct iovec){&r, sizeof(r)}, 1, NULL, 0);
+	return ++*seen > 1;
 }
 
 /* Until the reply: the command's status. */
@@ -92,12 +95,13 @@ static int ctl_wait(int fd, int signals)
 	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
 	int fds[CONTROL_FDS], nfd, n;
 	struct control_reply r;
+	unsigned seen = 0;
 
 	for (;;) {
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			return -errno;
-		if (p[1].revents)
-			ctl_interrupt(fd, signals);
+		if (p[1].revents && ctl_interrupt(fd, signals, &seen))
+			return CMD_INTERRUPTED;
 		if (!p[0].revents)
 			continue;
 		n = control_recv(fd, &(struct iovec){&r, sizeof(r)}, 1, fds, &nfd);

@@ -22,6 +22,7 @@
 struct host {
 	struct mnl_socket *nl;
 	uint32_t seq;
+	bool known[DEVICES_MAX]; /* the interface was there before weft opened it */
 	struct host_net *nets;
 	unsigned n, room;
 	char buf[16384]; /* replies; MNL_SOCKET_BUFFER_SIZE is not a constant */
@@ -148,6 +149,11 @@ void host_close(struct host *h)
 	free(h);
 }
 
+void host_note_device(struct host *h, unsigned device, bool known)
+{
+	h->known[device] = known;
+}
+
 const struct host_net *host_nets(const struct host *h, unsigned *n)
 {
 	*n = h->n;
@@ -224,15 +230,30 @@ static bool host_link_is_up(const char *name)
 	return up;
 }
 
-int host_configure(struct host *h, const struct device_options *d, const char *name)
+/* Without the privilege to undo it later: said, where the device will outlive weft. */
+static int host_addr_configure(struct host *h, const struct options *o, unsigned device,
+			       unsigned ifindex)
 {
+	const struct device_options *d = &o->device[device];
+	char addr[IP_ADDR_TEXT];
+
+	if (host_has_addr(h, ifindex, &d->host))
+		return 0;
+	if (h->known[device])
+		shell_verbose(o, "%s was there before: it keeps %s when weft ends", d->dev.spec + 4,
+			      ip_addr_text(&d->host, addr));
+	return host_addr_add(h, ifindex, &d->host, d->host_prefix - 96);
+}
+
+int host_configure(struct host *h, const struct options *o, unsigned device, const char *name)
+{
+	const struct device_options *d = &o->device[device];
 	unsigned ifindex = if_nametoindex(name);
-	int err = 0;
+	int err;
 
 	if (!d->has_host)
 		return 0;
-	if (!host_has_addr(h, ifindex, &d->host))
-		err = host_addr_add(h, ifindex, &d->host, d->host_prefix - 96);
+	err = host_addr_configure(h, o, device, ifindex);
 	if (!err && (d->dev.mtu || !host_link_is_up(name)))
 		err = host_link_up(h, ifindex, d->dev.mtu);
 	if (!err)

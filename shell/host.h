@@ -15,4 +15,6 @@ struct host_net {
 	bool is_addr;
 };
 
+/* Before it is opened: is there such an interface? */
+void host_note_device(struct host *h, unsigned device, bool known);
 const struct host_net *host_nets(const struct host *h, unsigned *n);

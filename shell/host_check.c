@@ -132,6 +132,7 @@ int host_check(struct host *h, const struct options *o, unsigned device)
 	char buf[ADDR_TEXT], dev[IF_NAMESIZE], free_net[160];
 	const struct host_net *w;
 
+	host_note_device(h, device, own != 0);
 	if (!d->has_host)
 		return 0;
 	suggest(h, o, device, free_net, sizeof(free_net));

@@ -164,7 +164,7 @@ void host_close(struct host *h);
 /* Refuses what would hide an address or a route of the host.  0, or -1 with the error told. */
 int host_check(struct host *h, const struct options *o, unsigned device);
 /* Sets the host's end up: address, MTU, link. */
-int host_configure(struct host *h, const struct device_options *d, const char *name);
+int host_configure(struct host *h, const struct options *o, unsigned device, const char *name);
 /* The loopback interface of a namespace just made. */
 void host_loopback_up(struct host *h);
 

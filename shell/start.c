@@ -135,7 +135,7 @@ static int device_open(struct shell *sh, struct host *h, unsigned i)
 	err = stack_device_open(sh->stack, &d->dev, &dev);
 	if (err)
 		return device_error(d, err);
-	if (host_configure(h, d, dev->name))
+	if (host_configure(h, o, i, dev->name))
 		return -1;
 	shell_verbose(o, "%s: %s, mtu %u, offload %s, host %s", dev->name, d->dev.addr, dev->mtu,
 		      dev->features ? "on" : "off",

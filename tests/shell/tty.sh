@@ -25,7 +25,25 @@ exec stty rows 20 columns 50 < $spawn_out(slave,name)
 send "help ki\t\r"
 see {end jobs}
 see {\[net shell\]: }
-send "\033\[A\033\[A\r"
+send "ping -i 100 127.0.0.1\r"
+see {seq}
+send "\003"
+see {packets transmitted}
+see {\[net shell\]: }
+send "snc -l 127.0.0.1:1234\r"
+exec timeout 30 sh -c "until $env(WEFT) ctl --control $env(DIR)/control ss -l | grep -q 1234; do :; done"
+send "\003"
+see {\[net shell\]: }
+send "inetd echo\r"
+see {\[net shell\]: }
+send "snc -c 127.0.0.1:7\r"
+send "typed\r"
+see {typed\r\ntyped\r\n}
+send "more\r"
+see {more\r\nmore\r\n}
+send "\004"
+see {\[net shell\]: }
+send "\033\[A\033\[A\033\[A\033\[A\033\[A\033\[A\r"
 see {list what runs in the background}
 see {\[net shell\]: }
 send "\004"
@@ -41,6 +59,10 @@ else
 fi
 if [ "$(sed "s/ *$//" "$DIR/.weft_history")" = "help jobs
 help kill
+ping -i 100 127.0.0.1
+snc -l 127.0.0.1:1234
+inetd echo
+snc -c 127.0.0.1:7
 help jobs" ]; then
 	pass history_file
 else
