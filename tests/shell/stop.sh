@@ -69,10 +69,13 @@ weft_up -c 'inetd chargen'
 "$WEFT" ctl --control "$DIR/control" snc -c 127.0.0.1:19 <&4 >&3 2>/dev/null &
 client=$!
 timeout 30 python3 -c '
-import fcntl, struct, termios
-while struct.unpack("i", fcntl.ioctl(3, termios.FIONREAD, b"1234"))[0] < 60000:
-	pass
+import select, time
+full = select.poll()
+full.register(3, select.POLLOUT)
+while full.poll(0):
+	time.sleep(0.01)
 '
+is pipe_is_full $? = 0
 weft_down
 is term_with_a_blocked_writer $? = 0
 wait "$client"
