@@ -174,7 +174,7 @@ def check(path, address, slack):
 
 
 def main():
-    slack = float(sys.argv[3]) / 1000 if len(sys.argv) > 3 else 0.06
+    slack = float(sys.argv[3]) / 1000 if len(sys.argv) > 3 else 0.1
     senders, count = check(sys.argv[1], sys.argv[2], slack)
     if not senders or count < 3:
         sys.exit("the capture has no connection of %s" % sys.argv[2])

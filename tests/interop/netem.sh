@@ -47,7 +47,7 @@ quiet() {
 
 # through NAME BYTES LIMIT WORDS...: each way, the words on the way of the data; then both ways impaired.
 port=2000
-slack=60
+slack=100
 through() {
 	name=$1 size=$2 limit=$3
 	shift 3
@@ -84,6 +84,17 @@ to_host all_at_once_to_host_exact 40
 port=2101
 to_weft all_at_once_to_weft_exact 40
 ctl netem tap0 off
+
+# A stack whose RTO is longer than it should be is found out: the checker does look.
+head -c 300000 "$DIR/all" >"$DIR/file"
+port=2102
+ctl sysctl net.ipv4.tcp_rto_min_us=450000
+ctl netem tap0 out loss 20% seed 2
+weft_capture "$DIR/cap" --cut
+to_host slow_rto_exact 40
+weft_capture_end
+ctl netem tap0 off
+expect slow_rto_is_seen sh -c "! python3 tests/harness/silence.py '$DIR/cap' 10.0.0.1 $slack"
 expect clean_again host ping -q -c 3 -i 0.01 -W 1 10.0.0.1
 expect weft_ends weft_down
 exit $failed
