@@ -207,6 +207,7 @@ enum drop_reason tcp_ack(struct tcp_sock *ts, struct pkbuf *b)
 		return why;
 	ts->last_ack_ms = tcp_ms(tcp_now(ts));
 	ts->keep_probes = 0;
+	ts->sk.soft_err = 0; /* the peer is reached after all */
 	tcp_ts_recent_update(ts, g);
 	if (seq_geq(g->ack, ts->snd_una)) {
 		ack_take(ts, b);

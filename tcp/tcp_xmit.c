@@ -134,8 +134,8 @@ static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8
 	} else {
 		pkbuf_drop(b, DROP_IP_NO_ROUTE);
 	}
-	if (err)
-		sk->soft_err = -err;
+	if (err == -ENETUNREACH || err == -EHOSTUNREACH)
+		sk->soft_err = -err; /* why, should no answer ever come */
 	return err;
 }
 

@@ -83,6 +83,21 @@ START_TEST(test_established_soft_error_told_at_timeout)
 }
 END_TEST
 
+/* What an ACK has disproved is no reason any more. */
+START_TEST(test_established_soft_error_forgotten_by_ack)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_retries2", 2);
+	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+	tcp_lab_write(10);
+	tcp_lab_rx_icmp(ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 1, 0);
+	rx(ACK, .seq = 1, .ack = 11);
+	tcp_lab_write(10);
+	advance_ms(60000);
+	ck_state(TCP_CLOSE);
+	tcp_lab_read_errno(ETIMEDOUT);
+}
+END_TEST
+
 START_TEST(test_request_hard_error_ends_it)
 {
 	tcp_lab_state(TCP_SYN_RECV, PASSIVE);
@@ -211,6 +226,7 @@ int main(void)
 	tcase_add_test(tc, test_synsent_error_of_another_number_ignored);
 	tcase_add_loop_test(tc, test_established_error_does_not_end_it, 0, ICMP_CASES);
 	tcase_add_test(tc, test_established_soft_error_told_at_timeout);
+	tcase_add_test(tc, test_established_soft_error_forgotten_by_ack);
 	tcase_add_test(tc, test_request_hard_error_ends_it);
 	tcase_add_test(tc, test_request_error_of_another_number_ignored);
 	tcase_add_test(tc, test_no_connection_error_ignored);
