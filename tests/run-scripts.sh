@@ -8,6 +8,7 @@
 set -u
 
 limit=${LIMIT:-300} # seconds a script
+export LC_ALL=C.UTF-8 # ping, gcc and others speak the user's language otherwise
 
 cd "$(dirname "$0")/.." || exit 1
 
