@@ -87,6 +87,8 @@ bool ip_csum_ok(const struct pkbuf *b)
 {
 	uint64_t sum;
 
+	if (b->csum == CSUM_PARTIAL) /* ours to finish: the field is still inside */
+		return b->csum_start + b->csum_off + 2u <= b->tail;
 	if (b->csum != CSUM_NONE)
 		return true;
 	sum = ip_csum_pseudo(&b->src, &b->dst, b->proto, b->len);

@@ -22,7 +22,7 @@ static void udp_drop(struct pkbuf *b, enum drop_reason why)
 /* RFC 768: zero is "no checksum", which IPv6 does not allow (RFC 8200, 8.1). */
 static bool udp_csum_ok(const struct pkbuf *b, const struct udp_hdr *h)
 {
-	if (h->csum == 0)
+	if (h->csum == 0 && b->csum != CSUM_PARTIAL)
 		return ip_addr_is4(&b->dst);
 	return ip_csum_ok(b);
 }

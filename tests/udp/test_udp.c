@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "lib/wire/udp.h"
 #include "tests/harness/udp_lab.h"
 #include "tests/harness/unit.h"
 
@@ -124,6 +125,36 @@ START_TEST(test_in_length_out_of_range_is_dropped)
 	udp_lab_rx(&p);
 	expect_recv(sk, "hel");
 	udp_lab_end(sk);
+}
+END_TEST
+
+/* The field a device left to us to fill in lies behind what the length says is the datagram's. */
+START_TEST(test_in_checksum_owed_behind_datagram_is_dropped)
+{
+	const uint8_t data[40] = {0};
+	struct udp_hdr h = {.dport = be16_of(9), .len = be16_of(UDP_HLEN), .csum = 1};
+	struct ether_hdr e = {.type = be16_of(ETHER_TYPE_IP4)};
+	struct pkbuf *b = pkbuf_alloc(udp_lab.st, PKBUF_RX_HEAD);
+	uint8_t bytes[IP4_HLEN + sizeof(data)], udp[sizeof(data)];
+
+	memcpy(udp, data, sizeof(udp));
+	memcpy(udp, &h, sizeof(h));
+	ip_packet_build(&(struct ip_packet){.src = "10.0.0.2",
+					    .dst = "10.0.0.1",
+					    .proto = IP_PROTO_UDP,
+					    .data = udp,
+					    .n = sizeof(udp)},
+			bytes);
+	memcpy(e.dst, udp_lab.eth->dev->mac, sizeof(e.dst));
+	ck_assert_int_eq(pkbuf_append(b, &e, sizeof(e)), 0);
+	ck_assert_int_eq(pkbuf_append(b, bytes, sizeof(bytes)), 0);
+	b->csum = CSUM_PARTIAL;
+	b->csum_start = (uint16_t)(b->head + ETHER_HLEN + IP4_HLEN + 20);
+	b->csum_off = 6;
+	netdev_rx(udp_lab.eth->dev, b);
+	udp_lab_flush();
+	ck_assert_uint_eq(drops(DROP_UDP_CSUM), 1);
+	ck_assert_uint_eq(mib(MIB_Udp_NoPorts), 0);
 }
 END_TEST
 
@@ -388,6 +419,7 @@ int main(void)
 	tcase_add_test(tc, test_in_reaches_sock_with_sender);
 	tcase_add_test(tc, test_in_header_cut_short_is_dropped);
 	tcase_add_test(tc, test_in_length_out_of_range_is_dropped);
+	tcase_add_test(tc, test_in_checksum_owed_behind_datagram_is_dropped);
 	tcase_add_test(tc, test_in_checksum_wrong_is_dropped_absent_is_not);
 	tcase_add_test(tc, test_in_no_port_answers_port_unreachable);
 	tcase_add_test(tc, test_in_no_port_broadcast_is_silent);
