@@ -2,7 +2,8 @@
  * tcp/tcp_timewait.c - TIME-WAIT (RFC 9293, 3.6.1): a small sock for 2 MSL in place of the full one.
  *
  * It acknowledges what comes again, ignores RST (RFC 1337, 4.1), and gives way to a SYN that cannot
- * be an old duplicate: above RCV.NXT, or with a newer timestamp (RFC 1122, 4.2.2.13; RFC 6191).
+ * be an old duplicate, if somebody listens: above RCV.NXT, or with a newer timestamp (RFC 1122,
+ * 4.2.2.13; RFC 6191).
  */
 #include <stdlib.h>
 
@@ -30,10 +31,18 @@ static void store(_Atomic uint32_t *x, uint32_t v)
 
 /* --- its life ----------------------------------------------------------------------------------- */
 
+/* The timer's reference first: once armed, another thread may put it. */
 static void timewait_arm(struct tcp_timewait *tw, uint64_t when)
 {
-	if (timer_arm(tw->stack->tcp_wheel, &tw->timer, when))
-		atomic_fetch_add_explicit(&tw->c.ref, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&tw->c.ref, 1, memory_order_relaxed);
+	if (!timer_arm(tw->stack->tcp_wheel, &tw->timer, when))
+		inet_common_put(tw->stack->tcp->table, &tw->c);
+}
+
+static void timewait_disarm(struct tcp_timewait *tw)
+{
+	if (timer_disarm(tw->stack->tcp_wheel, &tw->timer))
+		inet_common_put(tw->stack->tcp->table, &tw->c);
 }
 
 static void timewait_fire(struct timer *t)
@@ -46,6 +55,8 @@ static void timewait_fire(struct timer *t)
 	if (inet_hashed(&tw->c)) {
 		if (due > env_now(tw->stack->env)) {
 			timewait_arm(tw, due);
+			if (!inet_hashed(&tw->c)) /* taken over before it was armed */
+				timewait_disarm(tw);
 		} else {
 			mib_inc(tw->stack, MIB_TcpExt_TW);
 			inet_unhash(table, &tw->c);
@@ -66,11 +77,8 @@ void tcp_timewait_free(struct tcp_timewait *tw)
 
 void tcp_timewait_kill(struct tcp_timewait *tw)
 {
-	struct inet_table *table = tw->stack->tcp->table;
-
-	inet_unhash(table, &tw->c);
-	if (timer_disarm(tw->stack->tcp_wheel, &tw->timer))
-		inet_common_put(table, &tw->c);
+	inet_unhash(tw->stack->tcp->table, &tw->c);
+	timewait_disarm(tw);
 }
 
 static struct tcp_timewait *timewait_alloc(struct stack *st)
@@ -177,6 +185,17 @@ static bool timewait_paws(struct tcp_timewait *tw, const struct tcp_seg *g)
 	       now - load(&tw->ts_recent_ms) < TCP_PAWS_IDLE_MS;
 }
 
+/* Without a listener a SYN, forged or not, would only cut 2 MSL short. */
+static bool timewait_has_listener(struct tcp_timewait *tw)
+{
+	struct inet_tuple tu = {tw->c.laddr, tw->c.raddr, tw->c.lport, tw->c.rport, tw->c.ifindex};
+	struct sock *sk = inet_lookup_bound(tw->stack->tcp->table, &tu);
+
+	if (sk)
+		sock_put(sk);
+	return sk != NULL;
+}
+
 /* A SYN that no old duplicate can be; its ISS will be above all that we ever sent here. */
 static bool timewait_yields(struct tcp_timewait *tw, struct tcp_seg *g)
 {
@@ -186,6 +205,8 @@ static bool timewait_yields(struct tcp_timewait *tw, struct tcp_seg *g)
 	if ((g->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
 		return false;
 	if (!newer_ts && !seq_gt(g->seq, tw->rcv_nxt))
+		return false;
+	if (!timewait_has_listener(tw))
 		return false;
 	g->iss = tw->snd_nxt + 65535 + 2;
 	if (g->iss == 0)
@@ -235,8 +256,7 @@ bool tcp_timewait_take(struct sock_common *c, struct sock *taker)
 	ts->iss = tw->snd_nxt + 65535 + 2;
 	if (ts->iss == 0)
 		ts->iss = 1;
-	if (timer_disarm(tw->stack->tcp_wheel, &tw->timer))
-		atomic_fetch_sub_explicit(&tw->c.ref, 1, memory_order_relaxed);
+	timewait_disarm(tw);
 	mib_inc(tw->stack, MIB_TcpExt_TWRecycled);
 	return true;
 }
