@@ -66,7 +66,7 @@ static const int allowed[] = {
     SCMP_SYS(readlinkat), SCMP_SYS(ftruncate), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
     SCMP_SYS(fallocate), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
     SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(fchmod), SCMP_SYS(chmod), SCMP_SYS(fchown),
-    SCMP_SYS(umask), SCMP_SYS(getcwd),
+    SCMP_SYS(chown), SCMP_SYS(umask), SCMP_SYS(getcwd),
     /* control clients */
     SCMP_SYS(accept4), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
     SCMP_SYS(shutdown), SCMP_SYS(getsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),

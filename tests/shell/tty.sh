@@ -2,6 +2,10 @@
 # On a terminal: prompt, completion, history, SIGINT at the prompt, a resize, end of input.
 . tests/harness/net.sh
 need expect
+if ! ldd "$WEFT" | grep -q libreadline; then
+	echo "skip tty: this weft is built without readline"
+	exit 0
+fi
 net_begin
 export HOME="$DIR" WEFT NS DIR TERM=xterm
 command expect -f - >"$DIR/out" 2>&1 <<'END'
