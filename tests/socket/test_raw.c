@@ -88,6 +88,23 @@ START_TEST(test_without_a_filter_it_sees_both)
 }
 END_TEST
 
+START_TEST(test_every_match_gets_a_copy)
+{
+	int other = weft_socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+
+	filter_out(ICMP_ECHO);
+	echo_send(5);
+	ck_assert_int_eq(weft_recv(fd, buf, sizeof(buf), 0), 20 + ECHO_LEN);
+	ck_assert_uint_eq(buf[20], ICMP_ECHOREPLY);
+	for (int i = 0; i < 2; i++) { /* without a filter: what was asked, and the answer */
+		ck_assert_int_eq(weft_recv(other, buf, sizeof(buf), 0), 20 + ECHO_LEN);
+		ck_assert_uint_eq(buf[20], i ? ICMP_ECHOREPLY : ICMP_ECHO);
+		ck_assert_uint_eq(buf[27], 5);
+	}
+	ck_assert_int_eq(weft_close(other), 0);
+}
+END_TEST
+
 START_TEST(test_connect_and_bind_filter)
 {
 	struct sockaddr_in other = in4("127.0.0.2", 0);
@@ -177,6 +194,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_ping_is_answered_with_its_header);
 	tcase_add_test(tc, test_without_a_filter_it_sees_both);
+	tcase_add_test(tc, test_every_match_gets_a_copy);
 	tcase_add_test(tc, test_connect_and_bind_filter);
 	tcase_add_test(tc, test_own_protocol_gets_its_datagrams);
 	tcase_add_test(tc, test_header_included);

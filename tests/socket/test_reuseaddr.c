@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/stack.h"
 #include "tests/harness/sockets.h"
 #include "tests/harness/unit.h"
 
@@ -238,6 +239,33 @@ START_TEST(test_two_connections_from_one_port)
 }
 END_TEST
 
+/* Every port there is has an owner. */
+START_TEST(test_ports_run_out)
+{
+	struct sockaddr_in at;
+	int l = sockets_listener(&at), fd;
+
+	ck_assert_int_eq(sysctl_write(st, "net.ipv4.ip_local_port_range.first", 50000), 0);
+	ck_assert_int_eq(sysctl_write(st, "net.ipv4.ip_local_port_range.last", 50003), 0);
+	for (int i = 0; i < 4; i++) {
+		fd = reuse_socket(SOCK_STREAM, 0);
+		if (i & 1)
+			ck_assert_int_eq(weft_connect(fd, sa(&at), SA_LEN), 0);
+		else
+			ck_assert_int_eq(bind_at(fd, ANY, 0), 0);
+		ck_assert(port_of(fd) >= 50000 && port_of(fd) <= 50003);
+	}
+	fd = reuse_socket(SOCK_STREAM, 0);
+	ck_assert_int_eq(bind_at(fd, ANY, 0), EADDRINUSE);
+	ck_assert_int_eq(sysctl_write(st, "net.ipv4.ip_local_port_range.first", 50003), 0);
+	for (int i = 0; i < 2; i++) /* at the latest the second has none left */
+		if (weft_connect(reuse_socket(SOCK_STREAM, 0), sa(&at), SA_LEN))
+			ck_assert_int_eq(errno, EADDRNOTAVAIL);
+	ck_assert_errno(weft_connect(fd, sa(&at), SA_LEN), EADDRNOTAVAIL);
+	ck_assert_int_ge(weft_accept(l, NULL, NULL), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("reuseaddr");
@@ -253,5 +281,6 @@ int main(void)
 	tcase_add_test(tc, test_server_again_in_time_wait);
 	tcase_add_test(tc, test_server_again_in_time_wait_without_reuse);
 	tcase_add_test(tc, test_two_connections_from_one_port);
+	tcase_add_test(tc, test_ports_run_out);
 	return unit_run("reuseaddr", tc);
 }

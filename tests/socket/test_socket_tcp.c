@@ -139,6 +139,31 @@ START_TEST(test_connect_to_nobody_is_refused_and_may_be_tried_again)
 }
 END_TEST
 
+/* As many as the backlog are complete before accept(); the next one waits, and comes in when there is room. */
+START_TEST(test_backlog_holds_so_many)
+{
+	struct sockaddr_in at;
+	int l = sockets_bound(SOCK_STREAM, &at), fd[4];
+	struct pollfd p = {.events = POLLOUT};
+
+	ck_assert_int_eq(weft_listen(l, 3), 0);
+	for (int i = 0; i < 4; i++)
+		fd[i] = weft_socket(AF_INET, SOCK_STREAM | (i < 3 ? 0 : SOCK_NONBLOCK), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(weft_connect(fd[i], sa(&at), SA_LEN), 0);
+	ck_assert_errno(weft_connect(fd[3], sa(&at), SA_LEN), EINPROGRESS);
+	p.fd = fd[3];
+	ck_assert_int_eq(weft_poll(&p, 1, 0), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(weft_close(weft_accept(l, NULL, NULL)),
+				 0); /* the fourth by its next SYN */
+	ck_assert_int_eq(weft_poll(&p, 1, -1), 1);
+	for (int i = 0; i < 4; i++)
+		weft_close(fd[i]);
+	weft_close(l);
+}
+END_TEST
+
 /* The far end never answers: the SYN goes where nothing takes it up. */
 static int connecting(int type_flags)
 {
@@ -509,6 +534,7 @@ int main(void)
 	tcase_add_test(tc, test_acceptconn_tells_a_listener);
 	tcase_add_test(tc, test_child_has_its_listeners_options);
 	tcase_add_test(tc, test_connect_to_nobody_is_refused_and_may_be_tried_again);
+	tcase_add_test(tc, test_backlog_holds_so_many);
 	tcase_add_test(tc, test_connect_without_blocking_is_told_once);
 	tcase_add_test(tc, test_connect_refused_without_blocking_is_told_by_so_error);
 	tcase_add_test(tc, test_disconnect_makes_it_new);
