@@ -83,6 +83,8 @@ ctl netem tap0 loss 3% duplicate 2% corrupt 1% delay 1ms 1ms reorder 10% seed 7
 to_host all_at_once_to_host_exact 40
 port=2101
 to_weft all_at_once_to_weft_exact 40
+ctl inetd echo
+expect echo_200_exact host timeout 60 python3 tests/harness/echo_many.py 10.0.0.1 7 200 50000
 ctl netem tap0 off
 
 # A stack whose RTO is longer than it should be is found out: the checker does look.
