@@ -41,6 +41,7 @@ see {\[net shell\]: }
 send "inetd echo\r"
 see {\[net shell\]: }
 send "snc -c 127.0.0.1:7\r"
+exec timeout 30 sh -c "until $env(WEFT) ctl --control $env(DIR)/control ss | grep -q ESTAB; do :; done"
 send "typed\r"
 see {typed\r\ntyped\r\n}
 send "more\r"
