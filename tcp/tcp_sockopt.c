@@ -14,6 +14,7 @@
 #define KEEP_MAX_COUNT 127
 #define USER_MSS_MIN 88 /* as Linux: TCP_MAXSEG below it is EINVAL */
 #define USER_MSS_MAX 32767
+#define CC_NAME_MAX 16 /* Linux's TCP_CA_NAME_MAX */
 
 static void flag_set(struct tcp_sock *ts, uint32_t flag, int on)
 {
@@ -53,6 +54,7 @@ static int set_push(struct tcp_sock *ts, uint32_t flag, int on, bool push)
 static int set_quickack(struct tcp_sock *ts, int on)
 {
 	flag_set(ts, TCP_F_QUICKACK, on);
+	flag_set(ts, TCP_F_PINGPONG, !on); /* tcp(7): 0 waits for an answer to ride on */
 	if (on && (ts->flags & TCP_F_ACK_DELAY)) {
 		ts->flags |= TCP_F_ACK_NOW;
 		tcp_push(&ts->sk);
@@ -82,6 +84,38 @@ static int set_linger2(struct tcp_sock *ts, int v)
 		ts->linger2_s = -1;
 	else
 		ts->linger2_s = v > most ? 0 : v;
+	return 0;
+}
+
+/* TCP_CONGESTION: another algorithm from here on; cwnd and ssthresh stay. */
+static int set_congestion(struct tcp_sock *ts, const void *v, socklen_t n)
+{
+	char name[CC_NAME_MAX] = "";
+	const struct tcp_cc_ops *cc;
+
+	if (n < 1)
+		return -EINVAL;
+	memcpy(name, v, n < sizeof(name) ? n : sizeof(name) - 1);
+	cc = tcp_cc_find(name);
+	if (!cc)
+		return -ENOENT;
+	if (cc == ts->cc)
+		return 0;
+	ts->cc = cc;
+	memset(ts->cc_priv, 0, sizeof(ts->cc_priv));
+	if (cc->init)
+		cc->init(ts);
+	return 0;
+}
+
+static int get_congestion(const struct tcp_sock *ts, void *v, socklen_t *n)
+{
+	char name[CC_NAME_MAX] = "";
+
+	strncpy(name, ts->cc->name, sizeof(name) - 1);
+	if (*n > sizeof(name))
+		*n = sizeof(name);
+	memcpy(v, name, *n);
 	return 0;
 }
 
@@ -123,6 +157,8 @@ int tcp_setopt(struct sock *sk, int level, int name, const void *v, socklen_t n)
 	}
 	if (level != IPPROTO_TCP)
 		return -ENOPROTOOPT;
+	if (name == TCP_CONGESTION)
+		return set_congestion(ts, v, n);
 	if (n < sizeof(value))
 		return -EINVAL;
 	memcpy(&value, v, sizeof(value));
@@ -189,6 +225,8 @@ int tcp_getopt(struct sock *sk, int level, int name, void *v, socklen_t *n)
 		return -ENOPROTOOPT;
 	if (name == TCP_INFO)
 		return tcp_info_get(ts, v, n);
+	if (name == TCP_CONGESTION)
+		return get_congestion(ts, v, n);
 	err = getopt_tcp(ts, name, &value);
 	if (err)
 		return err;
