@@ -77,7 +77,6 @@ int ip_fragment(struct pkbuf *b, uint32_t mtu, struct pkq *out)
 	const struct ip4_hdr *h = ip4_hdr(b);
 	struct frag_cut c = {.whole = b, .hlen = ip4_hdr_len(h), .off = be16_get(h->off)};
 	struct stack *st = b->stack;
-	struct pkbuf *f;
 	struct pkq q;
 
 	pkbuf_csum_finish(b);
@@ -91,8 +90,7 @@ int ip_fragment(struct pkbuf *b, uint32_t mtu, struct pkq *out)
 	}
 	mib_inc(st, MIB_Ip_FragOKs);
 	mib_add(st, MIB_Ip_FragCreates, q.count);
-	while ((f = pkq_take(&q)))
-		pkq_add(out, f);
+	pkq_join(out, &q);
 	pkbuf_free(b);
 	return 0;
 }

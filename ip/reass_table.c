@@ -114,10 +114,7 @@ struct reass *reass_find(struct reass_bucket *bk, struct stack *st, const struct
 
 void reass_empty(struct reass *r, struct pkq *to)
 {
-	struct pkbuf *b;
-
-	while ((b = pkq_take(&r->frags)))
-		pkq_add(to, b);
+	pkq_join(to, &r->frags);
 	reass_charge(r, (int64_t)sizeof(*r) - r->charged);
 	r->first = NULL;
 	r->bytes = r->end = 0;

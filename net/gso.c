@@ -151,8 +151,7 @@ int gso_cut(struct pkbuf *b, uint32_t features, struct pkq *out)
 		}
 		pkq_add(&q, f);
 	} while (i * b->gso_size < b->len - c.hlen);
-	while ((f = pkq_take(&q)))
-		pkq_add(out, f);
+	pkq_join(out, &q);
 	pkbuf_free(b);
 	return 0;
 }

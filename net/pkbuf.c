@@ -305,6 +305,17 @@ void pkq_add(struct pkq *q, struct pkbuf *b)
 	q->bytes += b->len;
 }
 
+void pkq_join(struct pkq *to, struct pkq *from)
+{
+	if (!from->head)
+		return;
+	*to->tail = from->head;
+	to->tail = from->tail;
+	to->count += from->count;
+	to->bytes += from->bytes;
+	pkq_init(from);
+}
+
 struct pkbuf *pkq_take(struct pkq *q)
 {
 	struct pkbuf *b = q->head;

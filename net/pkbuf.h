@@ -202,6 +202,8 @@ struct pkq {
 
 void pkq_init(struct pkq *q);
 void pkq_add(struct pkq *q, struct pkbuf *b);
+/* All of `from` behind what `to` has; `from` is empty then. */
+void pkq_join(struct pkq *to, struct pkq *from);
 struct pkbuf *pkq_take(struct pkq *q);
 void pkq_free(struct pkq *q);
 

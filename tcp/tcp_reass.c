@@ -137,13 +137,11 @@ static struct ofo_block *block_new(struct tcp_sock *ts, uint32_t seq)
 static void block_join(struct tcp_sock *ts, struct ofo_block *k)
 {
 	struct ofo_block *next = RB_NEXT(ofo_tree, &ts->ofo->tree, k);
-	struct pkbuf *b;
 
 	if (!next || next->seq != k->end)
 		return;
 	block_unlink(ts, next);
-	while ((b = pkq_take(&next->q)))
-		pkq_add(&k->q, b);
+	pkq_join(&k->q, &next->q);
 	k->end = next->end;
 	free(next);
 }

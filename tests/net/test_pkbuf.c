@@ -419,6 +419,34 @@ START_TEST(test_queue_keeps_order)
 }
 END_TEST
 
+START_TEST(test_queues_join)
+{
+	struct pkq a, b;
+
+	pkq_init(&a);
+	pkq_init(&b);
+	pkq_join(&a, &b);
+	ck_assert_ptr_null(a.head);
+	pkq_add(&b, netstack_packet(st, PKBUF_RX_HEAD, 1, 0));
+	pkq_add(&b, netstack_packet(st, PKBUF_RX_HEAD, 2, 0));
+	pkq_join(&a, &b);
+	ck_assert_ptr_null(b.head);
+	ck_assert_uint_eq(b.count + b.bytes, 0);
+	pkq_add(&b, netstack_packet(st, PKBUF_RX_HEAD, 3, 0));
+	pkq_join(&a, &b);
+	pkq_add(&a, netstack_packet(st, PKBUF_RX_HEAD, 4, 0));
+	ck_assert_uint_eq(a.count, 4);
+	ck_assert_uint_eq(a.bytes, 10);
+	for (unsigned i = 1; i <= 4; i++) {
+		struct pkbuf *p = pkq_take(&a);
+
+		ck_assert_uint_eq(p->len, i);
+		pkbuf_free(p);
+	}
+	ck_assert_ptr_null(pkq_take(&a));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("pkbuf");
@@ -448,5 +476,6 @@ int main(void)
 	tcase_add_test(tc, test_wire_len_of_super_frame);
 	tcase_add_test(tc, test_drop_counts_its_reason);
 	tcase_add_test(tc, test_queue_keeps_order);
+	tcase_add_test(tc, test_queues_join);
 	return unit_run("pkbuf", tc);
 }
