@@ -97,6 +97,7 @@ struct tcp_rec {
 struct tcp_xfer {
 	struct tcp_rec *head, *tail; /* l: all records, by sequence number */
 	struct tcp_rec *next;        /* l: the first that was never sent; NULL: all were */
+	struct tcp_rec *again;       /* l: none before it is to be sent again; NULL: not known */
 	uint32_t sacked;             /* l: bytes the peer has out of order: by duplicate ACKs */
 	uint32_t lost;               /* l: bytes of records held for lost */
 	uint32_t retrans;            /* l: bytes of those that were sent again since */
@@ -290,6 +291,7 @@ struct tcp_request {
 	uint8_t opts;                   /* c: SEG_OPT_ both ends agreed on */
 	uint8_t snd_wscale, rcv_wscale; /* c */
 	uint8_t retries;                /* p: SYN-ACKs sent again by timer */
+	bool answered;                  /* p: ... or because the SYN came again */
 };
 
 /* SYN-ACKs by how often they were sent again: each list has one time-out, so it is in order. */

@@ -120,6 +120,8 @@ static void xfer_shift(struct tcp_sock *ts)
 		x->tail = NULL;
 	if (x->next == r)
 		x->next = r->next;
+	if (x->again == r)
+		x->again = r->next;
 	rec_free(ts, r);
 }
 

@@ -27,6 +27,7 @@ static void head_lost(struct tcp_sock *ts)
 	struct tcp_rec *r = ts->xfer->head;
 	uint32_t left = ts->mss;
 
+	ts->xfer->again = NULL;
 	for (; r && r->times && left; r = r->next) {
 		if (tcp_rec_len(r) > left && tcp_rec_split(ts, r, left) < 0)
 			return;
@@ -39,6 +40,7 @@ static void head_lost(struct tcp_sock *ts)
 
 static void out_lost(struct tcp_sock *ts)
 {
+	ts->xfer->again = NULL;
 	for (struct tcp_rec *r = ts->xfer->head; r && r->times; r = r->next) {
 		tcp_rec_unmark(ts, r, REC_RETRANS);
 		tcp_rec_mark(ts, r, REC_LOST);
@@ -185,15 +187,20 @@ void tcp_recovery_mtu(struct tcp_sock *ts)
 	out_lost(ts);
 }
 
+/* Goes on from what it found last: a queue of n lost records costs n steps, not n each time. */
 struct tcp_rec *tcp_recovery_next(struct tcp_sock *ts)
 {
+	const uint8_t marks = REC_LOST | REC_RETRANS | REC_SACKED;
 	struct tcp_xfer *x = ts->xfer;
+	struct tcp_rec *r;
 
 	if (!x || x->lost == x->retrans)
 		return NULL;
-	for (struct tcp_rec *r = x->head; r && r->times; r = r->next) {
-		if ((r->flags & (REC_LOST | REC_RETRANS | REC_SACKED)) == REC_LOST)
-			return r;
-	}
-	return NULL;
+	r = x->again ? x->again : x->head;
+	while (r && r->times && (r->flags & marks) != REC_LOST)
+		r = r->next;
+	if (!r || !r->times)
+		return NULL;
+	x->again = r;
+	return r;
 }
