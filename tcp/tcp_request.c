@@ -120,6 +120,18 @@ static void request_ack(struct tcp_request *rq)
 	tcp_reply_send(&r);
 }
 
+/* The SYN came again: our answer may have been lost. */
+static void request_synack_again(struct tcp_request *rq)
+{
+	struct stack *st = rq->listener->stack;
+
+	if (!tcp_oow_allowed(st, rq->oow_ack_ms, MIB_TcpExt_TCPACKSkippedSynRecv))
+		return;
+	rq->oow_ack_ms = tcp_ms(env_now(st->env));
+	rq->answered = true;
+	request_synack(rq);
+}
+
 static void request_retry(struct tcp_sock *ls, struct tcp_request *rq)
 {
 	struct stack *st = ls->sk.stack;
@@ -324,7 +336,7 @@ static void child_sequence(struct tcp_sock *child, const struct tcp_request *rq)
 	child->ts_recent = rq->ts_recent;
 	child->ts_recent_ms = tcp_ms(rq->sent);
 	child->ts_offset = rq->ts_offset;
-	child->syn_sent = rq->sent;
+	child->syn_sent = rq->answered ? 0 : rq->sent; /* RFC 6298, 3: no sample */
 	child->flags |= TCP_F_PASSIVE | (rq->retries ? TCP_F_SYN_RTX : 0);
 	if (rq->opts & SEG_OPT_TS)
 		child->flags |= TCP_F_TS;
@@ -426,7 +438,7 @@ static enum drop_reason request_check(struct tcp_sock *ls, struct tcp_request *r
 	if ((rq->opts & SEG_OPT_TS) && !(g->opts & SEG_OPT_TS) && !(g->flags & (TCP_RST | TCP_SYN)))
 		return DROP_TCP_NO_TIMESTAMP; /* RFC 7323, 3.2: as the child would */
 	if (g->seq == rq->irs && (g->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
-		request_synack(rq); /* our SYN-ACK was lost */
+		request_synack_again(rq);
 		return DROP_TCP_OLD_DATA;
 	}
 	if (!tcp_seq_acceptable(g, rq->irs + 1, rq->rcv_wnd)) {

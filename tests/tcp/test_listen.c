@@ -62,6 +62,39 @@ START_TEST(test_synack_retries_by_sysctl)
 }
 END_TEST
 
+/* Whoever repeats SYNs makes us send no more than one answer in net.ipv4.tcp_invalid_ratelimit. */
+START_TEST(test_syn_again_and_again_limited)
+{
+	tcp_lab_listen(5);
+	syn_from(0);
+	for (unsigned i = 0; i < 5; i++)
+		rx(SYN, .seq = 0, .mss = 1460);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	quiet();
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPACKSkippedSynRecv), 4);
+	advance_ms(510);
+	rx(SYN, .seq = 0, .mss = 1460);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+}
+END_TEST
+
+/* RFC 6298, 3: which of two SYN-ACKs the third ACK answers nobody knows. */
+START_TEST(test_syn_again_gives_no_rtt)
+{
+	struct tcp_view v;
+
+	tcp_lab_listen(5);
+	syn_from(0);
+	advance_ms(900);
+	rx(SYN, .seq = 0, .mss = 1460);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	advance_ms(10);
+	rx(ACK, .seq = 1, .ack = 1);
+	ck_assert(tcp_lab_view(&v));
+	ck_assert_uint_eq(v.srtt_us, 0);
+}
+END_TEST
+
 START_TEST(test_syn_again_same_synack)
 {
 	uint32_t iss;
@@ -318,6 +351,8 @@ static void add_syn_queue(TCase *tc)
 {
 	tcase_add_test(tc, test_synack_again_by_timer_then_given_up);
 	tcase_add_test(tc, test_synack_retries_by_sysctl);
+	tcase_add_test(tc, test_syn_again_and_again_limited);
+	tcase_add_test(tc, test_syn_again_gives_no_rtt);
 	tcase_add_test(tc, test_syn_again_same_synack);
 	tcase_add_test(tc, test_syn_queue_bounded);
 	tcase_add_test(tc, test_rst_exact_frees_request);
