@@ -148,7 +148,7 @@ host_capture() {
 }
 
 host_capture_end() {
-	kill -INT "$HOST_CAPTURE"
+	kill -INT "$HOST_CAPTURE" 2>/dev/null # it ends by itself when tap0 goes
 	wait "$HOST_CAPTURE"
 }
 
