@@ -126,16 +126,21 @@ static void *netdev_thread(void *arg)
 {
 	struct netdev_queue *q = arg;
 	struct waiter *w = &slot_get(q->dev->stack)->waiter;
+	queue_set_reader(q, w);
+	netdev_interrupt(q, w);
+	queue_set_reader(q, NULL);
+	return NULL;
+}
+
+/* Named by who makes it: whoever looks afterwards sees it. */
+static void queue_set_name(const struct netdev_queue *q)
+{
 	unsigned i = (unsigned)(q - q->dev->queue);
 	char name[24] = "netdev"; /* the kernel takes 15 bytes: queues are few */
 
 	if (i > 0)
 		snprintf(name, sizeof(name), "netdev/%u", i);
-	pthread_setname_np(pthread_self(), name);
-	queue_set_reader(q, w);
-	netdev_interrupt(q, w);
-	queue_set_reader(q, NULL);
-	return NULL;
+	pthread_setname_np(q->thread, name);
 }
 
 int netdev_threads_start(struct netdev *dev)
@@ -154,6 +159,8 @@ int netdev_threads_start(struct netdev *dev)
 		atomic_store(&q->stop, false);
 		err = pthread_create(&q->thread, NULL, netdev_thread, q);
 		q->running = err == 0;
+		if (q->running)
+			queue_set_name(q);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err)
