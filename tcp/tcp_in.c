@@ -209,7 +209,7 @@ void tcp_in(struct pkbuf *b)
 	if (!b)
 		return;
 	g = tcp_seg(b);
-	debug(b->stack, DEBUG_TCP, "tcp in: seq %u ack %u len %u wnd %u up %u flags %02x", g->seq,
-	      g->ack, b->len, g->wnd, g->up, g->flags);
+	debug(b->stack, DEBUG_TCP, "tcp in: seq %u ack %u len %u wnd %u up %u prc %u flags %02x",
+	      g->seq, g->ack, b->len, g->wnd, g->up, b->tos >> 5, g->flags);
 	tcp_demux(b);
 }
