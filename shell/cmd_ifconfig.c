@@ -6,6 +6,7 @@
 
 #include "net/ifaddr.h"
 #include "shell/parse.h"
+#include "shell/shell_priv.h"
 
 static void ifconfig_flags(struct cmd *c, const struct netdev *dev)
 {
@@ -79,6 +80,8 @@ static void ifconfig_show(struct cmd *c, struct netdev *dev)
 		ifconfig_count(&s->rx_errors), ifconfig_count(&s->rx_dropped),
 		ifconfig_count(&s->tx_packets), ifconfig_count(&s->tx_bytes),
 		ifconfig_count(&s->tx_errors), ifconfig_count(&s->tx_dropped));
+	if (!(dev->flags & NETDEV_LOOPBACK))
+		host_show(c, dev);
 }
 
 static int ifconfig_mtu(struct cmd *c, struct netdev *dev, const char *text)

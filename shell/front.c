@@ -32,6 +32,8 @@ static int front_input(struct shell *sh, const struct cmd *io)
 	int r = 1, status = CMD_OK;
 	char *line;
 
+	if (io->tty && isatty(STDIN_FILENO))
+		banner_show(sh, io);
 	if (edits)
 		edit_begin(sh);
 	while (r && !front_is_over(sh)) {

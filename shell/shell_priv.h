@@ -84,6 +84,11 @@ void shell_verbose(const struct options *o, const char *fmt, ...)
 /* "weft: ready": who reads it may connect. */
 void shell_ready(void);
 
+/* banner.c: what a terminal is greeted with. */
+void banner_show(struct shell *sh, const struct cmd *io);
+/* host_show.c: the host's end of dev, where there is one in this namespace. */
+void host_show(struct cmd *c, const struct netdev *dev);
+
 /* --- command.c, run.c, streams.c ---------------------------------------------------------------- */
 
 const struct command *command_find(const char *name);
