@@ -147,5 +147,7 @@ void tcp_abort_all(struct stack *st)
 
 	batch_begin(&b, st);
 	inet_each(st->tcp->table, abort_one, NULL);
+	/* once more for those whose FIN came between look-up and lock: TIME-WAIT took their place */
+	inet_each(st->tcp->table, abort_one, NULL);
 	batch_end(&b);
 }

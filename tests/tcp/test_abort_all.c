@@ -1,0 +1,70 @@
+/*
+ * tests/tcp/test_abort_all.c - the end of a stack's connections while threads still bring segments:
+ * nothing is left behind, whatever a connection becomes meanwhile.
+ */
+#include <pthread.h>
+#include <sched.h>
+
+#include "ip/inet_hash.h"
+#include "tests/harness/tcp_lab.h"
+
+static struct sock *sock_of_peer(void)
+{
+	struct inet_tuple tu = {.lport = tl.peer.lport, .rport = tl.peer.port};
+	struct sock_common *c;
+
+	ck_assert_int_eq(ip_addr_parse("10.0.0.1", &tu.laddr), 0);
+	ck_assert_int_eq(ip_addr_parse("10.0.0.2", &tu.raddr), 0);
+	c = inet_lookup(tcp_table(tl.st), &tu);
+	ck_assert_ptr_nonnull(c);
+	ck_assert_int_eq(c->kind, SOCK_KIND_FULL);
+	return (struct sock *)(void *)c;
+}
+
+static void *fin_comes(void *arg)
+{
+	rx(FIN | ACK, .seq = 1, .ack = 2);
+	return NULL;
+}
+
+static void *abort_them(void *arg)
+{
+	tcp_abort_all(tl.st);
+	return NULL;
+}
+
+/* The FIN lies on the backlog when the connection is looked up, and makes it a TIME-WAIT sock first. */
+START_TEST(test_finwait2_to_timewait_meanwhile)
+{
+	struct batch batch;
+	pthread_t t[2];
+	struct sock *sk;
+
+	tcp_lab_state(TCP_FIN_WAIT2, PASSIVE);
+	weft_close(tl.fd);
+	tl.fd = -1;
+	sk = sock_of_peer();
+	batch_begin(&batch, tl.st);
+	sock_lock(sk);
+	pthread_create(&t[0], NULL, fin_comes, NULL);
+	pthread_join(t[0], NULL);
+	pthread_create(&t[1], NULL, abort_them, NULL);
+	while (!(atomic_load(&sk->c.lock.word) & LOCK_SLEEPERS))
+		sched_yield();
+	sock_unlock(sk);
+	batch_end(&batch);
+	pthread_join(t[1], NULL);
+	sock_put(sk);
+	ck_state(TCP_CLOSE);
+	ck_assert_int_eq(gauge_read(tl.st, GAUGE_timewait), 0);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("abort_all");
+
+	tcase_add_checked_fixture(tc, tcp_lab_setup, tcp_lab_teardown);
+	tcase_add_test(tc, test_finwait2_to_timewait_meanwhile);
+	return unit_run("tcp_abort_all", tc);
+}
