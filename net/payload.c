@@ -59,6 +59,7 @@ bool pkbuf_add_piece(struct pkbuf *b, struct piece *p, uint32_t off, uint32_t le
 struct source {
 	const struct iovec *iov; /* of these, from `off` of the first on */
 	size_t off;
+	bool wire; /* from another stack: read as by a device, with the memory kept for that */
 };
 
 static void source_skip(struct source *s, size_t n)
@@ -115,7 +116,7 @@ int pkbuf_iov(struct pkbuf *b, struct iovec *iov)
 void pkbuf_read(const struct pkbuf *b, uint32_t off, void *to, uint32_t n)
 {
 	struct iovec iov[1 + PKBUF_FRAGS];
-	struct source s = {iov, 0};
+	struct source s = {.iov = iov};
 
 	assert(off <= b->len && n <= b->len - off);
 	iov_of(b, iov);
@@ -142,8 +143,8 @@ static int append_last(struct pkbuf *b, struct source *s, uint32_t n)
 /* Into a new piece for `size` bytes; a frag slot is free.  Bytes added or -ENOMEM. */
 static int append_new(struct pkbuf *b, struct source *s, uint32_t n, uint32_t size)
 {
-	struct piece *p = piece_alloc(b->stack, size < PIECE_LARGE ? size : PIECE_LARGE);
-	uint32_t k;
+	uint32_t most = size < PIECE_LARGE ? size : PIECE_LARGE, k;
+	struct piece *p = s->wire ? piece_alloc_rx(b->stack, most) : piece_alloc(b->stack, most);
 
 	if (!p)
 		return -ENOMEM;
@@ -169,7 +170,7 @@ static int frags_gather(struct pkbuf *b)
 {
 	uint32_t linear = pkbuf_linear(b), n = b->len - linear, pinned = b->pinned;
 	struct iovec iov[1 + PKBUF_FRAGS];
-	struct source s = {iov, 0};
+	struct source s = {.iov = iov};
 	struct frag old[PKBUF_FRAGS];
 	unsigned nold = b->nfrag;
 	int k = 0;
@@ -222,14 +223,14 @@ static int append_source(struct pkbuf *b, struct source *s, uint32_t n)
 int pkbuf_append(struct pkbuf *b, const void *data, uint32_t n)
 {
 	struct iovec iov = {(void *)(uintptr_t)data, n};
-	struct source s = {&iov, 0};
+	struct source s = {.iov = &iov};
 
 	return append_source(b, &s, n);
 }
 
 int pkbuf_append_iov(struct pkbuf *b, const struct iovec *iov, int niov, size_t skip, uint32_t n)
 {
-	struct source s = {iov, 0};
+	struct source s = {.iov = iov};
 
 	assert(niov > 0 || n == 0);
 	(void)niov;
@@ -242,7 +243,7 @@ int pkbuf_append_iov(struct pkbuf *b, const struct iovec *iov, int niov, size_t 
 int pkbuf_append_copy(struct pkbuf *b, const struct pkbuf *from, uint32_t off, uint32_t n)
 {
 	struct iovec iov[1 + PKBUF_FRAGS];
-	struct source s = {iov, 0};
+	struct source s = {.iov = iov, .wire = from->stack != b->stack};
 
 	assert(off <= from->len && n <= from->len - off);
 	if (n == 0)
@@ -256,7 +257,7 @@ int pkbuf_append_copy(struct pkbuf *b, const struct pkbuf *from, uint32_t off, u
 static int append_frag(struct pkbuf *b, const struct frag *f, uint32_t off, uint32_t n)
 {
 	struct iovec iov = {piece_data(f->piece) + f->off + off, n};
-	struct source s = {&iov, 0};
+	struct source s = {.iov = &iov};
 	int r = 0;
 
 	if (n <= COPY_MAX && n <= last_room(b))
