@@ -102,6 +102,16 @@ uint32_t depot_share(struct stack *st, uint32_t want)
 	return used < most ? (uint32_t)(want * (most - used) / (most - limit / 2)) : 0;
 }
 
+uint32_t depot_share_rx(struct stack *st, uint32_t want)
+{
+	uint64_t used = atomic_load_explicit(&st->net->depot->used, memory_order_relaxed);
+	uint64_t limit = depot_limit(st), most = limit - limit / 16;
+
+	if (used <= limit - limit / 8)
+		return UINT32_MAX;
+	return used < most ? (uint32_t)(want * (most - used) / (limit / 16)) : 0;
+}
+
 uint64_t depot_bytes(struct stack *st)
 {
 	struct depot *d = st->net->depot;

@@ -220,6 +220,11 @@ bool depot_pressure(struct stack *st);
  * then less and less, nothing from three quarters on.  So those who queue leave room for others.
  */
 uint32_t depot_share(struct stack *st, uint32_t want);
+/*
+ * How much one queue of received packets may hold: anything without pressure, else at most `want`,
+ * and nothing once only the reserve for reading devices is left: packets for others must get in.
+ */
+uint32_t depot_share_rx(struct stack *st, uint32_t want);
 uint64_t depot_bytes(struct stack *st); /* taken from the system, caches included */
 /*
  * Under pressure a batch's end calls the registered functions by rank until it is relieved:

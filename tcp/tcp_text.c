@@ -150,7 +150,7 @@ static bool rcvq_charge(struct tcp_sock *ts, const struct pkbuf *b)
 {
 	struct sock *sk = &ts->sk;
 
-	if (sk->rcv_bytes + b->pinned > TCP_FAIR_SHARE && depot_pressure(sk->stack))
+	if (sk->rcv_bytes && sk->rcv_bytes + b->pinned > depot_share_rx(sk->stack, TCP_FAIR_SHARE))
 		return false;
 	if (sock_rcv_charge(sk, b->pinned))
 		return true;

@@ -43,14 +43,25 @@ static uint32_t wnd_keep(const struct tcp_sock *ts, uint32_t now)
 	return (now + unit - 1) & ~(unit - 1);
 }
 
+/*
+ * What may be offered.  While memory is short, windows do not grow; but a reader that keeps up gets
+ * two segments at a time, or those that do not read would silence it.
+ */
+static uint32_t wnd_room(const struct tcp_sock *ts)
+{
+	uint32_t room = wnd_free(ts), most = wnd_most(ts);
+
+	if (depot_pressure(ts->sk.stack))
+		most = ts->sk.rcv_bytes ? 0 : wnd_keep(ts, 2u * ts->rcv_mss);
+	return room < most ? room : most;
+}
+
 static uint32_t wnd_choose(const struct tcp_sock *ts)
 {
-	uint32_t unit = 1u << ts->rcv_wscale, now = wnd_now(ts), room = wnd_free(ts) & ~(unit - 1);
+	uint32_t unit = 1u << ts->rcv_wscale, now = wnd_now(ts), room = wnd_room(ts) & ~(unit - 1);
 	uint32_t most = wnd_most(ts);
 
-	if (room > most)
-		room = most;
-	if (room < now + wnd_step(ts) || depot_pressure(ts->sk.stack))
+	if (room < now + wnd_step(ts))
 		room = wnd_keep(ts, now);
 	return room < most ? room : most;
 }
@@ -80,13 +91,9 @@ uint16_t tcp_wnd_advertise(struct tcp_sock *ts)
 /* The reader has made room worth an ACK of its own: a quarter of the window, or the first of it. */
 bool tcp_wnd_update_due(const struct tcp_sock *ts)
 {
-	uint32_t now = wnd_now(ts), room = wnd_free(ts), most = wnd_most(ts), grow;
+	uint32_t now = wnd_now(ts), room = wnd_room(ts), most = wnd_most(ts);
+	uint32_t grow = room > now ? room - now : 0;
 
-	if (depot_pressure(ts->sk.stack))
-		return false;
-	if (room > most)
-		room = most;
-	grow = room > now ? room - now : 0;
 	return grow >= (ts->sk.rcvbuf / 2 < most ? ts->sk.rcvbuf / 2 : most) / 4 ||
 	       (now < 2u * ts->rcv_mss && grow >= wnd_step(ts));
 }
