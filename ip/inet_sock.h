@@ -78,7 +78,7 @@ struct sock_err {
 	uint8_t type, code;
 	bool fatal;
 	uint32_t mtu;
-	uint32_t seq; /* TCP: of the quoted segment */
+	uint32_t seq, len; /* TCP: of the quoted segment; of its datagram */
 };
 
 _Static_assert(sizeof(struct sock_err) <= sizeof(((struct pkbuf *)0)->cb), "cb");

@@ -68,6 +68,7 @@ void tcp_err(const struct ip_err *ie)
 	    .code = ie->code,
 	    .fatal = ie->fatal,
 	    .mtu = ie->mtu,
+	    .len = ie->len,
 	};
 	struct sock_common *c;
 
@@ -94,8 +95,10 @@ static bool err_is_frag_needed(const struct sock_err *e)
 }
 
 /* RFC 1191, 6.4: what was too large goes again at once, in segments that fit. */
-static void err_mtu(struct tcp_sock *ts, uint32_t mtu)
+static void err_mtu(struct tcp_sock *ts, const struct sock_err *e)
 {
+	uint32_t mtu = pmtu_learn(ts->sk.stack, &ts->sk.c.raddr, e->mtu, e->len);
+
 	if (!tcp_state_in(ts, TCP_SYNCHRONIZED) || !mtu || !tcp_mss_sync(ts, mtu))
 		return;
 	tcp_recovery_mtu(ts);
@@ -114,7 +117,7 @@ void tcp_err_in(struct tcp_sock *ts, const struct sock_err *e)
 		return;
 	}
 	if (err_is_frag_needed(e)) {
-		err_mtu(ts, e->mtu);
+		err_mtu(ts, e);
 		return;
 	}
 	if (!e->err)

@@ -192,7 +192,8 @@ START_TEST(test_frag_needed_that_means_nothing_ignored)
 	two_out();
 	tcp_lab_rx_icmp(ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ignored[_i].seq, ignored[_i].mtu);
 	quiet();
-	ck_assert_msg(_i < 2 || view().mss == 1460, "%s", ignored[_i].name);
+	tcp_lab_write(1); /* whatever was learnt would be seen now */
+	ck_assert_msg(view().mss == 1460, "%s", ignored[_i].name);
 }
 END_TEST
 
