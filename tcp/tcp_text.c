@@ -299,6 +299,8 @@ void tcp_fin(struct tcp_sock *ts)
 	    !tcp_state_in(ts, TCP_CAN_RECV))
 		return;
 	ts->rcv_nxt++;
+	if (seq_lt(ts->rcv_adv, ts->rcv_nxt)) /* it stood behind a closed window */
+		ts->rcv_adv = ts->rcv_nxt;
 	ts->flags |= TCP_F_ACK_NOW;
 	ts->sk.shutdown |= SOCK_SHUT_RD;
 	tcp_ofo_free(ts);

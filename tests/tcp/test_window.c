@@ -206,6 +206,31 @@ START_TEST(test_zero_window_still_takes_acks_and_rst)
 }
 END_TEST
 
+/* RCV.NXT passes the right edge by the FIN alone: the window is none then, not four gigabytes. */
+START_TEST(test_zero_window_fin_and_ack_in_one_batch)
+{
+	uint32_t at = fill(1, 1000);
+	struct batch batch;
+	struct tcp_view v;
+
+	advance_ms(500);
+	tcp_lab_drop();
+	tcp_lab_write(10);
+	tcp_lab_drop();
+	batch_begin(&batch, tl.st);
+	rx(FIN | ACK, .seq = at, .ack = 1);
+	rx(ACK, .seq = at + 1, .ack = 11);
+	batch_end(&batch);
+	tx(ACK, .seq = 11, .ack = at + 1, .wnd = WND_ZERO);
+	quiet();
+	ck_assert(tcp_lab_view(&v));
+	ck_assert_uint_eq(v.snd_una - tl.peer.iss, 11);
+	ck_state(TCP_CLOSE_WAIT);
+	tcp_lab_read(at - 1);
+	tcp_lab_read_eof();
+}
+END_TEST
+
 START_TEST(test_zero_window_still_takes_urg)
 {
 	uint32_t at = fill(1, 1000);
@@ -255,6 +280,7 @@ int main(void)
 	tcase_add_test(tc, test_out_of_order_gives_way_to_in_order);
 	tcase_add_test(tc, test_smaller_buffer_does_not_take_window_back);
 	tcase_add_test(tc, test_zero_window_still_takes_acks_and_rst);
+	tcase_add_test(tc, test_zero_window_fin_and_ack_in_one_batch);
 	tcase_add_test(tc, test_zero_window_still_takes_urg);
 	tcase_add_test(tc, test_scaled_window_reaches_the_buffer);
 	return unit_run("tcp_window", tc);
