@@ -17,6 +17,8 @@ static int tcp_init(struct sock *sk)
 	sk->c.state = TCP_CLOSE;
 	sk->rcvbuf = (uint32_t)sysctl_get(st, tcp_rmem_dflt);
 	sk->sndbuf = (uint32_t)sysctl_get(st, tcp_wmem_dflt);
+	ts->mss =
+	    TCP_MSS_DEFAULT; /* never 0: a FIN may go before ESTABLISHED, and without a path */
 	pkq_init(&ts->rcvq);
 	timer_init(&ts->timer, tcp_timer_fire);
 	tcp_rtt_init(ts);

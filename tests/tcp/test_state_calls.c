@@ -7,6 +7,7 @@
 #include <linux/tcp.h>
 #include <string.h>
 
+#include "ip/route.h"
 #include "tests/harness/tcp_lab.h"
 
 /* What each call answers: 0 or an errno. */
@@ -238,6 +239,24 @@ START_TEST(test_synrcvd_close_fin_follows)
 }
 END_TEST
 
+/* It never was ESTABLISHED, and when its ACK comes there is no way back to the peer. */
+START_TEST(test_synrcvd_close_then_no_route)
+{
+	struct route r = {.prefix = IP_PREFIX4(24)};
+	struct batch batch;
+
+	tcp_lab_state(TCP_SYN_RECV, ACTIVE);
+	weft_close(tl.fd);
+	ck_assert_int_eq(ip_addr_parse("10.0.0.0", &r.net), 0);
+	batch_begin(&batch, tl.st);
+	ck_assert_int_eq(route_del(tl.st, &r), 0);
+	batch_end(&batch);
+	rx(ACK, .seq = 1, .ack = 1);
+	ck_state(TCP_FIN_WAIT1);
+	quiet();
+}
+END_TEST
+
 START_TEST(test_synrcvd_close_then_silence_retransmits)
 {
 	struct seg s;
@@ -321,6 +340,7 @@ int main(void)
 	tcase_add_test(tc, test_synsent_connect_again_when_established);
 	tcase_add_test(tc, test_synsent_close_sends_nothing_and_syn_stops);
 	tcase_add_test(tc, test_synrcvd_close_fin_follows);
+	tcase_add_test(tc, test_synrcvd_close_then_no_route);
 	tcase_add_test(tc, test_synrcvd_close_then_silence_retransmits);
 	tcase_add_test(tc, test_refused_connect_tried_again);
 	tcase_add_test(tc, test_reset_send_tells_once);
