@@ -47,12 +47,16 @@ need() {
 	done
 }
 
+# need_root: the script is skipped for who may not make namespaces and devices.
+need_root() {
+	[ "$(id -u)" = 0 ] && [ -c /dev/net/tun ] && return
+	echo "skip $(basename "$0" .sh): needs root and /dev/net/tun"
+	exit 0
+}
+
 net_begin() {
 	need ip unshare
-	if [ "$(id -u)" != 0 ] || [ ! -c /dev/net/tun ]; then
-		echo "skip $(basename "$0" .sh): needs root and /dev/net/tun"
-		exit 0
-	fi
+	need_root
 	DIR=$(mktemp -d)
 	NS=weft-test-$$
 	WEFT_PID=

@@ -1,10 +1,11 @@
 #!/bin/bash
 # A full disk behind `snc -o`: a clear error, and nothing else is harmed.
+. tests/harness/net.sh
+need nc mount
+need_root
 if [ "${FULLDISK_INSIDE:-}" != yes ]; then
 	FULLDISK_INSIDE=yes exec unshare -m "$0"
 fi
-. tests/harness/net.sh
-need nc mount
 net_begin
 mkdir "$DIR/small"
 trap 'umount "$DIR/small" 2>/dev/null; net_end' EXIT
