@@ -8,7 +8,7 @@
 #	ctl COMMAND...			in the stack
 #	ctl_start COMMAND...		in the stack, in the background; $CTL_PID
 #	pass NAME; fail NAME WHY; expect NAME COMMAND...
-#	until_true SECONDS COMMAND...; weft_listens PORT; host_listens PORT
+#	until_true SECONDS COMMAND...; until_full; weft_listens PORT; host_listens PORT
 #	host_capture FILE; host_capture_end; weft_capture FILE; weft_capture_end
 #
 # weft is 10.0.0.1, the host 10.0.0.2, on tap0, as by default.
@@ -117,6 +117,18 @@ until_true() {
 		[ "$(date +%s%N)" -lt $until_end ] || return 1
 		sleep 0.05
 	done
+}
+
+# until_full: the pipe that is standard input, open both ways, takes no more.  The bytes in it do not tell, for
+# its pages are not filled to the brim.
+until_full() {
+	timeout 30 python3 -c '
+import select, time
+room = select.poll()
+room.register(0, select.POLLOUT)
+while room.poll(0):
+	time.sleep(0.01)
+'
 }
 
 # seen PATTERN COMMAND...: the command prints it.

@@ -65,11 +65,7 @@ exec 3<>"$DIR/pipe" 4<>"$DIR/input"
 ctl 'inetd chargen'
 "$WEFT" ctl --control "$DIR/control" snc -c 127.0.0.1:19 <&4 >&3 2>/dev/null &
 client=$!
-timeout 30 python3 -c '
-import fcntl, struct, termios
-while struct.unpack("i", fcntl.ioctl(3, termios.FIONREAD, b"1234"))[0] < 60000:
-	pass
-'
+expect pipe_is_full until_full <&3
 kill -INT $client
 wait $client
 is interrupt_when_blocked_in_a_pipe "$?" = 130

@@ -68,14 +68,7 @@ exec 3<>"$DIR/pipe" 4<>"$DIR/in"
 weft_up -c 'inetd chargen'
 "$WEFT" ctl --control "$DIR/control" snc -c 127.0.0.1:19 <&4 >&3 2>/dev/null &
 client=$!
-timeout 30 python3 -c '
-import select, time
-full = select.poll()
-full.register(3, select.POLLOUT)
-while full.poll(0):
-	time.sleep(0.01)
-'
-is pipe_is_full $? = 0
+expect pipe_is_full until_full <&3
 weft_down
 is term_with_a_blocked_writer $? = 0
 wait "$client"
