@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arp/neigh.h"
 #include "net/ifaddr.h"
 #include "shell/parse.h"
 #include "shell/shell_priv.h"
@@ -110,6 +111,8 @@ static int ifconfig_addr(struct cmd *c, struct netdev *dev, const char *text, bo
 		return status;
 	batch_begin(&b, c->stack);
 	err = add ? ifaddr_add(dev, &a, prefix) : ifaddr_del(dev, &a);
+	if (add && !err)
+		acd_announce(dev, &a);
 	batch_end(&b);
 	return err ? cmd_error(c, "%s: %s", text, strerror(-err)) : CMD_OK;
 }

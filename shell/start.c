@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arp/neigh.h"
 #include "ip/route.h"
 #include "shell/control.h"
 #include "shell/shell_priv.h"
@@ -122,6 +123,21 @@ static int device_error(const struct device_options *d, int err)
 	return -1;
 }
 
+/*
+ * RFC 5227, 2.3: whoever knew the address by another MAC, of a weft before this one, learns the new one.
+ * It is not probed before use: that would hold the prompt back for seven seconds.
+ */
+static void device_announce(struct netdev *dev, const struct device_options *d)
+{
+	struct batch b;
+
+	if (!d->dev.addr)
+		return;
+	batch_begin(&b, dev->stack);
+	acd_announce(dev, &d->addr);
+	batch_end(&b);
+}
+
 static int device_open(struct shell *sh, struct host *h, unsigned i)
 {
 	const struct options *o = sh->options;
@@ -137,6 +153,7 @@ static int device_open(struct shell *sh, struct host *h, unsigned i)
 		return device_error(d, err);
 	if (host_configure(h, o, i, dev->name))
 		return -1;
+	device_announce(dev, d);
 	shell_verbose(o, "%s: %s, mtu %u, offload %s, host %s", dev->name, d->dev.addr, dev->mtu,
 		      dev->features ? "on" : "off",
 		      d->has_host ? ip_addr_text(&d->host, host) : "left alone");

@@ -10,7 +10,9 @@ host_capture "$DIR/cap" arp
 start=$(date +%s%N)
 ctl snc -c 10.0.0.77:9 >"$DIR/unreachable" 2>&1 </dev/null
 took=$((($(date +%s%N) - start) / 1000000))
+ctl ifconfig tap0 add 10.0.0.9/24
 host_capture_end
+expect added_address_is_announced sh -c "tcpdump -n -r '$DIR/cap' 2>/dev/null | grep -q 'who-has 10.0.0.9 .*tell 10.0.0.9'"
 requests=$(tcpdump -n -r "$DIR/cap" 2>/dev/null | grep -c 'who-has 10.0.0.77 tell 10.0.0.1')
 expect four_requests test "$requests" = 4
 expect then_unreachable grep -q 'No route to host' "$DIR/unreachable"
