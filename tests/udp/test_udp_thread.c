@@ -137,8 +137,11 @@ static bool client_round(unsigned round)
 	batch_begin(&batch, st);
 	ck_assert_int_eq(one_connect(sk, round % 3 ? ECHO : CLOSED), 0);
 	n = one_send(sk, NULL, "hello", 5);
-	/* lo's queue is full while its drainer is preempted; an error about whoever had the port before is late */
-	ck_assert_msg(n == 5 || n == -ENOBUFS || n == -ECONNREFUSED, "%zd", n);
+	/*
+	 * lo's queue is full while its drainer is preempted; and an error about whoever had this port and
+	 * the closed one before may be late.  Nobody is ever refused by the port that echoes.
+	 */
+	ck_assert_msg(n == 5 || n == -ENOBUFS || (n == -ECONNREFUSED && round % 3 == 0), "%zd", n);
 	batch_end(&batch);
 	batch_begin(&batch, st);
 	n = one_recv(sk, &m);
