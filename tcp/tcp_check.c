@@ -158,6 +158,11 @@ enum drop_reason tcp_check_seq(struct tcp_sock *ts, struct pkbuf *b)
 
 /* --- RST and SYN -------------------------------------------------------------------------------- */
 
+/*
+ * What the program is told (RFC 9293, 3.10.7.4, second).  CLOSING and LAST-ACK, of which it says nothing,
+ * tell as well: who still has the descriptor learns that the last of its data may not have arrived
+ * (Linux).
+ */
 static int reset_errno(unsigned state)
 {
 	switch (state) {
@@ -165,9 +170,6 @@ static int reset_errno(unsigned state)
 		return ECONNREFUSED;
 	case TCP_CLOSE_WAIT:
 		return EPIPE;
-	case TCP_CLOSING:
-	case TCP_LAST_ACK:
-		return 0;
 	default:
 		return ECONNRESET;
 	}
