@@ -31,21 +31,23 @@ static uint32_t listen_backlog(struct stack *st, int backlog)
 	return backlog ? (uint32_t)backlog : 1;
 }
 
+/* What may fail for want of memory comes first: a refused listen() leaves the port as it was. */
 static int listen_start(struct tcp_sock *ts)
 {
+	struct tcp_listen *l = listen_alloc();
 	struct sock *sk = &ts->sk;
 	struct inet_table *t = sk->stack->tcp->table;
-	int err = 0;
+	int err = l ? 0 : -ENOMEM;
 
-	if (!sk->port)
+	if (!err && !sk->port)
 		err = inet_bind(t, sk, &ip_addr_any, 0);
 	if (!err)
 		err = inet_listen(t, sk);
-	if (err)
+	if (err) {
+		free(l);
 		return err;
-	ts->listen = listen_alloc();
-	if (!ts->listen)
-		return -ENOMEM;
+	}
+	ts->listen = l;
 	tcp_set_state(ts, TCP_LISTEN);
 	inet_hash_bound(t, sk);
 	return 0;
