@@ -197,6 +197,22 @@ START_TEST(test_closed_bad_shutdown_refused)
 }
 END_TEST
 
+/* ENOTCONN, and nothing is left of it: it still waits for a peer, listens and is written to. */
+START_TEST(test_closed_shutdown_leaves_nothing)
+{
+	short before;
+
+	tl.fd = tcp_lab_socket();
+	before = tcp_lab_poll();
+	ck_assert_int_eq(weft_shutdown(tl.fd, _i), -1);
+	ck_assert_int_eq(errno, ENOTCONN);
+	ck_assert_int_eq(tcp_lab_poll(), before);
+	tcp_lab_read_errno(ENOTCONN);
+	ck_assert_int_eq(weft_listen(tl.fd, 1), 0);
+	ck_assert_int_eq(tcp_lab_poll(), 0);
+}
+END_TEST
+
 START_TEST(test_synsent_connect_again_when_established)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(tl.peer.port)};
@@ -337,6 +353,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_any_shutdown_of_writing_answers, 0, CALL_STATES);
 	tcase_add_loop_test(tc, test_any_shutdown_of_reading_sends_nothing, 0, CALL_STATES);
 	tcase_add_test(tc, test_closed_bad_shutdown_refused);
+	tcase_add_loop_test(tc, test_closed_shutdown_leaves_nothing, SHUT_RD, SHUT_RDWR + 1);
 	tcase_add_test(tc, test_synsent_connect_again_when_established);
 	tcase_add_test(tc, test_synsent_close_sends_nothing_and_syn_stops);
 	tcase_add_test(tc, test_synrcvd_close_fin_follows);
