@@ -54,7 +54,13 @@ static bool fd_grow(unsigned i) REQUIRES(fds.lock)
 	return c;
 }
 
-int fd_install(struct socket *s)
+/* Stands in the place of a number that is taken and has no socket yet. */
+static struct socket *fd_taken(void)
+{
+	return (struct socket *)(void *)&fds;
+}
+
+int fd_reserve(void)
 {
 	_Atomic(struct socket *) *at;
 	int fd = -EMFILE;
@@ -67,11 +73,30 @@ int fd_install(struct socket *s)
 	if (at || fd_grow(i)) {
 		fds.lowest = i + 1;
 		fd = WEFT_FD_FIRST + (int)i;
-		atomic_store_explicit(&s->fd, fd, memory_order_relaxed);
-		atomic_store(fd_place(i), s);
+		atomic_store(fd_place(i), fd_taken());
 	}
 	mutex_unlock(&fds.lock);
 	return fd;
+}
+
+void fd_install(int fd, struct socket *s)
+{
+	atomic_store_explicit(&s->fd, fd, memory_order_relaxed);
+	atomic_store(fd_place((unsigned)(fd - WEFT_FD_FIRST)), s);
+}
+
+static void fd_empty(unsigned i) REQUIRES(fds.lock)
+{
+	atomic_store(fd_place(i), NULL);
+	if (i < fds.lowest)
+		fds.lowest = i;
+}
+
+void fd_release(int fd)
+{
+	mutex_lock(&fds.lock);
+	fd_empty((unsigned)(fd - WEFT_FD_FIRST));
+	mutex_unlock(&fds.lock);
 }
 
 /* A reference to s, unless it has none any more. */
@@ -92,7 +117,7 @@ struct socket *fd_get(int fd, uint64_t how)
 	    fd < WEFT_FD_FIRST ? NULL : fd_place((unsigned)(fd - WEFT_FD_FIRST));
 	struct socket *s;
 
-	while (at && (s = atomic_load_explicit(at, memory_order_acquire))) {
+	while (at && (s = atomic_load_explicit(at, memory_order_acquire)) && s != fd_taken()) {
 		if (!socket_try_hold(s, how))
 			continue; /* it left the table before its last reference went */
 		if (atomic_load(at) == s)
@@ -112,11 +137,8 @@ struct socket *fd_remove(int fd)
 		return NULL;
 	mutex_lock(&fds.lock);
 	was = atomic_load_explicit(fd_place(i), memory_order_relaxed) == s;
-	if (was) {
-		atomic_store(fd_place(i), NULL);
-		if (i < fds.lowest)
-			fds.lowest = i;
-	}
+	if (was)
+		fd_empty(i);
 	mutex_unlock(&fds.lock);
 	socket_put(s, was ? SOCKET_REF : SOCKET_CALL);
 	return was ? s : NULL;

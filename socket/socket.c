@@ -52,19 +52,10 @@ static ssize_t leave(struct call *c, struct socket *s, ssize_t r)
 	return result(r);
 }
 
-/* A made socket gets its descriptor, or its end. */
-static int publish(struct call *c, struct socket *s)
+static void publish(struct call *c, struct socket *s, int fd)
 {
-	int fd;
-
 	socket_link(c->stack, s);
-	fd = fd_install(s);
-	if (fd < 0) {
-		s->ops->release(c, s);
-		socket_unlink(c->stack, s);
-		socket_put(s, SOCKET_REF);
-	}
-	return fd;
+	fd_install(fd, s);
 }
 
 static uint32_t flags_of(int type)
@@ -76,15 +67,22 @@ static uint32_t flags_of(int type)
 static int open_socket(struct call *c, int domain, int type, int protocol)
 {
 	struct socket *s;
-	int err;
+	int err, fd = fd_reserve();
 
+	if (fd < 0)
+		return fd;
 	s = socket_alloc(c->stack, domain, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol);
-	if (!s)
+	if (!s) {
+		fd_release(fd);
 		return -ENOBUFS;
+	}
 	atomic_store(&s->flags, flags_of(type));
 	err = s->ops->create(s, c->stack);
-	if (!err)
-		return publish(c, s);
+	if (!err) {
+		publish(c, s, fd);
+		return fd;
+	}
+	fd_release(fd);
 	socket_put(s, SOCKET_REF);
 	return err;
 }
@@ -135,25 +133,37 @@ int weft_listen(int fd, int backlog)
 	return s ? (int)leave(&c, s, s->ops->listen(s, backlog)) : (int)result(err);
 }
 
-/* The child's socket is made first: a connection is not taken off the queue for want of memory. */
-static int accept_socket(struct call *c, struct socket *s, struct socket **out, int flags)
+/* The reserved descriptor and the made socket wait for a connection, or are given back. */
+static int accept_child(struct call *c, struct socket *s, struct socket *child, int fd, int flags)
 {
-	struct socket *child = socket_alloc(c->stack, s->family, s->type, s->protocol);
-	int err, fd;
+	int err;
 
-	if (!child)
-		return -ENOBUFS;
 	atomic_store(&child->flags, flags_of(flags));
 	err = s->ops->accept(c, s, child);
-	if (err) {
-		socket_put(child, SOCKET_REF);
-		return err;
-	}
-	*out = socket_hold(child);
-	fd = publish(c, child);
+	if (!err)
+		publish(c, socket_hold(child), fd);
+	return err;
+}
+
+/*
+ * Descriptor and socket come first: no connection is taken off the queue for want of either.  *out is
+ * referenced.
+ */
+static int accept_socket(struct call *c, struct socket *s, struct socket **out, int flags)
+{
+	int err = -ENOBUFS, fd = fd_reserve();
+
 	if (fd < 0)
-		socket_put(child, SOCKET_REF);
-	return fd;
+		return fd;
+	*out = socket_alloc(c->stack, s->family, s->type, s->protocol);
+	if (*out)
+		err = accept_child(c, s, *out, fd, flags);
+	if (!err)
+		return fd;
+	fd_release(fd);
+	if (*out)
+		socket_put(*out, SOCKET_REF);
+	return err;
 }
 
 static int do_accept(struct call *c, struct socket *s, struct sockaddr *addr, socklen_t *len,

@@ -122,7 +122,9 @@ struct socket_state {
 };
 
 /* socket/fd.c: the process-wide descriptor table, and the memory of sockets. */
-int fd_install(struct socket *s); /* the descriptor or -EMFILE; takes a reference over */
+int fd_reserve(void);                      /* a number that nobody else gets, or -EMFILE */
+void fd_install(int fd, struct socket *s); /* a reserved one; takes a reference over */
+void fd_release(int fd);                   /* a reserved one, not used after all */
 /* With a reference, SOCKET_REF or SOCKET_CALL; NULL: no such descriptor.  Takes no lock. */
 struct socket *fd_get(int fd, uint64_t how);
 /* Gives the table's reference, as a call's; NULL: no such descriptor. */

@@ -6,6 +6,7 @@
 
 #include "lib/mib.h"
 #include "lib/stack.h"
+#include "socket/socket_priv.h"
 #include "tests/harness/sockets.h"
 #include "tests/harness/unit.h"
 
@@ -127,6 +128,87 @@ START_TEST(test_ended_stack_keeps_the_number_until_close)
 	sockets_end(st);
 	ck_assert_int_eq(weft_close(fd), 0);
 	ck_assert_int_eq(weft_close(fd + 1), 0);
+}
+END_TEST
+
+/* --- none is left ------------------------------------------------------------------------------- */
+
+/* Takes every number there is; returns the last. */
+static int take_all(void)
+{
+	int fd, last = -1;
+
+	while ((fd = fd_reserve()) >= 0)
+		last = fd;
+	ck_assert_int_eq(fd, -EMFILE);
+	return last;
+}
+
+static void give_back(int from, int to)
+{
+	for (int fd = from; fd <= to; fd++)
+		fd_release(fd);
+}
+
+START_TEST(test_none_left_is_emfile)
+{
+	struct stack *st = sockets_begin();
+	int last = take_all(), fd;
+
+	ck_assert_errno(dgram(), EMFILE);
+	ck_assert_errno(weft_close(last), EBADF); /* taken, but nobody's yet */
+	ck_assert_int_eq(gauge_read(st, GAUGE_sockets), 0);
+	fd_release(last);
+	fd = dgram();
+	ck_assert_int_eq(fd, last);
+	ck_assert_int_eq(weft_close(fd), 0);
+	give_back(WEFT_FD_FIRST, last - 1);
+	sockets_end(st);
+}
+END_TEST
+
+/* accept() that finds no descriptor leaves the connection where it is, and its peer in peace. */
+START_TEST(test_none_left_accept_keeps_the_connection)
+{
+	struct stack *st = sockets_begin();
+	struct sockaddr_in a;
+	int ls = sockets_listener(&a), fd = weft_socket(AF_INET, SOCK_STREAM, 0), last, child;
+	char byte;
+
+	ck_assert_int_eq(weft_connect(fd, sa(&a), SA_LEN), 0);
+	last = take_all();
+	ck_assert_errno(weft_accept(ls, NULL, NULL), EMFILE);
+	ck_assert_errno(weft_recv(fd, &byte, 1, MSG_DONTWAIT), EAGAIN); /* no reset */
+	fd_release(last);
+	child = weft_accept(ls, NULL, NULL);
+	ck_assert_int_eq(child, last);
+	ck_assert_int_eq(weft_send(fd, "x", 1, 0), 1);
+	ck_assert_int_eq(weft_recv(child, &byte, 1, 0), 1);
+	ck_assert_int_eq(weft_close(child), 0);
+	give_back(fd + 1, last - 1);
+	ck_assert_int_eq(weft_close(fd), 0);
+	ck_assert_int_eq(weft_close(ls), 0);
+	sockets_end(st);
+}
+END_TEST
+
+/* A refused socket() and an accept() that has nothing to take give their number back. */
+START_TEST(test_refused_calls_give_their_number_back)
+{
+	struct stack *st = sockets_begin();
+	struct sockaddr_in a;
+	int ls = sockets_listener(&a), fd;
+
+	ck_assert_errno(weft_socket(AF_INET, SOCK_STREAM, IPPROTO_UDP), EPROTONOSUPPORT);
+	ck_assert_int_eq(weft_fcntl(ls, F_SETFL, O_NONBLOCK), 0);
+	ck_assert_errno(weft_accept(ls, NULL, NULL), EAGAIN);
+	fd = dgram();
+	ck_assert_int_eq(fd, ls + 1);
+	ck_assert_errno(weft_accept(fd, NULL, NULL), EOPNOTSUPP);
+	ck_assert_int_eq(dgram(), fd + 1);
+	for (int i = ls; i <= fd + 1; i++)
+		ck_assert_int_eq(weft_close(i), 0);
+	sockets_end(st);
 }
 END_TEST
 
@@ -256,6 +338,9 @@ int main(void)
 	tcase_add_test(tc, test_flags_are_kept);
 	tcase_add_test(tc, test_a_new_one_inherits_nothing);
 	tcase_add_test(tc, test_ended_stack_keeps_the_number_until_close);
+	tcase_add_test(tc, test_none_left_is_emfile);
+	tcase_add_test(tc, test_none_left_accept_keeps_the_connection);
+	tcase_add_test(tc, test_refused_calls_give_their_number_back);
 	tcase_add_test(tc, test_threads_open_look_and_close);
 	tcase_add_test(tc, test_close_while_others_call);
 	tcase_add_test(tc, test_stop_while_others_call);
