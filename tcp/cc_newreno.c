@@ -25,9 +25,9 @@ static uint32_t newreno_slow_start(struct tcp_sock *ts, uint32_t n)
 	return n - take;
 }
 
-static void newreno_acked(struct tcp_sock *ts, uint32_t n)
+static void newreno_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uint32_t n)
 {
-	uint32_t *count = &ts->cc_priv[0];
+	uint64_t *count = &ts->cc_priv[0];
 
 	if (ts->cwnd < ts->ssthresh)
 		n = newreno_slow_start(ts, n);

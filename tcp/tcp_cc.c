@@ -39,8 +39,24 @@ void tcp_cc_init(struct tcp_sock *ts)
 	/* RFC 5681, 3.1: a lost SYN means one segment to begin with */
 	if ((ts->flags & TCP_F_SYN_RTX) && !(ts->flags & TCP_F_TS))
 		ts->cwnd = ts->mss;
-	if (ts->cc->init)
-		ts->cc->init(ts);
+	if (ts->cc->init && ts->cc->init(ts) < 0)
+		ts->cc = &cc_newreno; /* needs no memory */
+}
+
+/* cwnd and ssthresh stay.  0, or -ENOMEM and the algorithm is NewReno. */
+int tcp_cc_change(struct tcp_sock *ts, const struct tcp_cc_ops *cc)
+{
+	int err = 0;
+
+	if (ts->cc->release)
+		ts->cc->release(ts);
+	memset(ts->cc_priv, 0, sizeof(ts->cc_priv));
+	ts->cc = cc;
+	if (cc->init)
+		err = cc->init(ts);
+	if (err)
+		ts->cc = &cc_newreno;
+	return err;
 }
 
 uint32_t tcp_flight(const struct tcp_sock *ts)

@@ -1,6 +1,6 @@
 /*
- * tcp/tcp_priv.h - what the files of this room share: the three kinds of sock, the parsed segment,
- * the records of the send queue, the table of congestion control, and each file's doors.
+ * tcp/tcp_priv.h - what the files of this room share: the three kinds of sock, the parsed segment
+ * and each file's doors; tcp/tcp_loss.h has the send queue and what loss and congestion do to it.
  *
  * Whatever takes a struct tcp_sock, or the sock of one, is called with its lock held, inside a
  * batch; what takes a struct tcp_request holds its listener's.  tcp_set_state() asserts it.  The
@@ -17,6 +17,7 @@
 #include "lib/timer.h"
 #include "lib/wire/tcp.h"
 #include "tcp/tcp.h"
+#include "tcp/tcp_loss.h"
 
 #define TCP_RTO_INIT_US 1000000u    /* RFC 6298, 2.1 */
 #define TCP_RTO_SYN_US 3000000u     /* RFC 6298, 5.7: after a SYN was lost and without timestamps */
@@ -24,7 +25,6 @@
 #define TCP_ATO_MAX_NS 200000000ull /* and at most; RFC 9293, 3.8.6.3 asks for below 500 ms */
 #define TCP_OVERRIDE_NS 200000000ull /* sender's SWS override, RFC 9293, 3.8.6.2.1: 0.1 to 1 s */
 #define TCP_QUICKACKS 16u  /* ACKs without delay at the start: the peer is in slow start */
-#define TCP_DUPTHRESH 3u   /* RFC 5681, 3.2 */
 #define TCP_MSS_MIN 48u    /* least segment a peer or an ICMP error can bring us to */
 #define TCP_GSO_MAX 65535u /* bytes of a super-segment's datagram */
 #define TCP_PAWS_IDLE_MS (24u * 86400 * 1000) /* RFC 7323, 5.5: TS.Recent is void after this */
@@ -63,86 +63,12 @@ static inline struct tcp_seg *tcp_seg(struct pkbuf *b)
 	return (struct tcp_seg *)(void *)b->cb;
 }
 
-/* --- the send queue ----------------------------------------------------------------------------
- */
-
-#define REC_FIN 1u     /* its last sequence number is the FIN */
-#define REC_SACKED 2u  /* the peer says it has it */
-#define REC_LOST 4u    /* held for lost, to be sent again */
-#define REC_RETRANS 8u /* sent again since it was held for lost */
-
-/*
- * One range of the send queue: bytes of one payload piece, sent together or not yet sent.  A
- * record is split where a segment boundary falls inside, so its marks hold for all of it.
- *
- * LOCKING
- *	l	lock of its sock
- */
-struct tcp_rec {
-	struct tcp_rec *next; /* l: the next higher */
-	struct piece *piece;  /* l: reference; NULL: a FIN alone */
-	uint32_t off;         /* l: of its first byte in the piece */
-	uint32_t seq, end;    /* l: as of a segment */
-	uint8_t flags;        /* l: REC_ */
-	uint8_t times;        /* l: transmissions, 255 and more alike; 0: not sent yet */
-	uint64_t sent;        /* l: ns, last transmission */
-};
-
-/*
- * What lives only while data are out or queued.
- *
- * LOCKING
- *	l	lock of its sock
- */
-struct tcp_xfer {
-	struct tcp_rec *head, *tail; /* l: all records, by sequence number */
-	struct tcp_rec *next;        /* l: the first that was never sent; NULL: all were */
-	struct tcp_rec *again;       /* l: none before it is to be sent again; NULL: not known */
-	uint32_t sacked;             /* l: bytes the peer has out of order: by duplicate ACKs */
-	uint32_t lost;               /* l: bytes of records held for lost */
-	uint32_t retrans;            /* l: bytes of those that were sent again since */
-	uint32_t recover;            /* l: RFC 6582: recovery ends when this is acknowledged */
-	uint32_t dupacks;            /* l: in a row */
-	bool partial;                /* l: recovery has seen a partial ACK */
-	bool rtx_now;                /* l: the next retransmission does not ask cwnd */
-};
-
-/* --- congestion control ------------------------------------------------------------------------
- */
-
-struct tcp_sock;
-
-enum tcp_cc_event {
-	TCP_CC_RECOVERY, /* loss by duplicate ACKs: ssthresh() was asked */
-	TCP_CC_TIMEOUT,  /* loss by time-out: ssthresh() was asked */
-	TCP_CC_EXIT,     /* recovery is over */
-	TCP_CC_IDLE,     /* the sender was idle longer than an RTO */
-};
-
-/* An algorithm.  All with the sock's lock held. */
-struct tcp_cc_ops {
-	const char *name;                          /* required: as TCP_CONGESTION names it */
-	void (*init)(struct tcp_sock *ts);         /* optional: cc_priv is zero */
-	uint32_t (*ssthresh)(struct tcp_sock *ts); /* required: the new one, after a loss */
-	/* Required: n bytes were acknowledged outside recovery and cwnd was the limit. */
-	void (*acked)(struct tcp_sock *ts, uint32_t n);
-	void (*event)(struct tcp_sock *ts, enum tcp_cc_event ev); /* optional */
-};
-
-enum ca_state { /* Linux's numbers, for TCP_INFO */
-		CA_OPEN,
-		CA_DISORDER, /* duplicate ACKs, fewer than three */
-		CA_CWR,
-		CA_RECOVERY,
-		CA_LOSS, /* after a retransmission time-out */
-};
-
 /* --- the connection ----------------------------------------------------------------------------
  */
 
 enum tcp_deadline {
-	TCP_DUE_RTX,  /* SYN, retransmission, persist or override: one at a time */
-	TCP_DUE_ACK,  /* delayed ACK */
+	TCP_DUE_RTX, /* SYN, retransmission, reordering, loss probe, persist, override: one at a time */
+	TCP_DUE_ACK, /* delayed ACK */
 	TCP_DUE_KEEP, /* keepalive; an orphan in FIN-WAIT-2: its end; a listener: requests */
 	TCP_DUE_MAX,
 };
@@ -227,8 +153,11 @@ struct tcp_sock {
 	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us; /* l: srtt 0: no sample yet */
 	uint32_t ts_recent, ts_recent_ms, ts_offset;     /* l: RFC 7323 */
 	uint32_t cwnd, ssthresh;                         /* l */
+	uint64_t pacing_rate;                            /* l: bytes a second; 0: not paced */
+	struct tcp_rack rack;                            /* l */
+	struct tcp_delivery delivery;                    /* l */
 	const struct tcp_cc_ops *cc;                     /* l */
-	uint32_t cc_priv[4];                             /* l: the algorithm's own */
+	uint64_t cc_priv[TCP_CC_PRIV];                   /* l: the algorithm's own */
 
 	uint32_t last_sent_ms, last_rcvd_ms, last_ack_ms; /* l: data sent, received; ACK received */
 	uint32_t oow_ack_ms;                  /* l: last ACK to a segment out of the window */
@@ -240,7 +169,7 @@ struct tcp_sock {
 	uint64_t bytes_sent, bytes_retrans;   /* l */
 	uint64_t syn_sent;                    /* l: ns: SYN or SYN-ACK, for the first RTT */
 };
-_Static_assert(sizeof(struct tcp_sock) <= 576, "budget of a full sock without data out");
+_Static_assert(sizeof(struct tcp_sock) <= 768, "budget of a full sock without data out");
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
 {
@@ -449,24 +378,6 @@ bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu);
 ssize_t tcp_send(struct sock *sk, struct sock_msg *m);
 bool tcp_snd_space(const struct sock *sk); /* a third of the send buffer is free */
 void tcp_snd_retry(struct tcp_sock *ts);   /* memory may be there again: tells the program */
-/* tcp_record.c: the send queue */
-struct tcp_xfer *tcp_xfer_get(struct tcp_sock *ts); /* makes it; NULL: no memory */
-struct tcp_rec *tcp_rec_add(struct tcp_sock *ts);   /* at the end, empty; NULL: no memory */
-int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len);
-int tcp_queue_fin(struct tcp_sock *ts);
-/* What an ACK took off the queue. */
-struct tcp_acked {
-	uint64_t sent; /* ns: the first of what it took, sent once only; 0: nothing was */
-	bool retrans;  /* some of it was sent more than once: no RTT sample (RFC 6298, 3) */
-};
-void tcp_rec_acked(struct tcp_sock *ts, uint32_t ack, struct tcp_acked *a);
-void tcp_rec_mark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flag);
-void tcp_rec_unmark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flag);
-void tcp_xfer_free(struct tcp_sock *ts);
-static inline uint32_t tcp_rec_len(const struct tcp_rec *r)
-{
-	return r->end - r->seq - (r->flags & REC_FIN ? 1 : 0);
-}
 /* tcp_out.c */
 void tcp_push(struct sock *sk);
 /* tcp_xmit.c: one segment of up to 64 KB each; what goes out with an ACK settles what is owed. */
@@ -560,28 +471,6 @@ void tcp_rtt_init(struct tcp_sock *ts);
 void tcp_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns);
 /* The RTO now, backed off; ns. */
 uint64_t tcp_rto_ns(const struct tcp_sock *ts);
-
-/* --- congestion: tcp_cc.c, tcp_recovery.c, cc_newreno.c ----------------------------------------
- */
-
-extern const struct tcp_cc_ops cc_newreno;
-const struct tcp_cc_ops *tcp_cc_find(const char *name);
-void tcp_cc_init(struct tcp_sock *ts);
-uint32_t tcp_init_cwnd(const struct tcp_sock *ts); /* RFC 6928 */
-uint32_t tcp_flight(const struct tcp_sock *ts);    /* FlightSize: bytes sent, not acknowledged */
-uint32_t tcp_pipe(const struct tcp_sock *ts);      /* bytes believed to be on the way */
-void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now); /* RFC 5681, 4.1 */
-/* An ACK: what it means for loss and cwnd. */
-struct tcp_ack_info {
-	uint32_t acked;  /* bytes it took off */
-	uint32_t sacked; /* bytes its SACK blocks name */
-	bool dup;        /* a duplicate (RFC 5681, 2) */
-};
-void tcp_recovery_ack(struct tcp_sock *ts, const struct tcp_ack_info *a);
-void tcp_recovery_timeout(struct tcp_sock *ts);
-void tcp_recovery_mtu(struct tcp_sock *ts); /* all that is out was too large */
-/* The next record to send again, NULL: none. */
-struct tcp_rec *tcp_recovery_next(struct tcp_sock *ts);
 
 /* --- tcp_err.c, tcp_info.c, tcp_sockopt.c ------------------------------------------------------
  */

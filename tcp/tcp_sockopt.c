@@ -101,11 +101,7 @@ static int set_congestion(struct tcp_sock *ts, const void *v, socklen_t n)
 		return -ENOENT;
 	if (cc == ts->cc)
 		return 0;
-	ts->cc = cc;
-	memset(ts->cc_priv, 0, sizeof(ts->cc_priv));
-	if (cc->init)
-		cc->init(ts);
-	return 0;
+	return tcp_cc_change(ts, cc);
 }
 
 static int get_congestion(const struct tcp_sock *ts, void *v, socklen_t *n)

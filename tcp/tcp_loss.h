@@ -1,0 +1,235 @@
+/*
+ * tcp/tcp_loss.h - the sender's view of the network: the send queue with its scoreboard, what an
+ * ACK said, RACK, recovery and undo, delivery rate, pacing, and the table of congestion control.
+ *
+ * An ACK goes through four hands, in this order, each a file or two; none of them sends:
+ *
+ *	tcp_ack.c		what it acknowledges; RTT; window
+ *	tcp_sack.c		its SACK blocks into the records' marks; D-SACK; reneging
+ *	tcp_recovery.c		is something lost (tcp_rack.c), is recovery over, was it needed (tcp_undo.c)
+ *	tcp_cc.c		cwnd and pacing rate: PRR while they fall, else the algorithm (cc_*.c)
+ *
+ * and tcp_push() then sends what is marked lost, and what is new.  Private to this room.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pkbuf;
+struct piece;
+struct tcp_seg;
+struct tcp_sock;
+
+#define TCP_DUPTHRESH 3u /* RFC 5681, 3.2; RFC 6675, 2 */
+#define TCP_CC_PRIV 8    /* words of 64 bits: an algorithm that needs more takes a block */
+
+/* --- the send queue ----------------------------------------------------------------------------
+ */
+
+#define REC_FIN 1u          /* its last sequence number is the FIN */
+#define REC_SACKED 2u       /* the peer says it has it */
+#define REC_LOST 4u         /* held for lost, to be sent again */
+#define REC_RETRANS 8u      /* sent again since it was held for lost */
+#define REC_APP_LIMITED 16u /* when it went the program had no more to send */
+
+/*
+ * One range of the send queue: bytes of one payload piece, sent together or not yet sent.  A
+ * record is split where a segment boundary or a SACK block's edge falls inside, so its marks hold
+ * for all of it.  A record is on the list by time of transmission while it is out, not SACKed, and
+ * not held for lost without having been sent again: those RACK has to look at.
+ *
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_rec {
+	struct tcp_rec *next;            /* l: the next higher */
+	struct tcp_rec *later, *earlier; /* l: by time of transmission; see tcp_record.c */
+	struct piece *piece;             /* l: reference; NULL: a FIN alone */
+	uint32_t off;                    /* l: of its first byte in the piece */
+	uint32_t seq, end;               /* l: as of a segment */
+	uint8_t flags;                   /* l: REC_ */
+	uint8_t times;                   /* l: transmissions, 255 and more alike; 0: not sent yet */
+	uint64_t sent;                   /* l: ns, last transmission */
+	/* l: as they stood when it was sent, for the rate sample (tcp_rate.c) */
+	uint64_t delivered, delivered_at, first_sent;
+	uint32_t flight; /* l: bytes out then, itself with them */
+};
+
+/*
+ * What lives only while data are out or queued.
+ *
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_xfer {
+	struct tcp_rec *head, *tail; /* l: all records, by sequence number */
+	struct tcp_rec *next;        /* l: the first that was never sent; NULL: all were */
+	struct tcp_rec *again;       /* l: none before it is to be sent again; NULL: not known */
+	struct tcp_rec *oldest, *newest; /* l: the list by time of transmission */
+	uint32_t sacked;      /* l: bytes the peer has out of order; without SACK by count */
+	uint32_t lost;        /* l: bytes of records held for lost */
+	uint32_t retrans;     /* l: bytes of those that were sent again since */
+	uint32_t high_sacked; /* l: the end of the highest SACKed record */
+	uint32_t recover;     /* l: RFC 6582, RFC 6675: recovery ends when this is acknowledged */
+	uint32_t dupacks;     /* l: in a row */
+	bool partial;         /* l: recovery has seen a partial ACK */
+	bool rtx_now;         /* l: the next retransmission does not ask cwnd */
+	bool frto;            /* l: RFC 5682: the time-out may have been spurious */
+	bool tlp_again;       /* l: the loss probe was a retransmission */
+	/* l: PRR, RFC 9937 */
+	uint32_t prr_delivered, prr_out, prr_flight;
+	/* l: undo: where cwnd and ssthresh stood; undo_retrans counts bytes sent again, less what
+	 * D-SACK said came twice; undo_until 0 with undo off */
+	bool undo;
+	uint32_t undo_marker, undo_cwnd, undo_ssthresh;
+	int64_t undo_retrans;
+	uint32_t undo_tsval; /* l: of the first retransmission, Eifel (RFC 3522) */
+	uint32_t tlp_end; /* l: RFC 8985, 7.4: SND.NXT when the loss probe went; 0: none is out */
+};
+
+/* --- what an ACK said --------------------------------------------------------------------------
+ */
+
+/* A sample of the delivery rate (draft-ietf-ccwg-bbr, 4.1). */
+struct tcp_rate {
+	uint64_t delivered;       /* bytes over the interval */
+	uint64_t prior_delivered; /* delivery.bytes when the newest record delivered was sent */
+	uint64_t interval_ns;     /* 0: no sample */
+	uint32_t flight;          /* bytes out when that record was sent */
+	bool app_limited;
+};
+
+/* Filled from hand to hand. */
+struct tcp_ack_info {
+	uint64_t now;          /* ns */
+	uint64_t rtt_ns;       /* of the newest record delivered that was sent once; 0: none */
+	uint64_t sent;         /* ns: when the record most recently sent of those delivered went */
+	uint32_t prior_una;    /* SND.UNA before it */
+	uint32_t prior_flight; /* bytes out before it */
+	uint32_t prior_pipe;   /* bytes on the way before it */
+	uint32_t acked;        /* bytes SND.UNA moved by */
+	uint32_t sacked;       /* bytes newly SACKed */
+	uint32_t delivered;    /* bytes newly delivered: acked or SACKed, each once */
+	uint32_t lost;         /* bytes newly held for lost */
+	uint32_t dsack_left, dsack_right; /* equal: none */
+	bool dup;                         /* a duplicate (RFC 5681, 2; RFC 6675, 2) */
+	bool ece;                         /* ECN-Echo: the network marked something */
+	bool acked_retrans;               /* it acknowledged what was sent more than once */
+	bool cwnd_limited;                /* cwnd was what held the sender back (RFC 7661, 4.1) */
+	struct tcp_rate rate;
+};
+
+/* --- RACK-TLP ----------------------------------------------------------------------------------
+ */
+
+/*
+ * RFC 8985, 5: what stays while nothing is out.
+ *
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_rack {
+	uint64_t sent;        /* l: ns: RACK.xmit_ts */
+	uint32_t end;         /* l: RACK.end_seq */
+	uint32_t rtt_us;      /* l: RACK.rtt */
+	uint32_t dsack_round; /* l: SND.NXT when the window was last widened */
+	uint16_t reordering;  /* l: segments, at least TCP_DUPTHRESH: the largest seen */
+	uint16_t reord_seen;  /* l: how often */
+	uint8_t reo_steps;    /* l: RACK.reo_wnd_mult */
+	uint8_t reo_persist;  /* l: recoveries it still holds for */
+};
+
+/* --- delivery rate, pacing ---------------------------------------------------------------------
+ */
+
+/*
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_delivery {
+	uint64_t bytes;       /* l: delivered in the connection's life */
+	uint64_t at;          /* l: ns, when last */
+	uint64_t first_sent;  /* l: ns: when the record sent first in the current window went */
+	uint64_t app_limited; /* l: bytes up to which samples are limited by the program; 0: none */
+	uint64_t rate;        /* l: bytes a second, the last good sample, for TCP_INFO */
+	uint64_t lost;        /* l: bytes held for lost in the connection's life */
+	uint32_t segs, segs_ce; /* l: tcpi_delivered, tcpi_delivered_ce */
+};
+
+/* --- congestion control ------------------------------------------------------------------------
+ */
+
+enum tcp_cc_event {
+	TCP_CC_RECOVERY, /* loss by RACK or duplicate ACKs: ssthresh() was asked */
+	TCP_CC_CWR,      /* ECN-Echo: ssthresh() was asked */
+	TCP_CC_TIMEOUT,  /* loss by time-out: ssthresh() was asked */
+	TCP_CC_EXIT,     /* recovery is over */
+	TCP_CC_UNDO,     /* ... and had not been needed: cwnd is back */
+	TCP_CC_IDLE,     /* the sender was idle longer than an RTO */
+};
+
+/* An algorithm.  All with the sock's lock held. */
+struct tcp_cc_ops {
+	const char *name;                          /* required: as TCP_CONGESTION names it */
+	int (*init)(struct tcp_sock *ts);          /* optional: cc_priv is zero; -ENOMEM */
+	void (*release)(struct tcp_sock *ts);      /* optional: its block */
+	uint32_t (*ssthresh)(struct tcp_sock *ts); /* required: the new one, after a loss */
+	/* Required without control(): n bytes were acknowledged, nothing is being repaired, and
+	 * cwnd was the limit. */
+	void (*acked)(struct tcp_sock *ts, const struct tcp_ack_info *a, uint32_t n);
+	void (*sample)(struct tcp_sock *ts, const struct tcp_ack_info *a); /* optional: every ACK */
+	/* Optional, in place of acked() and PRR: sets cwnd and pacing_rate at every ACK. */
+	void (*control)(struct tcp_sock *ts, const struct tcp_ack_info *a);
+	uint32_t (*undo)(struct tcp_sock *ts); /* optional: cwnd when a loss was none */
+	void (*event)(struct tcp_sock *ts, enum tcp_cc_event ev); /* optional */
+};
+
+enum ca_state { /* Linux's numbers, for TCP_INFO */
+		CA_OPEN,
+		CA_DISORDER, /* something came out of order, nothing is held for lost */
+		CA_CWR,      /* cwnd falls after ECN-Echo */
+		CA_RECOVERY,
+		CA_LOSS, /* after a retransmission time-out */
+};
+
+/* --- tcp_record.c: the send queue ---------------------------------------------------------------
+ */
+
+struct tcp_xfer *tcp_xfer_get(struct tcp_sock *ts); /* makes it; NULL: no memory */
+void tcp_xfer_free(struct tcp_sock *ts);
+struct tcp_rec *tcp_rec_add(struct tcp_sock *ts); /* at the end, empty; NULL: no memory */
+int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len);
+int tcp_queue_fin(struct tcp_sock *ts);
+/* What an ACK took off the queue. */
+struct tcp_acked {
+	uint64_t sent; /* ns: the first of what it took, sent once only; 0: nothing was */
+	bool retrans;  /* some of it was sent more than once: no RTT sample (RFC 6298, 3) */
+};
+void tcp_rec_acked(struct tcp_sock *ts, uint32_t ack, struct tcp_acked *a);
+void tcp_rec_mark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flag);
+void tcp_rec_unmark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flag);
+static inline uint32_t tcp_rec_len(const struct tcp_rec *r)
+{
+	return r->end - r->seq - (r->flags & REC_FIN ? 1 : 0);
+}
+
+/* --- tcp_recovery.c ----------------------------------------------------------------------------
+ */
+
+void tcp_recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a);
+void tcp_recovery_timeout(struct tcp_sock *ts);
+void tcp_recovery_mtu(struct tcp_sock *ts); /* all that is out was too large */
+/* The next record to send again, NULL: none. */
+struct tcp_rec *tcp_recovery_next(struct tcp_sock *ts);
+
+/* --- tcp_cc.c, cc_newreno.c -------------------------------------------------------------------- */
+
+extern const struct tcp_cc_ops cc_newreno;
+const struct tcp_cc_ops *tcp_cc_find(const char *name);
+void tcp_cc_init(struct tcp_sock *ts);
+int tcp_cc_change(struct tcp_sock *ts, const struct tcp_cc_ops *cc);
+uint32_t tcp_init_cwnd(const struct tcp_sock *ts); /* RFC 6928 */
+uint32_t tcp_flight(const struct tcp_sock *ts);    /* FlightSize: bytes sent, not acknowledged */
+uint32_t tcp_pipe(const struct tcp_sock *ts);      /* bytes believed to be on the way */
+void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now); /* RFC 5681, 4.1 */
