@@ -1,23 +1,22 @@
 /*
  * socket/socket.c - the weft_ calls: a descriptor becomes a socket, an answer becomes errno.
  *
- * The first step of the way down and the only place that sets errno.  Each call is: descriptor to
- * socket, call_begin(), the socket's ops, call_end().
+ * The first step of the way down and the only place that sets errno.  Each call is: socket_enter(), which
+ * finds the socket of a descriptor, the socket's ops, socket_leave().  Those that carry data are in
+ * message.c.
  */
 #include <weft/weft.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/sockios.h>
 #include <stdarg.h>
-#include <string.h>
 #include <sys/ioctl.h>
 
 #include "lib/stack.h"
 #include "socket/socket_priv.h"
 
-static ssize_t result(ssize_t r)
+ssize_t socket_answer(ssize_t r)
 {
 	if (r >= 0)
 		return r;
@@ -25,8 +24,7 @@ static ssize_t result(ssize_t r)
 	return -1;
 }
 
-/* The socket of fd with a call begun on it; NULL with *err. */
-static struct socket *enter(int fd, struct call *c, int *err)
+struct socket *socket_enter(int fd, struct call *c, int *err)
 {
 	struct socket *s;
 
@@ -45,11 +43,11 @@ static struct socket *enter(int fd, struct call *c, int *err)
 	return NULL;
 }
 
-static ssize_t leave(struct call *c, struct socket *s, ssize_t r)
+ssize_t socket_leave(struct call *c, struct socket *s, ssize_t r)
 {
 	call_end(c);
 	socket_put(s, SOCKET_CALL);
-	return result(r);
+	return socket_answer(r);
 }
 
 static void publish(struct call *c, struct socket *s, int fd)
@@ -93,44 +91,45 @@ int weft_socket(int domain, int type, int protocol)
 	int r;
 
 	if (slot_forked())
-		return (int)result(-ENETDOWN);
+		return (int)socket_answer(-ENETDOWN);
 	if (domain != AF_INET)
-		return (int)result(-EAFNOSUPPORT);
+		return (int)socket_answer(-EAFNOSUPPORT);
 	if (protocol < 0)
-		return (int)result(-EINVAL);
+		return (int)socket_answer(-EINVAL);
 	r = stack_call_begin(&c);
 	if (!r) {
 		r = open_socket(&c, domain, type, protocol);
 		stack_call_end(&c);
 	}
-	return (int)result(r);
+	return (int)socket_answer(r);
 }
 
 int weft_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct call c;
 	int err;
-	struct socket *s = enter(fd, &c, &err);
+	struct socket *s = socket_enter(fd, &c, &err);
 
-	return s ? (int)leave(&c, s, s->ops->bind(s, addr, len)) : (int)result(err);
+	return s ? (int)socket_leave(&c, s, s->ops->bind(s, addr, len)) : (int)socket_answer(err);
 }
 
 int weft_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct call c;
 	int err;
-	struct socket *s = enter(fd, &c, &err);
+	struct socket *s = socket_enter(fd, &c, &err);
 
-	return s ? (int)leave(&c, s, s->ops->connect(&c, s, addr, len)) : (int)result(err);
+	return s ? (int)socket_leave(&c, s, s->ops->connect(&c, s, addr, len))
+		 : (int)socket_answer(err);
 }
 
 int weft_listen(int fd, int backlog)
 {
 	struct call c;
 	int err;
-	struct socket *s = enter(fd, &c, &err);
+	struct socket *s = socket_enter(fd, &c, &err);
 
-	return s ? (int)leave(&c, s, s->ops->listen(s, backlog)) : (int)result(err);
+	return s ? (int)socket_leave(&c, s, s->ops->listen(s, backlog)) : (int)socket_answer(err);
 }
 
 /* The reserved descriptor and the made socket wait for a connection, or are given back. */
@@ -189,180 +188,18 @@ int weft_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	struct call c;
 	int err;
-	struct socket *s = enter(fd, &c, &err);
+	struct socket *s = socket_enter(fd, &c, &err);
 
 	if (!s)
-		return (int)result(err);
+		return (int)socket_answer(err);
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
-		return (int)leave(&c, s, -EINVAL);
-	return (int)leave(&c, s, do_accept(&c, s, addr, len, flags));
+		return (int)socket_leave(&c, s, -EINVAL);
+	return (int)socket_leave(&c, s, do_accept(&c, s, addr, len, flags));
 }
 
 int weft_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	return weft_accept4(fd, addr, len, 0);
-}
-
-/* --- data -------------------------------------------------------------------------------------- */
-
-static int msg_set_iov(struct sock_msg *m, const struct msghdr *msg)
-{
-	const struct iovec *iov = msg->msg_iov;
-
-	if (msg->msg_iovlen > IOV_MAX)
-		return -EMSGSIZE;
-	if (!iov && msg->msg_iovlen)
-		return -EFAULT;
-	m->iov = iov;
-	m->niov = (int)msg->msg_iovlen;
-	for (int i = 0; i < m->niov; i++) {
-		if (iov[i].iov_len > SSIZE_MAX - m->len)
-			return -EINVAL;
-		if (iov[i].iov_len && !iov[i].iov_base)
-			return -EFAULT;
-		m->len += iov[i].iov_len;
-	}
-	return 0;
-}
-
-/* A stream's peer is known: a name in the message means nothing there (Linux). */
-static ssize_t do_send(struct call *c, struct socket *s, const struct msghdr *msg, int flags)
-{
-	struct sock_msg m = {.flags = flags};
-	int err = msg_set_iov(&m, msg);
-
-	if (!err && msg->msg_controllen)
-		err = -EOPNOTSUPP;
-	if (!err && msg->msg_name && msg->msg_namelen && s->type != SOCK_STREAM) {
-		err = sockaddr_get(msg->msg_name, msg->msg_namelen, s->family, &m.addr, &m.port);
-		m.has_addr = true;
-	}
-	return err ? err : s->ops->send(c, s, &m);
-}
-
-ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags)
-{
-	struct call c;
-	int err;
-	struct socket *s = enter(fd, &c, &err);
-
-	if (!s)
-		return result(err);
-	return leave(&c, s, msg ? do_send(&c, s, msg, flags) : -EFAULT);
-}
-
-ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
-		    socklen_t len)
-{
-	struct iovec iov = {.iov_len = n};
-	struct sockaddr_storage name;
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	memcpy(&iov.iov_base, &buf, sizeof(buf));
-	if (to && len) {
-		msg.msg_namelen = len < sizeof(name) ? len : sizeof(name);
-		memcpy(&name, to, msg.msg_namelen);
-		msg.msg_name = &name;
-	}
-	return weft_sendmsg(fd, &msg, flags);
-}
-
-ssize_t weft_send(int fd, const void *buf, size_t n, int flags)
-{
-	return weft_sendto(fd, buf, n, flags, NULL, 0);
-}
-
-static ssize_t do_recv(struct call *c, struct socket *s, struct msghdr *msg, int flags)
-{
-	struct sock_msg m = {.flags = flags};
-	ssize_t r = msg_set_iov(&m, msg);
-
-	if (!r && msg->msg_name && (int)msg->msg_namelen < 0)
-		r = -EINVAL;
-	if (r)
-		return r;
-	r = s->ops->recv(c, s, &m);
-	if (r < 0)
-		return r;
-	msg->msg_flags = m.out_flags;
-	msg->msg_controllen = 0;
-	if (m.has_addr)
-		sockaddr_put(&m.addr, m.port, msg->msg_name, &msg->msg_namelen);
-	else
-		msg->msg_namelen = 0;
-	return r;
-}
-
-ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags)
-{
-	struct call c;
-	int err;
-	struct socket *s = enter(fd, &c, &err);
-
-	if (!s)
-		return result(err);
-	return leave(&c, s, msg ? do_recv(&c, s, msg, flags) : -EFAULT);
-}
-
-ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *len)
-{
-	struct iovec iov = {buf, n};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t r;
-
-	if (from && len) {
-		msg.msg_name = from;
-		msg.msg_namelen = *len;
-	}
-	r = weft_recvmsg(fd, from && !len ? NULL : &msg, flags);
-	if (r >= 0 && from)
-		*len = msg.msg_namelen;
-	return r;
-}
-
-ssize_t weft_recv(int fd, void *buf, size_t n, int flags)
-{
-	return weft_recvfrom(fd, buf, n, flags, NULL, NULL);
-}
-
-/* Unlike recv(), read() of nothing never waits (Linux, System V). */
-static ssize_t read_nothing(int fd)
-{
-	struct call c;
-	int err;
-	struct socket *s = enter(fd, &c, &err);
-
-	return s ? leave(&c, s, 0) : result(err);
-}
-
-ssize_t weft_read(int fd, void *buf, size_t n)
-{
-	return n ? weft_recv(fd, buf, n, 0) : read_nothing(fd);
-}
-
-ssize_t weft_write(int fd, const void *buf, size_t n)
-{
-	return weft_send(fd, buf, n, 0);
-}
-
-ssize_t weft_readv(int fd, const struct iovec *iov, int niov)
-{
-	struct msghdr msg = {.msg_iovlen = (size_t)niov};
-
-	if (niov < 0 || niov > IOV_MAX)
-		return result(-EINVAL);
-	memcpy(&msg.msg_iov, &iov, sizeof(iov));
-	return weft_recvmsg(fd, &msg, 0);
-}
-
-ssize_t weft_writev(int fd, const struct iovec *iov, int niov)
-{
-	struct msghdr msg = {.msg_iovlen = (size_t)niov};
-
-	if (niov < 0 || niov > IOV_MAX)
-		return result(-EINVAL);
-	memcpy(&msg.msg_iov, &iov, sizeof(iov));
-	return weft_sendmsg(fd, &msg, 0);
 }
 
 /* --- the end, names, options ------------------------------------------------------------------- */
@@ -371,9 +208,9 @@ int weft_shutdown(int fd, int how)
 {
 	struct call c;
 	int err;
-	struct socket *s = enter(fd, &c, &err);
+	struct socket *s = socket_enter(fd, &c, &err);
 
-	return s ? (int)leave(&c, s, s->ops->shutdown(s, how)) : (int)result(err);
+	return s ? (int)socket_leave(&c, s, s->ops->shutdown(s, how)) : (int)socket_answer(err);
 }
 
 /*
@@ -386,28 +223,28 @@ int weft_close(int fd)
 	struct call c;
 
 	if (slot_forked())
-		return (int)result(-ENETDOWN);
+		return (int)socket_answer(-ENETDOWN);
 	s = fd_remove(fd);
 	if (!s)
-		return (int)result(-EBADF);
+		return (int)socket_answer(-EBADF);
 	if (call_enter(&c, s)) {
 		socket_put(s, SOCKET_CALL);
 		return 0;
 	}
 	s->ops->release(&c, s);
 	socket_unlink(c.stack, s);
-	return (int)leave(&c, s, 0);
+	return (int)socket_leave(&c, s, 0);
 }
 
 static int get_name(int fd, struct sockaddr *addr, socklen_t *len, enum socket_end end)
 {
 	struct call c;
 	int err;
-	struct socket *s = enter(fd, &c, &err);
+	struct socket *s = socket_enter(fd, &c, &err);
 
 	if (!s)
-		return (int)result(err);
-	return (int)leave(&c, s, addr && len ? s->ops->name(s, addr, len, end) : -EFAULT);
+		return (int)socket_answer(err);
+	return (int)socket_leave(&c, s, addr && len ? s->ops->name(s, addr, len, end) : -EFAULT);
 }
 
 int weft_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
@@ -424,26 +261,26 @@ int weft_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
 	struct call c;
 	int err;
-	struct socket *s = enter(fd, &c, &err);
+	struct socket *s = socket_enter(fd, &c, &err);
 
 	if (!s)
-		return (int)result(err);
-	return (int)leave(&c, s,
-			  value && len ? socket_getopt(s, level, name, value, len) : -EFAULT);
+		return (int)socket_answer(err);
+	return (int)socket_leave(
+	    &c, s, value && len ? socket_getopt(s, level, name, value, len) : -EFAULT);
 }
 
 int weft_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	struct call c;
 	int err;
-	struct socket *s = enter(fd, &c, &err);
+	struct socket *s = socket_enter(fd, &c, &err);
 
 	if (!s)
-		return (int)result(err);
+		return (int)socket_answer(err);
 	if ((int)len < 0)
-		return (int)leave(&c, s, -EINVAL);
-	return (int)leave(&c, s,
-			  value || !len ? socket_setopt(s, level, name, value, len) : -EFAULT);
+		return (int)socket_leave(&c, s, -EINVAL);
+	return (int)socket_leave(
+	    &c, s, value || !len ? socket_setopt(s, level, name, value, len) : -EFAULT);
 }
 
 static int set_nonblock(struct socket *s, bool on)
@@ -485,8 +322,8 @@ int weft_fcntl(int fd, int cmd, ...)
 	va_start(ap, cmd);
 	arg = cmd == F_SETFL || cmd == F_SETFD ? va_arg(ap, int) : 0;
 	va_end(ap);
-	s = enter(fd, &c, &err);
-	return s ? (int)leave(&c, s, do_fcntl(s, cmd, arg)) : (int)result(err);
+	s = socket_enter(fd, &c, &err);
+	return s ? (int)socket_leave(&c, s, do_fcntl(s, cmd, arg)) : (int)socket_answer(err);
 }
 
 static int do_ioctl(struct socket *s, unsigned long request, int *arg)
@@ -515,20 +352,21 @@ int weft_ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, int *);
 	va_end(ap);
-	s = enter(fd, &c, &err);
-	return s ? (int)leave(&c, s, do_ioctl(s, request, arg)) : (int)result(err);
+	s = socket_enter(fd, &c, &err);
+	return s ? (int)socket_leave(&c, s, do_ioctl(s, request, arg)) : (int)socket_answer(err);
 }
 
 int weft_eventfd(int fd, short events)
 {
 	struct call c;
 	int err;
-	struct socket *s = enter(fd, &c, &err);
+	struct socket *s = socket_enter(fd, &c, &err);
 
-	return s ? (int)leave(&c, s, socket_eventfd(s, (uint16_t)events)) : (int)result(err);
+	return s ? (int)socket_leave(&c, s, socket_eventfd(s, (uint16_t)events))
+		 : (int)socket_answer(err);
 }
 
 int weft_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
-	return (int)result(socket_poll(fds, n, timeout_ms));
+	return (int)socket_answer(socket_poll(fds, n, timeout_ms));
 }

@@ -181,6 +181,13 @@ struct sock_wait {
 };
 int sock_wait(struct sock_wait *w);
 
+/* socket/socket.c: a descriptor becomes a socket, an answer errno. */
+/* The socket with a call begun on it, for socket_leave(); NULL with *err. */
+struct socket *socket_enter(int fd, struct call *c, int *err);
+/* Ends the call; the answer as socket_answer() gives it. */
+ssize_t socket_leave(struct call *c, struct socket *s, ssize_t r);
+ssize_t socket_answer(ssize_t r); /* -errno becomes -1 and errno */
+
 /* socket/call.c: into the stack and out again. */
 /* s was got with SOCKET_CALL.  -ENETDOWN: its stack ends or has ended; the reference is the caller's still. */
 int call_begin(struct call *c, struct socket *s);

@@ -1,0 +1,173 @@
+/*
+ * socket/message.c - the weft_ calls that carry data: each form of send() and recv() becomes one message
+ * for the socket's ops.
+ *
+ * Program memory is only pointed to here; it is copied under the sock's lock, by the protocol.
+ */
+#include <weft/weft.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "socket/socket_priv.h"
+
+static int msg_set_iov(struct sock_msg *m, const struct msghdr *msg)
+{
+	const struct iovec *iov = msg->msg_iov;
+
+	if (msg->msg_iovlen > IOV_MAX)
+		return -EMSGSIZE;
+	if (!iov && msg->msg_iovlen)
+		return -EFAULT;
+	m->iov = iov;
+	m->niov = (int)msg->msg_iovlen;
+	for (int i = 0; i < m->niov; i++) {
+		if (iov[i].iov_len > SSIZE_MAX - m->len)
+			return -EINVAL;
+		if (iov[i].iov_len && !iov[i].iov_base)
+			return -EFAULT;
+		m->len += iov[i].iov_len;
+	}
+	return 0;
+}
+
+/* A stream's peer is known: a name in the message means nothing there (Linux). */
+static ssize_t do_send(struct call *c, struct socket *s, const struct msghdr *msg, int flags)
+{
+	struct sock_msg m = {.flags = flags};
+	int err = msg_set_iov(&m, msg);
+
+	if (!err && msg->msg_controllen)
+		err = -EOPNOTSUPP;
+	if (!err && msg->msg_name && msg->msg_namelen && s->type != SOCK_STREAM) {
+		err = sockaddr_get(msg->msg_name, msg->msg_namelen, s->family, &m.addr, &m.port);
+		m.has_addr = true;
+	}
+	return err ? err : s->ops->send(c, s, &m);
+}
+
+ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct call c;
+	int err;
+	struct socket *s = socket_enter(fd, &c, &err);
+
+	if (!s)
+		return socket_answer(err);
+	return socket_leave(&c, s, msg ? do_send(&c, s, msg, flags) : -EFAULT);
+}
+
+ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+		    socklen_t len)
+{
+	struct iovec iov = {.iov_len = n};
+	struct sockaddr_storage name;
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	memcpy(&iov.iov_base, &buf, sizeof(buf));
+	if (to && len) {
+		msg.msg_namelen = len < sizeof(name) ? len : sizeof(name);
+		memcpy(&name, to, msg.msg_namelen);
+		msg.msg_name = &name;
+	}
+	return weft_sendmsg(fd, &msg, flags);
+}
+
+ssize_t weft_send(int fd, const void *buf, size_t n, int flags)
+{
+	return weft_sendto(fd, buf, n, flags, NULL, 0);
+}
+
+static ssize_t do_recv(struct call *c, struct socket *s, struct msghdr *msg, int flags)
+{
+	struct sock_msg m = {.flags = flags};
+	ssize_t r = msg_set_iov(&m, msg);
+
+	if (!r && msg->msg_name && (int)msg->msg_namelen < 0)
+		r = -EINVAL;
+	if (r)
+		return r;
+	r = s->ops->recv(c, s, &m);
+	if (r < 0)
+		return r;
+	msg->msg_flags = m.out_flags;
+	msg->msg_controllen = 0;
+	if (m.has_addr)
+		sockaddr_put(&m.addr, m.port, msg->msg_name, &msg->msg_namelen);
+	else
+		msg->msg_namelen = 0;
+	return r;
+}
+
+ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct call c;
+	int err;
+	struct socket *s = socket_enter(fd, &c, &err);
+
+	if (!s)
+		return socket_answer(err);
+	return socket_leave(&c, s, msg ? do_recv(&c, s, msg, flags) : -EFAULT);
+}
+
+ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *len)
+{
+	struct iovec iov = {buf, n};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t r;
+
+	if (from && len) {
+		msg.msg_name = from;
+		msg.msg_namelen = *len;
+	}
+	r = weft_recvmsg(fd, from && !len ? NULL : &msg, flags);
+	if (r >= 0 && from)
+		*len = msg.msg_namelen;
+	return r;
+}
+
+ssize_t weft_recv(int fd, void *buf, size_t n, int flags)
+{
+	return weft_recvfrom(fd, buf, n, flags, NULL, NULL);
+}
+
+/* Unlike recv(), read() of nothing never waits (Linux, System V). */
+static ssize_t read_nothing(int fd)
+{
+	struct call c;
+	int err;
+	struct socket *s = socket_enter(fd, &c, &err);
+
+	return s ? socket_leave(&c, s, 0) : socket_answer(err);
+}
+
+ssize_t weft_read(int fd, void *buf, size_t n)
+{
+	return n ? weft_recv(fd, buf, n, 0) : read_nothing(fd);
+}
+
+ssize_t weft_write(int fd, const void *buf, size_t n)
+{
+	return weft_send(fd, buf, n, 0);
+}
+
+ssize_t weft_readv(int fd, const struct iovec *iov, int niov)
+{
+	struct msghdr msg = {.msg_iovlen = (size_t)niov};
+
+	if (niov < 0 || niov > IOV_MAX)
+		return socket_answer(-EINVAL);
+	memcpy(&msg.msg_iov, &iov, sizeof(iov));
+	return weft_recvmsg(fd, &msg, 0);
+}
+
+ssize_t weft_writev(int fd, const struct iovec *iov, int niov)
+{
+	struct msghdr msg = {.msg_iovlen = (size_t)niov};
+
+	if (niov < 0 || niov > IOV_MAX)
+		return socket_answer(-EINVAL);
+	memcpy(&msg.msg_iov, &iov, sizeof(iov));
+	return weft_sendmsg(fd, &msg, 0);
+}
