@@ -13,6 +13,7 @@
 #include "net/ifaddr.h"
 
 #define NEIGH_EVICT_PAUSE_NS (10 * NSEC_PER_MSEC) /* after a search that found nothing */
+#define NEIGH_RESOLVE_NS (100 * NSEC_PER_MSEC) /* what a full table leaves an unanswered question */
 
 /* What an entry is found by.  Where nothing is resolved one entry a device serves every address. */
 struct neigh_key {
@@ -106,22 +107,39 @@ void neigh_drop_held(struct pkq *q, enum drop_reason why)
 
 /* --- the bound -------------------------------------------------------------------------------- */
 
+/* Who goes first, of those that may go at all. */
+enum neigh_rank { NEIGH_RANK_FAILED = 1, NEIGH_RANK_UNANSWERED, NEIGH_RANK_ANSWERED };
+#define NEIGH_RANK_SHIFT 62 /* below it ns: 146 years of them */
+
+static uint64_t neigh_rank(enum neigh_rank rank, uint64_t at)
+{
+	return (uint64_t)rank << NEIGH_RANK_SHIFT | at;
+}
+
 /*
- * What an entry is worth keeping, 0: may not go.  Those that failed go first, so that a scan of a
- * subnet's addresses does not push out who answers (RFC 6583, 6.4), then the least recently used.
+ * What an entry is worth keeping, 0: may not go.  Those that failed go first, then those asked for
+ * longest without an answer, so that a scan of a subnet's addresses neither pushes out who answers
+ * nor keeps new neighbours out (RFC 6583, 6.4), then the least recently used.  `own` as in
+ * neigh_is_unused().
  */
-static uint64_t neigh_worth(struct neigh *n) REQUIRES(n->bucket->lock)
+static uint64_t neigh_worth(struct neigh *n, uint32_t own, uint64_t now) REQUIRES(n->bucket->lock)
 {
 	enum neigh_nud s = neigh_nud(n);
 	uint64_t used = atomic_load_explicit(&n->used, memory_order_relaxed);
 
-	if (s == NUD_PERMANENT || s == NUD_INCOMPLETE || n->held.count || !neigh_is_unused(n, 0))
+	if (s == NUD_PERMANENT || s == NUD_DEAD || !neigh_is_unused(n, own))
 		return 0;
-	return 1 + used + (s == NUD_FAILED ? 0 : UINT64_MAX / 2);
+	if (s == NUD_INCOMPLETE)
+		return now < n->since + NEIGH_RESOLVE_NS
+			   ? 0
+			   : neigh_rank(NEIGH_RANK_UNANSWERED, n->since);
+	if (n->held.count)
+		return 0;
+	return neigh_rank(s == NUD_FAILED ? NEIGH_RANK_FAILED : NEIGH_RANK_ANSWERED, used);
 }
 
 /* The one to go, with a reference. */
-static NO_LOCK_ANALYSIS struct neigh *neigh_evict_choose(struct arp_state *as)
+static NO_LOCK_ANALYSIS struct neigh *neigh_evict_choose(struct arp_state *as, uint64_t now)
 {
 	struct neigh *best = NULL, *old;
 	uint64_t least = UINT64_MAX;
@@ -132,7 +150,7 @@ static NO_LOCK_ANALYSIS struct neigh *neigh_evict_choose(struct arp_state *as)
 		old = best;
 		mutex_lock(&bk->lock);
 		for (struct neigh *n = bk->head; n; n = n->next) {
-			uint64_t worth = neigh_worth(n);
+			uint64_t worth = neigh_worth(n, 0, now);
 
 			if (worth && worth < least) {
 				least = worth;
@@ -157,7 +175,7 @@ static bool neigh_evict(struct arp_state *as)
 
 	if (now < atomic_load_explicit(&as->evict_after, memory_order_relaxed))
 		return false;
-	n = neigh_evict_choose(as);
+	n = neigh_evict_choose(as, now);
 	if (!n) {
 		atomic_store_explicit(&as->evict_after, now + NEIGH_EVICT_PAUSE_NS,
 				      memory_order_relaxed);
@@ -165,7 +183,7 @@ static bool neigh_evict(struct arp_state *as)
 	}
 	pkq_init(&held);
 	mutex_lock(&n->bucket->lock);
-	if (neigh_nud(n) != NUD_DEAD && neigh_is_unused(n, 1)) {
+	if (neigh_worth(n, 1, now)) { /* still: it may have been answered or used meanwhile */
 		neigh_remove(n, &held);
 		gone = true;
 	}

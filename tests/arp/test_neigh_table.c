@@ -222,21 +222,77 @@ START_TEST(test_full_of_used_and_permanent_makes_none)
 }
 END_TEST
 
-START_TEST(test_full_those_being_resolved_stay)
+/* Entries 2 to 9, 10 ms apart, each with a packet that waits for the answer. */
+static void fill_unresolved(void)
 {
 	struct neigh *n;
 
 	set_bound(8);
 	for (uint32_t h = 2; h < 10; h++) {
 		n = get(h);
+		ck_assert_ptr_nonnull(n);
 		ck_assert_int_eq(arp_lab_out(n, 1), 0);
 		neigh_put(n);
+		arp_lab_advance_ms(10);
 	}
-	ck_assert_ptr_null(get(100));
-	arp_lab_advance_ms(4000);
+}
+
+START_TEST(test_full_those_being_resolved_have_their_time)
+{
+	struct neigh_info i;
+	struct neigh *n;
+
+	fill_unresolved();
+	ck_assert_ptr_null(get(100)); /* the first was asked for 80 ms ago */
+	arp_lab_advance_ms(20);
 	n = get(100);
 	ck_assert_ptr_nonnull(n);
 	neigh_put(n);
+	ck_assert_uint_eq(count(), 8);
+	ck_assert(!find(2, &i) && find(3, &i));
+	ck_assert_uint_eq(pkbuf_drops(lab.st, DROP_NEIGH_TABLE_FULL), 1); /* what it held */
+	n = get(101); /* who has not asked is the first to go */
+	ck_assert_ptr_nonnull(n);
+	neigh_put(n);
+	ck_assert(find(3, &i) && !find(100, &i));
+}
+END_TEST
+
+/* A scan that never ends: each goes round the table, none is refused, and the bound holds. */
+START_TEST(test_full_of_unresolved_each_new_one_gets_in)
+{
+	struct neigh_info i;
+	struct neigh *n;
+
+	fill_unresolved();
+	for (uint32_t h = 100; h < 200; h++) {
+		arp_lab_advance_ms(20);
+		n = get(h);
+		ck_assert_ptr_nonnull(n);
+		ck_assert_int_eq(arp_lab_out(n, 1), 0);
+		neigh_put(n);
+		ck_assert_uint_eq(count(), 8);
+		ck_assert(h < 107 || (find(h - 7, &i) && !find(h - 8, &i)));
+	}
+}
+END_TEST
+
+START_TEST(test_full_unresolved_goes_before_who_answered)
+{
+	struct neigh_info i;
+	struct neigh *n;
+
+	set_bound(8);
+	for (uint32_t h = 2; h < 9; h++)
+		make_stale(h);
+	n = get(9);
+	ck_assert_int_eq(arp_lab_out(n, 1), 0);
+	arp_lab_advance_ms(200);
+	make_stale(100); /* somebody has 9 in hand */
+	ck_assert(find(9, &i));
+	neigh_put(n);
+	make_stale(101);
+	ck_assert(!find(9, &i) && find(100, &i) && find(101, &i));
 }
 END_TEST
 
@@ -409,7 +465,9 @@ int main(void)
 	tcase_add_test(tc, test_full_failed_goes_before_an_older_stale);
 	tcase_add_test(tc, test_full_oldest_unused_goes);
 	tcase_add_test(tc, test_full_of_used_and_permanent_makes_none);
-	tcase_add_test(tc, test_full_those_being_resolved_stay);
+	tcase_add_test(tc, test_full_those_being_resolved_have_their_time);
+	tcase_add_test(tc, test_full_of_unresolved_each_new_one_gets_in);
+	tcase_add_test(tc, test_full_unresolved_goes_before_who_answered);
 	tcase_add_test(tc, test_broadcast_needs_no_question);
 	tcase_add_test(tc, test_directed_broadcast_needs_no_question);
 	tcase_add_test(tc, test_multicast4_is_mapped);
