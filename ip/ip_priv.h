@@ -152,7 +152,7 @@ int ip_finish(struct pkbuf *b, struct path *path, uint32_t mtu);
 int ip_fragment(struct pkbuf *b, uint32_t mtu, struct pkq *out);
 
 /*
- * The first of n consecutive identifications for a datagram that may be fragmented (RFC 6864, 4.2;
+ * The first of n consecutive identifications for a datagram that may be fragmented (RFC 6864, 4.3;
  * RFC 7739, 5.3): by source, destination and protocol, not to be guessed by others.
  */
 uint16_t ip_id_next(struct stack *st, const struct ip_addr *src, const struct ip_addr *dst,

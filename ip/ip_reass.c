@@ -115,7 +115,7 @@ static bool reass_clashes(const struct reass *r, const struct extent *x)
 	return x->last && units_count(r->held, to, REASS_UNITS);
 }
 
-/* RFC 5722, 3: the whole datagram, with what is still to come. */
+/* RFC 5722, 4: the whole datagram, with what is still to come. */
 static void reass_refuse(struct reass *r)
 {
 	struct stack *st = r->stack;

@@ -292,7 +292,7 @@ static size_t inet_recv_target(struct socket *s, const struct sock_msg *m)
 	return m->len < s->sk->rcvlowat ? m->len : s->sk->rcvlowat;
 }
 
-/* A read stops before the urgent byte if it has anything (RFC 6093, 3.2; Linux). */
+/* A read stops before the urgent byte if it has anything (RFC 6093, 3.1; Linux). */
 static bool inet_at_mark(struct sock *sk)
 {
 	int at;

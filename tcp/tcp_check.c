@@ -123,7 +123,7 @@ bool tcp_seq_acceptable(const struct tcp_seg *g, uint32_t rcv_nxt, uint32_t wnd)
 
 /*
  * Both ends opened at once: the peer's SYN has come before, now it comes with the ACK of ours and
- * stands for that ACK alone (RFC 9293, 3.5, figure 8).
+ * stands for that ACK alone (RFC 9293, 3.5, figure 7).
  */
 static void synack_crossed(struct tcp_sock *ts, struct tcp_seg *g)
 {

@@ -115,7 +115,7 @@ void tcp_abort(struct tcp_sock *ts, int err)
 
 /* --- close -------------------------------------------------------------------------------------- */
 
-/* FIN-WAIT-2 that nobody reads: it ends by itself (Linux; RFC 1122, 4.2.2.20 (d) lets it). */
+/* FIN-WAIT-2 that nobody reads: it ends by itself, as in Linux. */
 void tcp_fin_wait2_orphan(struct tcp_sock *ts)
 {
 	int64_t s = ts->linger2_s;

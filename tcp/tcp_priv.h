@@ -199,7 +199,7 @@ static inline bool tcp_state_in(const struct tcp_sock *ts, unsigned set)
  */
 
 /*
- * In the connection table from the SYN to the third ACK (RFC 4987, 3.3).
+ * In the connection table from the SYN to the third ACK (RFC 4987, 3.5).
  *
  * LOCKING
  *	c	constant after creation		p	lock of its listener

@@ -1,6 +1,6 @@
 /*
  * tcp/tcp_request.c - SYN-RECEIVED of a listener: a small request sock from the SYN to the third
- * ACK, which makes the child (RFC 9293, 3.10.7.2 and 3.10.7.4; RFC 4987, 3.3).
+ * ACK, which makes the child (RFC 9293, 3.10.7.2 and 3.10.7.4; RFC 4987, 3.5).
  *
  * The SYN queue is bounded; a flood costs what it holds and a SYN-ACK a SYN, no more.
  */

@@ -110,7 +110,7 @@ static void send_flags(struct tcp_sock *ts, const struct sock_msg *m, bool all)
 	if (m->flags & MSG_MORE)
 		ts->flags |= TCP_F_MORE;
 	if ((m->flags & MSG_OOB) && all) {
-		ts->snd_up = ts->write_seq; /* RFC 6093, 3.1: the number after the urgent byte */
+		ts->snd_up = ts->write_seq; /* RFC 6093, 4: the number after the urgent byte */
 		ts->flags |= TCP_F_URG_OUT | TCP_F_PUSH;
 	}
 }

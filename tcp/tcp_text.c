@@ -12,7 +12,7 @@
 enum drop_reason tcp_urg(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
-	uint32_t up = g->seq + g->up; /* RFC 6093, 3.1: the number after the urgent byte */
+	uint32_t up = g->seq + g->up; /* RFC 6093, 4: the number after the urgent byte */
 
 	if (!(g->flags & TCP_URG) || g->up == 0 || !tcp_state_in(ts, TCP_CAN_RECV))
 		return DROP_NONE;
@@ -202,7 +202,7 @@ static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
 
 /* --- seventh: text ------------------------------------------------------------------------------ */
 
-/* RFC 9293, 3.10.7.1 and RFC 1122, 4.2.2.13: data nobody will read. */
+/* RFC 9293, 3.6.1 and RFC 1122, 4.2.2.13: data nobody will read. */
 static bool text_unwanted(struct tcp_sock *ts, const struct tcp_seg *g, uint32_t len)
 {
 	if (!(ts->sk.flags & SOCK_DEAD) || len == 0 || seq_leq(g->seq + len, ts->rcv_nxt))

@@ -1,7 +1,7 @@
 /*
  * tcp/tcp_timewait.c - TIME-WAIT (RFC 9293, 3.6.1): a small sock for 2 MSL in place of the full one.
  *
- * It acknowledges what comes again, ignores RST (RFC 1337, 4.1), and gives way to a SYN that cannot
+ * It acknowledges what comes again, ignores RST (RFC 1337, 3), and gives way to a SYN that cannot
  * be an old duplicate, if somebody listens: above RCV.NXT, or with a newer timestamp (RFC 1122,
  * 4.2.2.13; RFC 6191).
  */

@@ -56,7 +56,7 @@ static void opts_of(struct tcp_sock *ts, uint8_t flags, bool data, struct tcp_op
 		    ts, o->sack, o->opts & SEG_OPT_TS ? TCP_SACK_SEND_MAX - 1 : TCP_SACK_SEND_MAX);
 }
 
-/* RFC 9293, 3.8.5 and RFC 6093, 3.1.  The pointer reaches 64 KB ahead. */
+/* RFC 9293, 3.8.5 and RFC 6093, 4.  The pointer reaches 64 KB ahead. */
 static void header_urgent(const struct tcp_sock *ts, struct tcp_hdr *h, uint32_t seq)
 {
 	uint32_t ahead = ts->snd_up - seq;

@@ -151,7 +151,7 @@ START_TEST(test_overlap_refuses_the_datagram)
 	ck_assert_uint_eq(pkbuf_drops(l.st, DROP_FRAG_OVERLAP), 3);
 	ck_assert_uint_eq(mib_read(l.st, MIB_IpExt_ReasmOverlaps), 1);
 	ck_assert_uint_eq(mib_read(l.st, MIB_Ip_ReasmFails), 1);
-	rx(1, 0, 80, false); /* what comes still goes too, RFC 5722, 3 */
+	rx(1, 0, 80, false); /* what comes still goes too, RFC 5722, 4 */
 	rx(1, 80, 160, false);
 	rx(1, 160, 240, false);
 	rx(1, 240, 320, true);

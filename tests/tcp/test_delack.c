@@ -71,7 +71,7 @@ START_TEST(test_stream_acked_every_second_segment)
 		n += tcp_lab_drop();
 		tcp_lab_read(1000);
 	}
-	ck_assert_uint_ge(n, 20); /* SHOULD-18 */
+	ck_assert_uint_ge(n, 20); /* SHLD-19 */
 	ck_assert_uint_le(n, 24); /* and window updates */
 }
 END_TEST

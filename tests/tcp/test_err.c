@@ -172,7 +172,7 @@ START_TEST(test_frag_needed_is_no_congestion)
 	cwnd = view().cwnd;
 	tcp_lab_rx_icmp(ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, 1, 1000);
 	tcp_lab_drop();
-	ck_assert_uint_ge(view().ssthresh, cwnd); /* RFC 1191, 6.3: not halved */
+	ck_assert_uint_ge(view().ssthresh, cwnd); /* RFC 1191, 6.4: not halved */
 }
 END_TEST
 

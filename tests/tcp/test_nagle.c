@@ -162,7 +162,7 @@ START_TEST(test_last_of_a_write_has_psh)
 	s = tx(ACK, .seq = 1, .ack = 1, .len = MSS);
 	s = tx(ACK, .seq = MSS + 1, .ack = 1, .len = MSS);
 	s = tx(ACK | PSH, .seq = 2 * MSS + 1, .ack = 1, .len = 5);
-	ck_assert_uint_eq(s.flags, ACK | PSH); /* RFC 9293, 3.9.1.2, MUST-60 */
+	ck_assert_uint_eq(s.flags, ACK | PSH); /* RFC 9293, 3.9.1.2, MUST-61 */
 }
 END_TEST
 

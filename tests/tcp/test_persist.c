@@ -203,7 +203,7 @@ START_TEST(test_window_is_never_exceeded)
 }
 END_TEST
 
-/* A peer that takes its window back (RFC 9293, 3.8.6, SHLD-15: be robust). */
+/* A peer that takes its window back (RFC 9293, 3.8.6, MUST-34: be robust). */
 START_TEST(test_shrunken_window_survived)
 {
 	established(5000);

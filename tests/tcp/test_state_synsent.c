@@ -154,7 +154,7 @@ START_TEST(test_simultaneous_open_ack_established)
 }
 END_TEST
 
-/* RFC 9293, figure 8: each side's SYN, ACK crosses the other's. */
+/* RFC 9293, figure 7: each side's SYN, ACK crosses the other's. */
 START_TEST(test_simultaneous_open_synack_established)
 {
 	rx(SYN, .seq = 0, .mss = 1460);
