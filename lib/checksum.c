@@ -17,14 +17,11 @@ struct vector_sum {
 	lanes even, odd; /* the low and the high word of each 64-bit lane */
 };
 
-static inline __attribute__((always_inline)) void vector_add(struct vector_sum *s, uint8_t *to,
-							     const uint8_t *from)
+static inline void vector_add(struct vector_sum *s, const uint8_t *from)
 {
 	lanes v;
 
 	memcpy(&v, from, sizeof(v));
-	if (to)
-		memcpy(to, &v, sizeof(v));
 	s->even += v & 0xffffffffu;
 	s->odd += v >> 32;
 }
@@ -59,9 +56,7 @@ static inline uint64_t tail_sum(const uint8_t *p, size_t n)
 	return sum;
 }
 
-/* `to` is NULL in csum_add(): constant in each copy of this, so that neither pays for the other. */
-static inline __attribute__((always_inline)) uint64_t csum_run(uint8_t *to, const uint8_t *from,
-							       size_t n)
+static uint64_t csum_run(const uint8_t *from, size_t n)
 {
 	struct vector_sum a = {{0}, {0}}, b = a;
 	size_t at = 0;
@@ -70,15 +65,13 @@ static inline __attribute__((always_inline)) uint64_t csum_run(uint8_t *to, cons
 	if (n == 0)
 		return 0;
 	for (; n - at >= 64; at += 64) {
-		vector_add(&a, to ? to + at : NULL, from + at);
-		vector_add(&b, to ? to + at + 16 : NULL, from + at + 16);
-		vector_add(&a, to ? to + at + 32 : NULL, from + at + 32);
-		vector_add(&b, to ? to + at + 48 : NULL, from + at + 48);
+		vector_add(&a, from + at);
+		vector_add(&b, from + at + 16);
+		vector_add(&a, from + at + 32);
+		vector_add(&b, from + at + 48);
 	}
 	for (; n - at >= 16; at += 16)
-		vector_add(&a, to ? to + at : NULL, from + at);
-	if (to && n > at)
-		memcpy(to + at, from + at, n - at);
+		vector_add(&a, from + at);
 	a.even += b.even + a.odd + b.odd;
 	sum = a.even[0] + a.even[1] + tail_sum(from + at, n - at);
 	return (sum & 0xffffffffu) + (sum >> 32);
@@ -86,18 +79,12 @@ static inline __attribute__((always_inline)) uint64_t csum_run(uint8_t *to, cons
 
 uint64_t csum_add(uint64_t sum, const void *data, size_t n)
 {
-	return sum + csum_run(NULL, data, n);
-}
-
-uint64_t csum_copy(uint64_t sum, void *to, const void *from, size_t n)
-{
-	return sum + csum_run(to, from, n);
+	return sum + csum_run(data, n);
 }
 
 uint64_t csum_pseudo(const void *src, const void *dst, size_t alen, uint8_t proto, uint32_t len)
 {
-	return csum_run(NULL, src, alen) + csum_run(NULL, dst, alen) + htobe16(proto) +
-	       htobe32(len);
+	return csum_run(src, alen) + csum_run(dst, alen) + htobe16(proto) + htobe32(len);
 }
 
 uint16_t csum_fold(uint64_t sum)
@@ -116,9 +103,4 @@ uint64_t csum_odd(uint64_t sum)
 uint16_t csum_update16(uint16_t csum, uint16_t from, uint16_t to)
 {
 	return csum_finish((uint64_t)(uint16_t)~csum + (uint16_t)~from + to);
-}
-
-uint16_t csum_update32(uint16_t csum, uint32_t from, uint32_t to)
-{
-	return csum_finish((uint64_t)(uint16_t)~csum + (uint32_t)~from + to);
 }

@@ -10,8 +10,6 @@
 
 /* Adds n bytes to a partial sum. */
 uint64_t csum_add(uint64_t sum, const void *data, size_t n);
-/* Copies n bytes and adds them to a partial sum in one pass. */
-uint64_t csum_copy(uint64_t sum, void *to, const void *from, size_t n);
 /* The part that a pseudo header gives (RFC 9293, 3.1; RFC 768): addresses of alen bytes (4 or 16). */
 uint64_t csum_pseudo(const void *src, const void *dst, size_t alen, uint8_t proto, uint32_t len);
 /* Folded to 16 bits, not complemented: what NEEDS_CSUM leaves in the field. */
@@ -25,4 +23,3 @@ static inline uint16_t csum_finish(uint64_t sum)
 uint64_t csum_odd(uint64_t sum);
 /* RFC 1624, eqn 3: a header's checksum after a 16-bit word (network order) changed. */
 uint16_t csum_update16(uint16_t csum, uint16_t from, uint16_t to);
-uint16_t csum_update32(uint16_t csum, uint32_t from, uint32_t to);

@@ -254,16 +254,6 @@ bool timer_disarm(struct wheel *w, struct timer *t)
 	return was;
 }
 
-bool timer_armed(struct wheel *w, struct timer *t)
-{
-	bool armed;
-
-	mutex_lock(&w->lock);
-	armed = t->prev != NULL;
-	mutex_unlock(&w->lock);
-	return armed;
-}
-
 /* All of b to `expired`, which is empty. */
 static void wheel_expire(struct wheel *w, struct bucket *b)
 {

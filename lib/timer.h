@@ -34,7 +34,6 @@ void timer_init(struct timer *t, void (*fn)(struct timer *t));
 bool timer_arm(struct wheel *w, struct timer *t, uint64_t when);
 /* True: it was armed, so the caller puts the reference.  False: not armed, or firing right now. */
 bool timer_disarm(struct wheel *w, struct timer *t);
-bool timer_armed(struct wheel *w, struct timer *t);
 /*
  * Fires all that is due, in order of time, those of one tick in the order they were armed.  Opens a
  * batch of its own.  A timer armed meanwhile comes at the next tick at the earliest.

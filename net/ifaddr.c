@@ -63,7 +63,6 @@ static struct ifaddr_table *table_current(struct net_state *net)
 static void table_publish(struct net_state *net, struct ifaddr_table *t)
 {
 	atomic_store_explicit(&net->addrs, t, memory_order_release);
-	atomic_fetch_add(&net->addr_generation, 1);
 }
 
 static int table_add(struct netdev *dev, const struct ip_addr *a)
@@ -135,11 +134,6 @@ struct netdev *ifaddr_owner(struct stack *st, const struct ip_addr *a)
 		return NULL;
 	i = table_find(t, a);
 	return i < t->n && ip_addr_eq(&t->e[i].addr, a) ? t->e[i].dev : NULL;
-}
-
-uint32_t ifaddr_generation(struct stack *st)
-{
-	return atomic_load_explicit(&st->net->addr_generation, memory_order_acquire);
 }
 
 /* --- a device's list -------------------------------------------------------------------------- */

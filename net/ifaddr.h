@@ -23,5 +23,3 @@ bool ifaddr_is_bcast(struct netdev *dev,
 		     const struct ip_addr *a); /* a directed broadcast of dev's */
 /* Whose is it, of all devices (RFC 1122, 3.3.4.2: the weak host model)?  127/8 is lo's, whole. */
 struct netdev *ifaddr_owner(struct stack *st, const struct ip_addr *a);
-/* Moves with every addition and removal: for those who cache. */
-uint32_t ifaddr_generation(struct stack *st);

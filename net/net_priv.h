@@ -49,8 +49,7 @@ struct net_state {
 
 	struct mutex table_lock; /* c: a leaf */
 	_Atomic(struct ifaddr_table *)
-	    addrs;                        /* t: every device's addresses, sorted: net/ifaddr.c */
-	_Atomic uint32_t addr_generation; /* a */
+	    addrs; /* t: every device's addresses, sorted: net/ifaddr.c */
 
 	_Atomic uint64_t drops[DROP_MAX]; /* a */
 };

@@ -11,7 +11,7 @@
 
 #define SIZE 4096
 
-static uint8_t bytes[SIZE + 64], copy[SIZE + 64];
+static uint8_t bytes[SIZE + 64];
 
 static void bytes_fill(uint64_t seed)
 {
@@ -106,27 +106,6 @@ START_TEST(test_csum_add_random_splits_match_whole)
 }
 END_TEST
 
-START_TEST(test_csum_copy_copies_and_adds)
-{
-	struct random r;
-
-	bytes_fill(6);
-	random_seed(&r, 7);
-	for (int i = 0; i < 2000; i++) {
-		size_t n = random_below(&r, i < 1000 ? 200 : SIZE + 1);
-		size_t from = random_below(&r, 32), to = 1 + random_below(&r, 32);
-
-		memset(copy, 0xa5, sizeof(copy));
-		ck_assert_uint_eq(csum_fold(csum_copy(77, copy + to, bytes + from, n)),
-				  csum_fold(csum_add(77, bytes + from, n)));
-		ck_assert_mem_eq(copy + to, bytes + from, n);
-		ck_assert_uint_eq(copy[to - 1], 0xa5);
-		if (to + n < sizeof(copy))
-			ck_assert_uint_eq(copy[to + n], 0xa5);
-	}
-}
-END_TEST
-
 START_TEST(test_csum_finish_over_correct_data_is_zero)
 {
 	struct random r;
@@ -189,18 +168,13 @@ START_TEST(test_csum_update_equals_recompute)
 	bytes_fill(11);
 	random_seed(&r, 12);
 	for (int i = 0; i < 20000; i++) {
-		size_t at = 2 * random_below(&r, 9);
+		size_t at = 2 * random_below(&r, 10);
 		uint16_t csum = csum_finish(csum_add(0, bytes, 20));
 		uint16_t from16, to16 = (uint16_t)random_next(&r);
-		uint32_t from32, to32 = (uint32_t)random_next(&r);
 
 		memcpy(&from16, bytes + at, 2);
 		memcpy(bytes + at, &to16, 2);
 		csum = csum_update16(csum, from16, to16);
-		ck_assert_uint_eq(csum, csum_finish(csum_add(0, bytes, 20)));
-		memcpy(&from32, bytes + at, 4);
-		memcpy(bytes + at, &to32, 4);
-		csum = csum_update32(csum, from32, to32);
 		ck_assert_uint_eq(csum, csum_finish(csum_add(0, bytes, 20)));
 	}
 }
@@ -232,7 +206,6 @@ int main(void)
 	tcase_add_test(tc, test_csum_add_random_length_matches_model);
 	tcase_add_test(tc, test_csum_add_64k_of_ones_loses_no_carry);
 	tcase_add_test(tc, test_csum_add_random_splits_match_whole);
-	tcase_add_test(tc, test_csum_copy_copies_and_adds);
 	tcase_add_test(tc, test_csum_finish_over_correct_data_is_zero);
 	tcase_add_test(tc, test_csum_pseudo_both_families_match_model);
 	tcase_add_test(tc, test_csum_update16_rfc1624_corner);

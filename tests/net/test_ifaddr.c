@@ -72,14 +72,12 @@ static struct netdev *owner(const char *text)
 	return ifaddr_owner(st, &a);
 }
 
-START_TEST(test_add_tells_and_counts)
+START_TEST(test_add_tells)
 {
-	uint32_t before = ifaddr_generation(st);
 	struct ip_addr bcast = addr("10.0.0.255");
 	struct ifaddr ia;
 
 	ck_assert_int_eq(add(eth0, "10.0.0.1/24"), 0);
-	ck_assert_uint_ne(ifaddr_generation(st), before);
 	ck_assert_uint_eq(told.n, 1);
 	ck_assert_uint_eq(told.ev, NETDEV_EV_ADDR_ADD);
 	ck_assert(ip_addr_eq(&told.a.bcast, &bcast));
@@ -91,19 +89,15 @@ START_TEST(test_add_tells_and_counts)
 }
 END_TEST
 
-START_TEST(test_del_tells_and_counts)
+START_TEST(test_del_tells)
 {
-	uint32_t before;
 	struct ifaddr ia;
 
 	ck_assert_int_eq(add(eth0, "10.0.0.1/24"), 0);
 	ck_assert_int_eq(add(eth0, "10.0.1.1/24"), 0);
-	before = ifaddr_generation(st);
 	ck_assert_int_eq(del(eth0, "10.0.0.2"), -EADDRNOTAVAIL);
 	ck_assert_int_eq(del(eth1, "10.0.0.1"), -EADDRNOTAVAIL);
-	ck_assert_uint_eq(ifaddr_generation(st), before);
 	ck_assert_int_eq(del(eth0, "10.0.0.1"), 0);
-	ck_assert_uint_ne(ifaddr_generation(st), before);
 	ck_assert_uint_eq(told.ev, NETDEV_EV_ADDR_DEL);
 	ck_assert_ptr_null(owner("10.0.0.1"));
 	ck_assert(ifaddr_nth(eth0, 0, &ia));
@@ -265,8 +259,8 @@ int main(void)
 	TCase *tc = tcase_create("ifaddr");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_add_tells_and_counts);
-	tcase_add_test(tc, test_del_tells_and_counts);
+	tcase_add_test(tc, test_add_tells);
+	tcase_add_test(tc, test_del_tells);
 	tcase_add_loop_test(tc, test_add_refuses_what_no_host_may_have, 0,
 			    (int)(sizeof(refused) / sizeof(refused[0])));
 	tcase_add_test(tc, test_add_refuses_bad_prefixes);
