@@ -54,9 +54,12 @@ SHELL_LIBS   += -lreadline
 SHELL_CFLAGS := -DWEFT_READLINE
 endif
 
-LIB_SRC   := $(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c)))
+# packetdrill's door into a stack is a library of its own.
+PD_SRC    := $(sort $(wildcard socket/packetdrill*.c))
+LIB_SRC   := $(filter-out $(PD_SRC),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
 SHELL_SRC := $(sort $(wildcard shell/*.c))
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/obj/%.o)
+PD_OBJ    := $(PD_SRC:%.c=$(B)/obj/%.o)
 SHELL_OBJ := $(SHELL_SRC:%.c=$(B)/obj/%.o)
 CHECK_SRC := $(sort $(wildcard tests/*/test_*.c))
 CHECK_BIN := $(CHECK_SRC:%.c=$(B)/%)
@@ -67,7 +70,7 @@ EXAMPLES    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/examples/*.c)))
 BENCH_BIN   := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
 FUZZ_BIN    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/*.c)))
 
-all: $(B)/weft $(B)/libweft.a $(B)/libweft.so
+all: $(B)/weft $(B)/libweft.a $(B)/libweft.so $(B)/libweft_packetdrill.so
 
 # Internal archive with every symbol: what the weft program and the unit tests link.
 $(B)/obj/libweft-all.a: $(LIB_OBJ)
@@ -87,6 +90,11 @@ $(B)/libweft.so: $(LIB_OBJ) socket/libweft.map
 	$(Q)$(CC) -shared -Wl,-soname,libweft.so.$(ABI) -Wl,--version-script=socket/libweft.map -Wl,-z,defs \
 	  -o $(B)/libweft.so.$(ABI) $(LIB_OBJ) $(ALL_LDFLAGS)
 	$(Q)ln -sf libweft.so.$(ABI) $@
+
+$(B)/libweft_packetdrill.so: $(PD_OBJ) $(B)/obj/libweft-all.a socket/libweft_packetdrill.map
+	$(say) LD $@
+	$(Q)$(CC) -shared -Wl,--version-script=socket/libweft_packetdrill.map -Wl,-z,defs \
+	  -o $@ $(PD_OBJ) $(B)/obj/libweft-all.a $(ALL_LDFLAGS)
 
 $(B)/weft: $(SHELL_OBJ) $(B)/obj/libweft-all.a
 	$(say) LD $@
@@ -157,6 +165,7 @@ install: all
 	install -m 644 $(B)/libweft.a $(DESTDIR)$(PREFIX)/lib/libweft.a
 	install -m 755 $(B)/libweft.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libweft.so.$(ABI)
 	ln -sf libweft.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libweft.so
+	install -m 755 $(B)/libweft_packetdrill.so $(DESTDIR)$(PREFIX)/lib/libweft_packetdrill.so
 	install -m 644 socket/include/weft/*.h $(DESTDIR)$(PREFIX)/include/weft/
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' socket/libweft.pc.in \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libweft.pc
