@@ -104,17 +104,6 @@ static bool icmp_quote_check(struct pkbuf *b, struct icmp_quote *q)
 
 /* --- errors ----------------------------------------------------------------------------------- */
 
-/*
- * Where the protocol can tell forged quotes, nothing is learnt before it has looked: anybody may
- * quote ports (RFC 5927, 7).
- */
-static uint32_t icmp_error_mtu(const struct ip_err *e, uint32_t named)
-{
-	const struct ip_proto *p = ip_proto_find(e->stack, e->proto);
-
-	return p && p->checks_mtu ? named : pmtu_learn(e->stack, &e->dst, named, e->len);
-}
-
 static void icmp_error_deliver(const struct ip_err *e)
 {
 	const struct ip_proto *p = ip_proto_find(e->stack, e->proto);
@@ -152,7 +141,7 @@ void icmp_error_in(struct pkbuf *b)
 		return;
 	}
 	if (e.err == EMSGSIZE)
-		e.mtu = icmp_error_mtu(&e, be16_get(h->frag.mtu));
+		e.mtu = be16_get(h->frag.mtu);
 	icmp_error_deliver(&e);
 	pkbuf_free(b);
 }

@@ -46,17 +46,19 @@ struct ip_err {
 	const uint8_t *l4;       /* first bytes of the quoted transport header */
 	int err;      /* errno by Linux's table (icmp_err_convert); 0: not an error for a sock */
 	bool fatal;   /* Linux's: ends a connection attempt; soft otherwise */
-	uint32_t mtu; /* frag needed: the path MTU now believed, but see checks_mtu */
+	uint32_t mtu; /* frag needed: as the message names it; 0: it names none */
 	uint32_t len; /* of the quoted datagram, as its header says */
 };
 
 /* A protocol above ip.  Registered once, by socket/stack.c. */
 struct ip_proto {
 	uint8_t proto;
-	void (*in)(struct pkbuf *b);         /* required: front and l4 at its header; consumes b */
-	void (*err)(const struct ip_err *e); /* optional */
-	/* err() gets the MTU as the message names it and calls pmtu_learn() if it believes that */
-	bool checks_mtu;
+	void (*in)(struct pkbuf *b); /* required: front and l4 at its header; consumes b */
+	/*
+	 * Optional.  Anybody may send an error: what it names is pmtu_learn()ed only where the quote
+	 * is one of a sock's (RFC 5927, 7).
+	 */
+	void (*err)(const struct ip_err *e);
 };
 
 struct ip_state *ip_state_create(struct stack *st); /* sets st->ip; registers with net and arp */

@@ -189,6 +189,14 @@ bool raw_in(struct pkbuf *b)
 	return took;
 }
 
+/* A protocol with ports or sequence numbers to compare has the better judgement. */
+static bool raw_may_learn(const struct ip_err *e)
+{
+	const struct ip_proto *p = ip_proto_find(e->stack, e->proto);
+
+	return !p || !p->err;
+}
+
 void raw_err(const struct ip_err *e)
 {
 	struct raw_want w = {.laddr = e->src, .raddr = e->dst};
@@ -197,10 +205,11 @@ void raw_err(const struct ip_err *e)
 	    .type = e->type,
 	    .code = e->code,
 	    .fatal = e->fatal,
-	    .mtu = e->mtu,
 	};
 	struct raw_found f = raw_collect(e->stack, e->proto, &w);
 
+	if (f.n && e->err == EMSGSIZE && raw_may_learn(e))
+		se.mtu = pmtu_learn(e->stack, &e->dst, e->mtu, e->len);
 	for (unsigned i = 0; i < f.n; i++)
 		sock_deliver_error(f.sk[i], &se);
 	raw_found_put(&f);

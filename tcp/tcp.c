@@ -71,7 +71,6 @@ static const struct ip_proto tcp_proto = {
     .proto = IP_PROTO_TCP,
     .in = tcp_in,
     .err = tcp_err,
-    .checks_mtu = true,
 };
 
 /* The table's last put of a request or TIME-WAIT sock. */

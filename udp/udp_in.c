@@ -4,7 +4,10 @@
  *
  * A sock's own part, udp_backlog_in(), runs under its lock: at once, or when its holder lets go.
  */
+#include <errno.h>
+
 #include "ip/icmp.h"
+#include "ip/route.h"
 #include "lib/mib.h"
 #include "lib/stack.h"
 #include "lib/wire/udp.h"
@@ -163,12 +166,13 @@ void udp_err(const struct ip_err *e)
 	    .type = e->type,
 	    .code = e->code,
 	    .fatal = e->fatal,
-	    .mtu = e->mtu,
 	};
 	struct sock *sk = inet_lookup_bound(udp_table(e->stack), &tu);
 
 	if (!sk)
 		return;
+	if (e->err == EMSGSIZE)
+		se.mtu = pmtu_learn(e->stack, &e->dst, e->mtu, e->len);
 	sock_deliver_error(sk, &se);
 	sock_put(sk);
 }

@@ -258,20 +258,64 @@ END_TEST
 
 /* --- errors, options, the list ---------------------------------------------------------------- */
 
-static void rx_unreach(uint8_t proto, uint8_t code)
+/* About a datagram of ours for `dst`, of which it has the first 28 of 1100 bytes. */
+static void rx_error(uint8_t proto, uint8_t code, const char *dst, uint16_t mtu)
 {
-	static uint8_t quoted[64], msg[64];
-	struct ip_packet q = {.src = "10.0.0.1", .dst = "10.0.0.2", .proto = proto, .n = 8};
+	static uint8_t quoted[1100], msg[64];
+	struct ip_packet q = {.src = "10.0.0.1", .dst = dst, .proto = proto, .n = 1080};
 	struct icmp4_hdr *h = (struct icmp4_hdr *)(void *)msg;
 	struct ip_packet p = packet(IP_PROTO_ICMP, ICMP_HLEN + 28);
 
 	ip_packet_build(&q, quoted);
 	*h = (struct icmp4_hdr){.type = ICMP_DEST_UNREACH, .code = code};
+	h->frag.mtu = be16_of(mtu);
 	memcpy(msg + ICMP_HLEN, quoted, 28);
 	h->csum = csum_finish(csum_add(0, msg, ICMP_HLEN + 28));
 	p.data = msg;
 	rx(&p);
 }
+
+static void rx_unreach(uint8_t proto, uint8_t code)
+{
+	rx_error(proto, code, "10.0.0.2", 0);
+}
+
+static uint32_t learnt(const char *dst)
+{
+	struct ip_addr a;
+
+	ck_assert_int_eq(ip_addr_parse(dst, &a), 0);
+	return pmtu_get(raw_lab.st, &a);
+}
+
+static void judge(const struct ip_err *e)
+{
+	ck_assert_uint_eq(e->mtu, 1000);
+}
+
+/* Only where a sock may have sent it; a protocol that can tell by ports does so itself. */
+START_TEST(test_err_path_mtu_of_a_sock_that_may_have_sent_it)
+{
+	static const struct ip_proto own = {.proto = 202, .in = pkbuf_free, .err = judge};
+	struct sock *conn = raw_lab_open_sock(200), *other = raw_lab_open_sock(202), *any;
+
+	ip_proto_register(raw_lab.st, &own);
+	ck_assert_int_eq(raw_lab_connect(conn, "10.0.0.2"), 0);
+	rx_error(201, ICMP_FRAG_NEEDED, "10.0.0.2", 1000); /* no sock of this protocol */
+	rx_error(200, ICMP_FRAG_NEEDED, "10.0.0.3", 1000); /* another destination */
+	rx_error(202, ICMP_FRAG_NEEDED, "10.0.0.2", 1000); /* its protocol does not believe it */
+	ck_assert_uint_eq(learnt("10.0.0.2"), 0);
+	ck_assert_uint_eq(learnt("10.0.0.3"), 0);
+	rx_error(200, ICMP_FRAG_NEEDED, "10.0.0.2", 1000);
+	ck_assert_uint_eq(learnt("10.0.0.2"), 1000);
+	any = raw_lab_open_sock(200);
+	rx_error(200, ICMP_FRAG_NEEDED, "10.0.0.3", 0);
+	ck_assert_uint_eq(learnt("10.0.0.3"), 1006); /* RFC 1191, 7: a plateau */
+	raw_lab_end(conn);
+	raw_lab_end(other);
+	raw_lab_end(any);
+}
+END_TEST
 
 START_TEST(test_err_connected_hard_or_recverr_all)
 {
@@ -377,6 +421,7 @@ int main(void)
 	tcase_add_test(tc, test_in_over_rcvbuf_is_dropped_and_counted);
 	tcase_add_test(tc, test_in_partial_checksum_is_finished);
 	tcase_add_test(tc, test_err_connected_hard_or_recverr_all);
+	tcase_add_test(tc, test_err_path_mtu_of_a_sock_that_may_have_sent_it);
 	tcase_add_test(tc, test_options);
 	tcase_add_test(tc, test_bind_foreign_address_eaddrnotavail);
 	tcase_add_test(tc, test_open_of_protocol_0_and_each);

@@ -220,6 +220,26 @@ START_TEST(test_frag_needed_teaches_and_is_emsgsize)
 }
 END_TEST
 
+/* Anybody can quote a port: what no sock may have sent teaches nothing (RFC 5927, 7). */
+START_TEST(test_frag_needed_about_no_sock_teaches_nothing)
+{
+	static const struct udp_lab_icmp quotes[] = {
+	    {.type = 3, .code = 4, .sport = 5001, .dport = 7, .word = 1000}, /* no such port */
+	    {.type = 3, .code = 4, .sport = 5000, .dport = 8, .word = 1000}, /* another peer */
+	    {.dst = "10.0.0.3", .type = 3, .code = 4, .sport = 5000, .dport = 7, .word = 1000},
+	};
+	struct sock *sk = udp_lab_bound("0.0.0.0", 5000);
+	struct ip_addr dst;
+
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 7), 0);
+	udp_lab_rx_icmp(&quotes[_i]);
+	ck_assert_int_eq(ip_addr_parse(quotes[_i].dst ? quotes[_i].dst : "10.0.0.2", &dst), 0);
+	ck_assert_uint_eq(pmtu_get(udp_lab.st, &dst), 0);
+	expect_error(sk, 0);
+	udp_lab_end(sk);
+}
+END_TEST
+
 START_TEST(test_frag_needed_without_discovery_is_silent)
 {
 	struct sock *sk = udp_lab_bound("0.0.0.0", 5000);
@@ -265,6 +285,7 @@ int main(void)
 	tcase_add_test(tc, test_err_neighbour_fails_host_unreachable);
 	tcase_add_test(tc, test_frag_needed_teaches_and_is_emsgsize);
 	tcase_add_test(tc, test_frag_needed_without_discovery_is_silent);
+	tcase_add_loop_test(tc, test_frag_needed_about_no_sock_teaches_nothing, 0, 3);
 	tcase_add_test(tc, test_option_of_another_level_enoprotoopt);
 	return unit_run("udp_err", tc);
 }
