@@ -14,23 +14,12 @@ static uint32_t newreno_ssthresh(struct tcp_sock *ts)
 	return half > least ? half : least;
 }
 
-/* Slow start takes n; what is left over when it ends. */
-static uint32_t newreno_slow_start(struct tcp_sock *ts, uint32_t n)
-{
-	uint32_t room = ts->ssthresh - ts->cwnd, take = n < room ? n : room;
-	/* RFC 3465, 2.3: after a time-out an ACK may stand for more than it saw */
-	uint32_t most = ts->ca_state == CA_LOSS ? ts->mss : n;
-
-	ts->cwnd += take < most ? take : most;
-	return n - take;
-}
-
 static void newreno_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uint32_t n)
 {
 	uint64_t *count = &ts->cc_priv[0];
 
 	if (ts->cwnd < ts->ssthresh)
-		n = newreno_slow_start(ts, n);
+		n = tcp_slow_start(ts, n);
 	if (n == 0 || ts->cwnd < ts->ssthresh)
 		return;
 	*count += n;

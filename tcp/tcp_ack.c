@@ -134,21 +134,24 @@ static void ack_fin(struct tcp_sock *ts)
 static void ack_take(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
-	struct tcp_ack_info a = {.sacked = sack_bytes(ts, b)};
+	struct tcp_ack_info a = {
+	    .now = tcp_now(ts), .sacked = sack_bytes(ts, b), .prior_state = ts->ca_state};
 
 	a.dup = ack_is_duplicate(ts, g, a.sacked);
 	tcp_snd_wnd_update(ts, g);
 	if (seq_gt(g->ack, ts->snd_una))
 		a.acked = ack_advance(ts, g);
 	if (ts->xfer) {
+		a.delivered = a.acked;
 		tcp_recovery_ack(ts, &a);
+		tcp_rate_done(ts, &a);
+		tcp_cc_ack(ts, &a);
 		ack_persist(ts);
 		if (!ts->xfer->head) {
 			ts->ca_state = CA_OPEN;
 			tcp_xfer_free(ts);
 		}
 	}
-	ts->flags &= ~TCP_F_CWND_LIMITED;
 	if (g->seq == g->end)
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPPureAcks);
 }

@@ -1,6 +1,7 @@
 /*
  * tcp/tcp_cc.c - the table of congestion control algorithms and what they share: the initial window
- * (RFC 6928), what is in flight, the restart after idle (RFC 5681, 4.1).
+ * (RFC 6928), what is in flight, slow start by bytes (RFC 3465), whether cwnd is used at all (RFC
+ * 7661, in spirit), the restart after idle (RFC 5681, 4.1).
  */
 #include <string.h>
 
@@ -39,6 +40,8 @@ void tcp_cc_init(struct tcp_sock *ts)
 	/* RFC 5681, 3.1: a lost SYN means one segment to begin with */
 	if ((ts->flags & TCP_F_SYN_RTX) && !(ts->flags & TCP_F_TS))
 		ts->cwnd = ts->mss;
+	ts->usage = (struct tcp_usage){.until = ts->snd_nxt, .stamp_ms = tcp_ms(tcp_now(ts))};
+	ts->delivery.segs = 1; /* the SYN */
 	if (ts->cc->init && ts->cc->init(ts) < 0)
 		ts->cc = &cc_newreno; /* needs no memory */
 }
@@ -76,15 +79,127 @@ uint32_t tcp_pipe(const struct tcp_sock *ts)
 	return out > gone ? out - gone : 0;
 }
 
+/* --- an ACK ------------------------------------------------------------------------------------- */
+
+/*
+ * RFC 3465, 2.3: the most one ACK adds in slow start.  RFC 9406, 4.3 says 8 segments where nothing
+ * is paced; a burst that may go anyway, the initial window or a super-segment, is allowed as well.
+ */
+static uint32_t slow_start_limit(struct tcp_sock *ts)
+{
+	uint32_t most = 8u * ts->mss, init = tcp_init_cwnd(ts), super = tcp_xmit_max(ts);
+
+	if (ts->pacing_rate)
+		return UINT32_MAX;
+	if (ts->ca_state == CA_LOSS && !(ts->flags & TCP_F_SACK))
+		return ts->mss; /* an ACK may stand for what came before the time-out */
+	most = most > init ? most : init;
+	return most > super ? most : super;
+}
+
+uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n)
+{
+	uint32_t room = ts->ssthresh - ts->cwnd, take = n < room ? n : room;
+	uint32_t most = slow_start_limit(ts);
+
+	ts->cwnd += take < most ? take : most;
+	return n - take;
+}
+
+static bool cwnd_falls(unsigned ca_state)
+{
+	return ca_state == CA_CWR || ca_state == CA_RECOVERY;
+}
+
+/* What recovery leaves is where growth begins: the ACK that ends it adds nothing yet. */
+void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
+{
+	bool falls = cwnd_falls(ts->ca_state) || cwnd_falls(a->prior_state);
+
+	a->cwnd_limited = tcp_cwnd_limited(ts);
+	if (ts->cc->control)
+		ts->cc->control(ts, a);
+	else if (!falls && a->acked && a->delivered && a->cwnd_limited)
+		ts->cc->acked(ts, a, a->delivered);
+	if (ts->cwnd > TCP_CWND_MAX)
+		ts->cwnd = TCP_CWND_MAX;
+	if (ts->cc->sample)
+		ts->cc->sample(ts, a);
+}
+
+/* --- how much of cwnd is used -------------------------------------------------------------------- */
+
+/* In slow start half of it is enough: it doubles in a round trip. */
+bool tcp_cwnd_limited(const struct tcp_sock *ts)
+{
+	if (ts->flags & TCP_F_CWND_LIMITED)
+		return true;
+	return ts->cwnd < ts->ssthresh && ts->cwnd < 2ull * ts->usage.max_flight;
+}
+
+/* What slow start may come back to when cwnd falls without a loss (RFC 2861, 3). */
+static void ssthresh_remember(struct tcp_sock *ts)
+{
+	uint32_t most = ts->cwnd / 4 * 3;
+
+	if (!cwnd_falls(ts->ca_state) && ts->ssthresh < most)
+		ts->ssthresh = most;
+}
+
+/* An RTO long cwnd was not filled: half way down to what was used. */
+static void cwnd_unused(struct tcp_sock *ts, uint32_t now)
+{
+	uint32_t init = tcp_init_cwnd(ts), used = ts->usage.used > init ? ts->usage.used : init;
+
+	if (ts->ca_state == CA_OPEN && used < ts->cwnd) {
+		ssthresh_remember(ts);
+		ts->cwnd = ts->cwnd / 2 + used / 2;
+	}
+	ts->usage.used = 0;
+	ts->usage.stamp_ms = now;
+}
+
+void tcp_cwnd_validate(struct tcp_sock *ts)
+{
+	struct tcp_usage *u = &ts->usage;
+	uint32_t flight = tcp_flight(ts), now = tcp_ms(tcp_now(ts));
+	bool limited = tcp_pipe(ts) + ts->mss > ts->cwnd, was = ts->flags & TCP_F_CWND_LIMITED;
+
+	if (limited || seq_geq(ts->snd_una, u->until) || (!was && flight > u->max_flight)) {
+		ts->flags &= ~TCP_F_CWND_LIMITED;
+		ts->flags |= limited ? TCP_F_CWND_LIMITED : 0;
+		u->max_flight = flight;
+		u->until = ts->snd_nxt;
+	}
+	if (tcp_cwnd_limited(ts)) {
+		u->used = 0;
+		u->stamp_ms = now;
+		return;
+	}
+	if (flight > u->used)
+		u->used = flight;
+	if (now - u->stamp_ms >= ts->rto_us / 1000 && !ts->cc->control &&
+	    sysctl_get(ts->sk.stack, tcp_slow_start_after_idle))
+		cwnd_unused(ts, now);
+}
+
+/* The program comes back after a while: half for each RTO, down to the restart window. */
 void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now)
 {
 	uint32_t restart = tcp_init_cwnd(ts), idle = tcp_ms(now) - ts->last_sent_ms;
+	uint32_t rto = ts->rto_us / 1000;
 
-	if (!sysctl_get(ts->sk.stack, tcp_slow_start_after_idle) || ts->data_segs_out == 0)
+	if (!sysctl_get(ts->sk.stack, tcp_slow_start_after_idle) || ts->cc->control)
 		return;
-	if (idle < ts->rto_us / 1000 || ts->cwnd <= restart)
+	if (ts->data_segs_out == 0 || idle <= rto || ts->cwnd <= restart)
 		return;
-	ts->cwnd = restart;
 	if (ts->cc->event)
 		ts->cc->event(ts, TCP_CC_IDLE);
+	ssthresh_remember(ts);
+	for (; idle > rto && ts->cwnd > restart; idle -= rto)
+		ts->cwnd /= 2;
+	if (ts->cwnd < restart)
+		ts->cwnd = restart;
+	ts->usage.used = 0;
+	ts->usage.stamp_ms = tcp_ms(now);
 }

@@ -73,6 +73,21 @@ static void info_counts(const struct tcp_sock *ts, struct tcp_info *i)
 	i->tcpi_snd_wnd = ts->snd_wnd;
 }
 
+/* Times are Linux's: busy is all the time that anything was out or waited. */
+static void info_rate(const struct tcp_sock *ts, struct tcp_info *i)
+{
+	uint64_t rwnd = tcp_limit_ms(ts, TCP_LIMIT_RWND),
+		 sndbuf = tcp_limit_ms(ts, TCP_LIMIT_SNDBUF);
+
+	i->tcpi_delivery_rate = ts->delivery.rate;
+	i->tcpi_delivery_rate_app_limited = ts->delivery.rate_app_limited;
+	i->tcpi_delivered = ts->delivery.segs;
+	i->tcpi_delivered_ce = ts->delivery.segs_ce;
+	i->tcpi_busy_time = (tcp_limit_ms(ts, TCP_LIMIT_BUSY) + rwnd + sndbuf) * 1000;
+	i->tcpi_rwnd_limited = rwnd * 1000;
+	i->tcpi_sndbuf_limited = sndbuf * 1000;
+}
+
 static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
 {
 	i->tcpi_state = (uint8_t)tcp_state_of(ts);
@@ -97,6 +112,7 @@ static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
 	info_loss(ts, i);
 	info_times(ts, i);
 	info_counts(ts, i);
+	info_rate(ts, i);
 }
 
 int tcp_info_get(struct tcp_sock *ts, void *v, socklen_t *n)

@@ -21,8 +21,9 @@ struct piece;
 struct tcp_seg;
 struct tcp_sock;
 
-#define TCP_DUPTHRESH 3u /* RFC 5681, 3.2; RFC 6675, 2 */
-#define TCP_CC_PRIV 8    /* words of 64 bits: an algorithm that needs more takes a block */
+#define TCP_DUPTHRESH 3u                /* RFC 5681, 3.2; RFC 6675, 2 */
+#define TCP_CWND_MAX (UINT16_MAX << 14) /* no window is larger (RFC 7323, 2.3) */
+#define TCP_CC_PRIV 8 /* words of 64 bits: an algorithm that needs more takes a block */
 
 /* --- the send queue ----------------------------------------------------------------------------
  */
@@ -53,7 +54,8 @@ struct tcp_rec {
 	uint64_t sent;                   /* l: ns, last transmission */
 	/* l: as they stood when it was sent, for the rate sample (tcp_rate.c) */
 	uint64_t delivered, delivered_at, first_sent;
-	uint32_t flight; /* l: bytes out then, itself with them */
+	uint32_t flight; /* l: bytes on the way then, itself with them */
+	uint32_t lost;   /* l: bytes ever held for lost, modulo 2^32 */
 };
 
 /*
@@ -94,10 +96,15 @@ struct tcp_xfer {
 /* A sample of the delivery rate (draft-ietf-ccwg-bbr, 4.1). */
 struct tcp_rate {
 	uint64_t delivered;       /* bytes over the interval */
-	uint64_t prior_delivered; /* delivery.bytes when the newest record delivered was sent */
 	uint64_t interval_ns;     /* 0: no sample */
-	uint32_t flight;          /* bytes out when that record was sent */
-	bool app_limited;
+	uint64_t prior_delivered; /* delivery.bytes when the newest record delivered was sent */
+	uint64_t prior_at;        /* delivery.at then; 0: nothing was delivered */
+	uint64_t sent_ns;         /* from the first of its flight to it */
+	uint32_t prior_lost;      /* delivery.lost then */
+	uint32_t lost;            /* bytes since */
+	uint32_t flight;          /* bytes on the way when that record was sent */
+	uint32_t end;             /* its end */
+	bool app_limited, retrans;
 };
 
 /* Filled from hand to hand. */
@@ -113,6 +120,7 @@ struct tcp_ack_info {
 	uint32_t delivered;    /* bytes newly delivered: acked or SACKed, each once */
 	uint32_t lost;         /* bytes newly held for lost */
 	uint32_t dsack_left, dsack_right; /* equal: none */
+	uint8_t prior_state;              /* enum ca_state before it */
 	bool dup;                         /* a duplicate (RFC 5681, 2; RFC 6675, 2) */
 	bool ece;                         /* ECN-Echo: the network marked something */
 	bool acked_retrans;               /* it acknowledged what was sent more than once */
@@ -155,6 +163,39 @@ struct tcp_delivery {
 	uint64_t rate;        /* l: bytes a second, the last good sample, for TCP_INFO */
 	uint64_t lost;        /* l: bytes held for lost in the connection's life */
 	uint32_t segs, segs_ce; /* l: tcpi_delivered, tcpi_delivered_ce */
+	bool rate_app_limited;  /* l: of the sample in rate */
+};
+
+/* What holds the sender back. */
+enum tcp_limit {
+	TCP_LIMIT_NONE, /* nothing is out or waits */
+	TCP_LIMIT_BUSY, /* the network: cwnd, or waiting for ACKs */
+	TCP_LIMIT_RWND, /* the peer's window */
+	TCP_LIMIT_SNDBUF,
+	TCP_LIMITS,
+};
+
+/*
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_limits {
+	uint32_t ms[TCP_LIMITS - 1]; /* l: spent so; none is not counted */
+	uint32_t since_ms;           /* l */
+	uint8_t is;                  /* l: enum tcp_limit */
+};
+
+/*
+ * How much of cwnd is used (RFC 7661, 4.1): growth waits until it is, and what long was not falls.
+ *
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_usage {
+	uint32_t until;      /* l: SND.NXT when this window of data began */
+	uint32_t max_flight; /* l: most out in it */
+	uint32_t used;       /* l: most out since stamp_ms */
+	uint32_t stamp_ms;   /* l: cwnd was used last, or was lowered */
 };
 
 /* --- congestion control ------------------------------------------------------------------------
@@ -223,13 +264,30 @@ void tcp_recovery_mtu(struct tcp_sock *ts); /* all that is out was too large */
 /* The next record to send again, NULL: none. */
 struct tcp_rec *tcp_recovery_next(struct tcp_sock *ts);
 
-/* --- tcp_cc.c, cc_newreno.c -------------------------------------------------------------------- */
+/* --- tcp_rate.c --------------------------------------------------------------------------------
+ */
+
+void tcp_rate_sent(struct tcp_sock *ts, struct tcp_rec *r);
+void tcp_rate_delivered(struct tcp_sock *ts, const struct tcp_rec *r, struct tcp_ack_info *a);
+void tcp_rate_done(struct tcp_sock *ts, struct tcp_ack_info *a);
+void tcp_rate_app_limited(struct tcp_sock *ts);
+void tcp_limit_update(struct tcp_sock *ts);
+uint32_t tcp_limit_ms(const struct tcp_sock *ts, enum tcp_limit which);
+
+/* --- tcp_cc.c, cc_newreno.c --------------------------------------------------------------------
+ */
 
 extern const struct tcp_cc_ops cc_newreno;
 const struct tcp_cc_ops *tcp_cc_find(const char *name);
 void tcp_cc_init(struct tcp_sock *ts);
 int tcp_cc_change(struct tcp_sock *ts, const struct tcp_cc_ops *cc);
+/* The last hand: cwnd, after tcp_recovery.c has seen the ACK and tcp_rate_done() made its sample. */
+void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a);
+/* For algorithms: slow start takes n bytes, returns what is left over when it ends. */
+uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n);
 uint32_t tcp_init_cwnd(const struct tcp_sock *ts); /* RFC 6928 */
 uint32_t tcp_flight(const struct tcp_sock *ts);    /* FlightSize: bytes sent, not acknowledged */
 uint32_t tcp_pipe(const struct tcp_sock *ts);      /* bytes believed to be on the way */
+bool tcp_cwnd_limited(const struct tcp_sock *ts);
+void tcp_cwnd_validate(struct tcp_sock *ts);           /* after sending */
 void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now); /* RFC 5681, 4.1 */

@@ -74,8 +74,6 @@ static uint32_t push_len(struct tcp_sock *ts, bool *fin)
 		return 0;
 	if (ts->flags & TCP_F_FIN_QUEUED)
 		data--;
-	if (data > cwnd && wnd > cwnd)
-		ts->flags |= TCP_F_CWND_LIMITED;
 	max = tcp_xmit_max(ts);
 	if (data > room)
 		room = full_segments(ts, room, wnd <= cwnd);
@@ -148,6 +146,8 @@ void tcp_push(struct sock *sk)
 		push_lost(ts);
 		push_new(ts);
 		push_persist(ts);
+		tcp_cwnd_validate(ts);
 	}
+	tcp_limit_update(ts);
 	push_ack(ts);
 }

@@ -68,7 +68,7 @@ static inline struct tcp_seg *tcp_seg(struct pkbuf *b)
 
 enum tcp_deadline {
 	TCP_DUE_RTX, /* SYN, retransmission, reordering, loss probe, persist, override: one at a time */
-	TCP_DUE_ACK, /* delayed ACK */
+	TCP_DUE_ACK,  /* delayed ACK */
 	TCP_DUE_KEEP, /* keepalive; an orphan in FIN-WAIT-2: its end; a listener: requests */
 	TCP_DUE_MAX,
 };
@@ -83,7 +83,7 @@ enum tcp_deadline {
 #define TCP_F_FIN_QUEUED 0x80u    /* our FIN is on the send queue */
 #define TCP_F_FIN_SEEN 0x100u     /* rcv_fin is the peer's FIN */
 #define TCP_F_PERSIST 0x200u      /* TCP_DUE_RTX is a persist or override timer */
-#define TCP_F_CWND_LIMITED 0x400u /* cwnd held something back since the last ACK */
+#define TCP_F_CWND_LIMITED 0x400u /* cwnd held something back in this window of data */
 #define TCP_F_URG_OUT 0x800u      /* snd_up is ahead of snd_una */
 #define TCP_F_URG_IN 0x1000u      /* rcv_up is ahead of what was read */
 #define TCP_F_URG_READ 0x2000u    /* ... and its byte was read by MSG_OOB */
@@ -156,6 +156,8 @@ struct tcp_sock {
 	uint64_t pacing_rate;                            /* l: bytes a second; 0: not paced */
 	struct tcp_rack rack;                            /* l */
 	struct tcp_delivery delivery;                    /* l */
+	struct tcp_usage usage;                          /* l */
+	struct tcp_limits limits;                        /* l */
 	const struct tcp_cc_ops *cc;                     /* l */
 	uint64_t cc_priv[TCP_CC_PRIV];                   /* l: the algorithm's own */
 
@@ -169,7 +171,7 @@ struct tcp_sock {
 	uint64_t bytes_sent, bytes_retrans;   /* l */
 	uint64_t syn_sent;                    /* l: ns: SYN or SYN-ACK, for the first RTT */
 };
-_Static_assert(sizeof(struct tcp_sock) <= 768, "budget of a full sock without data out");
+_Static_assert(sizeof(struct tcp_sock) <= 832, "budget of a full sock without data out");
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
 {

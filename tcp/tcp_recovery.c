@@ -94,8 +94,6 @@ static void open_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
 	if (a->acked) {
 		x->dupacks = x->sacked = 0;
 		ts->ca_state = CA_OPEN;
-		if (ts->flags & TCP_F_CWND_LIMITED)
-			ts->cc->acked(ts, a, a->acked);
 		return;
 	}
 	x->dupacks++;
@@ -135,7 +133,6 @@ static void loss_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
 		ts->ca_state = CA_OPEN;
 		ts->xfer->dupacks = ts->xfer->sacked = 0;
 	}
-	ts->cc->acked(ts, a, a->acked);
 }
 
 void tcp_recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a)

@@ -150,6 +150,7 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 		return err;
 	if (tcp_flight(ts) == 0)
 		tcp_cwnd_idle(ts, tcp_now(ts));
+	tcp_rate_app_limited(ts);
 	while (done < len && sk->snd_bytes < most) {
 		uint32_t room = most - sk->snd_bytes;
 		uint32_t n = len - done < room ? (uint32_t)(len - done) : room;

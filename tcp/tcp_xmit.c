@@ -282,6 +282,7 @@ static uint32_t span_sent(struct tcp_sock *ts, const struct span *s, uint64_t no
 		if (r->times < UINT8_MAX)
 			r->times++;
 		r->sent = now;
+		tcp_rate_sent(ts, r);
 		if (r == s->last)
 			break;
 	}

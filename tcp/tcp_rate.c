@@ -1,0 +1,139 @@
+/*
+ * tcp/tcp_rate.c - how fast the network delivers (draft-ietf-ccwg-bbr, 4.1), and what held the
+ * sender back meanwhile.
+ *
+ * Each record takes a snapshot of the delivery count when it is sent; an ACK's sample spans from
+ * the snapshot of the newest record it delivers to now, and is no shorter than the time that
+ * record's flight took to be sent, so that ACKs which come in a lump do not look like a fast path.
+ */
+#include "tcp/tcp_priv.h"
+
+/* r->sent is set, SND.NXT not moved yet where it goes for the first time. */
+void tcp_rate_sent(struct tcp_sock *ts, struct tcp_rec *r)
+{
+	struct tcp_delivery *d = &ts->delivery;
+
+	if (tcp_flight(ts) == 0) /* a flight begins */
+		d->first_sent = d->at = r->sent;
+	r->first_sent = d->first_sent;
+	r->delivered_at = d->at;
+	r->delivered = d->bytes;
+	r->lost = (uint32_t)d->lost;
+	r->flight = tcp_pipe(ts) + (r->end - r->seq);
+	if (d->app_limited)
+		r->flags |= REC_APP_LIMITED;
+	else
+		r->flags &= (uint8_t)~REC_APP_LIMITED;
+}
+
+/* r, or the front of it, is newly acknowledged or SACKed; once each. */
+void tcp_rate_delivered(struct tcp_sock *ts, const struct tcp_rec *r, struct tcp_ack_info *a)
+{
+	struct tcp_rate *rs = &a->rate;
+
+	if (rs->prior_at && (r->sent < ts->delivery.first_sent ||
+			     (r->sent == ts->delivery.first_sent && seq_leq(r->end, rs->end))))
+		return;
+	rs->prior_delivered = r->delivered;
+	rs->prior_at = r->delivered_at;
+	rs->prior_lost = r->lost;
+	rs->sent_ns = r->sent - r->first_sent;
+	rs->flight = r->flight;
+	rs->end = r->end;
+	rs->app_limited = r->flags & REC_APP_LIMITED;
+	rs->retrans = r->times > 1;
+	ts->delivery.first_sent = r->sent;
+}
+
+/* For TCP_INFO: the last sample, but one that the program limited only where it is higher. */
+static void rate_keep(struct tcp_delivery *d, const struct tcp_rate *rs)
+{
+	uint64_t rate = rs->delivered * NSEC_PER_SEC / rs->interval_ns;
+
+	if (rs->app_limited && rate < d->rate)
+		return;
+	d->rate = rate;
+	d->rate_app_limited = rs->app_limited;
+}
+
+/* All that the ACK delivered has been told: a->rate is the sample. */
+void tcp_rate_done(struct tcp_sock *ts, struct tcp_ack_info *a)
+{
+	struct tcp_delivery *d = &ts->delivery;
+	struct tcp_rate *rs = &a->rate;
+	uint64_t ack_ns;
+
+	d->lost += a->lost;
+	if (a->delivered) {
+		d->bytes += a->delivered;
+		d->at = a->now;
+		d->segs += (a->delivered + ts->mss - 1) / ts->mss;
+	}
+	if (d->app_limited && d->bytes > d->app_limited)
+		d->app_limited = 0;
+	if (!rs->prior_at)
+		return;
+	rs->delivered = d->bytes - rs->prior_delivered;
+	rs->lost = (uint32_t)d->lost - rs->prior_lost;
+	ack_ns = d->at - rs->prior_at;
+	rs->interval_ns = ack_ns > rs->sent_ns ? ack_ns : rs->sent_ns;
+	/* nothing is delivered faster than in a round trip: a retransmission was not needed */
+	if (rs->interval_ns < ts->min_rtt_us * NSEC_PER_USEC)
+		rs->interval_ns = 0;
+	if (rs->interval_ns)
+		rate_keep(d, rs);
+}
+
+/* The program comes with more: had it left the network unused? */
+void tcp_rate_app_limited(struct tcp_sock *ts)
+{
+	const struct tcp_xfer *x = ts->xfer;
+	uint32_t pipe = tcp_pipe(ts);
+	uint64_t until = ts->delivery.bytes + pipe;
+
+	if (ts->write_seq - ts->snd_nxt >= ts->mss || pipe >= ts->cwnd)
+		return;
+	if (x && x->lost > x->retrans)
+		return;
+	ts->delivery.app_limited = until ? until : 1;
+}
+
+/* --- what holds the sender back: TCP_INFO's times ------------------------------------------------ */
+
+static enum tcp_limit limit_now(const struct tcp_sock *ts)
+{
+	uint32_t edge = ts->snd_una + ts->snd_wnd;
+
+	if (ts->snd_una == ts->iss || ts->write_seq == ts->snd_una)
+		return TCP_LIMIT_NONE;
+	if (ts->write_seq == ts->snd_nxt)
+		return tcp_snd_space(&ts->sk) ? TCP_LIMIT_BUSY : TCP_LIMIT_SNDBUF;
+	if (seq_lt(edge, ts->write_seq) && edge - ts->snd_nxt < ts->mss &&
+	    tcp_pipe(ts) + ts->mss <= ts->cwnd)
+		return TCP_LIMIT_RWND;
+	return TCP_LIMIT_BUSY;
+}
+
+/* Something may have changed: the time since the last change belongs to what it was. */
+void tcp_limit_update(struct tcp_sock *ts)
+{
+	struct tcp_limits *l = &ts->limits;
+	uint32_t now = tcp_ms(tcp_now(ts));
+	enum tcp_limit is = limit_now(ts);
+
+	if (is == l->is)
+		return;
+	if (l->is != TCP_LIMIT_NONE)
+		l->ms[l->is - 1] += now - l->since_ms;
+	l->is = (uint8_t)is;
+	l->since_ms = now;
+}
+
+/* ms spent so, up to now. */
+uint32_t tcp_limit_ms(const struct tcp_sock *ts, enum tcp_limit which)
+{
+	const struct tcp_limits *l = &ts->limits;
+	uint32_t ms = l->ms[which - 1];
+
+	return l->is == which ? ms + (tcp_ms(tcp_now(ts)) - l->since_ms) : ms;
+}
