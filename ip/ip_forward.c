@@ -8,6 +8,7 @@
 
 #include "ip/ip_priv.h"
 #include "lib/checksum.h"
+#include "lib/debug.h"
 #include "lib/mib.h"
 #include "net/ifaddr.h"
 
@@ -99,6 +100,15 @@ static void forward_edit(struct pkbuf *b, const struct path *path)
 		ip_opts_record(b, ip_opts_of(b), &own);
 }
 
+static void forward_debug(struct pkbuf *b, const struct path *path)
+{
+	char src[IP_ADDR_TEXT], dst[IP_ADDR_TEXT], hop[IP_ADDR_TEXT];
+
+	debug(b->stack, DEBUG_IP, "ip forward %s to %s: %s > %s, ttl %u, next hop %s", b->dev->name,
+	      path->dev->name, ip_addr_text(&b->src, src), ip_addr_text(&b->dst, dst), b->ttl,
+	      ip_addr_text(&path->nexthop, hop));
+}
+
 static void forward_by(struct pkbuf *b, struct path *path)
 {
 	struct hook_io io = {.in = b->dev, .out = path->dev};
@@ -107,6 +117,7 @@ static void forward_by(struct pkbuf *b, struct path *path)
 		return;
 	ip_redirect(b, path);
 	forward_edit(b, path);
+	forward_debug(b, path);
 	switch (hook_run(b->stack, HOOK_FORWARD, b, &io)) {
 	case HOOK_ACCEPT:
 		mib_inc(b->stack, MIB_Ip_ForwDatagrams);

@@ -227,11 +227,11 @@ static void out_loop_copy(const struct pkbuf *b, const struct path *path)
 
 static void ip_debug_out(struct pkbuf *b, const struct path *path)
 {
-	char src[IP_ADDR_TEXT], dst[IP_ADDR_TEXT];
+	char src[IP_ADDR_TEXT], dst[IP_ADDR_TEXT], hop[IP_ADDR_TEXT];
 
-	debug(b->stack, DEBUG_IP, "ip out %s: %s > %s, protocol %u, ttl %u, %u bytes",
+	debug(b->stack, DEBUG_IP, "ip out %s: %s > %s, protocol %u, ttl %u, %u bytes, next hop %s",
 	      path->dev->name, ip_addr_text(&b->src, src), ip_addr_text(&b->dst, dst), b->proto,
-	      b->ttl, b->len);
+	      b->ttl, b->len, ip_addr_text(&path->nexthop, hop));
 }
 
 static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path)
