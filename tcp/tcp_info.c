@@ -187,11 +187,14 @@ static void view_full(const struct tcp_sock *ts, struct tcp_view *v)
 	v->snd_wscale = ts->snd_wscale;
 	v->rcv_wscale = ts->rcv_wscale;
 	v->retransmits = ts->retransmits;
-	if (ts->listen) {
-		v->rcvq = ts->listen->accept_count;
-		v->sndq = ts->listen->backlog;
+	if (!ts->listen) {
+		view_timer(ts, v);
+		return;
 	}
-	view_timer(ts, v);
+	v->rcvq =
+	    ts->listen
+		->accept_count; /* a listener's deadline is its requests', who tell their own */
+	v->sndq = ts->listen->backlog;
 }
 
 static void view_request(const struct tcp_request *rq, struct tcp_view *v)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "ip/inet_hash.h"
 #include "tests/harness/tcp_lab.h"
 
 static struct tcp_info info(void)
@@ -210,6 +211,32 @@ START_TEST(test_view_has_the_variables)
 }
 END_TEST
 
+static void view_listener(struct sock_common *c, void *arg)
+{
+	struct tcp_view v = {0};
+
+	tcp_view_get(c, &v);
+	if (v.state == TCP_LISTEN)
+		*(struct tcp_view *)arg = v;
+}
+
+/* The deadline of a listener is that of its requests: they show it, it does not. */
+START_TEST(test_view_of_listener_has_no_timer)
+{
+	struct tcp_view v = {.timer = "none seen"};
+	struct batch b;
+
+	tcp_lab_listen(5);
+	rx(SYN, .seq = 0, .mss = 1460);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	batch_begin(&b, tl.st);
+	inet_each(tcp_table(tl.st), view_listener, &v);
+	batch_end(&b);
+	ck_assert_uint_eq(v.sndq, 5);
+	ck_assert_ptr_null(v.timer);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("info");
@@ -225,5 +252,6 @@ int main(void)
 	tcase_add_test(tc, test_info_of_listener);
 	tcase_add_test(tc, test_queues_told);
 	tcase_add_test(tc, test_view_has_the_variables);
+	tcase_add_test(tc, test_view_of_listener_has_no_timer);
 	return unit_run("tcp_info", tc);
 }
