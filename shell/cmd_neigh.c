@@ -2,10 +2,12 @@
  * shell/cmd_neigh.c - `neigh`, the neighbour cache in iproute2's words, and `arpcache`, tapip's table of it.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arp/neigh.h"
+#include "lib/mib.h"
 #include "shell/parse.h"
 
 /* Every entry, to be freed; NULL: no memory.  The cache may grow between the two looks. */
@@ -36,6 +38,22 @@ static unsigned long long neigh_seconds(uint64_t ns)
 	return ns == ENV_NEVER ? 0 : ns / NSEC_PER_SEC;
 }
 
+/* Used, confirmed, updated, in seconds ago; "-": never. */
+static void neigh_print_ages(FILE *out, const struct neigh_info *i)
+{
+	const uint64_t ages[] = {i->used, i->confirmed, i->updated};
+	char sign = ' ';
+
+	fprintf(out, " used");
+	for (unsigned n = 0; n < 3; n++) {
+		if (ages[n] == ENV_NEVER)
+			fprintf(out, "%c-", sign);
+		else
+			fprintf(out, "%c%llu", sign, neigh_seconds(ages[n]));
+		sign = '/';
+	}
+}
+
 static void neigh_print(struct cmd *c, const struct neigh_info *i, bool statistics)
 {
 	char addr[IP_ADDR_TEXT], mac[MAC_TEXT];
@@ -43,11 +61,25 @@ static void neigh_print(struct cmd *c, const struct neigh_info *i, bool statisti
 	fprintf(c->out, "%s dev %s", ip_addr_text(&i->addr, addr), i->dev);
 	if (neigh_has_mac(i))
 		fprintf(c->out, " lladdr %s", mac_text(i->mac, mac));
-	if (statistics)
-		fprintf(c->out, " ref %u used %llu/%llu/%llu probes %u held %u", i->refs,
-			neigh_seconds(i->used), neigh_seconds(i->confirmed),
-			neigh_seconds(i->updated), i->probes, i->held);
+	if (statistics) {
+		fprintf(c->out, " ref %u", i->refs);
+		neigh_print_ages(c->out, i);
+		fprintf(c->out, " probes %u held %u", i->probes, i->held);
+	}
 	fprintf(c->out, " %s\n", neigh_nud_text(i->state));
+}
+
+/* The whole cache, in the words of `ip -s ntable`. */
+static void neigh_print_cache(struct cmd *c, unsigned entries)
+{
+	struct stack *st = c->stack;
+
+	fprintf(c->out,
+		"arp_cache entries %u lookups %" PRIu64 " hits %" PRIu64 " res_ok %" PRIu64
+		" res_failed %" PRIu64 " unres_discards %" PRIu64 "\n",
+		entries, mib_read(st, MIB_Arp_Lookups), mib_read(st, MIB_Arp_Hits),
+		mib_read(st, MIB_Arp_Resolved), mib_read(st, MIB_Arp_Failed),
+		mib_read(st, MIB_Arp_HoldDrops));
 }
 
 static int neigh_show(struct cmd *c, struct netdev *dev, bool statistics)
@@ -60,6 +92,8 @@ static int neigh_show(struct cmd *c, struct netdev *dev, bool statistics)
 	for (unsigned i = 0; i < n; i++)
 		if (!dev || !strcmp(dev->name, list[i].dev))
 			neigh_print(c, &list[i], statistics);
+	if (statistics)
+		neigh_print_cache(c, n);
 	free(list);
 	return CMD_OK;
 }

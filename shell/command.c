@@ -63,7 +63,9 @@ const struct command commands[] = {
 	 "[-s] [show [dev DEV] | add ADDR lladdr MAC dev DEV | del ADDR dev DEV | flush [dev DEV]]",
      .text = "show or change the neighbour cache",
      .run = cmd_neigh,
-     .help = "-s  with references, seconds since used/confirmed/updated, probes, packets held"},
+     .help = "-s  with references, seconds since used/confirmed/updated (-: never), probes, "
+	     "packets held;\n"
+	     "    last the counts of the whole cache"},
     {.name = "netem",
      .args = "[DEV [in|out] [WORD VALUE... | off | show]]",
      .text = "lose, delay, reorder, double, damage, slow packets",

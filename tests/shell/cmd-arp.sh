@@ -1,6 +1,7 @@
 #!/bin/sh
 # arping, neigh, arpcache.
 . tests/harness/commands.sh
+need nc
 net_begin
 weft_up
 mac=$(host cat /sys/class/net/tap0/address)
@@ -17,7 +18,8 @@ fails arping_address 2 "bad address 'x'" arping x
 ctl ping -c 1 10.0.0.2 >/dev/null
 says neigh_reachable "^10\.0\.0\.2 dev tap0 lladdr $mac REACHABLE\$" neigh
 says neigh_statistics "^10\.0\.0\.2 dev tap0 lladdr $mac ref [0-9]+ used [0-9]+/[0-9]+/[0-9]+ probes [0-9]+" neigh -s
-says neigh_show_statistics ' used ' neigh show -s
+says neigh_cache_statistics '^arp_cache entries 1 lookups [1-9][0-9]* hits [0-9]+ res_ok 1 res_failed 0 unres_discards 0$' \
+	neigh show -s
 says arpcache_row "^10\.0\.0\.2 +$mac +REACHABLE +[0-9]+ tap0\$" arpcache
 says arp_too "^10\.0\.0\.2 +$mac" arp
 says arpcache_head '^IP Address +HWaddress +State +Timeout' arpcache
@@ -32,6 +34,39 @@ fails neigh_no_mac 2 'lladdr MAC is wanted' neigh add 10.0.0.5 dev tap0
 fails neigh_bad_mac 2 "bad link address '02:00'" neigh add 10.0.0.5 lladdr 02:00 dev tap0
 fails neigh_multicast 1 'Invalid argument' neigh add 224.0.0.1 lladdr 02:00:00:00:00:55 dev tap0
 fails neigh_word 2 'unknown word foo' neigh foo
+
+# After idle time the entry is in doubt: a ping is sent by it, and it is proven by one unicast request.
+ctl sysctl net.ipv4.neigh.default.base_reachable_time_ms=1000 net.ipv4.neigh.default.delay_first_probe_time_ms=200 >/dev/null
+ctl neigh flush
+ctl ping -c 1 10.0.0.2 >/dev/null
+expect neigh_idle_is_stale until_true 10 seen '^10\.0\.0\.2 .* STALE$' ctl neigh
+start "$DIR/nud" debug arp
+until_true 10 seen debug ctl jobs
+ctl ping -c 1 10.0.0.2 >/dev/null
+expect neigh_used_is_doubted until_true 10 grep -qx 'neigh 10\.0\.0\.2 dev tap0: STALE -> DELAY' "$DIR/nud"
+expect neigh_is_proven until_true 10 grep -qx 'neigh 10\.0\.0\.2 dev tap0: PROBE -> REACHABLE' "$DIR/nud"
+requests() {
+	grep -c '^arp tap0 out: request .*, for 10\.0\.0\.2$' "$DIR/nud"
+}
+expect neigh_asked_once test "$(requests)" = 1
+
+# What TCP acknowledges proves the neighbour: four seconds, where a proof lasts one, and nobody is asked.
+head -c 5000000 /dev/zero >"$DIR/file"
+host timeout 30 nc -l 10.0.0.2 4000 >"$DIR/came" </dev/null &
+nc=$!
+host_listens 4000
+ctl netem tap0 out rate 10mbit
+ctl sysctl net.ipv4.neigh.default.delay_first_probe_time_ms=1000 >/dev/null
+ctl neigh flush
+ctl ping -c 1 10.0.0.2 >/dev/null
+timeout 30 "$WEFT" ctl --control "$DIR/control" snc -c 10.0.0.2:4000 <"$DIR/file" >/dev/null
+expect neigh_confirmed_by_tcp test "$(requests)" = 2
+wait $nc
+expect neigh_flow_was_whole cmp "$DIR/file" "$DIR/came"
+ctl netem tap0 off
+kill -INT $STARTED
+wait $STARTED
+
 ctl sysctl net.ipv4.neigh.default.retrans_time_ms=50 >/dev/null
 ctl ping -c 1 10.0.0.77 >/dev/null
 says neigh_failed '^10\.0\.0\.77 dev tap0 FAILED$' neigh
