@@ -1,9 +1,24 @@
 #!/bin/bash
-# What connections look like on the wire: RST to a closed port, both half-closes, FIN from either end, a reset.
+# What connections look like on the wire: RST to a closed port, both half-closes, FIN from either end, a reset;
+# the states of a close, one after the other; TIME-WAIT and who comes again from the same port.
 . tests/harness/net.sh
-need tcpdump nc python3
+need tcpdump nc python3 nstat
 net_begin
-weft_up -c inetd
+
+# The host asks before there is a weft, and again when there is one.
+ip -n "$NS" tuntap add dev tap0 mode tap
+ip -n "$NS" addr add 10.0.0.2/24 dev tap0
+ip -n "$NS" link set tap0 up
+ip -n "$NS" neigh add 10.0.0.1 lladdr 02:00:00:00:00:01 dev tap0
+host timeout 20 nc -d 10.0.0.1 13 >"$DIR/early" &
+early=$!
+asked_again() {
+	host nstat -asz TcpExtTCPSynRetrans | grep -Eq '^TcpExtTCPSynRetrans +[1-9]'
+}
+expect host_asks_again until_true 10 asked_again
+weft_up --mac 02:00:00:00:00:01 -c inetd
+wait $early
+expect early_client_is_served test -s "$DIR/early"
 
 # flags FILE FILTER: the flags of each segment, with its sender, in one line.
 flags() {
@@ -62,4 +77,86 @@ sequence weft_fin_first 'port 13 and (tcp[tcpflags] & (tcp-fin|tcp-syn|tcp-rst) 
 sequence weft_half_close 'port 4000 and (tcp[tcpflags] & (tcp-fin|tcp-syn|tcp-rst) != 0)' '^weft:S host:S\. weft:FP?\. host:FP?\. $'
 # weft's FIN may cross the reset, and draws another.
 sequence host_resets 'port 4001 and (tcp[tcpflags] & tcp-rst != 0)' '^(host:R\.? )+$'
+
+weft_up --mac 02:00:00:00:00:01 -c 'inetd daytime'
+# State by state, the segment that leads out of it being lost.
+in_state() {
+	seen "^$1 .*:$2\\b" ctl ss -tan
+}
+gone() {
+	! seen ":$1\\b" ctl ss -tan
+}
+mkfifo "$DIR/keys" "$DIR/words"
+# opens PORT: weft's snc to the host's program; closing 6 ends the one's input, words to 7 move the other.
+opens() {
+	exec 6<>"$DIR/keys" 7<>"$DIR/words"
+	host timeout 60 python3 tests/harness/by_word.py listen 10.0.0.2 "$1" <"$DIR/words" 6>&- 7>&- &
+	server=$!
+	host_listens "$1"
+	ctl_start snc -c "10.0.0.2:$1" >/dev/null 2>&1 <"$DIR/keys" 6>&- 7>&-
+	client=$CTL_PID
+	until_true 10 in_state ESTAB "$1"
+}
+ends() {
+	echo end >&7
+	wait $server $client
+	exec 6>&- 7>&-
+}
+opens 4002
+exec 6>&-
+expect close_to_finwait2 until_true 10 in_state FIN-WAIT-2 4002
+echo fin >&7
+expect finwait2_to_timewait until_true 10 in_state TIME-WAIT 4002
+ends
+opens 4003
+ctl netem tap0 out loss 100%
+exec 6>&-
+expect close_to_finwait1 until_true 10 in_state FIN-WAIT-1 4003
+echo fin >&7
+expect finwait1_to_closing until_true 10 in_state CLOSING 4003
+ctl netem tap0 off
+expect closing_to_timewait until_true 10 in_state TIME-WAIT 4003
+ends
+opens 4004
+echo fin >&7
+expect peers_fin_to_closewait until_true 10 in_state CLOSE-WAIT 4004
+ctl netem tap0 out loss 100%
+exec 6>&-
+expect close_to_lastack until_true 10 in_state LAST-ACK 4004
+ctl netem tap0 off
+expect lastack_to_closed until_true 10 gone 4004
+ends
+
+# Nobody reads any more: FIN-WAIT-2 ends by itself, data meet a reset, which is counted.
+ctl sysctl net.ipv4.tcp_fin_timeout=1 >/dev/null
+exec 7<>"$DIR/words"
+host timeout 60 python3 tests/harness/by_word.py connect 10.0.0.1 13 <"$DIR/words" 7>&- &
+client=$!
+expect orphan_in_finwait2 until_true 10 seen '^FIN-WAIT-2 .* timer:\(timewait,[0-9]+ms,0\)' ctl ss -tano
+expect orphan_ends_in_time until_true 10 sh -c "! '$WEFT' ctl --control '$DIR/control' ss -tan | grep -q ^FIN-WAIT-2"
+echo end >&7
+wait $client
+ctl sysctl net.ipv4.tcp_fin_timeout=60 >/dev/null
+host timeout 60 python3 tests/harness/by_word.py connect 10.0.0.1 13 <"$DIR/words" 7>&- &
+client=$!
+until_true 10 seen ^FIN-WAIT-2 ctl ss -tan
+echo data >&7
+expect data_after_close_counted until_true 10 seen '^TcpExtTCPAbortOnData +1 ' ctl nstat
+expect data_after_close_resets sh -c "! '$WEFT' ctl --control '$DIR/control' ss -tan | grep -q ^FIN-WAIT-2"
+echo end >&7
+wait $client
+exec 7>&-
+
+# 10,000 connections of one four-tuple, each of which weft closed last time: no SYN is refused, none is repeated,
+# and each number is ahead of the one before.
+resets=$(ctl nstat -a TcpOutRsts)
+host_capture "$DIR/isn" 'src 10.0.0.1 and tcp[tcpflags] & tcp-syn != 0'
+expect same_port_10000_times host timeout 100 python3 tests/harness/connect_from.py 10.0.0.1 13 10000 40000 eof
+host_capture_end
+expect each_took_its_timewait_over seen '^TcpExtTWRecycled +9999 ' ctl nstat
+expect none_was_reset test "$resets" = "$(ctl nstat -a TcpOutRsts)"
+expect isn_goes_ahead sh -c "tcpdump -n -S -tt -r '$DIR/isn' 2>/dev/null | python3 tests/harness/isn.py one 10000"
+host sysctl -q -w net.ipv4.tcp_timestamps=0
+expect same_port_without_timestamps host timeout 60 python3 tests/harness/connect_from.py 10.0.0.1 13 1000 40000 eof
+expect weft_ends_again weft_down
 exit $failed
