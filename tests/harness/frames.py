@@ -6,6 +6,12 @@ arp_unasked      a reply nobody asked for makes no entry (weft does not answer; 
 arp_multicast    a request for a multicast address is not answered
 echo_padded      an echo request whose frame is padded is answered without the padding
 protocol_unknown an IP protocol nobody has is answered by protocol unreachable
+ip_bad           five bad IP headers are not answered, the good one after them is
+tcp_listen_bad   what means nothing to the listener on port 7 is not answered, an ACK by a reset
+tcp_syn_again    a SYN sent three times is answered twice, by the same SYN-ACK; a reset frees the request
+tcp_padded       one byte in a frame of 60 is echoed as one byte
+
+The last three speak as 10.0.0.50: weft has a neighbour entry for it.
 """
 import select
 import socket
@@ -77,17 +83,97 @@ def arp_multicast():
     return frame and frame[28:32] == ip4(target) and not answer(is_arp_reply, 0.3)
 
 
-def echo_padded():
-    echo = struct.pack("!BBHHH", 8, 0, 0, 4242, 1) + b"ab"
-    echo = echo[:2] + checksum(echo) + echo[4:]
-    raw.send(weft_mac() + mac + b"\x08\x00" + ip(1, echo) + b"\xa5" * 16)
+def echo(sequence, data=b""):
+    message = struct.pack("!BBHHH", 8, 0, 0, 4242, sequence) + data
+    return message[:2] + checksum(message) + message[4:]
+
+
+def echo_answer(sequence):
+    """To this request, if it is the first answer that comes."""
     frame = answer(lambda f: f[23] == 1 and f[34] == 0 and f[38:40] == struct.pack("!H", 4242))
+    return frame if frame and frame[40:42] == struct.pack("!H", sequence) else None
+
+
+def echo_padded():
+    raw.send(weft_mac() + mac + b"\x08\x00" + ip(1, echo(1, b"ab")) + b"\xa5" * 16)
+    frame = echo_answer(1)
     return frame and struct.unpack_from("!H", frame, 16)[0] == 30 and frame[42:44] == b"ab" and len(frame) <= 60
 
 
 def protocol_unknown():
     raw.send(weft_mac() + mac + b"\x08\x00" + ip(253, b"12345678"))
     return answer(lambda f: f[23] == 1 and f[34:36] == b"\3\2")
+
+
+def ip_bad():
+    to = weft_mac() + mac + b"\x08\x00"
+    good = ip(1, echo(1))
+    raw.send(to + b"\x55" + good[1:])                             # version 5
+    raw.send(to + b"\x44" + good[1:])                             # a header of 16 bytes
+    longer = good[:2] + b"\x05\xdc" + good[4:10]
+    raw.send(to + longer + checksum(longer + good[12:20]) + good[12:])  # than the frame
+    raw.send(to + good[:10] + b"\0\0" + good[12:])                # checksum
+    raw.send(to + good[:12])                                      # half a header
+    raw.send(to + ip(1, echo(2)))
+    return echo_answer(2)
+
+
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+stranger = "10.0.0.50"
+
+
+def tcp(sport, dport, flags, seq=1000, ack=0, data=b"", offset=5, spoil=0):
+    head = struct.pack("!HHIIBBHHH", sport, dport, seq, ack, offset << 4, flags, 8192, 0, 0) + data
+    pseudo = ip4(stranger) + ip4(target) + struct.pack("!HH", 6, len(head))
+    sum16 = struct.unpack("!H", checksum(pseudo + head))[0] ^ spoil
+    head = head[:16] + struct.pack("!H", sum16) + head[18:]
+    whole = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(head), 77, 0x4000, 64, 6, 0) + ip4(stranger) + ip4(target)
+    frame = weft_mac() + mac + b"\x08\x00" + whole[:10] + checksum(whole) + whole[12:] + head
+    raw.send(frame + b"\xa5" * (60 - len(frame)))
+
+
+def segment(port, seconds=2.0):
+    """The next segment to this port: its flags, seq, ack and data."""
+    frame = answer(lambda f: f[23] == 6 and f[30:34] == ip4(stranger) and f[36:38] == struct.pack("!H", port), seconds)
+    if not frame:
+        return None
+    seq, ack, offset, flags = struct.unpack_from("!IIBB", frame, 38)
+    end = 14 + struct.unpack_from("!H", frame, 16)[0]
+    return flags, seq, ack, frame[34 + (offset >> 4) * 4:end]
+
+
+def tcp_listen_bad():
+    tcp(5000, 7, RST)
+    tcp(5000, 7, SYN | FIN)
+    tcp(5000, 7, 0)
+    tcp(5000, 7, SYN, spoil=1)
+    tcp(5000, 7, SYN, offset=4)
+    tcp(5000, 7, ACK, ack=77)
+    return segment(5000) == (RST, 77, 0, b"")
+
+
+def tcp_syn_again():
+    tcp(5001, 7, SYN)
+    first = segment(5001)
+    tcp(5001, 7, SYN)
+    again = segment(5001)
+    tcp(5001, 7, SYN)
+    tcp(5001, 7, RST, seq=1001)
+    tcp(5001, 7, ACK, seq=1001, ack=78)     # nobody knows it any more
+    last = segment(5001)
+    return first and first[0] == SYN | ACK and first[2] == 1001 and again == first and last == (RST, 78, 0, b"")
+
+
+def tcp_padded():
+    tcp(5002, 7, SYN)
+    flags, seq, ack, _ = segment(5002)
+    tcp(5002, 7, ACK, seq=1001, ack=seq + 1)
+    tcp(5002, 7, ACK | PSH, seq=1001, ack=seq + 1, data=b"x")
+    echoed = segment(5002)
+    while echoed and not echoed[3]:
+        echoed = segment(5002)
+    tcp(5002, 7, RST, seq=1002)
+    return flags == SYN | ACK and echoed and echoed[2:] == (1002, b"x")
 
 
 sys.exit(0 if globals()[case]() else case + ": not so")
