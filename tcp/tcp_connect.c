@@ -48,10 +48,12 @@ uint8_t tcp_rcv_wscale_init(const struct sock *sk)
 
 bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu)
 {
-	uint16_t was = ts->mss, mss = mss_of_mtu(&ts->sk, &ts->sk.c.raddr, mtu - ts->sk.optlen);
+	uint16_t was = ts->mss, mss = mss_of_mtu(&ts->sk, &ts->sk.c.raddr, mtu);
 
 	if (mss > ts->peer_mss)
-		mss = ts->peer_mss < TCP_MSS_MIN ? TCP_MSS_MIN : ts->peer_mss;
+		mss = ts->peer_mss;
+	/* the peer's option counts no IP options either: they come off what both allow */
+	mss = mss > TCP_MSS_MIN + ts->sk.optlen ? (uint16_t)(mss - ts->sk.optlen) : TCP_MSS_MIN;
 	if (ts->flags & TCP_F_TS)
 		mss = (uint16_t)(mss - 12);
 	ts->mss = mss;

@@ -164,6 +164,8 @@ static const char *get_option(const uint8_t *p, unsigned len, struct seg *s)
 	if (p[0] > 8 || want[p[0]] != len)
 		return "option of unknown kind or wrong length";
 	if (p[0] == TCP_OPT_MSS) {
+		if (!(s->flags & SYN))
+			return "MSS option outside a SYN";
 		s->opts |= O_MSS;
 		s->mss = (uint16_t)(p[2] << 8 | p[3]);
 	} else if (p[0] == TCP_OPT_WSCALE) {
@@ -179,11 +181,23 @@ static const char *get_option(const uint8_t *p, unsigned len, struct seg *s)
 	return NULL;
 }
 
+/* Behind the end of the list there is nothing but zeros. */
+static const char *get_padding(const uint8_t *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (p[i])
+			return "padding is not zero";
+	}
+	return NULL;
+}
+
 static const char *get_options(const uint8_t *p, unsigned n, struct seg *s)
 {
 	const char *why;
 
-	while (n && *p != TCP_OPT_END) {
+	while (n) {
+		if (*p == TCP_OPT_END)
+			return get_padding(p, n);
 		if (*p == TCP_OPT_NOP) {
 			p++;
 			n--;

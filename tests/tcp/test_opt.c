@@ -141,6 +141,22 @@ START_TEST(test_mss_option_bounds_segments)
 }
 END_TEST
 
+/* RFC 9293, 3.7.1: IP options come off what the peer's option and the path allow. */
+START_TEST(test_ip_options_come_off_both)
+{
+	static const uint8_t nops[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+	uint32_t mss = _i ? 1000 : 1460;
+
+	tcp_lab_established(&(struct seg){.mss = (uint16_t)mss});
+	ck_assert_int_eq(weft_setsockopt(tl.fd, IPPROTO_IP, IP_OPTIONS, nops, 8), 0);
+	tcp_lab_write(3000);
+	ck_assert_uint_ge(tl.nsent, 2);
+	ck_assert_uint_eq(tl.head->bytes[0], 0x47);
+	ck_assert_uint_eq(tl.head->len, mss + 40);
+	tcp_lab_drop();
+}
+END_TEST
+
 /* RFC 9293, 3.7.1: an MSS too small to be real is not believed. */
 START_TEST(test_mss_option_tiny_is_raised)
 {
@@ -248,6 +264,28 @@ START_TEST(test_not_agreed_timestamps_ignored)
 }
 END_TEST
 
+/* The lab looks at what it takes: a length in each option, zeros behind the last, no MSS but in a SYN. */
+START_TEST(test_every_kind_of_segment_has_sound_options)
+{
+	tcp_lab_listen(5);
+	rx(SYN, .seq = 0, .mss = 1460, .opts = O_ALL, .tsval = 5);
+	tx(SYN | ACK, .seq = 0, .ack = 1, .opts = O_ALL);
+	rx(ACK, .seq = 1, .ack = 1);
+	ck_assert_int_ge(tcp_lab_accept(), 0);
+	tcp_lab_write(10);
+	tx(ACK | PSH, .seq = 1, .ack = 1, .len = 10, .opts = O_TS);
+	rx(ACK, .seq = 11, .ack = 11, .len = 10);
+	tx(ACK, .seq = 11, .ack = 1, .opts = O_TS, .nsack = 1, .sack = {{11, 21}});
+	ck_assert_int_eq(weft_shutdown(tl.fd, SHUT_WR), 0);
+	tx(FIN | ACK, .seq = 11, .ack = 1, .opts = O_TS, .nsack = 1, .sack = {{11, 21}});
+	weft_close(tl.fd);
+	rx(ACK, .seq = 1, .ack = 12, .len = 10);
+	tx(RST | ACK, .seq = 12, .ack = 1, .opts = O_TS);
+	rx(ACK, .seq = 1, .ack = 12);
+	tx(RST, .seq = 12, .opts = O_NONE);
+}
+END_TEST
+
 START_TEST(test_maxseg_of_the_program_sent)
 {
 	tl.fd = -1;
@@ -276,7 +314,9 @@ int main(void)
 	tcase_add_test(tc, test_window_of_syn_never_scaled);
 	tcase_add_loop_test(tc, test_ws_over_14_is_14, 13, 17);
 	tcase_add_loop_test(tc, test_mss_option_bounds_segments, 0, 8);
+	tcase_add_loop_test(tc, test_ip_options_come_off_both, 0, 2);
 	tcase_add_loop_test(tc, test_mss_option_tiny_is_raised, 0, 3);
+	tcase_add_test(tc, test_every_kind_of_segment_has_sound_options);
 	tcase_add_loop_test(tc, test_syn_options_parsed, 0, PARSE_CASES);
 	tcase_add_loop_test(tc, test_data_options_harmless, 0, PARSE_CASES);
 	tcase_add_test(tc, test_not_agreed_timestamps_ignored);
