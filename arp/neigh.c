@@ -202,6 +202,14 @@ void neigh_confirm(struct neigh *n)
 	atomic_store_explicit(&n->confirmed, neigh_now(n), memory_order_relaxed);
 }
 
+void neigh_doubt(struct neigh *n)
+{
+	mutex_lock(&n->bucket->lock);
+	if (neigh_nud(n) == NUD_REACHABLE)
+		neigh_set(n, NUD_STALE, NULL);
+	mutex_unlock(&n->bucket->lock);
+}
+
 /* --- what was seen ---------------------------------------------------------------------------- */
 
 /* It has answered. */

@@ -51,6 +51,8 @@ bool neigh_is_dead(const struct neigh *n);
 int neigh_out(struct neigh *n, struct pkbuf *b, uint16_t type);
 /* Upper-layer confirmation (RFC 4861, 7.3.1): forward progress was seen.  Cheap; any thread. */
 void neigh_confirm(struct neigh *n);
+/* Upper-layer doubt (RFC 1122, 3.3.1.4): nobody answers by this way.  The next packet has it probed. */
+void neigh_doubt(struct neigh *n);
 
 /* May what was seen replace another link address that is known? */
 enum neigh_override {

@@ -240,6 +240,15 @@ int sock_take_error(struct sock *sk)
 	return -err;
 }
 
+int sock_take_soft_error(struct sock *sk)
+{
+	int err = sk->soft_err;
+
+	assert(lock_is_held(&sk->c.lock));
+	sk->soft_err = 0;
+	return -err;
+}
+
 /* --- byte accounts: written under the lock, read by anybody ----------------------------------- */
 
 bool sock_rcv_charge(struct sock *sk, uint32_t bytes)

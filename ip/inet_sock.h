@@ -167,7 +167,7 @@ struct sock {
 	_Atomic uint32_t rcvbuf, sndbuf;            /* a: bytes; written under l */
 	_Atomic uint32_t rcv_bytes, snd_bytes;      /* a: charged now; written under l */
 	int32_t err;                                /* l: positive errno for SO_ERROR */
-	int32_t soft_err;                   /* l: told only when the connection ends by time-out */
+	int32_t soft_err;                   /* l: why nobody may have answered: by SO_ERROR, or as a time-out's reason */
 	uint32_t mark;                      /* l */
 	uint32_t rcvlowat;                  /* l */
 	uint16_t linger_s;                  /* l */
@@ -213,6 +213,8 @@ void sock_ready(struct sock *sk, uint32_t events);
 void sock_set_error(struct sock *sk, int err);
 /* Takes the pending error: 0 or -errno. */
 int sock_take_error(struct sock *sk);
+/* Likewise the soft one, which has ended nothing (RFC 9293, 3.9.1.8). */
+int sock_take_soft_error(struct sock *sk);
 /* Receive charges: by what is pinned.  False: over rcvbuf (the caller drops); an empty queue takes
  * one packet of any size. */
 bool sock_rcv_charge(struct sock *sk, uint32_t bytes);

@@ -258,6 +258,8 @@ static int socket_int(struct socket *s, int name, int *x)
 		return 0;
 	case SO_ERROR:
 		*x = -sock_take_error(sk);
+		if (!*x)
+			*x = -sock_take_soft_error(sk);
 		return 0;
 	case SO_TYPE:
 		*x = s->type;

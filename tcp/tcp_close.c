@@ -97,6 +97,7 @@ void tcp_done(struct tcp_sock *ts, int err)
 	if (sk->path)
 		path_put(sk->path);
 	sk->path = NULL;
+	sk->soft_err = 0;
 	if (err)
 		sock_set_error(sk, err);
 	sock_ready(sk, EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLRDHUP);

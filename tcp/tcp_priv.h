@@ -139,6 +139,7 @@ struct tcp_sock {
 	uint8_t keepcnt, syncnt;        /* l: options; 0: the stack's setting */
 	uint16_t keepidle, keepintvl;   /* l: s; 0: the stack's setting */
 	int32_t linger2_s;              /* l: TCP_LINGER2; 0: the setting, -1: none at all */
+	uint32_t user_timeout;          /* l: ms: TCP_USER_TIMEOUT; 0: tcp_retries2 instead */
 
 	struct pkq rcvq;              /* l: in order, copied_seq somewhere in its first packet */
 	struct tcp_ofo *ofo;          /* l: out of order; NULL: nothing */
@@ -473,6 +474,8 @@ void tcp_rtt_init(struct tcp_sock *ts);
 void tcp_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns);
 /* The RTO now, backed off; ns. */
 uint64_t tcp_rto_ns(const struct tcp_sock *ts);
+/* How long nobody has answered when the RTX deadline of that RTO passes; ns. */
+uint64_t tcp_unanswered_ns(const struct tcp_sock *ts);
 
 /* --- tcp_err.c, tcp_info.c, tcp_sockopt.c ------------------------------------------------------
  */

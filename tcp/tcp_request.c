@@ -318,6 +318,7 @@ static void child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 	child->keepintvl = ls->keepintvl;
 	child->keepcnt = ls->keepcnt;
 	child->linger2_s = ls->linger2_s;
+	child->user_timeout = ls->user_timeout;
 	child->cc = ls->cc;
 }
 

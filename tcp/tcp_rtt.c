@@ -44,12 +44,27 @@ void tcp_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns)
 	rto_compute(ts);
 }
 
-uint64_t tcp_rto_ns(const struct tcp_sock *ts)
+static uint64_t rto_backed(const struct tcp_sock *ts, unsigned backoff)
 {
 	uint64_t most = (uint64_t)sysctl_get(ts->sk.stack, tcp_rto_max_ms) * NSEC_PER_MSEC;
 	uint64_t rto = ts->rto_us * NSEC_PER_USEC;
-	unsigned shift = ts->backoff < 16 ? ts->backoff : 16;
 
-	rto <<= shift;
+	rto <<= backoff < 16 ? backoff : 16;
 	return rto < most ? rto : most;
+}
+
+uint64_t tcp_rto_ns(const struct tcp_sock *ts)
+{
+	return rto_backed(ts, ts->backoff);
+}
+
+/* What was waited before the first probe of a closed window was no wait for an answer. */
+uint64_t tcp_unanswered_ns(const struct tcp_sock *ts)
+{
+	unsigned n = ts->retransmits + (ts->flags & TCP_F_PERSIST ? 0 : 1);
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < n && i <= ts->backoff; i++)
+		sum += rto_backed(ts, ts->backoff - i);
+	return sum;
 }

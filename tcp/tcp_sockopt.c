@@ -134,6 +134,11 @@ static int setopt_tcp(struct tcp_sock *ts, int name, int v)
 		return set_range8(&ts->syncnt, v, 1, KEEP_MAX_COUNT);
 	case TCP_LINGER2:
 		return set_linger2(ts, v);
+	case TCP_USER_TIMEOUT:
+		if (v < 0)
+			return -EINVAL;
+		ts->user_timeout = (uint32_t)v;
+		return 0;
 	case TCP_QUICKACK:
 		return set_quickack(ts, v);
 	default:
@@ -203,6 +208,9 @@ static int getopt_tcp(struct tcp_sock *ts, int name, int *v)
 		return 0;
 	case TCP_SYNCNT:
 		*v = get_setting(ts->syncnt, sysctl_get(st, tcp_syn_retries));
+		return 0;
+	case TCP_USER_TIMEOUT:
+		*v = (int)ts->user_timeout;
 		return 0;
 	case TCP_LINGER2:
 		*v = ts->linger2_s ? ts->linger2_s : (int)sysctl_get(st, tcp_fin_timeout);

@@ -53,10 +53,26 @@ void tcp_timer_stop(struct tcp_sock *ts)
 		sock_put(&ts->sk);
 }
 
+static uint64_t user_timeout_ns(const struct tcp_sock *ts)
+{
+	return ts->user_timeout * NSEC_PER_MSEC;
+}
+
+/* The RTO, but not past the end of the user time-out. */
+static uint64_t rtx_wait(const struct tcp_sock *ts)
+{
+	uint64_t rto = tcp_rto_ns(ts), end = tcp_unanswered_ns(ts), late;
+
+	if (!ts->user_timeout || end <= user_timeout_ns(ts))
+		return rto;
+	late = end - user_timeout_ns(ts);
+	return rto > late ? rto - late : NSEC_PER_MSEC;
+}
+
 void tcp_rto_arm(struct tcp_sock *ts, uint64_t now)
 {
 	ts->flags &= ~TCP_F_PERSIST;
-	tcp_timer_set(ts, TCP_DUE_RTX, now + tcp_rto_ns(ts));
+	tcp_timer_set(ts, TCP_DUE_RTX, now + rtx_wait(ts));
 }
 
 /* --- giving up ---------------------------------------------------------------------------------- */
@@ -69,14 +85,23 @@ static void give_up(struct tcp_sock *ts)
 	tcp_done(ts, soft ? soft : ETIMEDOUT);
 }
 
-/* R2 of RFC 1122, 4.2.3.5; less where nobody waits for the outcome. */
-static unsigned retries_most(const struct tcp_sock *ts)
+/* R2 as the program set it (RFC 9293, MUST-21; RFC 5482): so long without an answer. */
+static bool user_timed_out(const struct tcp_sock *ts)
+{
+	return ts->user_timeout &&
+	       (tcp_unanswered_ns(ts) >= user_timeout_ns(ts) || ts->retransmits == UINT8_MAX);
+}
+
+/* R2 of RFC 9293, 3.8.3, after so many times; less where nobody waits for the outcome. */
+static bool retries_over(const struct tcp_sock *ts, unsigned count)
 {
 	struct stack *st = ts->sk.stack;
 
+	if (user_timed_out(ts))
+		return true;
 	if (ts->sk.flags & SOCK_DEAD)
-		return (unsigned)sysctl_get(st, tcp_orphan_retries);
-	return (unsigned)sysctl_get(st, tcp_retries2);
+		return count >= (unsigned)sysctl_get(st, tcp_orphan_retries);
+	return !ts->user_timeout && count >= (unsigned)sysctl_get(st, tcp_retries2);
 }
 
 static void retry(struct tcp_sock *ts)
@@ -87,12 +112,16 @@ static void retry(struct tcp_sock *ts)
 		ts->backoff++;
 }
 
-/* R1 of RFC 1122, 4.2.3.5: the way may be dead: look it up anew. */
+/* R1 of RFC 9293, 3.8.3: the way may be dead: its first hop is probed, and it is looked up anew. */
 static void doubt_path(struct tcp_sock *ts)
 {
-	if (ts->retransmits != sysctl_get(ts->sk.stack, tcp_retries1) || !ts->sk.path)
+	struct path *path = ts->sk.path;
+
+	if (ts->retransmits != sysctl_get(ts->sk.stack, tcp_retries1) || !path)
 		return;
-	path_put(ts->sk.path);
+	if (path->neigh)
+		neigh_doubt(path->neigh);
+	path_put(path);
 	ts->sk.path = NULL;
 }
 
@@ -108,7 +137,7 @@ static void syn_timeout(struct tcp_sock *ts, uint64_t now)
 		most = (unsigned)sysctl_get(st, tcp_syn_retries);
 	else if (!most)
 		most = (unsigned)sysctl_get(st, tcp_synack_retries);
-	if (ts->retransmits >= most) {
+	if (ts->retransmits >= most || user_timed_out(ts)) {
 		give_up(ts);
 		return;
 	}
@@ -130,7 +159,7 @@ static void probe_timeout(struct tcp_sock *ts, uint64_t now)
 {
 	unsigned count = ts->sk.flags & SOCK_DEAD ? ts->backoff : ts->retransmits;
 
-	if (count >= retries_most(ts)) {
+	if (retries_over(ts, count)) {
 		give_up(ts);
 		return;
 	}
@@ -138,7 +167,7 @@ static void probe_timeout(struct tcp_sock *ts, uint64_t now)
 	doubt_path(ts);
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPWinProbe);
 	tcp_send_probe(ts);
-	tcp_timer_set(ts, TCP_DUE_RTX, now + tcp_rto_ns(ts));
+	tcp_timer_set(ts, TCP_DUE_RTX, now + rtx_wait(ts));
 }
 
 static void persist_timeout(struct tcp_sock *ts, uint64_t now)
@@ -169,7 +198,7 @@ static void rto_timeout(struct tcp_sock *ts, uint64_t now)
 {
 	if (!ts->xfer || !ts->xfer->head || !ts->xfer->head->times)
 		return;
-	if (ts->retransmits >= retries_most(ts) && !held_by_peer(ts, now)) {
+	if (retries_over(ts, ts->retransmits) && !held_by_peer(ts, now)) {
 		give_up(ts);
 		return;
 	}
@@ -233,13 +262,21 @@ void tcp_keepalive_arm(struct tcp_sock *ts)
 		tcp_timer_clear(ts, TCP_DUE_KEEP);
 }
 
-static void keepalive_probe(struct tcp_sock *ts, uint64_t now)
+/* So many probes, or the user time-out and one at least, went without an answer. */
+static bool keepalive_over(const struct tcp_sock *ts, uint64_t idle)
 {
 	unsigned most = ts->keepcnt;
 
+	if (ts->user_timeout)
+		return ts->keep_probes && idle >= user_timeout_ns(ts);
 	if (!most)
 		most = (unsigned)sysctl_get(ts->sk.stack, tcp_keepalive_probes);
-	if (ts->keep_probes >= most) {
+	return ts->keep_probes >= most;
+}
+
+static void keepalive_probe(struct tcp_sock *ts, uint64_t now, uint64_t idle)
+{
+	if (keepalive_over(ts, idle)) {
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPAbortOnTimeout);
 		tcp_abort(ts, ts->sk.soft_err ? ts->sk.soft_err : ETIMEDOUT);
 		return;
@@ -266,7 +303,7 @@ static void keep_timeout(struct tcp_sock *ts, uint64_t now)
 	else if (idle < wait && !ts->keep_probes)
 		tcp_timer_set(ts, TCP_DUE_KEEP, now + wait - idle);
 	else
-		keepalive_probe(ts, now);
+		keepalive_probe(ts, now, idle);
 }
 
 /* --- all of them -------------------------------------------------------------------------------- */

@@ -31,10 +31,15 @@ static const struct option {
 	const char *name;
 	int opt, dflt, value, bad; /* bad 0: any value will do */
 } option[] = {
-    {"TCP_NODELAY", TCP_NODELAY, 0, 1, 0},           {"TCP_CORK", TCP_CORK, 0, 1, 0},
-    {"TCP_KEEPIDLE", TCP_KEEPIDLE, 7200, 55, 40000}, {"TCP_KEEPINTVL", TCP_KEEPINTVL, 75, 5, 40000},
-    {"TCP_KEEPCNT", TCP_KEEPCNT, 9, 4, 200},         {"TCP_SYNCNT", TCP_SYNCNT, 6, 2, 200},
-    {"TCP_LINGER2", TCP_LINGER2, 60, 20, 0},         {"TCP_MAXSEG", TCP_MAXSEG, 536, 1000, 70000},
+    {"TCP_NODELAY", TCP_NODELAY, 0, 1, 0},
+    {"TCP_CORK", TCP_CORK, 0, 1, 0},
+    {"TCP_KEEPIDLE", TCP_KEEPIDLE, 7200, 55, 40000},
+    {"TCP_KEEPINTVL", TCP_KEEPINTVL, 75, 5, 40000},
+    {"TCP_KEEPCNT", TCP_KEEPCNT, 9, 4, 200},
+    {"TCP_SYNCNT", TCP_SYNCNT, 6, 2, 200},
+    {"TCP_LINGER2", TCP_LINGER2, 60, 20, 0},
+    {"TCP_MAXSEG", TCP_MAXSEG, 536, 1000, 70000},
+    {"TCP_USER_TIMEOUT", TCP_USER_TIMEOUT, 0, 5000, -1},
 };
 #define OPTIONS (int)(sizeof(option) / sizeof(option[0]))
 
