@@ -51,6 +51,30 @@ assert all(r[\"lport\"] == 7 for r in rows)'"
 fails ss_option 2 'unknown option -x' ss -x
 fails ss_word 2 'unknown word foo' ss foo
 
+# A listener that holds two it has not accepted, and a third that finds no place.
+says backlog_bound '^net\.core\.somaxconn = 2$' sysctl net.core.somaxconn=2
+mkfifo "$DIR/wait"
+exec 5<>"$DIR/wait"
+"$WEFT" ctl --control "$DIR/control" snc -k -b 0.0.0.0:4000 <"$DIR/wait" >/dev/null 2>&1 4>&- 5>&- &
+snc=$!
+weft_listens 4000
+says ss_backlog '^LISTEN +0 +2 +0\.0\.0\.0:4000 ' ss -ltn
+connected() {
+	test "$(ctl ss -tn | grep -c '^ESTAB .*:4000 ')" = "$1"
+}
+for n in 1 2 3; do
+	(exec 4>&- 5>&- && host nc -d 10.0.0.1 4000 >/dev/null) &
+	until_true 10 connected $n
+done
+expect ss_accept_queue until_true 10 seen '^LISTEN +2 +2 +0\.0\.0\.0:4000 ' ctl ss -ltn
+expect accept_queue_full sh -c "! ip netns exec '$NS' nc -w 1 10.0.0.1 4000 </dev/null"
+says nstat_overflows '^TcpExtListenOverflows +[1-9]' nstat
+says nstat_listen_drops '^TcpExtListenDrops +[1-9]' nstat
+says stat_overflows '^TCP_ACCEPT_QUEUE +[1-9]' stat -d
+kill -INT $snc
+wait $snc
+exec 5>&-
+
 start "$DIR/lines" tcpdump -i tap0 -c 4
 expect tcpdump_begins until_true 10 grep -q '^listening on tap0$' "$DIR/lines"
 echo hello >&4
@@ -73,7 +97,7 @@ wait $nc
 start "$DIR/traced" debug icmp ip arp
 traced() {
 	ctl ping -c 1 10.0.0.2 >/dev/null
-	grep -q '^ip out tap0: 10.0.0.1 > 10.0.0.2, protocol 1' "$DIR/traced"
+	grep -Eq '^ip out tap0: 10.0.0.1 > 10.0.0.2, protocol 1, .*, next hop 10.0.0.2$' "$DIR/traced"
 }
 expect debug_line until_true 10 traced
 kill -INT $STARTED
