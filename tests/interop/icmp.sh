@@ -82,6 +82,19 @@ ip -n "$NS" addr add 10.0.0.3/24 dev tap0
 ctl route add 10.0.9.0/24 via 10.0.0.3
 told redirect_ping 'Redirect Host.*10\.0\.0\.3' ping -c 1 -W 1 10.0.9.1
 
+# Redirects that weft gets are counted and told, and followed only when it is to.
+ctl route add 192.0.2.0/24 via 10.0.0.2
+ip -n "$NS" route add 192.0.2.0/24 via 10.0.0.77
+ip -n "$NS" neigh add 10.0.0.77 lladdr 02:00:00:00:00:77 dev tap0
+host sysctl -q -w net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=1 net.ipv4.conf.tap0.send_redirects=1
+ctl ping -c 1 -W 0.1 192.0.2.1 >"$DIR/told"
+expect redirect_is_told grep -qx 'From 10\.0\.0\.2 icmp_seq=1 Redirect Host (New nexthop: 10\.0\.0\.77)' "$DIR/told"
+expect redirect_is_counted seen '^IcmpInRedirects +1 ' ctl nstat
+expect redirect_is_not_followed seen '^192\.0\.2\.1 via 10\.0\.0\.2 ' ctl route get 192.0.2.1
+ctl sysctl net.ipv4.conf.all.accept_redirects=1
+ctl ping -c 1 -W 0.1 192.0.2.2 >/dev/null
+expect redirect_is_followed seen '^192\.0\.2\.2 via 10\.0\.0\.77 ' ctl route get 192.0.2.2
+
 ctl netem tap0 in drop-frag last
 # Linux tells no program of this one: the wire is the witness.
 told reassembly_no_answer '100% packet loss' ping -c 1 -s 3000 -W 1 10.0.0.1

@@ -36,6 +36,11 @@ says drop_frag '' netem tap0 in drop-frag last
 ctl sysctl net.ipv4.ipfrag_time=1 >/dev/null
 host ping -c 1 -s 6000 -W 0.1 10.0.0.1 >/dev/null
 expect reassembly_timeout_told until_true 5 seen '^IcmpOutTimeExcds +1 ' ctl nstat
+says drop_frag_out '' netem tap0 out drop-frag last
+says drop_frag_one_way '' netem tap0 in off
+host sysctl -q -w net.ipv4.ipfrag_time=1
+fails reassembly_timeout_shown 1 '^From 10\.0\.0\.2 icmp_seq=1 Frag reassembly time exceeded$' \
+	ping -c 1 -W 10 -s 6000 10.0.0.2
 says drop_frag_off '' netem tap0 off
 
 fails no_value 2 'loss needs a value' netem tap0 loss
