@@ -35,6 +35,10 @@ for word in 'mss 1460' 'sackOK' 'TS val' 'wscale'; do
 	expect "server_synack_$name" grep -q "$word" "$DIR/synack"
 done
 
+# The end of what a program wrote is pushed (RFC 9293, 3.9.1.2).
+dump 'src 10.0.0.1 and tcp[tcpflags] & tcp-push != 0' >"$DIR/pushed"
+expect data_is_pushed grep -q 'Flags \[P\.\]' "$DIR/pushed"
+
 # tshark_count FILTER: frames that match, checksums looked at.
 tshark_count() {
 	tshark -r "$DIR/cap" -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE \

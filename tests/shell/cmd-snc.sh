@@ -29,6 +29,22 @@ wait $socat
 expect duplex_client_sent cmp "$DIR/a" "$DIR/a2"
 expect duplex_client_received cmp "$DIR/b" "$DIR/b2"
 
+# What is typed arrives line by line, while the connection stays.
+mkfifo "$DIR/typed"
+exec 4<>"$DIR/typed"
+host timeout 30 nc -l 10.0.0.2 8888 </dev/null >"$DIR/heard" 4<&- &
+nc=$!
+host_listens 8888
+(snc -c 10.0.0.2:8888 <"$DIR/typed" >/dev/null 4<&-) &
+snc=$!
+for n in 1 2 3; do
+	echo 'hello!' >&4
+	expect "typed_line_${n}_arrives" until_true 5 bash -c "grep -cx 'hello!' '$DIR/heard' | grep -qx $n"
+done
+exec 4>&-
+expect typed_end_ends wait $snc
+wait $nc
+
 # -k serves one after the other; -l is -b; all of it in one file.
 (snc -l 10.0.0.1:1002 -k -o "$DIR/many" </dev/null >"$DIR/said" 2>&1) &
 snc=$!

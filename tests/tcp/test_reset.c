@@ -2,6 +2,8 @@
  * tests/tcp/test_reset.c - RFC 9293, 3.10.7.1: what arrives for no connection is answered by a RST
  * that its sender will believe, and a RST by nothing.
  */
+#include <netinet/in.h>
+
 #include "tests/harness/tcp_lab.h"
 
 /* To a closed port. */
@@ -36,6 +38,19 @@ START_TEST(test_closed_segment_reset)
 	tx(c->answer, .seq = c->seq, .ack = c->ack, .opts = O_NONE, .abs = true);
 	quiet();
 	ck_assert_uint_eq(tcp_lab_mib(MIB_Tcp_OutRsts), 1);
+}
+END_TEST
+
+/* A name alone lets nobody in. */
+START_TEST(test_bound_not_listening_reset)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(TCP_LAB_PORT)};
+
+	tl.fd = tcp_lab_socket();
+	ck_assert_int_eq(weft_bind(tl.fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	rx(SYN, .seq = 1000, .abs = true);
+	tx(RST | ACK, .seq = 0, .ack = 1001, .abs = true);
+	quiet();
 }
 END_TEST
 
@@ -118,6 +133,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, tcp_lab_setup, tcp_lab_teardown);
 	tcase_add_loop_test(tc, test_closed_segment_reset, 0, CLOSED_CASES);
+	tcase_add_test(tc, test_bound_not_listening_reset);
 	tcase_add_loop_test(tc, test_closed_rst_ignored, 0, 5);
 	tcase_add_test(tc, test_closed_sequence_wraps_reset);
 	tcase_add_test(tc, test_closed_bad_checksum_silent);
