@@ -1,5 +1,5 @@
 #!/bin/sh
-# `make install PREFIX=...` and what a stranger does then: pkg-config and a compiler, against the static and
+# make's smaller targets; `make install PREFIX=...` and what a stranger does then: pkg-config and a compiler, against the static and
 # the shared library, in C and in C++.
 set -u
 for tool in make pkg-config; do
@@ -25,6 +25,28 @@ expect() {
 		failed=1
 	fi
 }
+
+# In a copy, whose build folder is its own.
+mkdir "$dir/copy"
+tar -cf - --exclude=./build --exclude=./.git . | tar -xf - -C "$dir/copy"
+object=build/obj/lib/ipaddr.o
+make -C "$dir/copy" $object >"$dir/made" 2>&1
+expect make_says_little grep -qx '  CC      lib/ipaddr.c' "$dir/made"
+expect make_hides_commands sh -c "! grep -q -e '-c -o' '$dir/made'"
+rm -f "$dir/copy/$object"
+make -C "$dir/copy" V=1 $object >"$dir/made" 2>&1
+expect make_v1_shows_commands grep -Eq -e "-std=gnu11 .* -c -o $object lib/ipaddr.c\$" "$dir/made"
+expect make_lines sh -c "make -s -C '$dir/copy' lines | tail -n 1 | grep -Eq '^ *[0-9]{5} total$'"
+expect make_test_is_unit test "$(make -n test)" = "$(make -n unit)"
+expect make_leak_is_valgrind sh -c 'make -n leak | tail -n 1 | grep -qx "sh tests/leak.sh build" && grep -q valgrind tests/leak.sh'
+if command -v ctags >/dev/null; then
+	make -s -C "$dir/copy" tag >"$dir/made" 2>&1
+	expect make_tag grep -q '^tcp_in	tcp/tcp_in.c	' "$dir/copy/tags"
+else
+	echo "skip make_tag: no ctags"
+fi
+make -s -C "$dir/copy" clean
+expect make_clean test ! -e "$dir/copy/build" -a ! -e "$dir/copy/tags" -a -e "$dir/copy/Makefile"
 
 expect make_install make -s install PREFIX="$prefix"
 for file in bin/weft lib/libweft.a lib/libweft.so lib/libweft.so.0 include/weft/weft.h lib/pkgconfig/libweft.pc \
