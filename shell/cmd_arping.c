@@ -1,5 +1,6 @@
 /*
- * shell/cmd_arping.c - `arping`: ARP requests for an address, and who answers (RFC 826), in iputils' words.
+ * shell/cmd_arping.c - `arping`: ARP requests for an address, and who answers (RFC 826), in iputils' words;
+ * with -D, whether anybody has it (RFC 5227).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,6 +12,7 @@
 #include "net/ifaddr.h"
 #include "shell/feed.h"
 #include "shell/parse.h"
+#include "shell/probe.h"
 
 struct arping_answer {
 	uint64_t when;
@@ -34,6 +36,7 @@ struct arping {
 	bool known;              /* o: mac is: asked there from now on, as iputils does */
 	uint8_t mac[ETHER_ALEN]; /* o */
 	bool broadcast_only;     /* o */
+	bool detect;             /* o: -D */
 };
 
 static void arping_watch(struct arp_watch *w, struct netdev *dev, const struct arp_msg *m,
@@ -116,6 +119,61 @@ static int arping_run(struct arping *a)
 	return a->received ? CMD_OK : CMD_FAIL;
 }
 
+/* --- -D ----------------------------------------------------------------------------------------- */
+
+/* The answer of a probe that has begun; CMD_OK: there is one. */
+static int detect_wait(struct arping *a, struct probe *p, struct probe_answer *answer)
+{
+	int n = feed_take(a->c, &a->feed, answer, sizeof(*answer), ENV_NEVER);
+
+	if (n == (int)sizeof(*answer))
+		return CMD_OK;
+	if (!probe_cancel(p))
+		feed_await(&a->feed, answer, sizeof(*answer)); /* p may be in use until then */
+	return CMD_INTERRUPTED;
+}
+
+/* Status 0: nobody has it, 1: somebody (iputils). */
+static int detect_tell(struct arping *a, const struct probe_answer *answer)
+{
+	char text[IP_ADDR_TEXT], mac[MAC_TEXT];
+
+	ip_addr_text(&a->dst, text);
+	if (answer->gone)
+		return cmd_error(a->c, "%s: %s", a->dev->name, strerror(ENETDOWN));
+	if (answer->taken)
+		fprintf(a->c->out, "%s is in use by %s\n", text, mac_text(answer->mac, mac));
+	else
+		fprintf(a->c->out, "%s is free\n", text);
+	return answer->taken ? CMD_FAIL : CMD_OK;
+}
+
+static int detect_run(struct arping *a)
+{
+	struct probe p = {.dev = a->dev, .addr = a->dst, .feed = &a->feed};
+	struct probe_answer answer;
+	char dst[IP_ADDR_TEXT];
+	int status, err = feed_open(&a->feed);
+
+	if (err)
+		return cmd_error(a->c, "pipe: %s", strerror(-err));
+	fprintf(a->c->out, "ARPING %s from 0.0.0.0 %s\n", ip_addr_text(&a->dst, dst), a->dev->name);
+	fflush(a->c->out);
+	err = probe_begin(&p);
+	if (err)
+		status =
+		    cmd_error(a->c, "%s: %s", dst,
+			      err == -EALREADY ? "it is being probed already" : strerror(-err));
+	else
+		status = detect_wait(a, &p, &answer);
+	if (!err && !status)
+		status = detect_tell(a, &answer);
+	feed_close(&a->feed);
+	return status;
+}
+
+/* --- the command -------------------------------------------------------------------------------- */
+
 /* The device of -I, or where the address is on link. */
 static int arping_device(struct arping *a, const char *name)
 {
@@ -138,36 +196,54 @@ static int arping_device(struct arping *a, const char *name)
 		return cmd_error(a->c, "%s: device does not speak ARP", a->dev->name);
 	if (!(atomic_load(&a->dev->flags) & NETDEV_UP))
 		return cmd_error(a->c, "%s: %s", a->dev->name, strerror(ENETDOWN));
-	if (!ifaddr_source(a->dev, &a->dst, &a->src))
+	if (!a->detect && !ifaddr_source(a->dev, &a->dst, &a->src))
 		return cmd_error(a->c, "%s: no address", a->dev->name);
 	return CMD_OK;
 }
 
-int cmd_arping(struct cmd *c)
+static int arping_option(struct arping *a, int letter, const char *arg, const char **dev)
 {
 	static const struct range count = {"count", 1, UINT32_MAX},
 				  wait = {"time", NSEC_PER_MSEC, 3600 * NSEC_PER_SEC};
-	struct arping a = {.c = c, .wait = NSEC_PER_SEC};
+
+	switch (letter) {
+	case 'c':
+		return parse_count(a->c, arg, &count, &a->count);
+	case 'I':
+		*dev = arg;
+		return CMD_OK;
+	case 'b':
+		a->broadcast_only = true;
+		return CMD_OK;
+	case 'D':
+		a->detect = true;
+		return CMD_OK;
+	default:
+		return parse_seconds(a->c, arg, &wait, &a->wait);
+	}
+}
+
+int cmd_arping(struct cmd *c)
+{
+	struct arping a = {.c = c};
 	struct opts o = {.c = c};
 	const char *dev = NULL;
 	int letter = 0, status = CMD_OK;
 
-	while (!status && (letter = opts_next(&o, "c:I:w:W:b")) > 0) {
-		if (letter == 'c')
-			status = parse_count(c, o.arg, &count, &a.count);
-		else if (letter == 'I')
-			dev = o.arg;
-		else if (letter == 'b')
-			a.broadcast_only = true;
-		else
-			status = parse_seconds(c, o.arg, &wait, &a.wait);
-	}
+	while (!status && (letter = opts_next(&o, "c:I:w:W:bD")) > 0)
+		status = arping_option(&a, letter, o.arg, &dev);
 	if (status || letter < 0)
 		return status ? status : CMD_USAGE;
+	if (a.detect && (a.count || a.wait || a.broadcast_only))
+		return cmd_usage(c, "-D has times of its own: no -c, -w or -b with it");
 	if (o.index + 1 != c->argc)
 		return cmd_usage(c, "one address is wanted");
+	if (!a.wait)
+		a.wait = NSEC_PER_SEC;
 	status = parse_addr(c, c->argv[o.index], &a.dst);
 	if (!status)
 		status = arping_device(&a, dev);
-	return status ? status : arping_run(&a);
+	if (status)
+		return status;
+	return a.detect ? detect_run(&a) : arping_run(&a);
 }

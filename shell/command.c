@@ -16,13 +16,14 @@ const struct command commands[] = {
      .text = "show the neighbour cache as tapip does",
      .run = cmd_arp},
     {.name = "arping",
-     .args = "[-c COUNT] [-I DEV] [-w SECS] [-b] ADDRESS",
+     .args = "[-c COUNT] [-I DEV] [-w SECS] [-b] [-D] ADDRESS",
      .text = "ask by ARP who has an address",
      .run = cmd_arping,
      .help = "-c COUNT  end after so many requests\n"
 	     "-I DEV    ask on this device\n"
 	     "-w SECS   time between two requests (1)\n"
 	     "-b        go on asking by broadcast once it has answered\n"
+	     "-D        is the address free?  Takes up to 7 s; status 1: it is in use\n"
 	     "Status 1: no answer."},
     {.name = "clear", .args = "", .text = "clear the terminal", .run = cmd_clear},
     {.name = "debug",

@@ -46,6 +46,14 @@ int cmd_poll(struct cmd *c, struct pollfd *fds, int n, uint64_t deadline)
 	return r;
 }
 
+void feed_await(struct feed *f, void *record, size_t n)
+{
+	struct pollfd p = {.fd = f->fd[0], .events = POLLIN};
+
+	while (read(f->fd[0], record, n) < 0)
+		poll(&p, 1, -1);
+}
+
 int feed_take(struct cmd *c, struct feed *f, void *record, size_t n, uint64_t deadline)
 {
 	struct pollfd p = {.fd = f->fd[0], .events = POLLIN};

@@ -27,6 +27,8 @@ void feed_put(struct feed *f, const void *record, size_t n); /* any thread, any 
  * cancelled.  Only the thread of c.
  */
 int feed_take(struct cmd *c, struct feed *f, void *record, size_t n, uint64_t deadline);
+/* The next record, which is certain to come at once: whatever is cancelled waits for it. */
+void feed_await(struct feed *f, void *record, size_t n);
 
 /*
  * Sleeps on kernel descriptors alone.  How many are ready; -ETIMEDOUT; -EINTR: the job was cancelled.

@@ -14,6 +14,25 @@ fails arping_loop 1 'lo: device does not speak ARP' arping -c 1 -I lo 127.0.0.1
 fails arping_elsewhere 1 'on no network of ours' arping -c 1 192.0.2.1
 fails arping_no_device 1 'tap9: no such device' arping -c 1 -I tap9 10.0.0.2
 fails arping_address 2 "bad address 'x'" arping x
+fails detect_taken 1 "^10\.0\.0\.2 is in use by $mac\$" arping -D 10.0.0.2
+fails detect_taken_on_device 1 '^ARPING 10\.0\.0\.2 from 0\.0\.0\.0 tap0$' arping -D -I tap0 10.0.0.2
+start "$DIR/detect" arping -D 10.0.0.77
+detect=$STARTED
+says detect_free '^10\.0\.0\.78 is free$' arping -D 10.0.0.78
+if wait "$detect" && grep -qx '10.0.0.77 is free' "$DIR/detect"; then
+	pass detect_two_at_once
+else
+	fail detect_two_at_once "$(cat "$DIR/detect")"
+fi
+start "$DIR/detect" arping -D 10.0.0.79
+detect=$STARTED
+until_true 10 grep -q ARPING "$DIR/detect"
+kill -INT "$detect"
+wait "$detect"
+status=$?
+if [ $status = 130 ]; then pass detect_interrupted; else fail detect_interrupted "status $status, not 130"; fi
+fails detect_multicast 1 '224\.0\.0\.1: Invalid argument' arping -D -I tap0 224.0.0.1
+fails detect_with_count 2 'no -c, -w or -b with it' arping -D -c 2 10.0.0.2
 
 ctl ping -c 1 10.0.0.2 >/dev/null
 says neigh_reachable "^10\.0\.0\.2 dev tap0 lladdr $mac REACHABLE\$" neigh
