@@ -2,6 +2,7 @@
  * lib/sysctl.c - the settings by name: table, default, range.
  *
  * Code on the way of a packet reads the field (sysctl_get); only the shell and tests come here.
+ * Settings as text are in lib/sysctl_text.c.
  */
 #include "lib/sysctl.h"
 
@@ -12,9 +13,17 @@
 
 const struct sysctl_info sysctl_info[] = {
 #define SYSCTL(field, name, dflt, min, max, text)                                                  \
-	{name, text, offsetof(struct sysctls, field), dflt, min, max},
+	{name, text, offsetof(struct sysctls, field), dflt, min, max, SYSCTL_NUMBER, 0, 0},
+#define SYSCTL_PART(field, list, part, dflt, min, max, text)                                       \
+	{list "." part,    text, offsetof(struct sysctls, field), dflt, min, max, SYSCTL_NUMBER,   \
+	 sizeof(list) - 1, 0},
+#define SYSCTL_WORDS(field, name, kind, words, text)                                               \
+	{name, text, offsetof(struct sysctls, field), 0, 0, 0,                                     \
+	 kind, 0,    offsetof(struct sysctls, words)},
 #include "lib/sysctl.def"
 #undef SYSCTL
+#undef SYSCTL_PART
+#undef SYSCTL_WORDS
 };
 
 const size_t sysctl_count = sizeof(sysctl_info) / sizeof(sysctl_info[0]);
@@ -45,6 +54,8 @@ int sysctl_write(struct stack *st, const char *name, int64_t value)
 
 	if (!info)
 		return -ENOENT;
+	if (info->kind != SYSCTL_NUMBER)
+		return -EINVAL;
 	if (value < info->min || value > info->max)
 		return -ERANGE;
 	atomic_store_explicit(sysctl_field(&st->sysctl, info), value, memory_order_relaxed);
@@ -57,6 +68,8 @@ int sysctl_read(struct stack *st, const char *name, int64_t *value)
 
 	if (!info)
 		return -ENOENT;
+	if (info->kind != SYSCTL_NUMBER)
+		return -EINVAL;
 	*value = atomic_load_explicit(sysctl_field(&st->sysctl, info), memory_order_relaxed);
 	return 0;
 }

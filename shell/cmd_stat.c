@@ -144,34 +144,11 @@ int cmd_nstat(struct cmd *c)
 
 static int sysctl_list(struct cmd *c)
 {
-	int64_t v;
+	char name[SYSCTL_TEXT_MAX], value[SYSCTL_TEXT_MAX];
 
 	for (size_t i = 0; i < sysctl_count; i++)
-		if (!sysctl_read(c->stack, sysctl_info[i].name, &v))
-			fprintf(c->out, "%s = %" PRId64 "\n", sysctl_info[i].name, v);
-	return CMD_OK;
-}
-
-static const struct sysctl_info *sysctl_find(const char *name)
-{
-	for (size_t i = 0; i < sysctl_count; i++)
-		if (!strcmp(sysctl_info[i].name, name))
-			return &sysctl_info[i];
-	return NULL;
-}
-
-static int sysctl_set(struct cmd *c, const struct sysctl_info *info, const char *text)
-{
-	char *end;
-	int64_t v;
-
-	errno = 0;
-	v = strtoll(text, &end, 10);
-	if (!*text || *end)
-		return cmd_error(c, "%s: bad value '%s': not a number", info->name, text);
-	if (errno || sysctl_write(c->stack, info->name, v))
-		return cmd_error(c, "%s: bad value '%s': out of range %" PRId64 " - %" PRId64,
-				 info->name, text, info->min, info->max);
+		if (sysctl_title(i, name) && !sysctl_read_text(c->stack, name, value))
+			fprintf(c->out, "%s = %s\n", name, value);
 	return CMD_OK;
 }
 
@@ -179,8 +156,7 @@ static int sysctl_set(struct cmd *c, const struct sysctl_info *info, const char 
 static int sysctl_word(struct cmd *c, int *at)
 {
 	char *word = c->argv[(*at)++], *value = strchr(word, '=');
-	const struct sysctl_info *info;
-	int64_t v;
+	char text[SYSCTL_TEXT_MAX], why[SYSCTL_TEXT_MAX];
 
 	if (value) {
 		*value++ = '\0';
@@ -188,17 +164,12 @@ static int sysctl_word(struct cmd *c, int *at)
 		value = c->argv[*at + 1];
 		*at += 2;
 	}
-	info = sysctl_find(word);
-	if (!info)
+	if (sysctl_read_text(c->stack, word, text))
 		return cmd_error(c, "%s: no such setting", word);
-	if (value) {
-		int status = sysctl_set(c, info, value);
-
-		if (status)
-			return status;
-	}
-	sysctl_read(c->stack, info->name, &v);
-	fprintf(c->out, "%s = %" PRId64 "\n", info->name, v);
+	if (value && sysctl_write_text(c->stack, word, value, why))
+		return cmd_error(c, "%s: bad value '%s': %s", word, value, why);
+	sysctl_read_text(c->stack, word, text);
+	fprintf(c->out, "%s = %s\n", word, text);
 	return CMD_OK;
 }
 

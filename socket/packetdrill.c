@@ -455,15 +455,14 @@ static void drill_start(struct drill *d, const struct drill_flags *f)
 int packetdrill_so_setting(void *ud, const char *name, const char *value)
 {
 	struct drill *d = ud;
-	char *end;
-	int64_t v = strtoll(value, &end, 10);
+	char why[SYSCTL_TEXT_MAX];
 	int err = 0;
 
 	drill_enter(d);
 	if (!strcmp(name, "harness.txqueue.limit"))
-		wire_cut(d->wire, v == 0);
+		wire_cut(d->wire, !strcmp(value, "0"));
 	else
-		err = end == value || *end ? -1 : sysctl_write(d->stack, name, v);
+		err = sysctl_write_text(d->stack, name, value, why);
 	drill_leave(d);
 	return err ? -1 : 0;
 }

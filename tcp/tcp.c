@@ -22,7 +22,7 @@ static int tcp_init(struct sock *sk)
 	pkq_init(&ts->rcvq);
 	timer_init(&ts->timer, tcp_timer_fire);
 	tcp_rtt_init(ts);
-	ts->cc = st->tcp->cc;
+	ts->cc = tcp_cc_default(st);
 	return 0;
 }
 
@@ -104,8 +104,8 @@ struct tcp_state *tcp_state_create(struct stack *st)
 	inet_table_set_free(t->table, free_small);
 	key_fill(st, t->isn_key);
 	key_fill(st, t->ts_key);
-	t->cc = &cc_newreno;
 	st->tcp = t;
+	tcp_cc_start(st);
 	ip_proto_register(st, &tcp_proto);
 	depot_reclaim_register(st, RECLAIM_OFO, tcp_reclaim_stack);
 	return t;

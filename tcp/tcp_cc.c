@@ -3,21 +3,49 @@
  * (RFC 6928), what is in flight, slow start by bytes (RFC 3465), whether cwnd is used at all (RFC
  * 7661, in spirit), the restart after idle (RFC 5681, 4.1).
  */
+#include <errno.h>
 #include <string.h>
 
 #include "tcp/tcp_priv.h"
 
+/* The first is what a new stack's connections begin with. */
 static const struct tcp_cc_ops *const cc_table[] = {
     &cc_newreno,
 };
+#define CC_COUNT (sizeof(cc_table) / sizeof(cc_table[0]))
+_Static_assert(CC_COUNT <= TCP_CC_MAX, "each has its place among the names");
 
-const struct tcp_cc_ops *tcp_cc_find(const char *name)
+/* The names are the words of the settings; at first each may be chosen. */
+void tcp_cc_start(struct stack *st)
 {
-	for (unsigned i = 0; i < sizeof(cc_table) / sizeof(cc_table[0]); i++) {
-		if (!strcmp(cc_table[i]->name, name))
-			return cc_table[i];
+	const char **names = st->tcp->cc_names;
+
+	for (unsigned i = 0; i < CC_COUNT; i++) {
+		assert(cc_table[i]->name && cc_table[i]->ssthresh);
+		assert(cc_table[i]->acked || cc_table[i]->control);
+		names[i] = cc_table[i]->name;
 	}
-	return NULL;
+	st->sysctl.cc_names = names;
+	atomic_store(&st->sysctl.tcp_allowed_congestion_control, (1 << CC_COUNT) - 1);
+}
+
+const struct tcp_cc_ops *tcp_cc_default(struct stack *st)
+{
+	return cc_table[sysctl_get(st, tcp_congestion_control)];
+}
+
+/* As a socket may choose it: 0, -ENOENT, or -EPERM where the stack does not allow it. */
+int tcp_cc_choose(struct stack *st, const char *name, const struct tcp_cc_ops **cc)
+{
+	int64_t allowed = sysctl_get(st, tcp_allowed_congestion_control);
+
+	for (unsigned i = 0; i < CC_COUNT; i++) {
+		if (strcmp(cc_table[i]->name, name))
+			continue;
+		*cc = cc_table[i];
+		return allowed >> i & 1 || *cc == tcp_cc_default(st) ? 0 : -EPERM;
+	}
+	return -ENOENT;
 }
 
 /* RFC 6928, 2: ten segments, but not more than 14600 bytes or two segments, whichever is larger. */

@@ -18,11 +18,13 @@
 
 struct pkbuf;
 struct piece;
+struct stack;
 struct tcp_seg;
 struct tcp_sock;
 
 #define TCP_DUPTHRESH 3u                /* RFC 5681, 3.2; RFC 6675, 2 */
 #define TCP_CWND_MAX (UINT16_MAX << 14) /* no window is larger (RFC 7323, 2.3) */
+#define TCP_CC_MAX 8                    /* algorithms */
 #define TCP_CC_PRIV 8 /* words of 64 bits: an algorithm that needs more takes a block */
 
 /* --- the send queue ----------------------------------------------------------------------------
@@ -278,7 +280,9 @@ uint32_t tcp_limit_ms(const struct tcp_sock *ts, enum tcp_limit which);
  */
 
 extern const struct tcp_cc_ops cc_newreno;
-const struct tcp_cc_ops *tcp_cc_find(const char *name);
+void tcp_cc_start(struct stack *st);
+const struct tcp_cc_ops *tcp_cc_default(struct stack *st);
+int tcp_cc_choose(struct stack *st, const char *name, const struct tcp_cc_ops **cc);
 void tcp_cc_init(struct tcp_sock *ts);
 int tcp_cc_change(struct tcp_sock *ts, const struct tcp_cc_ops *cc);
 /* The last hand: cwnd, after tcp_recovery.c has seen the ACK and tcp_rate_done() made its sample. */

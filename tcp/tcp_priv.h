@@ -96,6 +96,7 @@ enum tcp_deadline {
 #define TCP_F_PINGPONG 0x100000u  /* data went out after data came in: ACKs may ride on answers */
 #define TCP_F_MORE 0x200000u      /* MSG_MORE: as TCP_F_CORK until the next send */
 #define TCP_F_NOMEM 0x400000u     /* send() was refused for want of memory: tell when it may */
+#define TCP_F_CC_CHOSEN 0x800000u /* TCP_CONGESTION: a listener's children have it too */
 
 struct tcp_ofo;
 struct tcp_listen;
@@ -274,15 +275,15 @@ struct tcp_timewait {
  *	c	constant after creation		a	atomic
  */
 struct tcp_state {
-	struct stack *stack;         /* c */
-	struct inet_table *table;    /* c */
-	uint8_t isn_key[16];         /* c: RFC 6528's secret */
-	uint8_t ts_key[16];          /* c: of timestamp offsets */
-	_Atomic uint32_t orphans;    /* a */
-	_Atomic uint32_t timewaits;  /* a */
-	_Atomic uint32_t ofos;       /* a: socks that hold data out of order */
-	_Atomic uint64_t challenge;  /* a: second << 32 | challenge ACKs left in it */
-	const struct tcp_cc_ops *cc; /* c: the default algorithm */
+	struct stack *stack;                  /* c */
+	struct inet_table *table;             /* c */
+	uint8_t isn_key[16];                  /* c: RFC 6528's secret */
+	uint8_t ts_key[16];                   /* c: of timestamp offsets */
+	_Atomic uint32_t orphans;             /* a */
+	_Atomic uint32_t timewaits;           /* a */
+	_Atomic uint32_t ofos;                /* a: socks that hold data out of order */
+	_Atomic uint64_t challenge;           /* a: second << 32 | challenge ACKs left in it */
+	const char *cc_names[TCP_CC_MAX + 1]; /* c: NULL at the end */
 };
 
 static inline uint64_t tcp_now(const struct tcp_sock *ts)

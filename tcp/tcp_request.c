@@ -312,14 +312,15 @@ static void child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 	to->ttl = from->ttl;
 	to->minttl = from->minttl;
 	to->pmtudisc = from->pmtudisc;
-	child->flags = ls->flags & (TCP_F_NODELAY | TCP_F_CORK | TCP_F_QUICKACK);
+	child->flags = ls->flags & (TCP_F_NODELAY | TCP_F_CORK | TCP_F_QUICKACK | TCP_F_CC_CHOSEN);
 	child->user_mss = ls->user_mss;
 	child->keepidle = ls->keepidle;
 	child->keepintvl = ls->keepintvl;
 	child->keepcnt = ls->keepcnt;
 	child->linger2_s = ls->linger2_s;
 	child->user_timeout = ls->user_timeout;
-	child->cc = ls->cc;
+	if (ls->flags & TCP_F_CC_CHOSEN)
+		child->cc = ls->cc;
 }
 
 static void child_sequence(struct tcp_sock *child, const struct tcp_request *rq)

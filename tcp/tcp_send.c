@@ -13,8 +13,12 @@
 static uint32_t send_limit(const struct sock *sk)
 {
 	uint32_t share = depot_share(sk->stack, sk->sndbuf);
-	uint32_t least = sk->sndbuf < PIECE_MID ? sk->sndbuf : PIECE_MID;
+	uint32_t least = (uint32_t)sysctl_get(sk->stack, tcp_wmem_min);
 
+	if (least < PIECE_MID)
+		least = PIECE_MID;
+	if (least > sk->sndbuf)
+		least = sk->sndbuf;
 	return share > least ? share : least;
 }
 

@@ -92,16 +92,17 @@ static int set_congestion(struct tcp_sock *ts, const void *v, socklen_t n)
 {
 	char name[CC_NAME_MAX] = "";
 	const struct tcp_cc_ops *cc;
+	int err;
 
 	if (n < 1)
 		return -EINVAL;
 	memcpy(name, v, n < sizeof(name) ? n : sizeof(name) - 1);
-	cc = tcp_cc_find(name);
-	if (!cc)
-		return -ENOENT;
-	if (cc == ts->cc)
-		return 0;
-	return tcp_cc_change(ts, cc);
+	err = tcp_cc_choose(ts->sk.stack, name, &cc);
+	if (!err && cc != ts->cc)
+		err = tcp_cc_change(ts, cc);
+	if (!err)
+		ts->flags |= TCP_F_CC_CHOSEN;
+	return err;
 }
 
 static int get_congestion(const struct tcp_sock *ts, void *v, socklen_t *n)

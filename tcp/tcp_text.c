@@ -149,8 +149,10 @@ static struct pkbuf *rcvq_last(struct tcp_sock *ts)
 static bool rcvq_charge(struct tcp_sock *ts, const struct pkbuf *b)
 {
 	struct sock *sk = &ts->sk;
+	uint32_t all = sk->rcv_bytes + b->pinned;
 
-	if (sk->rcv_bytes && sk->rcv_bytes + b->pinned > depot_share_rx(sk->stack, TCP_FAIR_SHARE))
+	if (sk->rcv_bytes && all > sysctl_get(sk->stack, tcp_rmem_min) &&
+	    all > depot_share_rx(sk->stack, TCP_FAIR_SHARE))
 		return false;
 	if (sock_rcv_charge(sk, b->pinned))
 		return true;

@@ -29,6 +29,16 @@ says sysctl_written '^net\.ipv4\.ip_forward = 0$' sysctl -a
 says sysctl_words '^net\.ipv4\.ip_forward = 1$' sysctl -w net.ipv4.ip_forward = 1
 fails sysctl_range 1 "bad value '7': out of range 0 - 1" sysctl net.ipv4.ip_forward=7
 fails sysctl_number 1 "bad value 'x': not a number" sysctl net.ipv4.ip_forward=x
+says sysctl_list '^net\.ipv4\.tcp_rmem = 4096[[:space:]]131072[[:space:]]6291456$' \
+	sysctl net.ipv4.tcp_rmem='4096 131072 6291456'
+says sysctl_list_words '^net\.ipv4\.ip_local_port_range = 32768[[:space:]]60999$' \
+	sysctl -w net.ipv4.ip_local_port_range = '32768 60999'
+fails sysctl_list_short 1 "bad value '4096 8192': not 3 numbers" sysctl net.ipv4.tcp_wmem='4096 8192'
+fails sysctl_list_order 1 "bad value '9 8': not in ascending order" sysctl net.ipv4.ip_local_port_range='9 8'
+says sysctl_algorithm '^net\.ipv4\.tcp_congestion_control = reno$' sysctl net.ipv4.tcp_congestion_control=reno
+says sysctl_algorithms '^net\.ipv4\.tcp_available_congestion_control = .*reno' sysctl -a
+fails sysctl_algorithm_unknown 1 "bad value 'x': not one of: .*reno" sysctl net.ipv4.tcp_congestion_control=x
+fails sysctl_fixed 1 "bad value 'reno': only to be read" sysctl net.ipv4.tcp_available_congestion_control=reno
 fails sysctl_name 1 'foo: no such setting' sysctl foo
 
 says ss_listen '^tcp +LISTEN +0 +[0-9]+ +0\.0\.0\.0:7 +0\.0\.0\.0:\*$' ss -l
