@@ -9,6 +9,14 @@
 
 /* --- sixth: urgent ------------------------------------------------------------------------------ */
 
+/* What whoever sleeps for the urgent byte is told: that it is here and was not read. */
+static uint32_t urg_event(const struct tcp_sock *ts)
+{
+	bool waits = (ts->flags & (TCP_F_URG_IN | TCP_F_URG_READ)) == TCP_F_URG_IN;
+
+	return waits && seq_geq(ts->rcv_nxt, ts->rcv_up) ? EPOLLPRI : 0;
+}
+
 enum drop_reason tcp_urg(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
@@ -21,7 +29,8 @@ enum drop_reason tcp_urg(struct tcp_sock *ts, struct pkbuf *b)
 	ts->rcv_up = up;
 	ts->flags |= TCP_F_URG_IN;
 	ts->flags &= ~TCP_F_URG_READ;
-	sock_ready(&ts->sk, EPOLLPRI);
+	if (urg_event(ts)) /* else it comes with its text */
+		sock_ready(&ts->sk, EPOLLPRI);
 	return DROP_NONE;
 }
 
@@ -256,7 +265,7 @@ static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
 		    TCP_F_ACK_NOW; /* RFC 5681, 4.2: a hole was filled, in whole or in part */
 	}
 	ack_schedule(ts);
-	sock_ready(&ts->sk, EPOLLIN);
+	sock_ready(&ts->sk, EPOLLIN | urg_event(ts));
 }
 
 void tcp_text(struct tcp_sock *ts, struct pkbuf *b)

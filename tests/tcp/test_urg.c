@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 
 #include "tests/harness/tcp_lab.h"
@@ -168,6 +169,55 @@ START_TEST(test_old_pointer_ignored)
 }
 END_TEST
 
+/* MUST-31: a sequence of any length; the mark is behind all of it. */
+START_TEST(test_urgent_sequence_over_many_segments)
+{
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	for (uint32_t i = 0; i < 20; i++) {
+		rx(ACK | URG, .seq = 1 + i * 1000, .ack = 1, .len = 1000,
+		   .up = (uint16_t)(20000 - i * 1000));
+		ck_assert_int_eq(tcp_lab_poll() & POLLPRI, i == 19 ? POLLPRI : 0);
+	}
+	tcp_lab_drop();
+	tcp_lab_read(5000);
+	ck_assert_int_eq(at_mark(), 0); /* MUST-33: more is to come */
+	tcp_lab_read(14999);
+	ck_assert_int_eq(at_mark(), 1);
+	tcp_lab_read(1);
+	ck_assert_int_eq(at_mark(), 0);
+}
+END_TEST
+
+static bool is_up(int efd)
+{
+	struct pollfd p = {.fd = efd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* MUST-32: who sleeps for POLLPRI alone is woken when the byte is here, by whatever segment. */
+START_TEST(test_urgent_byte_wakes_who_waits_for_it)
+{
+	int efd = weft_eventfd(tl.fd, POLLPRI);
+
+	ck_assert(!is_up(efd));
+	rx(ACK | URG, .seq = 1, .ack = 1, .up = 3);
+	ck_assert(!is_up(efd));
+	rx(ACK, .seq = 1, .ack = 1, .len = 2);
+	ck_assert(!is_up(efd));
+	rx(ACK, .seq = 3, .ack = 1, .len = 2);
+	ck_assert(is_up(efd));
+	tcp_lab_drop();
+	ck_assert_int_eq(oob(), stream_byte(2));
+	ck_assert(!is_up(efd));
+	rx(ACK, .seq = 5, .ack = 1, .len = 2);
+	ck_assert(!is_up(efd)); /* it was read */
+	rx(ACK | URG, .seq = 7, .ack = 1, .len = 2, .up = 2);
+	ck_assert(is_up(efd)); /* the pointer has advanced */
+	tcp_lab_drop();
+}
+END_TEST
+
 /* --- sent ---------------------------------------------------------------------------------------
  */
 
@@ -218,6 +268,27 @@ START_TEST(test_send_oob_in_front_of_held_data)
 }
 END_TEST
 
+/* MUST-31: each segment before the end of it tells where that is, 64 KB ahead at most. */
+START_TEST(test_send_oob_of_100_kb_tells_in_each_segment)
+{
+	static uint8_t bytes[100000];
+	uint32_t at = 1, n = sizeof(bytes);
+	struct seg s;
+
+	stream_fill(bytes, n, 0);
+	ck_assert_int_eq(weft_send(tl.fd, bytes, n, MSG_OOB), n);
+	while (at < n + 1) {
+		ck_assert(tcp_lab_take(&s));
+		ck_assert_uint_eq(s.seq, at);
+		ck_assert_uint_eq(s.flags & URG, URG);
+		ck_assert_uint_eq(s.up, n + 1 - at < 65535 ? n + 1 - at : 65535);
+		at += s.len;
+		rx(ACK, .seq = 1, .ack = at);
+	}
+	quiet();
+}
+END_TEST
+
 START_TEST(test_send_oob_again_by_timer_has_urg)
 {
 	send_oob(1);
@@ -243,9 +314,12 @@ int main(void)
 	tcase_add_test(tc, test_pointer_of_zero_ignored);
 	tcase_add_test(tc, test_pointer_without_bit_ignored);
 	tcase_add_test(tc, test_old_pointer_ignored);
+	tcase_add_test(tc, test_urgent_sequence_over_many_segments);
+	tcase_add_test(tc, test_urgent_byte_wakes_who_waits_for_it);
 	tcase_add_test(tc, test_send_oob_points_behind_the_byte);
 	tcase_add_test(tc, test_send_oob_last_of_many);
 	tcase_add_test(tc, test_send_oob_in_front_of_held_data);
 	tcase_add_test(tc, test_send_oob_again_by_timer_has_urg);
+	tcase_add_test(tc, test_send_oob_of_100_kb_tells_in_each_segment);
 	return unit_run("tcp_urg", tc);
 }
