@@ -167,10 +167,10 @@ struct sock {
 	_Atomic uint32_t rcvbuf, sndbuf;            /* a: bytes; written under l */
 	_Atomic uint32_t rcv_bytes, snd_bytes;      /* a: charged now; written under l */
 	int32_t err;                                /* l: positive errno for SO_ERROR */
-	int32_t soft_err;                   /* l: why nobody may have answered: by SO_ERROR, or as a time-out's reason */
-	uint32_t mark;                      /* l */
-	uint32_t rcvlowat;                  /* l */
-	uint16_t linger_s;                  /* l */
+	int32_t soft_err;  /* l: why nobody answers: SO_ERROR, or at the time-out */
+	uint32_t mark;     /* l */
+	uint32_t rcvlowat; /* l */
+	uint16_t linger_s; /* l */
 	uint8_t tos, ttl, minttl, pmtudisc; /* l: IP options; ttl 0: default */
 	uint8_t shutdown;                   /* l: bit 0 receive, bit 1 send */
 	uint8_t on_batch;                   /* l: later is on a batch */

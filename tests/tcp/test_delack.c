@@ -164,6 +164,20 @@ START_TEST(test_super_segment_acked_once)
 }
 END_TEST
 
+/* MUST-58, MUST-59: what the device had is taken whole before an ACK goes. */
+START_TEST(test_batch_of_segments_acked_once)
+{
+	struct batch batch;
+
+	batch_begin(&batch, tl.st);
+	for (unsigned i = 0; i < 8; i++)
+		text(1000);
+	quiet();
+	batch_end(&batch);
+	acked();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("delack");
@@ -181,5 +195,6 @@ int main(void)
 	tcase_add_test(tc, test_close_takes_delayed_ack_along);
 	tcase_add_test(tc, test_quickack_delays_none);
 	tcase_add_test(tc, test_super_segment_acked_once);
+	tcase_add_test(tc, test_batch_of_segments_acked_once);
 	return unit_run("tcp_delack", tc);
 }

@@ -3,6 +3,7 @@
  * third ACK in every form, and what closing a listener does (RFC 9293, 3.10.7.4; RFC 4987).
  */
 #include <errno.h>
+#include <netinet/in.h>
 
 #include "tests/harness/tcp_lab.h"
 
@@ -292,6 +293,81 @@ START_TEST(test_accept_gets_what_came_before_fin)
 }
 END_TEST
 
+/* --- passive OPEN beside others (RFC 9293, 3.9.1.1) ---------------------------------------------
+ */
+
+/* A socket at the listener's port; -1: refused. */
+static int bound_beside(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(TCP_LAB_PORT)};
+	int fd = tcp_lab_socket();
+
+	a.sin_addr.s_addr = htonl(0x0a000001);
+	tcp_lab_setopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (weft_bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+		return fd;
+	ck_assert_int_eq(errno, EADDRINUSE);
+	weft_close(fd);
+	return -1;
+}
+
+START_TEST(test_second_listener_leaves_connections) /* MUST-41 */
+{
+	struct tcp_lab_peer first;
+
+	tl.ls = bound_beside();
+	ck_assert_int_eq(weft_listen(tl.ls, 5), 0);
+	open_from(0);
+	ck_assert_int_ge(tcp_lab_accept(), 0);
+	first = tl.peer;
+	syn_from(1);
+	ck_assert_int_eq(bound_beside(), -1);
+	rx(ACK, .seq = 1, .ack = 1); /* what was opening opens */
+	ck_state(TCP_ESTABLISHED);
+	weft_close(tl.ls);
+	tcp_lab_drop();
+	tl.ls = bound_beside();
+	ck_assert_int_eq(weft_listen(tl.ls, 5), 0);
+	tl.peer = first;
+	tcp_lab_write(5);
+	tx(ACK, .seq = 1, .ack = 1, .len = 5);
+	rx(ACK, .seq = 1, .ack = 6, .len = 5);
+	tx(ACK, .seq = 6, .ack = 6);
+	tcp_lab_read(5);
+}
+END_TEST
+
+START_TEST(test_listen_beside_syn_sent_and_syn_received) /* MUST-42 */
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(TCP_LAB_PEER_PORT)};
+	struct tcp_lab_peer first;
+
+	tl.fd = bound_beside();
+	a.sin_addr.s_addr = htonl(0x0a000002);
+	ck_assert_int_eq(weft_connect(tl.fd, (struct sockaddr *)&a, sizeof(a)), -1);
+	ck_assert_int_eq(errno, EINPROGRESS);
+	tx(SYN, .seq = 0);
+	first = tl.peer;
+	for (unsigned i = 1; i < 3; i++) {
+		tl.ls = bound_beside();
+		ck_assert_int_eq(weft_listen(tl.ls, 5), 0);
+		open_from(i);
+		ck_assert_int_ge(weft_accept(tl.ls, NULL, NULL), 0);
+		weft_close(tl.ls);
+		tl.peer = first;
+		if (i == 2)
+			break;
+		ck_state(TCP_SYN_SENT);
+		rx(SYN, .seq = 0, .mss = 1460);
+		tx(SYN | ACK, .seq = 0, .ack = 1);
+	}
+	ck_state(TCP_SYN_RECV);
+	rx(ACK, .seq = 1, .ack = 1);
+	ck_state(TCP_ESTABLISHED);
+	tl.ls = -1;
+}
+END_TEST
+
 /* --- the end of a listener ----------------------------------------------------------------------
  */
 
@@ -374,6 +450,8 @@ int main(void)
 	tcase_add_test(tc, test_accept_queue_full_syn_dropped);
 	tcase_add_test(tc, test_accept_gets_reset_connection);
 	tcase_add_test(tc, test_accept_gets_what_came_before_fin);
+	tcase_add_test(tc, test_second_listener_leaves_connections);
+	tcase_add_test(tc, test_listen_beside_syn_sent_and_syn_received);
 	tcase_add_test(tc, test_close_resets_who_waits);
 	tcase_add_test(tc, test_close_forgets_requests);
 	tcase_add_test(tc, test_close_leaves_accepted);

@@ -203,6 +203,16 @@ START_TEST(test_window_is_never_exceeded)
 }
 END_TEST
 
+/* MUST-1: the field is no signed number. */
+START_TEST(test_window_above_32767_is_used)
+{
+	tcp_lab_sysctl("net.weft.tcp_init_cwnd", 100);
+	established(60000);
+	tcp_lab_write(70000);
+	ck_assert_uint_eq(tcp_lab_drop(), 60);
+}
+END_TEST
+
 /* A peer that takes its window back (RFC 9293, 3.8.6, MUST-34: be robust). */
 START_TEST(test_shrunken_window_survived)
 {
@@ -213,6 +223,45 @@ START_TEST(test_shrunken_window_survived)
 	quiet();
 	rx(ACK, .seq = 1, .ack = 5001, .wnd = 5000);
 	ck_assert_uint_eq(tcp_lab_drop(), 3);
+}
+END_TEST
+
+/* SHLD-15, SHLD-16: nothing new, but what is out goes again. */
+START_TEST(test_shrunken_window_old_data_go_again)
+{
+	established(5000);
+	tcp_lab_write(8000);
+	ck_assert_uint_eq(tcp_lab_drop(), 5);
+	rx(ACK, .seq = 1, .ack = 1, .wnd = 2000);
+	quiet();
+	wait_ms(1000);
+	tx(ACK, .seq = 1, .ack = 1, .len = MSS);
+	quiet();
+}
+END_TEST
+
+/* MUST-35, SHLD-17: to zero, with data out that the peer never takes: probed, and alive as long as
+ * it answers. */
+START_TEST(test_window_taken_back_whole_never_times_out)
+{
+	struct seg s;
+
+	tcp_lab_sysctl("net.ipv4.tcp_retries2", 3);
+	established(5000);
+	tcp_lab_write(3000);
+	ck_assert_uint_eq(tcp_lab_drop(), 3);
+	rx(ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	for (unsigned i = 0; i < 30; i++) {
+		wait_ms(125000);
+		ck_assert(tcp_lab_take(&s));
+		ck_assert_uint_eq(s.seq, 1);
+		rx(ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+		quiet();
+	}
+	ck_state(TCP_ESTABLISHED);
+	rx(ACK, .seq = 1, .ack = 3001, .wnd = 5000);
+	tcp_lab_write(10);
+	tx(ACK, .seq = 3001, .ack = 1, .len = 10);
 }
 END_TEST
 
@@ -245,7 +294,10 @@ int main(void)
 	tcase_add_test(tc, test_small_window_overridden);
 	tcase_add_test(tc, test_half_of_largest_window_is_enough);
 	tcase_add_test(tc, test_window_is_never_exceeded);
+	tcase_add_test(tc, test_window_above_32767_is_used);
 	tcase_add_test(tc, test_shrunken_window_survived);
+	tcase_add_test(tc, test_shrunken_window_old_data_go_again);
+	tcase_add_test(tc, test_window_taken_back_whole_never_times_out);
 	tcase_add_test(tc, test_old_segment_does_not_move_window);
 	return unit_run("tcp_persist", tc);
 }

@@ -189,6 +189,22 @@ END_TEST
 /* --- what calls do beside their errno -----------------------------------------------------------
  */
 
+/* RFC 9293, MUST-46. */
+START_TEST(test_closed_open_to_many_refused)
+{
+	static const char *const many[] = {"10.0.0.255", "255.255.255.255", "224.0.0.1"};
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(tl.peer.port)};
+
+	a.sin_addr.s_addr = inet_addr(many[_i % 3]);
+	tl.fd = tcp_lab_socket();
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_BROADCAST, _i / 3);
+	ck_assert_int_eq(weft_connect(tl.fd, (struct sockaddr *)&a, sizeof(a)), -1);
+	ck_assert_int_eq(errno, ENETUNREACH);
+	advance_ms(5000);
+	quiet();
+}
+END_TEST
+
 START_TEST(test_closed_bad_shutdown_refused)
 {
 	tl.fd = tcp_lab_socket();
@@ -352,6 +368,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_any_status_answers, 0, CALL_STATES);
 	tcase_add_loop_test(tc, test_any_shutdown_of_writing_answers, 0, CALL_STATES);
 	tcase_add_loop_test(tc, test_any_shutdown_of_reading_sends_nothing, 0, CALL_STATES);
+	tcase_add_loop_test(tc, test_closed_open_to_many_refused, 0, 6);
 	tcase_add_test(tc, test_closed_bad_shutdown_refused);
 	tcase_add_loop_test(tc, test_closed_shutdown_leaves_nothing, SHUT_RD, SHUT_RDWR + 1);
 	tcase_add_test(tc, test_synsent_connect_again_when_established);

@@ -2,8 +2,11 @@
  * tests/tcp/test_state_listen.c - RFC 9293, 3.10.7.2: segments that arrive in LISTEN.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
 
 #include "lib/wire/ip4.h"
+#include "net/ifaddr.h"
 #include "tests/harness/tcp_lab.h"
 
 static void setup(void)
@@ -157,6 +160,64 @@ START_TEST(test_listen_syn_of_many_dropped)
 }
 END_TEST
 
+/* RFC 9293, MUST-50: whatever IP options it comes with. */
+static const uint8_t ip_options[][8] = {
+    {1, 1, 1, 0},                /* nothing */
+    {0x5e, 6, 1, 2, 3, 4, 0, 0}, /* of no known kind */
+    {7, 7, 4, 0, 0, 0, 0, 0},    /* record route */
+};
+
+START_TEST(test_listen_syn_with_ip_options_answered)
+{
+	struct seg s = {.flags = SYN, .seq = TCP_LAB_ISN, .sport = 4000, .dport = TCP_LAB_PORT};
+	struct seg_addr a = {{10, 0, 0, 2}, {10, 0, 0, 1}};
+	unsigned optlen = _i ? 8 : 4;
+	uint8_t bytes[100];
+	uint32_t n = seg_build(&s, &a, 0, bytes);
+
+	memmove(bytes + IP4_HLEN + optlen, bytes + IP4_HLEN, n - IP4_HLEN);
+	memcpy(bytes + IP4_HLEN, ip_options[_i], optlen);
+	n += optlen;
+	bytes[0] = (uint8_t)(0x40 | (IP4_HLEN + optlen) / 4);
+	bytes[3] = (uint8_t)n;
+	seg_sum(bytes, n);
+	tcp_lab_rx_bytes(bytes, n);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	rx(ACK, .seq = 1, .ack = 1);
+	ck_state(TCP_ESTABLISHED);
+}
+END_TEST
+
+/* RFC 9293, MUST-45: the address that the SYN was for stays the connection's. */
+START_TEST(test_listen_answers_from_the_address_asked)
+{
+	static const uint8_t peer[4] = {10, 0, 0, 2}, other[4] = {10, 0, 0, 9};
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(TCP_LAB_PORT)};
+	struct ip_addr second = ip_addr4(0x0a000009);
+	int fd = tcp_lab_socket();
+	struct batch b;
+
+	weft_close(tl.ls);
+	ck_assert_int_eq(weft_bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+	ck_assert_int_eq(weft_listen(fd, 5), 0);
+	batch_begin(&b, tl.st);
+	ck_assert_int_eq(ifaddr_add(tl.dev, &second, IP_PREFIX4(24)), 0);
+	batch_end(&b);
+	syn_of(peer, other);
+	for (unsigned i = 0; i < 3; i++) { /* the SYN-ACK, and again by timer */
+		ck_assert_uint_eq(tl.nsent, 1);
+		ck_assert_mem_eq(tl.head->bytes + 12, other, 4);
+		ck_assert_mem_eq(tl.head->bytes + 16, peer, 4);
+		tcp_lab_drop();
+		wait_ms(5000);
+	}
+	weft_close(fd);
+	batch_begin(&b, tl.st);
+	ck_assert_int_eq(ifaddr_del(tl.dev, &second), 0);
+	batch_end(&b);
+}
+END_TEST
+
 START_TEST(test_listen_syn_to_another_port_reset)
 {
 	rx(SYN, .seq = 0, .mss = 1460, .dport = 81);
@@ -185,6 +246,8 @@ int main(void)
 	tcase_add_test(tc, test_listen_syn_with_text_not_acked_beyond);
 	tcase_add_test(tc, test_listen_syn_bad_checksum_dropped);
 	tcase_add_loop_test(tc, test_listen_syn_of_many_dropped, 0, 7);
+	tcase_add_loop_test(tc, test_listen_syn_with_ip_options_answered, 0, 3);
+	tcase_add_test(tc, test_listen_answers_from_the_address_asked);
 	tcase_add_test(tc, test_listen_syn_to_another_port_reset);
 	tcase_add_test(tc, test_listen_bound_elsewhere_reset);
 	return unit_run("tcp_state_listen", tc);

@@ -187,6 +187,15 @@ START_TEST(test_any_rst_exact_whatever_its_ack_closes)
 }
 END_TEST
 
+START_TEST(test_any_rst_with_text_closes) /* RFC 9293, SHLD-2: it may say why */
+{
+	bring(_i);
+	rx(RST | ACK, .seq = tl.rcv, .ack = tl.snd, .len = 20);
+	quiet();
+	ck_state(TCP_CLOSE);
+}
+END_TEST
+
 START_TEST(test_timewait_rst_exact_ignored)
 {
 	bring(SYNC_FULL + (size_t)_i);
@@ -332,6 +341,7 @@ static void add_first_checks(TCase *tc)
 	tcase_add_loop_test(tc, test_any_rst_at_last_of_window_challenged, 0, SYNC_FULL);
 	tcase_add_loop_test(tc, test_any_rst_exact_closes, 0, SYNC_FULL);
 	tcase_add_loop_test(tc, test_any_rst_exact_whatever_its_ack_closes, 0, SYNC_FULL);
+	tcase_add_loop_test(tc, test_any_rst_with_text_closes, 0, SYNC_FULL);
 	tcase_add_loop_test(tc, test_timewait_rst_exact_ignored, 0, 2);
 	tcase_add_loop_test(tc, test_any_rst_with_bad_checksum_ignored, 0, SYNC_STATES);
 }

@@ -51,7 +51,7 @@ END_TEST
 /* Second, RST. */
 START_TEST(test_synsent_rst_with_ack_refused)
 {
-	rx(RST | ACK, .seq = 0, .ack = 1);
+	rx(RST | ACK, .seq = 0, .ack = 1, .len = _i ? 20 : 0); /* with text: SHLD-2 */
 	quiet();
 	ck_state(TCP_CLOSE);
 	ck_assert_int_eq(tcp_lab_poll() & (POLLERR | POLLHUP), POLLERR | POLLHUP);
@@ -281,7 +281,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, tcp_lab_teardown);
 	tcase_add_loop_test(tc, test_synsent_bad_ack_reset, 0, 8);
 	tcase_add_loop_test(tc, test_synsent_rst_with_bad_ack_dropped, 0, 8);
-	tcase_add_test(tc, test_synsent_rst_with_ack_refused);
+	tcase_add_loop_test(tc, test_synsent_rst_with_ack_refused, 0, 2);
 	tcase_add_test(tc, test_synsent_rst_with_ack_and_syn_refused);
 	tcase_add_test(tc, test_synsent_rst_without_ack_dropped);
 	tcase_add_loop_test(tc, test_synsent_without_syn_dropped, 0, 6);
