@@ -27,6 +27,7 @@ static const char usage[] =
     "    --mtu N                     bytes of a datagram, 68 to 65521 (1500)\n"
     "  --gateway A                   default route\n"
     "  --no-offload                  no checksum or segmentation offload\n"
+    "  --probe                       see that nobody has an address before it is used (7 s)\n"
     "  --queues N                    queues a device, a thread each, 1 to 16 (1)\n"
     "\n"
     "What runs\n"
@@ -119,6 +120,12 @@ static int option_no_offload(struct options *o, const char *v)
 	return 0;
 }
 
+static int option_probe(struct options *o, const char *v)
+{
+	o->probe = true;
+	return 0;
+}
+
 static int option_verbose(struct options *o, const char *v)
 {
 	o->verbose = true;
@@ -153,6 +160,7 @@ static const struct option_row {
     {"queues", 0, true, option_queues},
     {"control", 0, true, option_control},
     {"no-offload", 0, false, option_no_offload},
+    {"probe", 0, false, option_probe},
     {"help", 0, false, option_help},
     {"version", 0, false, option_version},
     {NULL, 'c', true, option_line},

@@ -34,7 +34,7 @@ struct options {
 	unsigned nsource;
 	const char *gateway;
 	const char *control; /* NULL: the default path */
-	bool daemon, no_offload, verbose;
+	bool daemon, no_offload, probe, verbose;
 	unsigned queues;
 };
 

@@ -84,6 +84,8 @@ void shell_verbose(const struct options *o, const char *fmt, ...)
 /* "weft: ready": who reads it may connect. */
 void shell_ready(void);
 
+/* start_probe.c: probes the addresses and takes them.  0, or the error is told. */
+int start_probe(struct shell *sh);
 /* banner.c: what a terminal is greeted with. */
 void banner_show(struct shell *sh, const struct cmd *io);
 /* host_show.c: the host's end of dev, where there is one in this namespace. */

@@ -125,14 +125,12 @@ static int device_error(const struct device_options *d, int err)
 
 /*
  * RFC 5227, 2.3: whoever knew the address by another MAC, of a weft before this one, learns the new one.
- * It is not probed before use: that would hold the prompt back for seven seconds.
+ * It is probed before use with --probe alone, which holds the prompt back for seven seconds.
  */
 static void device_announce(struct netdev *dev, const struct device_options *d)
 {
 	struct batch b;
 
-	if (!d->dev.addr)
-		return;
 	batch_begin(&b, dev->stack);
 	acd_announce(dev, &d->addr);
 	batch_end(&b);
@@ -142,18 +140,22 @@ static int device_open(struct shell *sh, struct host *h, unsigned i)
 {
 	const struct options *o = sh->options;
 	const struct device_options *d = &o->device[i];
+	struct weft_device told = d->dev;
 	struct netdev *dev;
 	char host[IP_ADDR_TEXT];
 	int err;
 
 	if (host_check(h, o, i))
 		return -1;
-	err = stack_device_open(sh->stack, &d->dev, &dev);
+	if (o->probe)
+		told.addr = NULL; /* later, by start_probe() */
+	err = stack_device_open(sh->stack, &told, &dev);
 	if (err)
 		return device_error(d, err);
 	if (host_configure(h, o, i, dev->name))
 		return -1;
-	device_announce(dev, d);
+	if (told.addr)
+		device_announce(dev, d);
 	shell_verbose(o, "%s: %s, mtu %u, offload %s, host %s", dev->name, d->dev.addr, dev->mtu,
 		      dev->features ? "on" : "off",
 		      d->has_host ? ip_addr_text(&d->host, host) : "left alone");
@@ -190,7 +192,7 @@ static int devices_open(struct shell *sh, bool rootless)
 		err = device_open(sh, h, i);
 	if (h)
 		host_close(h);
-	return err ? err : gateway_open(sh);
+	return err;
 }
 
 /* --- begin and end ------------------------------------------------------------------------------ */
@@ -220,13 +222,22 @@ static void stack_close(struct shell *sh)
 
 static int threads_start(struct shell *sh)
 {
-	const struct options *o = sh->options;
-	bool front = !o->daemon || o->nsource;
 	int err = stack_threads_start(sh->stack);
 
-	if (!err && !(o->daemon && front))
+	if (err)
+		shell_error("threads: %s", strerror(-err));
+	return err;
+}
+
+static int front_start(struct shell *sh)
+{
+	const struct options *o = sh->options;
+	bool front = !o->daemon || o->nsource;
+	int err = 0;
+
+	if (!(o->daemon && front))
 		shell_ready();
-	if (!err && front) {
+	if (front) {
 		sh->front.shell = sh;
 		sh->front.client = -1;
 		sh->has_front = true;
@@ -243,6 +254,8 @@ static int threads_start(struct shell *sh)
 static bool start_run(struct shell *sh, bool rootless)
 {
 	if (devices_open(sh, rootless) || confine(sh->options) || threads_start(sh))
+		return false;
+	if ((sh->options->probe && start_probe(sh)) || gateway_open(sh) || front_start(sh))
 		return false;
 	shell_watch(sh);
 	return true;

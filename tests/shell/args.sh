@@ -34,7 +34,7 @@ else
 	echo "not ok help_and_version: no usage or no version"
 	failed=1
 fi
-for option in --dev --addr --host-addr --mac --mtu --gateway --no-offload --queues --control -c -f -d -v; do
+for option in --dev --addr --host-addr --mac --mtu --gateway --no-offload --probe --queues --control -c -f -d -v; do
 	"$weft" --help | grep -q -e "$option\b" || echo "$option"
 done | report help_names_every_option
 [ "$report_failed" = 0 ] || failed=1
@@ -44,6 +44,7 @@ wrong unknown_short '-x: unknown option' -x
 wrong unknown_short_behind_another '-x: unknown option' -dx
 wrong value_missing '--addr: its value is missing' --addr
 wrong short_value_missing '-c: its value is missing' -d -c
+wrong probe_value '--probe=1: it takes no value' --probe=1
 wrong value_not_wanted '--no-offload=1: it takes no value' --no-offload=1
 wrong word_alone 'start: unknown command' start
 wrong dev_kind '--dev: eth0: not tap:NAME or tun:NAME' --dev eth0
