@@ -68,6 +68,7 @@ HARNESS_OBJ := $(HARNESS_SRC:%.c=$(B)/obj/%.o)
 HARNESS     := $(B)/obj/libharness.a
 EXAMPLES    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/examples/*.c)))
 BENCH_BIN   := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
+DRILL_OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/script/*.c)))
 FUZZ_BIN    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/*.c)))
 
 all: $(B)/weft $(B)/libweft.a $(B)/libweft.so $(B)/libweft_packetdrill.so
@@ -128,9 +129,15 @@ $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libweft.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
+# Runs packet scripts through libweft_packetdrill.so, as packetdrill would.
+$(B)/tests/script/drill: $(DRILL_OBJ) $(B)/obj/libweft-all.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
 .PHONY: all tests check unit bench bench-programs fuzz install clean tags lines leak format style
 
-tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN)
+tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN) $(B)/tests/script/drill
 
 # Unit tests of this one build folder.
 unit: $(CHECK_BIN)

@@ -33,6 +33,7 @@ uint32_t tcp_rcv_wnd_init(const struct sock *sk)
 }
 
 /* So that the window can grow to the most the buffer may ever be (RFC 7323, 2.3). */
+/* By the whole of the buffer, as Linux, though half of it is the most a window may be. */
 uint8_t tcp_rcv_wscale_init(const struct sock *sk)
 {
 	uint64_t most = sk->rcvbuf;
@@ -41,7 +42,7 @@ uint8_t tcp_rcv_wscale_init(const struct sock *sk)
 	if (!(sk->flags & SOCK_RCVBUF_LOCKED) &&
 	    most < (uint64_t)sysctl_get(sk->stack, tcp_rmem_max))
 		most = (uint64_t)sysctl_get(sk->stack, tcp_rmem_max);
-	for (most /= 2; most > 65535 && scale < TCP_WSCALE_MAX; most /= 2)
+	for (; most > 65535 && scale < TCP_WSCALE_MAX; most /= 2)
 		scale++;
 	return scale;
 }

@@ -137,20 +137,24 @@ unsigned tcp_opt_len(const struct tcp_opts *o)
 	return n;
 }
 
-/* SACK-permitted stands where the two NOPs before the timestamps would be. */
+/*
+ * SACK-permitted stands where the two NOPs before the timestamps would be, and has two of its own
+ * without them: the layout of Linux, which packet scripts and middleboxes know.
+ */
 static uint8_t *put_sack_ok_ts(const struct tcp_opts *o, uint8_t *p)
 {
 	bool sack_ok = o->opts & SEG_OPT_SACK_OK, ts = o->opts & SEG_OPT_TS;
 
-	if (!sack_ok && !ts)
-		return p;
-	*p++ = sack_ok ? TCP_OPT_SACK_OK : TCP_OPT_NOP;
-	*p++ = sack_ok ? 2 : TCP_OPT_NOP;
-	if (!ts) {
+	if (ts != sack_ok) {
 		*p++ = TCP_OPT_NOP;
 		*p++ = TCP_OPT_NOP;
-		return p;
 	}
+	if (sack_ok) {
+		*p++ = TCP_OPT_SACK_OK;
+		*p++ = 2;
+	}
+	if (!ts)
+		return p;
 	*p++ = TCP_OPT_TS;
 	*p++ = 10;
 	p = put32(p, o->tsval);

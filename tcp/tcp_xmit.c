@@ -300,7 +300,8 @@ static int span_out(struct tcp_sock *ts, const struct span *s, struct pkbuf *b)
 
 	if (s->fin)
 		flags |= TCP_FIN;
-	if (s->len && s->last->end == ts->write_seq)
+	/* a burst is pushed, or the receiver's GRO would wait for more (as Linux) */
+	if (s->len && (s->last->end == ts->write_seq || s->len > ts->mss))
 		flags |= TCP_PSH;
 	return segment_out(ts, b, s->first->seq, flags);
 }

@@ -1,0 +1,492 @@
+/*
+ * tests/script/drill_call.c - socket calls: the script's arguments into the library's, and what it
+ * answered beside what was expected.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "tests/script/drill.h"
+
+#define PORT 8080
+#define IOV_MOST 16
+#define POLL_MOST 8
+#define CONTROL_MOST 1024
+
+/* --- arguments ---------------------------------------------------------------------------------
+ */
+
+static struct value *arg(struct drill *d, const struct event *ev, unsigned i)
+{
+	struct value *v = ev->args;
+
+	while (v && i--)
+		v = v->next;
+	if (!v)
+		drill_fail(d, "%s: too few arguments", ev->name);
+	return v;
+}
+
+static int64_t number(struct drill *d, const struct event *ev, unsigned i)
+{
+	struct value *v = arg(d, ev, i);
+
+	if (v->kind == VALUE_LIST && v->item)
+		v = v->item;
+	if (v->kind != VALUE_NUMBER)
+		drill_fail(d, "%s: argument %u is no number", ev->name, i + 1);
+	return v->number;
+}
+
+/* Member `name` of a struct, NULL: it has none. */
+static struct value *member(const struct value *s, const char *name)
+{
+	for (struct value *v = s->item; v; v = v->next) {
+		if (v->text && !strcmp(v->text, name))
+			return v;
+	}
+	return NULL;
+}
+
+static int64_t member_number(const struct value *s, const char *name)
+{
+	struct value *v = member(s, name);
+
+	return v && v->kind == VALUE_NUMBER ? v->number : 0;
+}
+
+static int live_fd(struct drill *d, int64_t fd)
+{
+	for (unsigned i = d->nfd; i-- > 0;) {
+		if (d->script_fd[i] == fd)
+			return d->live_fd[i];
+	}
+	return (int)fd; /* not one of ours: the library is to say so */
+}
+
+static int fd_arg(struct drill *d, const struct event *ev, unsigned i)
+{
+	return live_fd(d, number(d, ev, i));
+}
+
+static struct sockaddr_in address(struct in_addr a)
+{
+	return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr = a};
+}
+
+static void *buffer(size_t n)
+{
+	void *b = calloc(1, n ? n : 1);
+
+	if (!b)
+		abort();
+	return b;
+}
+
+/* "..." is zeroes to send and room to receive; NULL is NULL. */
+static void *buffer_arg(struct drill *d, const struct event *ev, unsigned i, size_t n)
+{
+	return arg(d, ev, i)->kind == VALUE_NUMBER ? NULL : buffer(n);
+}
+
+/* --- messages ----------------------------------------------------------------------------------
+ */
+
+struct message {
+	struct msghdr hdr;
+	struct iovec iov[IOV_MOST];
+	struct sockaddr_in name;
+	char control[CONTROL_MOST];
+};
+
+static int iov_make(struct drill *d, const struct value *list, struct iovec *iov)
+{
+	int n = 0;
+
+	for (struct value *v = list->item; v; v = v->next, n++) {
+		if (n == IOV_MOST || v->kind != VALUE_STRUCT || !v->item || !v->item->next)
+			drill_fail(d, "an iovec is {..., length}, at most %d of them", IOV_MOST);
+		iov[n].iov_len = (size_t)v->item->next->number;
+		iov[n].iov_base = buffer(iov[n].iov_len);
+	}
+	return n;
+}
+
+static void iov_free(struct iovec *iov, int n)
+{
+	for (int i = 0; i < n; i++)
+		free(iov[i].iov_base);
+}
+
+static void message_make(struct drill *d, const struct value *v, struct message *m)
+{
+	struct value *iov = member(v, "msg_iov");
+
+	memset(m, 0, sizeof(*m));
+	if (member(v, "msg_name")) {
+		m->name = address(d->remote);
+		m->hdr.msg_name = &m->name;
+		m->hdr.msg_namelen = sizeof(m->name);
+	}
+	m->hdr.msg_iov = m->iov;
+	m->hdr.msg_iovlen = iov ? (size_t)iov_make(d, iov, m->iov) : 0;
+	if (member(v, "msg_control")) {
+		m->hdr.msg_control = m->control;
+		m->hdr.msg_controllen = sizeof(m->control);
+	}
+}
+
+/* Of the control messages the script names each must be there, with its first number. */
+static void control_check(struct drill *d, const struct value *list, struct msghdr *h)
+{
+	for (struct value *v = list->item; v; v = v->next) {
+		int64_t level = member_number(v, "cmsg_level"),
+			type = member_number(v, "cmsg_type");
+		struct value *data = member(v, "cmsg_data");
+		struct cmsghdr *c = CMSG_FIRSTHDR(h);
+		int got;
+
+		while (c && (c->cmsg_level != level || c->cmsg_type != type))
+			c = CMSG_NXTHDR(h, c);
+		if (!c)
+			drill_fail(d, "no control message %d/%d", (int)level, (int)type);
+		memcpy(&got, CMSG_DATA(c), sizeof(got));
+		if (data && data->kind == VALUE_NUMBER && got != data->number)
+			drill_fail(d, "control message %d/%d: %d expected, %d came", (int)level,
+				   (int)type, (int)data->number, got);
+	}
+}
+
+static void message_check(struct drill *d, const struct value *v, struct message *m)
+{
+	int64_t flags = member_number(v, "msg_flags");
+	struct value *control = member(v, "msg_control");
+
+	if (member(v, "msg_flags") && m->hdr.msg_flags != flags)
+		drill_fail(d, "msg_flags %#x expected, %#x came", (int)flags, m->hdr.msg_flags);
+	if (control && control->kind == VALUE_LIST)
+		control_check(d, control, &m->hdr);
+}
+
+/* --- options ----------------------------------------------------------------------------------- */
+
+/* A number, {onoff, linger}, or a text, as setsockopt() takes it; its length. */
+static socklen_t option_value(const struct value *v, char *to, size_t room)
+{
+	if (v->kind == VALUE_LIST && v->item)
+		v = v->item;
+	if (v->kind == VALUE_TEXT) {
+		snprintf(to, room, "%s", v->text);
+		return (socklen_t)strlen(to);
+	}
+	if (v->kind == VALUE_STRUCT) {
+		struct linger l = {.l_onoff = (int)member_number(v, "onoff"),
+				   .l_linger = (int)member_number(v, "linger")};
+
+		memcpy(to, &l, sizeof(l));
+		return sizeof(l);
+	}
+	memcpy(to, &(int){(int)v->number}, sizeof(int));
+	return sizeof(int);
+}
+
+static int call_setsockopt(struct drill *d, const struct event *ev)
+{
+	char value[256] = "";
+	socklen_t n = option_value(arg(d, ev, 3), value, sizeof(value));
+
+	if (arg(d, ev, 4)->kind == VALUE_NUMBER)
+		n = (socklen_t)number(d, ev, 4);
+	return d->ifc.setsockopt(d->ifc.userdata, fd_arg(d, ev, 0), (int)number(d, ev, 1),
+				 (int)number(d, ev, 2), value, n);
+}
+
+static int call_getsockopt(struct drill *d, const struct event *ev)
+{
+	char want[256] = "", got[256] = "";
+	socklen_t n = option_value(arg(d, ev, 3), want, sizeof(want)), room = n;
+	int r = d->ifc.getsockopt(d->ifc.userdata, fd_arg(d, ev, 0), (int)number(d, ev, 1),
+				  (int)number(d, ev, 2), got, &room);
+	int a, b, err = errno;
+
+	if (r == 0 && arg(d, ev, 3)->kind != VALUE_ELLIPSIS && memcmp(want, got, n)) {
+		memcpy(&a, want, sizeof(a));
+		memcpy(&b, got, sizeof(b));
+		drill_fail(d, "%s: %d expected, %d came", ev->name, a, b);
+	}
+	errno = err;
+	return r;
+}
+
+/* --- poll and epoll ---------------------------------------------------------------------------- */
+
+static int call_poll(struct drill *d, const struct event *ev)
+{
+	struct pollfd fds[POLL_MOST];
+	unsigned n = 0;
+	int r;
+
+	for (struct value *v = arg(d, ev, 0)->item; v && n < POLL_MOST; v = v->next, n++)
+		fds[n] = (struct pollfd){.fd = live_fd(d, member_number(v, "fd")),
+					 .events = (short)member_number(v, "events")};
+	r = d->ifc.poll(d->ifc.userdata, fds, n, (int)number(d, ev, 2));
+	n = 0;
+	for (struct value *v = arg(d, ev, 0)->item; v && n < POLL_MOST; v = v->next, n++) {
+		if (fds[n].revents != member_number(v, "revents"))
+			drill_fail(d, "poll: revents %#x expected, %#x came",
+				   (int)member_number(v, "revents"), fds[n].revents);
+	}
+	return r;
+}
+
+static int call_epoll_ctl(struct drill *d, const struct event *ev)
+{
+	struct value *v = arg(d, ev, 3);
+	struct epoll_event e = {.events = (uint32_t)member_number(v, "events")};
+
+	e.data.u64 = (uint64_t)(member(v, "fd") ? member_number(v, "fd") : member_number(v, "ptr"));
+	return d->ifc.epoll_ctl(d->ifc.userdata, fd_arg(d, ev, 0), (int)number(d, ev, 1),
+				fd_arg(d, ev, 2), &e);
+}
+
+static int call_epoll_wait(struct drill *d, const struct event *ev)
+{
+	struct value *v = arg(d, ev, 1);
+	struct epoll_event e[POLL_MOST] = {{0}};
+	int64_t most = number(d, ev, 2);
+	int r =
+	    d->ifc.epoll_wait(d->ifc.userdata, fd_arg(d, ev, 0), e,
+			      (int)(most < POLL_MOST ? most : POLL_MOST), (int)number(d, ev, 3));
+	uint64_t data =
+	    (uint64_t)(member(v, "fd") ? member_number(v, "fd") : member_number(v, "ptr"));
+
+	if (v->kind == VALUE_STRUCT &&
+	    (e[0].events != (uint32_t)member_number(v, "events") || e[0].data.u64 != data))
+		drill_fail(d, "epoll_wait: events %#x expected, %#x came (data %d, %d)",
+			   (unsigned)member_number(v, "events"), e[0].events, (int)data,
+			   (int)e[0].data.u64);
+	return r;
+}
+
+/* --- the calls --------------------------------------------------------------------------------- */
+
+/* The script calls it by the number it expects. */
+static int64_t fd_new(struct drill *d, const struct event *ev, int fd)
+{
+	if (fd < 0)
+		return -1;
+	if (ev->result->kind != VALUE_NUMBER || ev->result->number < 0 || d->nfd == 64)
+		drill_fail(d, "%s gave a descriptor", ev->name);
+	d->script_fd[d->nfd] = (int)ev->result->number;
+	d->live_fd[d->nfd++] = fd;
+	return ev->result->number;
+}
+
+static int64_t call_socket(struct drill *d, const struct event *ev)
+{
+	int domain = arg(d, ev, 0)->kind == VALUE_ELLIPSIS ? AF_INET : (int)number(d, ev, 0);
+	int fd =
+	    d->ifc.socket(d->ifc.userdata, domain, (int)number(d, ev, 1), (int)number(d, ev, 2));
+
+	d->flow = (struct flow){.fd = fd, .remote_port = PORT, .local_port = PORT};
+	return fd_new(d, ev, fd);
+}
+
+static int64_t call_bind(struct drill *d, const struct event *ev)
+{
+	struct sockaddr_in a = address(d->local);
+
+	return d->ifc.bind(d->ifc.userdata, fd_arg(d, ev, 0), (struct sockaddr *)&a, sizeof(a));
+}
+
+static int64_t call_listen(struct drill *d, const struct event *ev)
+{
+	d->flow.passive = true;
+	return d->ifc.listen(d->ifc.userdata, fd_arg(d, ev, 0), (int)number(d, ev, 1));
+}
+
+static int64_t call_accept(struct drill *d, const struct event *ev)
+{
+	struct sockaddr_in a = {0};
+	socklen_t n = sizeof(a);
+	int fd = d->ifc.accept(d->ifc.userdata, fd_arg(d, ev, 0), (struct sockaddr *)&a, &n);
+
+	if (fd >= 0 && (a.sin_addr.s_addr != d->remote.s_addr || n != sizeof(a)))
+		drill_fail(d, "accept: the peer's address is wrong");
+	if (fd >= 0)
+		d->flow.fd = fd;
+	return fd_new(d, ev, fd);
+}
+
+static int64_t call_connect(struct drill *d, const struct event *ev)
+{
+	struct sockaddr_in a = address(d->remote);
+
+	d->flow.fd = fd_arg(d, ev, 0);
+	return d->ifc.connect(d->ifc.userdata, fd_arg(d, ev, 0), (struct sockaddr *)&a, sizeof(a));
+}
+
+/* read, recv, recvfrom, write, send, sendto: (fd, buffer, n, flags, ...) */
+static int64_t call_buffer(struct drill *d, const struct event *ev)
+{
+	size_t n = (size_t)number(d, ev, 2);
+	void *b = buffer_arg(d, ev, 1, n), *ud = d->ifc.userdata;
+	int fd = fd_arg(d, ev, 0), flags = 0, err;
+	struct sockaddr_in a = address(d->remote);
+	socklen_t len = sizeof(a);
+	int64_t r;
+
+	if (strcmp(ev->name, "read") && strcmp(ev->name, "write"))
+		flags = (int)number(d, ev, 3);
+	if (!strcmp(ev->name, "read"))
+		r = d->ifc.read(ud, fd, b, n);
+	else if (!strcmp(ev->name, "write"))
+		r = d->ifc.write(ud, fd, b, n);
+	else if (!strcmp(ev->name, "recv"))
+		r = d->ifc.recv(ud, fd, b, n, flags);
+	else if (!strcmp(ev->name, "send"))
+		r = d->ifc.send(ud, fd, b, n, flags);
+	else if (!strcmp(ev->name, "recvfrom"))
+		r = d->ifc.recvfrom(ud, fd, b, n, flags, (struct sockaddr *)&a, &len);
+	else
+		r = d->ifc.sendto(ud, fd, b, n, flags, (struct sockaddr *)&a, len);
+	err = errno;
+	free(b);
+	errno = err;
+	return r;
+}
+
+static int64_t call_vector(struct drill *d, const struct event *ev)
+{
+	struct iovec iov[IOV_MOST];
+	int n = iov_make(d, arg(d, ev, 1), iov), fd = fd_arg(d, ev, 0), err;
+	int64_t r;
+
+	if (!strcmp(ev->name, "readv"))
+		r = d->ifc.readv(d->ifc.userdata, fd, iov, n);
+	else
+		r = d->ifc.writev(d->ifc.userdata, fd, iov, n);
+	err = errno;
+	iov_free(iov, n);
+	errno = err;
+	return r;
+}
+
+static int64_t call_message(struct drill *d, const struct event *ev)
+{
+	int fd = fd_arg(d, ev, 0), flags = (int)number(d, ev, 2), err;
+	struct message m;
+	int64_t r;
+
+	message_make(d, arg(d, ev, 1), &m);
+	if (!strcmp(ev->name, "sendmsg")) {
+		r = d->ifc.sendmsg(d->ifc.userdata, fd, &m.hdr, flags);
+		err = errno;
+	} else {
+		r = d->ifc.recvmsg(d->ifc.userdata, fd, &m.hdr, flags);
+		err = errno;
+		if (r >= 0)
+			message_check(d, arg(d, ev, 1), &m);
+	}
+	iov_free(m.iov, (int)m.hdr.msg_iovlen);
+	errno = err;
+	return r;
+}
+
+static int64_t call_fcntl(struct drill *d, const struct event *ev)
+{
+	int fd = fd_arg(d, ev, 0), cmd = (int)number(d, ev, 1);
+
+	if (!ev->args->next->next)
+		return d->ifc.fcntl(d->ifc.userdata, fd, cmd);
+	return d->ifc.fcntl(d->ifc.userdata, fd, cmd, (int)number(d, ev, 2));
+}
+
+static int64_t call_ioctl(struct drill *d, const struct event *ev)
+{
+	int value = -1, r = d->ifc.ioctl(d->ifc.userdata, fd_arg(d, ev, 0),
+					 (unsigned long)number(d, ev, 1), &value);
+
+	if (r == 0 && value != number(d, ev, 2))
+		drill_fail(d, "ioctl: %d expected, %d came", (int)number(d, ev, 2), value);
+	return r;
+}
+
+static int64_t call_close(struct drill *d, const struct event *ev)
+{
+	int64_t fd = number(d, ev, 0);
+	int r = d->ifc.close(d->ifc.userdata, live_fd(d, fd));
+
+	for (unsigned i = 0; i < d->nfd; i++) {
+		if (d->script_fd[i] == fd)
+			d->script_fd[i] = -1;
+	}
+	return r;
+}
+
+static int64_t call_shutdown(struct drill *d, const struct event *ev)
+{
+	return d->ifc.shutdown(d->ifc.userdata, fd_arg(d, ev, 0), (int)number(d, ev, 1));
+}
+
+static int64_t call_option(struct drill *d, const struct event *ev)
+{
+	return ev->name[0] == 's' ? call_setsockopt(d, ev) : call_getsockopt(d, ev);
+}
+
+static int64_t call_ready(struct drill *d, const struct event *ev)
+{
+	if (!strcmp(ev->name, "poll"))
+		return call_poll(d, ev);
+	if (!strcmp(ev->name, "epoll_ctl"))
+		return call_epoll_ctl(d, ev);
+	if (!strcmp(ev->name, "epoll_wait"))
+		return call_epoll_wait(d, ev);
+	return fd_new(d, ev, d->ifc.epoll_create(d->ifc.userdata, (int)number(d, ev, 0)));
+}
+
+static const struct {
+	const char *name;
+	int64_t (*run)(struct drill *d, const struct event *ev);
+} calls[] = {
+    {"socket", call_socket},     {"bind", call_bind},          {"listen", call_listen},
+    {"accept", call_accept},     {"connect", call_connect},    {"read", call_buffer},
+    {"write", call_buffer},      {"recv", call_buffer},        {"send", call_buffer},
+    {"recvfrom", call_buffer},   {"sendto", call_buffer},      {"readv", call_vector},
+    {"writev", call_vector},     {"recvmsg", call_message},    {"sendmsg", call_message},
+    {"fcntl", call_fcntl},       {"ioctl", call_ioctl},        {"close", call_close},
+    {"shutdown", call_shutdown}, {"setsockopt", call_option},  {"getsockopt", call_option},
+    {"poll", call_ready},        {"epoll_create", call_ready}, {"epoll_ctl", call_ready},
+    {"epoll_wait", call_ready},
+};
+
+void call_run(struct drill *d, const struct event *ev, struct outcome *o)
+{
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		if (strcmp(calls[i].name, ev->name))
+			continue;
+		o->result = calls[i].run(d, ev);
+		o->error = errno;
+		return;
+	}
+	drill_fail(d, "%s: no such call", ev->name);
+}
+
+void call_check(struct drill *d, const struct event *ev, const struct outcome *o)
+{
+	bool known;
+	int64_t err = ev->error ? constant_find(ev->error, &known) : 0;
+
+	if (ev->result->kind == VALUE_NUMBER && o->result != ev->result->number)
+		drill_fail(d, "%s: %d expected, %d came%s%s", ev->name, (int)ev->result->number,
+			   (int)o->result, o->result < 0 ? " " : "",
+			   o->result < 0 ? errno_name(o->error) : "");
+	if (ev->error && o->error != err)
+		drill_fail(d, "%s: %s expected, %s came", ev->name, ev->error,
+			   errno_name(o->error));
+}

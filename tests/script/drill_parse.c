@@ -1,0 +1,354 @@
+/*
+ * tests/script/drill_parse.c - a script's events, and its packets as it writes them.
+ */
+#include <ctype.h>
+#include <netinet/ip_icmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/wire/tcp.h"
+#include "tests/script/drill.h"
+
+/* --- TCP options -------------------------------------------------------------------------------
+ */
+
+static void option_put(struct lex *x, struct packet *p, const void *bytes, unsigned n)
+{
+	if (p->noption + n > OPTIONS_MAX)
+		lex_fail(x, "more than 40 bytes of options");
+	memcpy(p->option + p->noption, bytes, n);
+	p->noption += n;
+}
+
+static void option_head(struct lex *x, struct packet *p, uint8_t kind, unsigned len)
+{
+	uint8_t head[2] = {kind, (uint8_t)len};
+
+	option_put(x, p, head, 2);
+}
+
+static void option_number(struct lex *x, struct packet *p, uint64_t v, unsigned bytes)
+{
+	uint8_t b[4];
+
+	for (unsigned i = 0; i < bytes; i++)
+		b[i] = (uint8_t)(v >> 8 * (bytes - 1 - i));
+	option_put(x, p, b, bytes);
+}
+
+static void option_sack(struct lex *x, struct packet *p)
+{
+	unsigned at = p->noption;
+
+	option_head(x, p, 5, 2);
+	for (lex_skip(x); isdigit((unsigned char)*x->p); lex_skip(x)) {
+		option_number(x, p, (uint64_t)lex_number(x), 4);
+		lex_need(x, ":");
+		option_number(x, p, (uint64_t)lex_number(x), 4);
+		p->option[at + 1] = (uint8_t)(p->option[at + 1] + 8);
+	}
+}
+
+/* RFC 7413's cookie, or the experimental one of RFC 6994 with its magic number. */
+static void option_cookie(struct lex *x, struct packet *p, bool experimental)
+{
+	char *hex = lex_word(x);
+	unsigned n = hex ? (unsigned)strlen(hex) / 2 : 0;
+
+	option_head(x, p, experimental ? 254 : 34, n + (experimental ? 4 : 2));
+	if (experimental)
+		option_number(x, p, 0xf989, 2);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned byte;
+
+		if (sscanf(hex + i * 2, "%2x", &byte) != 1)
+			lex_fail(x, "cookie in hex expected before this");
+		option_number(x, p, byte, 1);
+	}
+	free(hex);
+}
+
+static void option_ts(struct lex *x, struct packet *p)
+{
+	option_head(x, p, 8, 10);
+	lex_need(x, "val");
+	option_number(x, p, (uint64_t)lex_number(x), 4);
+	lex_need(x, "ecr");
+	option_number(x, p, (uint64_t)lex_number(x), 4);
+}
+
+static void option_read(struct lex *x, struct packet *p)
+{
+	char *name = lex_word(x);
+	uint8_t one = 1, zero = 0;
+
+	if (!name)
+		lex_fail(x, "option expected");
+	if (!strcmp(name, "mss")) {
+		option_head(x, p, 2, 4);
+		option_number(x, p, (uint64_t)lex_number(x), 2);
+	} else if (!strcmp(name, "nop")) {
+		option_put(x, p, &one, 1);
+	} else if (!strcmp(name, "eol")) {
+		option_put(x, p, &zero, 1);
+	} else if (!strcmp(name, "wscale")) {
+		option_head(x, p, 3, 3);
+		option_number(x, p, (uint64_t)lex_number(x), 1);
+	} else if (!strcmp(name, "sackOK")) {
+		option_head(x, p, 4, 2);
+	} else if (!strcmp(name, "sack")) {
+		option_sack(x, p);
+	} else if (!strcmp(name, "TS")) {
+		option_ts(x, p);
+	} else if (!strcmp(name, "FO") || !strcmp(name, "FOEXP")) {
+		option_cookie(x, p, name[2] != '\0');
+	} else {
+		lex_fail(x, "unknown option before this");
+	}
+	free(name);
+}
+
+static void options_read(struct lex *x, struct packet *p)
+{
+	uint8_t zero = 0;
+
+	if (!lex_take(x, "<"))
+		return;
+	if (lex_take(x, "...")) {
+		p->any_options = true;
+		lex_need(x, ">");
+		return;
+	}
+	while (!lex_take(x, ">")) {
+		option_read(x, p);
+		lex_take(x, ",");
+	}
+	while (p->noption % 4)
+		option_put(x, p, &zero, 1);
+}
+
+/* --- packets ----------------------------------------------------------------------------------- */
+
+static void ecn_read(struct lex *x, struct packet *p)
+{
+	static const char *const names[] = {"noecn", "ect1", "ect0", "ce"};
+	char *name;
+
+	p->ecn = -1;
+	if (!lex_take(x, "["))
+		return;
+	name = lex_word(x);
+	for (int i = 0; name && i < 4; i++) {
+		if (!strcmp(names[i], name))
+			p->ecn = i;
+	}
+	if (p->ecn < 0)
+		lex_fail(x, "noecn, ect0, ect1 or ce expected before this");
+	free(name);
+	lex_need(x, "]");
+}
+
+/* 1:1001(1000) */
+static void range_read(struct lex *x, struct packet *p)
+{
+	p->seq = (uint32_t)lex_number(x);
+	lex_need(x, ":");
+	p->end = (uint32_t)lex_number(x);
+	lex_need(x, "(");
+	p->len = (uint32_t)lex_number(x);
+	lex_need(x, ")");
+	if (p->seq + p->len != p->end)
+		lex_fail(x, "first + length is not last before this");
+}
+
+static void icmp_read(struct lex *x, struct packet *p)
+{
+	static const struct {
+		const char *name;
+		uint8_t code;
+	} codes[] = {
+	    {"net_unreachable", 0},   {"host_unreachable", 1}, {"protocol_unreachable", 2},
+	    {"port_unreachable", 3},  {"frag_needed", 4},      {"source_route_failed", 5},
+	    {"admin_prohibited", 13},
+	};
+	char *name;
+
+	p->proto = IPPROTO_ICMP;
+	lex_need(x, "unreachable");
+	p->icmp_type = ICMP_DEST_UNREACH;
+	name = lex_word(x);
+	for (size_t i = 0; name && i < sizeof(codes) / sizeof(codes[0]); i++) {
+		if (!strcmp(codes[i].name, name))
+			p->icmp_code = codes[i].code;
+	}
+	free(name);
+	if (lex_take(x, "mtu"))
+		p->icmp_mtu = (uint32_t)lex_number(x);
+	lex_need(x, "[");
+	range_read(x, p);
+	lex_need(x, "]");
+}
+
+static void flags_read(struct lex *x, struct packet *p)
+{
+	static const char letters[] = "FSRP.UEWA"; /* by bit */
+	const char *at;
+
+	lex_skip(x);
+	if (*x->p == '-') {
+		x->p++;
+		return;
+	}
+	for (; *x->p && (at = strchr(letters, *x->p)); x->p++)
+		p->flags |= (uint16_t)(1u << (at - letters));
+	if (!isspace((unsigned char)*x->p))
+		lex_fail(x, "flag expected");
+}
+
+static void tcp_read(struct lex *x, struct packet *p)
+{
+	p->proto = IPPROTO_TCP;
+	flags_read(x, p);
+	range_read(x, p);
+	if (lex_take(x, "ack"))
+		p->ack = (uint32_t)lex_number(x);
+	if (lex_take(x, "win"))
+		p->wnd = lex_number(x);
+	if (lex_take(x, "urg"))
+		p->urg = lex_number(x);
+	options_read(x, p);
+}
+
+void packet_read(struct lex *x, struct packet *p)
+{
+	p->wnd = p->urg = -1;
+	ecn_read(x, p);
+	if (lex_take(x, "icmp")) {
+		icmp_read(x, p);
+	} else if (lex_take(x, "udp")) {
+		p->proto = IPPROTO_UDP;
+		lex_need(x, "(");
+		p->len = (uint32_t)lex_number(x);
+		lex_need(x, ")");
+	} else {
+		tcp_read(x, p);
+	}
+}
+
+/* --- events ------------------------------------------------------------------------------------ */
+
+/* 0.1, +.1, +0~+.1, +0...0.2, * */
+static void time_read(struct lex *x, struct event *ev)
+{
+	if (lex_take(x, "*")) {
+		ev->any_time = true;
+		return;
+	}
+	ev->relative = lex_take(x, "+");
+	ev->at = ev->until = lex_seconds(x);
+	if (lex_take(x, "...")) {
+		ev->blocking = true;
+		ev->until = lex_seconds(x);
+	} else if (lex_take(x, "~")) {
+		ev->range = true;
+		lex_take(x, "+");
+		ev->until = lex_seconds(x);
+	}
+}
+
+static void call_read(struct lex *x, struct event *ev)
+{
+	struct value **tail = &ev->args;
+
+	ev->kind = EVENT_CALL;
+	ev->name = lex_word(x);
+	if (!ev->name)
+		lex_fail(x, "event expected");
+	lex_need(x, "(");
+	while (!lex_take(x, ")")) {
+		*tail = value_read(x);
+		tail = &(*tail)->next;
+		lex_take(x, ",");
+	}
+	lex_need(x, "=");
+	ev->result = value_read(x);
+	lex_skip(x);
+	if (*x->p == 'E')
+		ev->error = lex_word(x);
+	if (lex_take(x, "("))
+		free(lex_until(x, ")"));
+}
+
+static struct event *event_read(struct lex *x)
+{
+	struct event *ev = calloc(1, sizeof(*ev));
+
+	if (!ev)
+		abort();
+	lex_skip(x);
+	ev->line = lex_line(x);
+	if (*x->p == '`' || *x->p == '%')
+		ev->relative = true; /* at once */
+	else
+		time_read(x, ev);
+	ev->line = lex_line(x);
+	if (lex_take(x, "`")) {
+		ev->kind = EVENT_SHELL;
+		ev->text = lex_until(x, "`");
+	} else if (lex_take(x, "%{")) {
+		ev->kind = EVENT_CODE;
+		ev->text = lex_until(x, "}%");
+	} else if (lex_take(x, "<")) {
+		ev->kind = EVENT_IN;
+		packet_read(x, &ev->packet);
+	} else if (lex_take(x, ">")) {
+		ev->kind = EVENT_OUT;
+		packet_read(x, &ev->packet);
+	} else {
+		call_read(x, ev);
+	}
+	return ev;
+}
+
+static char *file_read(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *text = NULL;
+	size_t size = 0;
+
+	if (!f || getdelim(&text, &size, '\0', f) < 0) {
+		perror(path);
+		exit(2);
+	}
+	fclose(f);
+	return text;
+}
+
+struct script *script_read(const char *path)
+{
+	struct script *s = calloc(1, sizeof(*s));
+	struct lex x = {.path = path};
+	struct event **tail;
+
+	if (!s)
+		abort();
+	x.start = x.p = file_read(path);
+	s->path = path;
+	s->tolerance_us = TOLERANCE_US;
+	tail = &s->events;
+	while (lex_take(&x, "--")) {
+		char *name = lex_word(&x);
+
+		lex_need(&x, "=");
+		if (name && !strcmp(name, "tolerance_usecs"))
+			s->tolerance_us = lex_number(&x);
+		else
+			lex_fail(&x, "unknown option of the script before this");
+		free(name);
+	}
+	for (lex_skip(&x); *x.p; lex_skip(&x)) {
+		*tail = event_read(&x);
+		tail = &(*tail)->next;
+	}
+	return s;
+}
