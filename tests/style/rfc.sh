@@ -1,15 +1,27 @@
 #!/bin/sh
 # The documents name what is there: each file, each function in its file, each test in its.
 #
-# A row of docs/rfc.md is | section | what | function | test |; a cell names a file, then what is in it, each in
-# backquotes.  The others say: room/file.c, then a function in backquotes.
+# A row of docs/rfc.md and docs/rfc9293.md is | section | what | function | test |; a cell names a file, then what is
+# in it, each in backquotes.  The others say: room/file.c, then a function in backquotes.
 set -u
 . tests/harness/report.sh
 
+tables="docs/rfc.md docs/rfc9293.md"
+
+# labels KIND LAST: those of RFC 9293 that have no row, or more than one.
+labels() {
+	n=1
+	while [ "$n" -le "$2" ]; do
+		[ "$(grep -c "^| $1-$n |" docs/rfc9293.md)" = 1 ] || echo "$1-$n"
+		n=$((n + 1))
+	done
+}
+
 # FOLDER FILE NAME for each name; FOLDER is "tests/" in the last column.
 names() {
+	# shellcheck disable=SC2086 # a list of files
 	awk -F '|' '
-	!/^\|/ || /^\| section / || /^\| RFC / || /^\|---/ { next }
+	!/^\|/ || /^\| (section|label) / || /^\| RFC / || /^\|---/ { next }
 	NF >= 6 {
 		for (cell = 4; cell <= 5; cell++) {
 			n = split($cell, word, "`")
@@ -22,7 +34,7 @@ names() {
 					print cell == 5 ? "tests/" : "", file, word[i]
 				}
 		}
-	}' docs/rfc.md | sed 's/^ /- /' | sort -u
+	}' $tables | sed 's/^ /- /' | sort -u
 }
 
 # missing FOLDER FILE NAME: says so unless the file has it.
@@ -42,7 +54,7 @@ missing() {
 }
 
 if [ "$(names | wc -l)" -lt 300 ]; then
-	echo "not ok rfc: fewer than 300 names found in docs/rfc.md"
+	echo "not ok rfc: fewer than 300 names found in $tables"
 	exit 1
 fi
 names | while read -r folder file name; do
@@ -53,5 +65,10 @@ cat docs/architecture.md docs/gdb.md | grep -oE '[a-z]+/[a-z0-9_]+\.c `[a-z0-9_]
 	while read -r file name; do
 		missing - "$file" "$name"
 	done | report each_function_of_the_walks_is_there
-grep -n '^|' docs/rfc.md | awk -F '|' 'NF > 2 && NF != 4 && NF != 6' | report rows_have_their_columns
+# shellcheck disable=SC2086 # a list of files
+grep -n '^|' $tables | awk -F '|' 'NF > 2 && NF != 4 && NF != 6' | report rows_have_their_columns
+{
+	labels MUST 69
+	labels SHLD 31
+} | report each_label_has_one_row
 report_end
