@@ -13,6 +13,7 @@
 
 #include "ip/icmp_priv.h"
 #include "lib/checksum.h"
+#include "lib/debug.h"
 #include "lib/mib.h"
 #include "net/ifaddr.h"
 
@@ -105,6 +106,15 @@ static void icmp_count_out(struct stack *st, uint8_t type)
 	mib_inc(st, MIB_Icmp_OutMsgs);
 }
 
+static void icmp_debug(const struct pkbuf *b, const char *way, const struct ip_addr *peer)
+{
+	const struct icmp4_hdr *h = (const struct icmp4_hdr *)(const void *)(b->hdr + b->head);
+	char text[IP_ADDR_TEXT];
+
+	debug(b->stack, DEBUG_ICMP, "icmp %s %s: type %u code %u, %u bytes", way,
+	      ip_addr_text(peer, text), h->type, h->code, b->len);
+}
+
 int icmp_send(struct pkbuf *b, const struct icmp_msg *m)
 {
 	struct icmp4_hdr *h = (struct icmp4_hdr *)(void *)pkbuf_push(b, ICMP_HLEN);
@@ -117,6 +127,7 @@ int icmp_send(struct pkbuf *b, const struct icmp_msg *m)
 	h->csum = csum_finish(pkbuf_csum(b, 0, b->len, 0));
 	b->l4 = b->head;
 	icmp_count_out(st, m->type);
+	icmp_debug(b, "out to", &m->flow.dst);
 	return ip_out(b, &m->flow, NULL);
 }
 
@@ -283,6 +294,7 @@ static void icmp_in(struct pkbuf *b)
 
 	if (!icmp_check(b))
 		return;
+	icmp_debug(b, "in from", &b->src);
 	icmp_watch_run(b);
 	type = ((const struct icmp4_hdr *)(void *)pkbuf_data(b))->type;
 	if (type >= sizeof(icmp_types) / sizeof(icmp_types[0]) || !icmp_types[type].in) {

@@ -5,7 +5,6 @@
  * Errors about the stack's own datagrams go the same way, over lo, and so reach their sock.
  */
 #include "ip/icmp_priv.h"
-#include "lib/debug.h"
 #include "lib/mib.h"
 
 #define ICMP_ERROR_MAX 576u            /* bytes of the whole datagram, RFC 1812, 4.3.2.3 */
@@ -196,6 +195,5 @@ void icmp_error_send(struct pkbuf *b, const struct icmp_error *e)
 	if (!q)
 		return;
 	m.flow.src = icmp_source(b);
-	debug(b->stack, DEBUG_ICMP, "icmp: send error type %u code %u", e->type, e->code);
 	icmp_send(q, &m);
 }

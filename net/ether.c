@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "lib/debug.h"
 #include "lib/stack.h"
 #include "net/net_priv.h"
 
@@ -21,6 +22,17 @@ static enum pkbuf_cast ether_cast(const struct netdev *dev, const uint8_t *dst)
 	return dst[0] & 1 ? PKBUF_MULTICAST : PKBUF_OTHERHOST;
 }
 
+static void ether_debug(const struct pkbuf *b, const char *way, const struct ether_hdr *h)
+{
+	const uint8_t *s = h->src, *d = h->dst;
+
+	debug(b->stack, DEBUG_L2,
+	      "l2 %s %s: %02x:%02x:%02x:%02x:%02x:%02x > %02x:%02x:%02x:%02x:%02x:%02x,"
+	      " type 0x%04x, %u bytes",
+	      way, b->dev->name, s[0], s[1], s[2], s[3], s[4], s[5], d[0], d[1], d[2], d[3], d[4],
+	      d[5], be16_get(h->type), b->len);
+}
+
 void ether_in(struct pkbuf *b)
 {
 	const struct ether_hdr *h = (const struct ether_hdr *)pkbuf_pull(b, ETHER_HLEN);
@@ -31,6 +43,7 @@ void ether_in(struct pkbuf *b)
 		pkbuf_drop(b, DROP_SHORT_FRAME);
 		return;
 	}
+	ether_debug(b, "in", h);
 	b->l2 = b->head;
 	b->cast = (uint8_t)ether_cast(dev, h->dst);
 	if (b->cast == PKBUF_OTHERHOST && !(dev->flags & NETDEV_PROMISC)) {
@@ -51,6 +64,7 @@ int ether_out(struct pkbuf *b, const uint8_t *to, uint16_t type)
 	memcpy(h->dst, to, ETHER_ALEN);
 	memcpy(h->src, b->dev->mac, ETHER_ALEN);
 	h->type = be16_of(type);
+	ether_debug(b, "out", h);
 	return netdev_tx(b->dev, b);
 }
 

@@ -4,7 +4,6 @@
  * Between look-up and lock the sock may have left its table, or a request become a connection; such
  * a segment is looked up anew when the batch ends and no lock is held (tcp_again).
  */
-#include "lib/debug.h"
 #include "tcp/tcp_priv.h"
 
 static void tcp_demux(struct pkbuf *b);
@@ -196,7 +195,6 @@ void tcp_in(struct pkbuf *b)
 {
 	unsigned hlen = 0;
 	enum drop_reason why;
-	const struct tcp_seg *g = tcp_seg(b);
 
 	mib_inc(b->stack, MIB_Tcp_InSegs);
 	why = in_check(b, &hlen);
@@ -208,8 +206,6 @@ void tcp_in(struct pkbuf *b)
 	b = in_own_memory(b);
 	if (!b)
 		return;
-	g = tcp_seg(b);
-	debug(b->stack, DEBUG_TCP, "tcp in: seq %u ack %u len %u wnd %u up %u prc %u flags %02x",
-	      g->seq, g->ack, b->len, g->wnd, g->up, b->tos >> 5, g->flags);
+	tcp_debug_in(b);
 	tcp_demux(b);
 }

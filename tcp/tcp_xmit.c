@@ -130,6 +130,7 @@ static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8
 	path = sock_path(sk, &err);
 	if (path) {
 		sock_flow(sk, &sk->c.raddr, &f);
+		tcp_debug_out(b, &f);
 		err = ip_out(b, &f, path);
 	} else {
 		pkbuf_drop(b, DROP_IP_NO_ROUTE);

@@ -8,6 +8,7 @@
 
 #include "ip/icmp.h"
 #include "ip/route.h"
+#include "lib/debug.h"
 #include "lib/mib.h"
 #include "lib/stack.h"
 #include "lib/wire/udp.h"
@@ -52,6 +53,16 @@ static const struct udp_hdr *udp_check(struct pkbuf *b)
 		return NULL;
 	}
 	return h;
+}
+
+void udp_debug(const struct pkbuf *b, const char *way, const struct ip_addr *src,
+	       const struct ip_addr *dst)
+{
+	const struct udp_hdr *h = (const struct udp_hdr *)(const void *)(b->hdr + b->head);
+	char from[IP_ADDR_TEXT], to[IP_ADDR_TEXT];
+
+	debug(b->stack, DEBUG_UDP, "udp %s: %s:%u > %s:%u, %u bytes", way, ip_addr_text(src, from),
+	      be16_get(h->sport), ip_addr_text(dst, to), be16_get(h->dport), b->len - UDP_HLEN);
 }
 
 static bool udp_to_many(const struct pkbuf *b)
@@ -115,6 +126,7 @@ void udp_in(struct pkbuf *b)
 	    .ifindex = b->dev->ifindex,
 	};
 	dgram_cb(b)->port = tu.rport;
+	udp_debug(b, "in", &b->src, &b->dst);
 	if (udp_to_many(b)) {
 		udp_in_many(b, &tu);
 		return;

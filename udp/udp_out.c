@@ -110,8 +110,10 @@ static int udp_out_send(struct sock *sk, const struct sock_msg *m, struct udp_ou
 	if ((m->flags & MSG_CONFIRM) && o->path->neigh)
 		neigh_confirm(o->path->neigh);
 	err = udp_out_build(sk, m, o, &b);
-	if (!err)
+	if (!err) {
+		udp_debug(b, "out", &o->flow.src, &o->flow.dst);
 		err = ip_out(b, &o->flow, o->path);
+	}
 	path_put(o->path);
 	return err;
 }

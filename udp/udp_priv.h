@@ -28,6 +28,9 @@ extern const struct ip_proto udp_proto;
 void udp_in(struct pkbuf *b);
 void udp_err(const struct ip_err *e);
 void udp_backlog_in(struct sock *sk, struct pkbuf *b);
+/* A line of `debug udp`; b begins with the header. */
+void udp_debug(const struct pkbuf *b, const char *way, const struct ip_addr *src,
+	       const struct ip_addr *dst);
 ssize_t udp_send(struct sock *sk, struct sock_msg *m);
 /* Gives an unbound sock a port, as the first send or connect does. */
 int udp_autobind(struct sock *sk);

@@ -2,7 +2,7 @@
 # sanitize: yes
 # stat, nstat, sysctl, ss, tcpdump, debug: what they show, their JSON, what they refuse.
 . tests/harness/commands.sh
-need python3 tcpdump nc
+need python3 tcpdump nc arping
 net_begin
 weft_up -c 'inetd echo'
 
@@ -49,7 +49,7 @@ exec 4<>"$DIR/open"
 (exec 4>&- && host nc -N 10.0.0.1 7 <"$DIR/open" >"$DIR/echo") &
 nc=$!
 expect ss_established until_true 10 seen '^ESTAB +0 +0 +10\.0\.0\.1:7 +10\.0\.0\.2:[0-9]+$' ctl ss -t
-says ss_control_block ' SND\.UNA=([0-9]+) SND\.NXT=\1 .* RCV\.NXT=[0-9]+ .*IRS=' ss -te
+says ss_control_block ' SND\.UNA=[0-9]+ SND\.NXT=[0-9]+ SND\.WND=[1-9][0-9]* SND\.UP=[0-9]+ SND\.WL1=[0-9]+ SND\.WL2=[0-9]+ ISS=[0-9]+ RCV\.NXT=[0-9]+ RCV\.WND=[1-9][0-9]* RCV\.UP=[0-9]+ IRS=[0-9]+$' ss -te
 says ss_descriptor ' fd:[0-9]+' ss -te
 says ss_info ' wscale:[0-9]+,[0-9]+ rto:.* mss:[0-9]+ .*cwnd:10' ss -ti
 says ss_memory ' skmem:\(r0,rb[1-9][0-9]*,t0,tb[1-9]' ss -tm
@@ -91,6 +91,11 @@ echo hello >&4
 until_true 10 grep -q hello "$DIR/echo"
 host ping -q -c 2 -i 0.05 10.0.0.1 >/dev/null
 expect tcpdump_counts wait $STARTED
+# ISS and six bytes more: all of it acknowledged, and written down where the last ACK was taken.
+expect ss_idle until_true 10 seen ' SND\.UNA=([0-9]+) SND\.NXT=\1 .* RCV\.NXT=([0-9]+) ' ctl ss -te
+expect ss_counts_the_bytes sh -c "'$WEFT' ctl --control '$DIR/control' ss -te |
+	sed -n 's/.*SND.NXT=\([0-9]*\).* ISS=\([0-9]*\) RCV.NXT=\([0-9]*\).*IRS=\([0-9]*\)$/\1 \2 \3 \4/p' |
+	awk '{ exit !((\$1 - \$2 + 2^32) % 2^32 == 7 && (\$3 - \$4 + 2^32) % 2^32 == 7) }'"
 expect tcpdump_data grep -Eq ' IP 10\.0\.0\.2\.[0-9]+ > 10\.0\.0\.1\.7: Flags \[P\.\], seq [0-9]+:[0-9]+, ack [0-9]+, win [0-9]+, options \[nop,nop,TS val [0-9]+ ecr [0-9]+\], length 6$' "$DIR/lines"
 expect tcpdump_summary grep -q '^4 packets captured$' "$DIR/lines"
 start "$DIR/said" tcpdump -w "$DIR/file.pcap"
@@ -104,15 +109,42 @@ fails tcpdump_no_file 1 '/nowhere/x: No such file or directory' tcpdump -w /nowh
 exec 4>&-
 wait $nc
 
-start "$DIR/traced" debug icmp ip arp
-traced() {
-	ctl ping -c 1 10.0.0.2 >/dev/null
-	grep -Eq '^ip out tap0: 10.0.0.1 > 10.0.0.2, protocol 1, .*, next hop 10.0.0.2$' "$DIR/traced"
+# Each level shows its own lines of the same traffic, and no other's.
+levels='dev l2 arp ip icmp udp tcp tcpstate'
+debugs=
+for level in $levels all; do
+	start "$DIR/debug.$level" debug "$level"
+	debugs="$debugs $STARTED"
+	until_true 10 seen "client +debug $level" ctl jobs
+done
+host ping -q -c 1 -W 1 10.0.0.1 >/dev/null
+host arping -q -c 1 -i tap0 10.0.0.1
+echo hello | host timeout 5 nc -N 10.0.0.1 7 >/dev/null
+echo hello | host nc -u -w 1 10.0.0.1 7 >/dev/null
+echo hello | host nc -u -w 1 10.0.0.1 99 >/dev/null 2>&1
+shows() {
+	expect "debug_$1" until_true 10 grep -Eq "$3" "$DIR/debug.$1"
+	expect "debug_$1_alone" test -z "$(grep -Ev "$2" "$DIR/debug.$1")"
 }
-expect debug_line until_true 10 traced
-kill -INT $STARTED
-wait $STARTED
-expect debug_interrupted test $? = 130
+mac='([0-9a-f]{2}:){5}[0-9a-f]{2}'
+end='10\.0\.0\.[12]:[0-9]+'
+segment='SEG\.SEQ=[0-9]+ SEG\.ACK=[0-9]+ SEG\.LEN=[0-9]+ SEG\.WND=[0-9]+ SEG\.UP=0 SEG\.PRC=0$'
+shows dev '^drop ' '^drop UDP_NO_PORT: no socket on the port, [0-9]+ bytes$'
+shows l2 "^l2 (in|out) tap0: $mac > $mac, type 0x[0-9a-f]{4}, [0-9]+ bytes\$" ', type 0x0806, '
+shows arp '^(arp|neigh) ' "^arp tap0 [a-z]+: request 10\.0\.0\.2 at $mac, for 10\.0\.0\.1\$"
+shows ip '^ip (in|out) ' '^ip out tap0: 10\.0\.0\.1 > 10\.0\.0\.2, protocol 1, ttl 64, 84 bytes, next hop 10\.0\.0\.2$'
+shows icmp '^icmp ' '^icmp in from 10\.0\.0\.2: type 8 code 0, 64 bytes$'
+shows udp "^udp (in|out): $end > $end, 6 bytes\$" '^udp out: 10\.0\.0\.1:7 > '
+shows tcp "^tcp (in|out): $end > $end \[[FSRP.]+\] $segment" "^tcp out: .* \[S\.\] .* SEG\.LEN=1 "
+shows tcpstate '^tcp 7-[0-9]+: [A-Z0-9-]+ -> [A-Z0-9-]+$' ': CLOSE-WAIT -> LAST-ACK$'
+for level in $levels; do
+	expect "debug_all_$level" grep -qFx "$(tail -n 1 "$DIR/debug.$level")" "$DIR/debug.all"
+done
+for debug in $debugs; do
+	kill -INT "$debug"
+	wait "$debug"
+	expect debug_interrupted test $? = 130
+done
 says debug_background '' debug -n tcpstate
 expect debug_is_a_job seen 'debug' ctl jobs
 says debug_clear '' debug -c
@@ -120,6 +152,8 @@ expect debug_is_gone sh -c "! '$WEFT' ctl --control '$DIR/control' jobs | grep -
 fails debug_level 2 'unknown level foo' debug foo
 fails debug_none 2 'a level is wanted' debug
 says help_lists '^traceroute +show the way' help
+says help_lists_clear '^clear +' help
+says help_lists_exit '^exit +' help
 fails unknown_command 127 'foo' foo
 expect weft_ends weft_down
 exit $failed
