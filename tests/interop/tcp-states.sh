@@ -1,6 +1,6 @@
 #!/bin/bash
-# What connections look like on the wire: RST to a closed port, both half-closes, FIN from either end, a reset;
-# the states of a close, one after the other; TIME-WAIT and who comes again from the same port.
+# What connections look like on the wire: RST to a closed port, both half-closes, FIN from either end, a reset,
+# programs that die; the states of a close, one after the other; TIME-WAIT and who comes again from the same port.
 . tests/harness/net.sh
 need tcpdump nc python3 nstat
 net_begin
@@ -54,6 +54,41 @@ wait $server
 expect weft_half_closes grep -qx asked "$DIR/asked"
 expect answer_after_half_close cmp "$DIR/day" "$DIR/answer"
 
+# The host half-closes first: what weft's program still sends arrives, and its own end is the fourth segment.
+mkfifo "$DIR/keys" "$DIR/unread"
+exec 6<>"$DIR/keys"
+host timeout 20 nc -N -l 10.0.0.2 4010 >"$DIR/late" </dev/null 6>&- &
+server=$!
+host_listens 4010
+ctl_start snc -c 10.0.0.2:4010 <"$DIR/keys" >/dev/null 6>&-
+expect host_half_closes until_true 10 seen '^CLOSE-WAIT .*:4010' ctl ss -tn
+echo late >&6
+expect half_closed_host_receives until_true 10 grep -qx late "$DIR/late"
+exec 6>&-
+wait $server "$CTL_PID"
+
+# A program that is interrupted or dies: FIN when it had read all, RST when not.
+exec 6<>"$DIR/keys"
+for signal in INT KILL; do
+	host timeout 20 nc -d -l 10.0.0.2 4011 >/dev/null &
+	server=$!
+	host_listens 4011
+	ctl_start snc -c 10.0.0.2:4011 <"$DIR/keys" >/dev/null 2>&1 6>&-
+	until_true 10 seen '^ESTAB .*:4011' ctl ss -tn
+	kill -$signal "$CTL_PID"
+	wait "$CTL_PID" 2>/dev/null
+	expect "peer_of_${signal}_reads_the_end" wait $server
+done
+exec 5<>"$DIR/unread"
+host timeout 20 nc -l 10.0.0.2 4012 </dev/zero >/dev/null 2>&1 &
+server=$!
+host_listens 4012
+ctl_start snc -c 10.0.0.2:4012 <"$DIR/keys" >"$DIR/unread" 2>/dev/null 5>&- 6>&-
+expect bytes_wait_for_the_program until_true 10 seen '^ESTAB +[1-9][0-9]* .*:4012' ctl ss -tn
+kill -KILL "$CTL_PID"
+wait "$CTL_PID" $server 2>/dev/null
+exec 5>&- 6>&-
+
 # A peer that resets: snc is told, weft lives.
 ctl_start snc -b 0.0.0.0:4001 >/dev/null 2>"$DIR/reset" </dev/null
 server=$CTL_PID
@@ -75,6 +110,11 @@ sequence rst_to_closed_port 'port 81' '^host:S weft:R\.( host:S weft:R\.)* $'
 sequence host_fin_first 'port 7 and (tcp[tcpflags] & (tcp-fin|tcp-syn|tcp-rst) != 0)' '^host:S weft:S\. host:F?P?\.? ?.*F.*weft:F'
 sequence weft_fin_first 'port 13 and (tcp[tcpflags] & (tcp-fin|tcp-syn|tcp-rst) != 0)' '^host:S weft:S\. weft:FP?\. host:F\. $'
 sequence weft_half_close 'port 4000 and (tcp[tcpflags] & (tcp-fin|tcp-syn|tcp-rst) != 0)' '^weft:S host:S\. weft:FP?\. host:FP?\. $'
+sequence four_segments_end_it 'port 4010' \
+	'^weft:S host:S\. weft:\. host:F\. weft:\. weft:P\. host:\. weft:F\. host:\. $'
+sequence dead_programs_fin 'port 4011 and (tcp[tcpflags] & (tcp-fin|tcp-syn|tcp-rst) != 0)' \
+	'^(weft:S host:S\. weft:F\. host:F\. ){2}$'
+sequence dead_program_resets 'port 4012 and src 10.0.0.1 and (tcp[tcpflags] & (tcp-fin|tcp-rst) != 0)' '^(weft:R\.? )+$'
 # weft's FIN may cross the reset, and draws another.
 sequence host_resets 'port 4001 and (tcp[tcpflags] & tcp-rst != 0)' '^(host:R\.? )+$'
 
@@ -86,7 +126,7 @@ in_state() {
 gone() {
 	! seen ":$1\\b" ctl ss -tan
 }
-mkfifo "$DIR/keys" "$DIR/words"
+mkfifo "$DIR/words"
 # opens PORT: weft's snc to the host's program; closing 6 ends the one's input, words to 7 move the other.
 opens() {
 	exec 6<>"$DIR/keys" 7<>"$DIR/words"
@@ -146,6 +186,26 @@ expect data_after_close_resets sh -c "! '$WEFT' ctl --control '$DIR/control' ss 
 echo end >&7
 wait $client
 exec 7>&-
+
+# TIME-WAIT: shown with its time, which runs down; two MSL as set when it began.
+time_wait_left() {
+	ctl ss -tano | sed -n 's/^TIME-WAIT .*timer:(timewait,\([0-9]*\)\(\.[0-9]*\)\{0,1\}sec,.*/\1/p' | sort -n | head -n 1
+}
+runs_down() {
+	[ "$(time_wait_left)" -lt "$left" ]
+}
+host timeout 10 nc -d 10.0.0.1 13 >/dev/null
+left=$(time_wait_left)
+expect timewait_lasts test "$left" -ge 30
+expect timewait_runs_down until_true 10 runs_down
+waiting=$(gauge timewait)
+no_more_wait() {
+	[ "$(gauge timewait)" -le "$waiting" ]
+}
+ctl sysctl net.weft.tcp_msl_ms=100 >/dev/null
+host timeout 10 nc -d 10.0.0.1 13 >/dev/null
+expect timewait_of_two_msl until_true 5 no_more_wait
+ctl sysctl net.weft.tcp_msl_ms=30000 >/dev/null
 
 # 10,000 connections of one four-tuple, each of which weft closed last time: no SYN is refused, none is repeated,
 # and each number is ahead of the one before.
