@@ -27,6 +27,7 @@ expect ping_raw 0 '64 bytes from 127.0.0.1: icmp_seq=3 ttl=64' "$examples/ping_r
 expect two_stacks 0 'stack 2 says second' "$examples/two_stacks"
 expect echo_server_usage 2 'usage: echo_server DEVICE ADDRESS/PREFIX [PORT]' "$examples/echo_server"
 expect echo_client_usage 2 'usage: echo_client DEVICE ADDRESS/PREFIX SERVER PORT' "$examples/echo_client"
+expect urgent_usage 2 'usage: urgent DEVICE ADDRESS/PREFIX PORT' "$examples/urgent"
 expect bad_device 1 'echo_server: eth0: Invalid argument' "$examples/echo_server" eth0 10.0.0.1/24
 
 # They see nothing of weft but its public header.
