@@ -236,6 +236,31 @@ START_TEST(test_synsent_synack_after_retransmission_established)
 }
 END_TEST
 
+/* An echo must be of a SYN of this attempt: of the first, though it was sent again, but of none before. */
+START_TEST(test_synsent_synack_with_echo_of_first_syn_established)
+{
+	uint32_t first = tl.peer.ts_last;
+
+	wait_ms(1100);
+	tx(SYN, .seq = 0);
+	rx(SYN | ACK, .seq = 0, .ack = 1, .mss = 1460, .opts = O_TS, .tsval = 7, .tsecr = first);
+	tx(ACK, .seq = 1, .ack = 1);
+	ck_state(TCP_ESTABLISHED);
+}
+END_TEST
+
+START_TEST(test_synsent_synack_with_echo_never_sent_reset)
+{
+	uint32_t never = tl.peer.ts_last + (_i ? 5000 : (uint32_t)-1);
+
+	rx(SYN | ACK, .seq = 0, .ack = 1, .mss = 1460, .opts = O_TS, .tsval = 7, .tsecr = never);
+	tx(RST, .seq = 1);
+	quiet();
+	ck_state(TCP_SYN_SENT);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_PAWSActive), 1);
+}
+END_TEST
+
 /* An attempt has nothing to lose: errors that an open connection would outlive end it (RFC 5461, 4.1). */
 static const struct {
 	uint8_t type, code;
@@ -296,6 +321,8 @@ int main(void)
 	tcase_add_test(tc, test_synsent_timer_syn_again_backed_off);
 	tcase_add_test(tc, test_synsent_timer_retries_by_sysctl);
 	tcase_add_test(tc, test_synsent_synack_after_retransmission_established);
+	tcase_add_test(tc, test_synsent_synack_with_echo_of_first_syn_established);
+	tcase_add_loop_test(tc, test_synsent_synack_with_echo_never_sent_reset, 0, 2);
 	tcase_add_loop_test(tc, test_synsent_icmp_ends_attempt, 0, 4);
 	tcase_add_test(tc, test_synsent_icmp_of_another_number_ignored);
 	tcase_add_test(tc, test_established_synack_again_acked);

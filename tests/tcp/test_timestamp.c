@@ -207,6 +207,20 @@ START_TEST(test_third_ack_without_timestamp_dropped)
 }
 END_TEST
 
+START_TEST(test_third_ack_with_older_timestamp_acked)
+{
+	tcp_lab_peer(1);
+	rx(SYN, .seq = 0, .mss = 1460, .opts = O_TS, .tsval = T0);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	rx(ACK, .seq = 1, .ack = 1, .opts = O_TS, .tsval = T0 - 1);
+	echoed(1, 0);
+	ck_state(TCP_SYN_RECV);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_PAWSEstab), 1);
+	rx(ACK, .seq = 1, .ack = 1, .opts = O_TS, .tsval = T0);
+	ck_state(TCP_ESTABLISHED);
+}
+END_TEST
+
 START_TEST(test_rst_without_timestamp_believed)
 {
 	rx(RST, .seq = 1, .no_ts = true);
@@ -243,6 +257,7 @@ int main(void)
 	tcase_add_test(tc, test_paws_refuses_within_24_days);
 	tcase_add_test(tc, test_text_without_timestamp_dropped);
 	tcase_add_test(tc, test_third_ack_without_timestamp_dropped);
+	tcase_add_test(tc, test_third_ack_with_older_timestamp_acked);
 	tcase_add_test(tc, test_rst_without_timestamp_believed);
 	tcase_add_test(tc, test_paws_fin_refused);
 	return unit_run("tcp_timestamp", tc);
