@@ -154,6 +154,7 @@ static uint32_t make_udp(struct fuzz *f, uint8_t *frame)
 	*u = (struct udp_hdr){.sport = be16_of(9000),
 			      .dport = be16_of(fuzz_below(f, 4) ? 7 : 9),
 			      .len = be16_of((uint16_t)n)};
+	memset(u + 1, 0x5a, n - UDP_HLEN);
 	len = ip(frame, IP_PROTO_UDP, n);
 	u->csum = csum_finish(csum_add(csum_pseudo(h->src, h->dst, 4, IP_PROTO_UDP, n), u, n));
 	return len;
