@@ -39,6 +39,10 @@ done
 dump 'src 10.0.0.1 and tcp[tcpflags] & tcp-push != 0' >"$DIR/pushed"
 expect data_is_pushed grep -q 'Flags \[P\.\]' "$DIR/pushed"
 
+# Segments are full: MTU - 40 - the 12 bytes of the timestamps.
+longest=$(dump 'src 10.0.0.1 and tcp' | sed -n 's/^.*, length \([0-9]*\)$/\1/p' | sort -n | tail -n 1)
+expect segments_of_1448 test "$longest" = 1448
+
 # tshark_count FILTER: frames that match, checksums looked at.
 tshark_count() {
 	tshark -r "$DIR/cap" -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE \

@@ -47,6 +47,7 @@ says neigh_permanent '^10\.0\.0\.55 dev tap0 lladdr 02:00:00:00:00:55 PERMANENT$
 says neigh_flush '' neigh flush
 says neigh_permanent_stays '^10\.0\.0\.55 .* PERMANENT$' neigh
 says neigh_del '' neigh del 10.0.0.55 dev tap0
+says neigh_add_other '' neigh add 10.0.0.56 lladdr 02:00:00:00:00:56 dev tap0
 fails neigh_del_twice 1 '10\.0\.0\.55: no such entry' neigh del 10.0.0.55 dev tap0
 fails neigh_no_device 2 'dev DEV is wanted' neigh add 10.0.0.5 lladdr 02:00:00:00:00:55
 fails neigh_no_mac 2 'lladdr MAC is wanted' neigh add 10.0.0.5 dev tap0
@@ -89,5 +90,10 @@ wait $STARTED
 ctl sysctl net.ipv4.neigh.default.retrans_time_ms=50 >/dev/null
 ctl ping -c 1 10.0.0.77 >/dev/null
 says neigh_failed '^10\.0\.0\.77 dev tap0 FAILED$' neigh
+ctl sysctl net.ipv4.neigh.default.gc_stale_time=2 >/dev/null
+ctl ping -c 1 10.0.0.78 >/dev/null
+says arpcache_timeout '^10\.0\.0\.78 +- +FAILED +[012] tap0$' arpcache
+expect neigh_ages until_true 20 sh -c "! '$WEFT' ctl --control '$DIR/control' neigh | grep -q '^10\.0\.0\.78 '"
+says neigh_permanent_does_not '^10\.0\.0\.56 .* PERMANENT$' neigh
 expect weft_ends weft_down
 exit $failed

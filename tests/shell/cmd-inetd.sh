@@ -43,7 +43,7 @@ def ask(port, data, source=0, wait=10):
         return s.recv(65536)
     except socket.timeout:
         return None
-big = bytes(range(256)) * 200
+big = (bytes(range(256)) * 256)[:65507]
 assert ask(7, b"hello") == b"hello"
 assert ask(7, b"") == b""
 assert ask(7, big) == big
@@ -52,6 +52,14 @@ assert b"day, " in ask(13, b"")
 assert len(ask(19, b"x")) == 74
 assert ask(7, b"loop", 1007, 0.3) is None
 assert ask(7, b"loop", 1024) == b"loop"
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(10)
+s.connect(("10.0.0.1", 9999))
+s.send(b"x")
+try:
+    sys.exit(s.recv(1))
+except ConnectionRefusedError:
+    pass
 PY
 expect udp_services host python3 "$DIR/udp.py"
 

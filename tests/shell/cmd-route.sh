@@ -50,6 +50,17 @@ says ifconfig_down '' ifconfig tap0 down
 fails ifconfig_down_is 1 'unreachable|down' ping -c 1 -W 0.2 10.0.0.2
 says ifconfig_up '' ifconfig tap0 up mtu 1500
 says ifconfig_up_is ' 0% packet loss' ping -c 2 -i 0.05 10.0.0.2
+# counted DEV WORDS: packets of it, as ifconfig has them.
+counted() {
+	ctl ifconfig "$1" | awk -v words="$2" 'index($0, words) { n = $3 } END { print n + 0 }'
+}
+rx=$(counted tap0 'RX packets') tx=$(counted tap0 'TX packets') lo=$(counted lo 'RX packets')
+ctl ping -c 3 -i 0.01 10.0.0.2 >/dev/null
+ctl ping -c 3 -i 0.01 127.0.0.1 >/dev/null
+expect ifconfig_counts_rx test "$(counted tap0 'RX packets')" -ge $((rx + 3))
+expect ifconfig_counts_tx test "$(counted tap0 'TX packets')" -ge $((tx + 3))
+expect ifconfig_counts_lo test "$(counted lo 'RX packets')" -ge $((lo + 6))
+says ifconfig_host_counts '^ +RX packets [1-9][0-9]*  bytes [1-9][0-9]*  errors 0  dropped 0$' ifconfig tap0
 says ifconfig_counts 'TX packets [1-9][0-9]*  bytes [1-9]' ifconfig tap0
 fails ifconfig_range 2 "bad mtu '10': out of range 68 - 65535" ifconfig tap0 mtu 10
 fails ifconfig_no_device 1 'tap9: no such device' ifconfig tap9

@@ -85,6 +85,23 @@ kill $socat 2>/dev/null
 wait $socat
 expect udp_refused bash -c "echo x | '$WEFT' ctl --control '$DIR/control' snc -u -c 10.0.0.2:1009 2>&1 |
 	grep -q '10.0.0.2:1009: Connection refused'"
+
+# The port of a connection is one of the range, and when all are taken it says so.
+ctl sysctl net.ipv4.ip_local_port_range='40000 40001' >/dev/null
+host nc -d -l -k 10.0.0.2 1007 >/dev/null &
+nc=$!
+host_listens 1007
+exec 4<>"$DIR/keys"
+for n in 1 2; do
+	(exec 4>&- && snc -c 10.0.0.2:1007 <"$DIR/keys" >/dev/null 2>&1) &
+	expect "port_$n" until_true 5 bash -c "'$WEFT' ctl --control '$DIR/control' ss -tn | grep -Ec '^ESTAB .*:4000[01] .*:1007' | grep -qx $n"
+done
+fails ports_run_out 1 '10\.0\.0\.2:1007: Cannot assign requested address' snc -c 10.0.0.2:1007
+exec 4>&-
+kill $nc
+wait $nc
+expect ports_are_back until_true 5 test -z "$(ctl ss -tn | grep ESTAB)"
+ctl sysctl net.ipv4.ip_local_port_range='32768 60999' >/dev/null
 fails refused 1 '10\.0\.0\.2:1009: Connection refused' snc -c 10.0.0.2:1009
 fails no_route 1 '192\.0\.2\.1:80: Network is unreachable' snc -c 192.0.2.1:80
 fails not_ours 1 '10\.0\.0\.9:80: Cannot assign requested address' snc -b 10.0.0.9:80
