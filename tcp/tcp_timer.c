@@ -142,6 +142,7 @@ static void syn_timeout(struct tcp_sock *ts, uint64_t now)
 		return;
 	}
 	retry(ts);
+	doubt_path(ts);
 	ts->flags |= TCP_F_SYN_RTX;
 	mib_inc(st, MIB_TcpExt_TCPTimeouts);
 	mib_inc(st, MIB_TcpExt_TCPSynRetrans);

@@ -111,6 +111,21 @@ START_TEST(test_third_retransmission_doubts_the_neighbour)
 }
 END_TEST
 
+START_TEST(test_third_syn_again_doubts_the_neighbour) /* MUST-22 */
+{
+	neighbour_reachable();
+	tcp_lab_connect();
+	tx(SYN, .seq = 0);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_int_eq(neighbour(), NUD_REACHABLE);
+		wait_ms(5000);
+		tx(SYN, .seq = 0);
+	}
+	ck_assert_int_eq(neighbour(), NUD_DELAY);
+	neighbour_permanent();
+}
+END_TEST
+
 START_TEST(test_dead_neighbour_is_the_reason_told)
 {
 	tcp_lab_sysctl("net.ipv4.tcp_retries2", 6);
@@ -319,6 +334,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, tcp_lab_setup, tcp_lab_teardown);
 	tcase_add_test(tc, test_third_retransmission_doubts_the_neighbour);
+	tcase_add_test(tc, test_third_syn_again_doubts_the_neighbour);
 	tcase_add_test(tc, test_dead_neighbour_is_the_reason_told);
 	tcase_add_test(tc, test_silence_ends_it_after_100_s_at_least);
 	tcase_add_test(tc, test_syn_goes_on_for_3_minutes_by_sysctl);
