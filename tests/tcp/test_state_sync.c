@@ -152,6 +152,41 @@ START_TEST(test_any_rst_at_last_of_window_challenged)
 }
 END_TEST
 
+/* How many of the peers' RSTs in the window are answered at once. */
+static unsigned challenged(struct tcp_lab_peer *peer, unsigned n)
+{
+	unsigned sent = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		tl.peer = peer[i];
+		rx(RST, .seq = 2);
+		sent += tcp_lab_drop();
+		ck_state(TCP_ESTABLISHED);
+	}
+	return sent;
+}
+
+/* RFC 5961, 7: so many a second for all, about; the next second is another. */
+START_TEST(test_challenges_limited_altogether)
+{
+	struct tcp_lab_peer peer[20];
+	unsigned sent;
+
+	tcp_lab_sysctl("net.ipv4.tcp_challenge_ack_limit", 8);
+	for (unsigned i = 0; i < 20; i++) {
+		tcp_lab_peer(i);
+		tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+		peer[i] = tl.peer;
+	}
+	for (unsigned s = 0; s < 3; s++) {
+		advance_ms(1000);
+		sent = challenged(peer, 20);
+		ck_assert_uint_ge(sent, 4);
+		ck_assert_uint_le(sent, 9);
+	}
+}
+END_TEST
+
 /* What the program hears of an exact RST. */
 static int reset_errno(unsigned state, enum tcp_lab_open how)
 {
@@ -352,6 +387,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, tcp_lab_setup, tcp_lab_teardown);
 	add_first_checks(tc);
+	tcase_add_test(tc, test_challenges_limited_altogether);
 	tcase_add_loop_test(tc, test_any_syn_in_window_challenged, 0, SYNC_FULL);
 	tcase_add_loop_test(tc, test_any_syn_with_ack_in_window_challenged, 0, SYNC_FULL);
 	tcase_add_loop_test(tc, test_any_syn_before_window_acked, 0, SYNC_STATES);
