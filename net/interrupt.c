@@ -122,25 +122,27 @@ static void queue_set_reader(struct netdev_queue *q, struct waiter *w)
 		atomic_store(&q->reader, w);
 }
 
-static void *netdev_thread(void *arg)
-{
-	struct netdev_queue *q = arg;
-	struct waiter *w = &slot_get(q->dev->stack)->waiter;
-	queue_set_reader(q, w);
-	netdev_interrupt(q, w);
-	queue_set_reader(q, NULL);
-	return NULL;
-}
-
-/* Named by who makes it: whoever looks afterwards sees it. */
-static void queue_set_name(const struct netdev_queue *q)
+/* By itself, before it runs anything; and by who makes it, so that whoever looks afterwards sees it. */
+static void queue_set_name(const struct netdev_queue *q, pthread_t thread)
 {
 	unsigned i = (unsigned)(q - q->dev->queue);
 	char name[24] = "netdev"; /* the kernel takes 15 bytes: queues are few */
 
 	if (i > 0)
 		snprintf(name, sizeof(name), "netdev/%u", i);
-	pthread_setname_np(q->thread, name);
+	pthread_setname_np(thread, name);
+}
+
+static void *netdev_thread(void *arg)
+{
+	struct netdev_queue *q = arg;
+	struct waiter *w = &slot_get(q->dev->stack)->waiter;
+
+	queue_set_name(q, pthread_self());
+	queue_set_reader(q, w);
+	netdev_interrupt(q, w);
+	queue_set_reader(q, NULL);
+	return NULL;
 }
 
 int netdev_threads_start(struct netdev *dev)
@@ -160,7 +162,7 @@ int netdev_threads_start(struct netdev *dev)
 		err = pthread_create(&q->thread, NULL, netdev_thread, q);
 		q->running = err == 0;
 		if (q->running)
-			queue_set_name(q);
+			queue_set_name(q, q->thread);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err)
