@@ -42,8 +42,8 @@ static void task_name(const char *tid, char *name, size_t n)
 	name[got > 0 ? got - 1 : 0] = 0; /* without the newline */
 }
 
-/* The kernel keeps KILL and STOP out of every mask, the C library 32 and 33. */
-#define UNBLOCKABLE (1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1) | 3ull << 31)
+/* The kernel keeps KILL and STOP out of every mask, the C library 32 and 33, valgrind the last. */
+#define UNBLOCKABLE (1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1) | 3ull << 31 | 1ull << 63)
 
 /* How many threads of this name there are; each must block every signal. */
 static unsigned threads_named(const char *want)
