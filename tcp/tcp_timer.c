@@ -61,11 +61,12 @@ static uint64_t user_timeout_ns(const struct tcp_sock *ts)
 /* The RTO, but not past the end of the user time-out. */
 static uint64_t rtx_wait(const struct tcp_sock *ts)
 {
-	uint64_t rto = tcp_rto_ns(ts), end = tcp_unanswered_ns(ts), late;
+	uint64_t rto = tcp_rto_ns(ts), end, late;
 
-	if (!ts->user_timeout || end <= user_timeout_ns(ts))
+	if (!ts->user_timeout)
 		return rto;
-	late = end - user_timeout_ns(ts);
+	end = tcp_unanswered_ns(ts);
+	late = end > user_timeout_ns(ts) ? end - user_timeout_ns(ts) : 0;
 	return rto > late ? rto - late : NSEC_PER_MSEC;
 }
 
