@@ -147,6 +147,9 @@ for debug in $debugs; do
 done
 says debug_background '' debug -n tcpstate
 expect debug_is_a_job seen 'debug' ctl jobs
+ctl debug -n icmp >"$DIR/behind"
+host ping -q -c 1 -W 1 10.0.0.1 >/dev/null
+expect debug_background_lines until_true 10 grep -q '^icmp out to 10\.0\.0\.2: type 0 code 0, 64 bytes$' "$DIR/behind"
 says debug_clear '' debug -c
 expect debug_is_gone sh -c "! '$WEFT' ctl --control '$DIR/control' jobs | grep -q debug"
 fails debug_level 2 'unknown level foo' debug foo
