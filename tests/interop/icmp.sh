@@ -44,7 +44,14 @@ heard() {
 	fi
 }
 
+ctl_start debug ip >"$DIR/debug" 2>&1 </dev/null
+debug=$CTL_PID
+until_true 10 seen debug ctl jobs
 expect forwards host ping -q -c 3 -i 0.01 -W 2 10.0.1.2
+expect forwarding_is_told until_true 10 \
+	grep -qx 'ip forward tap0 to tap1: 10\.0\.0\.2 > 10\.0\.1\.2, ttl 63, next hop 10\.0\.1\.2' "$DIR/debug"
+kill -INT $debug
+wait $debug
 told forwards_all ' 0% packet loss' ping -q -c 20 -i 0.01 -W 2 10.0.1.2
 told forwards_fragments ' 0% packet loss' ping -q -M dont -c 3 -i 0.05 -s 9000 -W 2 10.0.1.2
 expect forwards_back far ping -q -c 3 -i 0.01 -W 2 10.0.0.2

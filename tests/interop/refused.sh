@@ -1,7 +1,7 @@
 #!/bin/bash
 # Frames made by hand that weft must not take: what it answers to each, if at all, and where it is counted.
 . tests/harness/net.sh
-need python3
+need python3 ping
 net_begin
 weft_up -c 'inetd echo'
 ctl neigh add 10.0.0.50 lladdr "$(host cat /sys/class/net/tap0/address)" dev tap0
@@ -17,6 +17,13 @@ for reason in IP_VERSION IP_HDRLEN IP_LENGTH IP_CSUM IP_SHORT; do
 done
 counted IpInHdrErrors 4 nstat -a
 counted IpExtInCsumErrors 1 nstat -a
+
+# What is for somebody else, when weft is no router.
+ctl sysctl net.ipv4.ip_forward=0 >/dev/null
+ip -n "$NS" route add 10.0.9.0/24 via 10.0.0.1
+host ping -q -c 1 -W 0.1 10.0.9.1 >/dev/null
+counted IP_NOT_FOR_US 1 stat -d
+counted IpInAddrErrors 1 nstat -a
 
 expect tcp_to_a_listener host python3 tests/harness/frames.py tap0 10.0.0.1 tcp_listen_bad
 for reason in TCP_LISTEN_RST TCP_SYN_FIN TCP_LISTEN_FLAGS TCP_CSUM TCP_SHORT TCP_LISTEN_ACK; do
