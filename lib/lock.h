@@ -34,6 +34,7 @@ enum lock_rank {
 	RANK_STACK,  /* start and stop of a stack */
 	RANK_LIVING, /* the list of living stacks, lib/slot.c */
 	RANK_FD,     /* descriptor table */
+	RANK_EPOLL,  /* an epoll instance: socks are asked under it */
 	RANK_SOCK,   /* struct lock of a listener or any sock */
 	RANK_CHILD,  /* struct lock of a listener's child */
 	RANK_BUCKET, /* a bucket of a socket or port table */
@@ -43,7 +44,8 @@ enum lock_rank {
 	RANK_IFADDR, /* addresses of a device */
 	RANK_NEIGH,  /* a neighbour entry or bucket */
 	RANK_DEV,    /* device list; a device's transmit side where it needs one */
-	RANK_LEAF,   /* timer wheel, wait queues, pools, log: nothing is taken under these */
+	RANK_LEAF, /* timer wheel, wait queues, pools, log: nothing but the next is taken under these */
+	RANK_READY, /* wait queue and ready list of an epoll instance, under a socket's wait queue */
 };
 
 struct CAPABILITY("mutex") mutex {

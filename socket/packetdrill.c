@@ -239,6 +239,27 @@ static int pd_poll(void *ud, struct pollfd *fds, nfds_t n, int timeout_ms)
 	return r;
 }
 
+static int pd_epoll_create(void *ud, int size)
+{
+	struct drill *d = ud;
+	int r;
+
+	drill_enter(d);
+	r = drill_install(d, weft_epoll_create(size));
+	drill_leave(d);
+	return r;
+}
+
+static int pd_epoll_ctl(void *ud, int epfd, int op, int fd, struct epoll_event *ev)
+{
+	DRILL_CALL(int, weft_epoll_ctl(weft_fd(d, epfd), op, wfd, ev));
+}
+
+static int pd_epoll_wait(void *ud, int fd, struct epoll_event *ev, int max, int timeout_ms)
+{
+	DRILL_CALL(int, weft_epoll_wait(wfd, ev, max, timeout_ms));
+}
+
 /* --- packets and time --------------------------------------------------------------------------
  */
 
@@ -300,21 +321,6 @@ static int absent(void)
 {
 	errno = ENOSYS;
 	return -1;
-}
-
-static int pd_epoll_create(void *ud, int size)
-{
-	return absent();
-}
-
-static int pd_epoll_ctl(void *ud, int epfd, int op, int fd, struct epoll_event *ev)
-{
-	return absent();
-}
-
-static int pd_epoll_wait(void *ud, int epfd, struct epoll_event *ev, int max, int timeout_ms)
-{
-	return absent();
 }
 
 static int pd_pipe(void *ud, int fds[2])

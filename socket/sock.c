@@ -19,6 +19,8 @@ struct socket *socket_alloc(struct stack *st, int family, int type, int protocol
 		return NULL;
 	s->ops = &inet_socket_ops;
 	s->sk = NULL;
+	s->epoll = NULL;
+	s->wait.lock.rank = RANK_LEAF;
 	s->family = family;
 	s->type = type;
 	s->protocol = protocol;
@@ -74,8 +76,9 @@ void socket_put(struct socket *s, uint64_t how)
 	if ((uint32_t)(had - how))
 		return;
 	assert(had == how && !s->prev_stack);
-	if (s->sk)
-		socket_detach(s);
+	socket_detach(s);
+	if (s->epoll)
+		socket_epoll_free(s);
 	if (s->eventfd >= 0)
 		close(s->eventfd);
 	fd_socket_free(s);
@@ -93,8 +96,11 @@ void socket_attach(struct socket *s, struct sock *sk)
 void socket_detach(struct socket *s)
 {
 	struct sock *sk = s->sk;
-	struct socket_state *ss = sk->stack->socket;
+	struct socket_state *ss;
 
+	if (!sk)
+		return;
+	ss = sk->stack->socket;
 	s->sk = NULL;
 	sock_put(sk);
 	atomic_fetch_sub(&ss->socks, 1);

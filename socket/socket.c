@@ -24,7 +24,7 @@ ssize_t socket_answer(ssize_t r)
 	return -1;
 }
 
-struct socket *socket_enter(int fd, struct call *c, int *err)
+struct socket *descriptor_enter(int fd, struct call *c, int *err)
 {
 	struct socket *s;
 
@@ -40,6 +40,17 @@ struct socket *socket_enter(int fd, struct call *c, int *err)
 	if (!*err)
 		return s;
 	socket_put(s, SOCKET_CALL);
+	return NULL;
+}
+
+struct socket *socket_enter(int fd, struct call *c, int *err)
+{
+	struct socket *s = descriptor_enter(fd, c, err);
+
+	if (!s || !s->epoll)
+		return s;
+	socket_leave(c, s, 0);
+	*err = -ENOTSOCK;
 	return NULL;
 }
 
@@ -102,6 +113,36 @@ int weft_socket(int domain, int type, int protocol)
 		stack_call_end(&c);
 	}
 	return (int)socket_answer(r);
+}
+
+int weft_epoll_create1(int flags)
+{
+	struct socket *s;
+	struct call c;
+	int r, fd;
+
+	if (flags & ~EPOLL_CLOEXEC)
+		return (int)socket_answer(-EINVAL);
+	if (slot_forked())
+		return (int)socket_answer(-ENETDOWN);
+	r = stack_call_begin(&c);
+	if (r)
+		return (int)socket_answer(r);
+	fd = fd_reserve();
+	r = fd < 0 ? fd : socket_epoll_create(&c, &s);
+	if (!r) {
+		atomic_store(&s->flags, flags_of(flags));
+		publish(&c, s, fd);
+	} else if (fd >= 0) {
+		fd_release(fd);
+	}
+	stack_call_end(&c);
+	return (int)socket_answer(r ? r : fd);
+}
+
+int weft_epoll_create(int size)
+{
+	return size > 0 ? weft_epoll_create1(0) : (int)socket_answer(-EINVAL);
 }
 
 int weft_bind(int fd, const struct sockaddr *addr, socklen_t len)
@@ -227,6 +268,7 @@ int weft_close(int fd)
 	s = fd_remove(fd);
 	if (!s)
 		return (int)socket_answer(-EBADF);
+	socket_epoll_forget(s);
 	if (call_enter(&c, s)) {
 		socket_put(s, SOCKET_CALL);
 		return 0;
@@ -322,7 +364,7 @@ int weft_fcntl(int fd, int cmd, ...)
 	va_start(ap, cmd);
 	arg = cmd == F_SETFL || cmd == F_SETFD ? va_arg(ap, int) : 0;
 	va_end(ap);
-	s = socket_enter(fd, &c, &err);
+	s = descriptor_enter(fd, &c, &err);
 	return s ? (int)socket_leave(&c, s, do_fcntl(s, cmd, arg)) : (int)socket_answer(err);
 }
 

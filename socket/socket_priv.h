@@ -16,6 +16,7 @@
 #include "socket/socket.h"
 
 struct socket;
+struct epoll;
 
 /*
  * Who waits on a socket: a thread (its waiter is claimed) or anything else (fn is called).  Entries
@@ -81,12 +82,13 @@ struct socket {
 	_Atomic uint64_t refs;         /* a: references, and calls in progress in the upper half */
 	_Atomic(struct stack *) stack; /* a: NULL: it has ended */
 	const struct socket_ops *ops;  /* c */
-	struct sock *sk;               /* c until the stack ends: a reference */
-	struct wait_queue wait;        /* see there */
-	_Atomic uint32_t flags;        /* a: SOCKET_ flags below */
-	_Atomic int fd;                /* a: -1: none yet */
+	struct sock *sk;        /* c until the stack ends: a reference; NULL: an epoll instance */
+	struct wait_queue wait; /* see there */
+	_Atomic uint32_t flags; /* a: SOCKET_ flags below */
+	_Atomic int fd;         /* a: -1: none yet */
 	_Atomic uint64_t rcvtimeo, sndtimeo; /* a: ns, 0: none */
 	int family, type, protocol;          /* c */
+	struct epoll *epoll;                 /* c: of an epoll instance; NULL: a socket */
 	int eventfd;                         /* s: -1: none */
 	bool eventfd_up;                     /* w: it is readable */
 	struct wait_entry eventfd_entry;     /* w */
@@ -101,6 +103,7 @@ struct socket {
 #define SOCKET_NONBLOCK 1u
 #define SOCKET_CLOSED 2u     /* close() was called: blocked calls end */
 #define SOCKET_CONNECTING 4u /* a connect() has begun whose end no call has told yet */
+#define SOCKET_UNWATCHED 16u /* no epoll instance may watch it any more */
 #define SOCKET_CLOEXEC 8u    /* kept for F_GETFD only: an exec ends the stack */
 
 struct timer_thread;
@@ -184,6 +187,8 @@ int sock_wait(struct sock_wait *w);
 /* socket/socket.c: a descriptor becomes a socket, an answer errno. */
 /* The socket with a call begun on it, for socket_leave(); NULL with *err. */
 struct socket *socket_enter(int fd, struct call *c, int *err);
+/* The same for an epoll instance too, which has no sock. */
+struct socket *descriptor_enter(int fd, struct call *c, int *err);
 /* Ends the call; the answer as socket_answer() gives it. */
 ssize_t socket_leave(struct call *c, struct socket *s, ssize_t r);
 ssize_t socket_answer(ssize_t r); /* -errno becomes -1 and errno */
@@ -208,6 +213,12 @@ int socket_getopt(struct socket *s, int level, int name, void *v, socklen_t *n);
 /* socket/eventfd.c: takes readiness back from the eventfd when it is over.  The sock's lock is held. */
 void socket_eventfd_settle(struct socket *s);
 int socket_eventfd(struct socket *s, uint32_t events);
+
+/* socket/epoll.c */
+int socket_epoll_create(struct call *c, struct socket **out);
+void socket_epoll_free(struct socket *s);
+/* s is closed: no instance watches it any more. */
+void socket_epoll_forget(struct socket *s);
 
 /* socket/poll.c: weft_poll().  How many are ready, or -errno. */
 int socket_poll(struct pollfd *fds, nfds_t n, int timeout_ms);

@@ -449,7 +449,7 @@ void socket_each(struct stack *st, void (*fn)(const struct socket_view *v, void 
 	for (s = st->socket->sockets; s; s = s->next_stack) {
 		struct socket_view v = {.fd = atomic_load(&s->fd), .type = s->type, .sk = s->sk};
 
-		if (v.fd >= 0) /* else it is being made */
+		if (v.fd >= 0 && v.sk) /* it is made, and no epoll instance */
 			fn(&v, arg);
 	}
 	mutex_unlock(&st->socket->lock);

@@ -112,6 +112,8 @@ static const struct {
     NAME(EPOLL_CTL_MOD),
     NAME(EPOLL_CTL_DEL),
     NAME(EPERM),
+    NAME(ENOENT),
+    NAME(EEXIST),
     NAME(EINTR),
     NAME(EIO),
     NAME(EBADF),

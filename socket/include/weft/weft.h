@@ -23,6 +23,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -104,6 +105,15 @@ WEFT_API int weft_fcntl(int fd, int cmd, ...);
 WEFT_API int weft_ioctl(int fd, unsigned long request, ...);
 /* poll(2) over weft's and the kernel's descriptors in one array. */
 WEFT_API int weft_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+/*
+ * epoll(7) over weft's sockets, with EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE and EPOLLRDHUP.  An instance
+ * is one of weft's descriptors: weft_close() ends it, weft_poll() may wait for it.  It watches sockets
+ * of the stack it was made on (EINVAL: of another, or an instance; EPERM: a kernel descriptor).
+ */
+WEFT_API int weft_epoll_create(int size);
+WEFT_API int weft_epoll_create1(int flags); /* EPOLL_CLOEXEC */
+WEFT_API int weft_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+WEFT_API int weft_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms);
 /*
  * A kernel descriptor (an eventfd) that is readable while `fd` has one of `events` (POLLIN, POLLOUT,
  * ...; POLLERR and POLLHUP always count): for epoll, select and event loops.  The same one each time;
