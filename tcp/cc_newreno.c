@@ -19,7 +19,7 @@ static void newreno_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uin
 	uint64_t *count = &ts->cc_priv[0];
 
 	if (ts->cwnd < ts->ssthresh)
-		n = tcp_slow_start(ts, n);
+		n = tcp_slow_start(ts, n, 1);
 	if (n == 0 || ts->cwnd < ts->ssthresh)
 		return;
 	*count += n;
@@ -31,7 +31,8 @@ static void newreno_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uin
 
 static void newreno_event(struct tcp_sock *ts, enum tcp_cc_event ev)
 {
-	ts->cc_priv[0] = 0;
+	if (ev != TCP_CC_START)
+		ts->cc_priv[0] = 0;
 }
 
 const struct tcp_cc_ops cc_newreno = {

@@ -22,6 +22,8 @@ static int tcp_init(struct sock *sk)
 	pkq_init(&ts->rcvq);
 	timer_init(&ts->timer, tcp_timer_fire);
 	tcp_rtt_init(ts);
+	ts->cwnd = TCP_MSS_DEFAULT;
+	ts->ssthresh = UINT32_MAX;
 	ts->cc = tcp_cc_default(st);
 	return 0;
 }

@@ -10,6 +10,7 @@
 
 /* The first is what a new stack's connections begin with. */
 static const struct tcp_cc_ops *const cc_table[] = {
+    &cc_cubic,
     &cc_newreno,
 };
 #define CC_COUNT (sizeof(cc_table) / sizeof(cc_table[0]))
@@ -115,22 +116,24 @@ uint32_t tcp_pipe(const struct tcp_sock *ts)
  */
 static uint32_t slow_start_limit(struct tcp_sock *ts)
 {
-	uint32_t most = 8u * ts->mss, init = tcp_init_cwnd(ts), super = tcp_xmit_max(ts);
+	uint32_t most = 8u * ts->mss, init, super;
 
 	if (ts->pacing_rate)
 		return UINT32_MAX;
 	if (ts->ca_state == CA_LOSS && !(ts->flags & TCP_F_SACK))
 		return ts->mss; /* an ACK may stand for what came before the time-out */
+	init = tcp_init_cwnd(ts);
+	super = tcp_xmit_max(ts);
 	most = most > init ? most : init;
 	return most > super ? most : super;
 }
 
-uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n)
+uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n, unsigned divisor)
 {
 	uint32_t room = ts->ssthresh - ts->cwnd, take = n < room ? n : room;
 	uint32_t most = slow_start_limit(ts);
 
-	ts->cwnd += take < most ? take : most;
+	ts->cwnd += (take < most ? take : most) / divisor;
 	return n - take;
 }
 
@@ -151,6 +154,8 @@ void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 		ts->cc->acked(ts, a, a->delivered);
 	if (ts->cwnd > TCP_CWND_MAX)
 		ts->cwnd = TCP_CWND_MAX;
+	if (ts->cwnd < ts->mss)
+		ts->cwnd = ts->mss;
 	if (ts->cc->sample)
 		ts->cc->sample(ts, a);
 }
@@ -217,6 +222,8 @@ void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now)
 	uint32_t restart = tcp_init_cwnd(ts), idle = tcp_ms(now) - ts->last_sent_ms;
 	uint32_t rto = ts->rto_us / 1000;
 
+	if (ts->cc->event)
+		ts->cc->event(ts, TCP_CC_START);
 	if (!sysctl_get(ts->sk.stack, tcp_slow_start_after_idle) || ts->cc->control)
 		return;
 	if (ts->data_segs_out == 0 || idle <= rto || ts->cwnd <= restart)

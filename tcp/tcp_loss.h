@@ -209,7 +209,8 @@ enum tcp_cc_event {
 	TCP_CC_TIMEOUT,  /* loss by time-out: ssthresh() was asked */
 	TCP_CC_EXIT,     /* recovery is over */
 	TCP_CC_UNDO,     /* ... and had not been needed: cwnd is back */
-	TCP_CC_IDLE,     /* the sender was idle longer than an RTO */
+	TCP_CC_IDLE,     /* the sender was idle longer than an RTO: cwnd falls now */
+	TCP_CC_START,    /* nothing was out, and data come */
 };
 
 /* An algorithm.  All with the sock's lock held. */
@@ -276,10 +277,26 @@ void tcp_rate_app_limited(struct tcp_sock *ts);
 void tcp_limit_update(struct tcp_sock *ts);
 uint32_t tcp_limit_ms(const struct tcp_sock *ts, enum tcp_limit which);
 
+/* --- tcp_hystart.c -----------------------------------------------------------------------------
+ */
+
+/* A part of the algorithm's own state, zero to begin with. */
+struct tcp_hystart {
+	uint32_t end; /* of the round: SND.NXT when it began */
+	uint32_t least_us,
+	    last_us;        /* least RTT of this round and the one before; UINT32_MAX: none */
+	uint32_t css_us;    /* conservative slow start: least RTT when it began; 0: no */
+	uint8_t css_rounds; /* it has lasted */
+	uint8_t samples;    /* of this round */
+	bool on;            /* the first round has begun */
+};
+unsigned tcp_hystart_divisor(const struct tcp_hystart *h); /* for tcp_slow_start() */
+void tcp_hystart_ack(struct tcp_sock *ts, struct tcp_hystart *h, const struct tcp_ack_info *a);
+
 /* --- tcp_cc.c, cc_newreno.c --------------------------------------------------------------------
  */
 
-extern const struct tcp_cc_ops cc_newreno;
+extern const struct tcp_cc_ops cc_newreno, cc_cubic;
 void tcp_cc_start(struct stack *st);
 const struct tcp_cc_ops *tcp_cc_default(struct stack *st);
 int tcp_cc_choose(struct stack *st, const char *name, const struct tcp_cc_ops **cc);
@@ -287,8 +304,8 @@ void tcp_cc_init(struct tcp_sock *ts);
 int tcp_cc_change(struct tcp_sock *ts, const struct tcp_cc_ops *cc);
 /* The last hand: cwnd, after tcp_recovery.c has seen the ACK and tcp_rate_done() made its sample. */
 void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a);
-/* For algorithms: slow start takes n bytes, returns what is left over when it ends. */
-uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n);
+/* For algorithms: slow start takes a share of n bytes, returns what is left over when it ends. */
+uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n, unsigned divisor);
 uint32_t tcp_init_cwnd(const struct tcp_sock *ts); /* RFC 6928 */
 uint32_t tcp_flight(const struct tcp_sock *ts);    /* FlightSize: bytes sent, not acknowledged */
 uint32_t tcp_pipe(const struct tcp_sock *ts);      /* bytes believed to be on the way */

@@ -140,6 +140,13 @@ void tcp_lab_teardown(void)
 	env_lab_destroy(tl.env);
 }
 
+void tcp_lab_setting(const char *name, const char *value)
+{
+	char why[SYSCTL_TEXT_MAX];
+
+	ck_assert_msg(sysctl_write_text(tl.st, name, value, why) == 0, "%s: %s", name, why);
+}
+
 void tcp_lab_sysctl(const char *name, int64_t value)
 {
 	ck_assert_msg(sysctl_write(tl.st, name, value) == 0, "%s", name);

@@ -77,6 +77,7 @@ void tcp_lab_teardown(void);
 void tcp_lab_open(void);
 void tcp_lab_settle(void); /* closes descriptors, lets timers run out, compares gauges */
 void tcp_lab_sysctl(const char *name, int64_t value);
+void tcp_lab_setting(const char *name, const char *value);
 
 /* The stack receives it; what it sends is queued. */
 void tcp_lab_rx(const struct seg *s);

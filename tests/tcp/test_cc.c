@@ -1,7 +1,7 @@
 /*
  * tests/tcp/test_cc.c - congestion control: the first window (RFC 6928), slow start and avoidance
  * (RFC 5681), fast retransmit and recovery (RFC 5681, 3.2; RFC 6582), limited transmit (RFC 3042),
- * restart after idle (RFC 5681, 4.1).
+ * restart after idle (RFC 5681, 4.1).  By Reno.
  */
 #include "tests/harness/tcp_lab.h"
 
@@ -32,6 +32,7 @@ static struct tcp_view view(void)
 static void setup(void)
 {
 	tcp_lab_setup();
+	tcp_lab_setting("net.ipv4.tcp_congestion_control", "reno");
 	tl.syn = (struct seg){.mss = MSS, .wnd = WND};
 	tcp_lab_listen(5);
 	rx(SYN, .seq = 0, .mss = MSS, .wnd = WND);

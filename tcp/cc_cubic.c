@@ -1,0 +1,238 @@
+/*
+ * tcp/cc_cubic.c - CUBIC (RFC 9438), whose window after a loss follows a cubic function of the time
+ * since, flat where the loss was, and is never below what Reno would have; slow start by HyStart++
+ * (RFC 9406, tcp_hystart.c).
+ *
+ * Windows are bytes, times ms.  What the RFC computes in real numbers is rounded by less than a
+ * thousandth of a segment; what an addition leaves over is kept for the next.
+ */
+#include "tcp/tcp_priv.h"
+
+/* RFC 9438, 4.1: beta 0.7, C 0.4 segments/s^3; 4.3: alpha 3 (1 - beta) / (1 + beta) */
+#define BETA_NUM 7u
+#define BETA_DEN 10u
+#define ALPHA_NUM 9u
+#define ALPHA_DEN 17u
+#define MS3_PER_SEGMENT 2500000000ull /* (1000 ms/s)^3 / C */
+
+/* What a loss that was none gives back (RFC 9438, 4.9). */
+struct epoch {
+	uint32_t begin;  /* ms; 0: none has begun */
+	uint32_t k;      /* ms */
+	uint32_t origin; /* W_max of the function: its plateau */
+	uint32_t w_est;  /* Reno's window */
+};
+
+struct cubic {
+	uint32_t w_max;      /* RFC 9438, 4.1.2 */
+	uint32_t cwnd_prior; /* cwnd before the last reduction */
+	uint32_t seen;       /* ms: the last ACK */
+	bool avoids;         /* which of the two: the first slow start is over */
+	union {
+		struct tcp_hystart hystart; /* in the first slow start */
+		struct {
+			struct epoch e;
+			uint32_t est_acked; /* bytes towards the next segment of w_est */
+			uint32_t rest;      /* of the last division, in 1/cwnd bytes */
+		};
+	};
+	struct epoch undo_e;
+	uint32_t undo_w_max, undo_prior;
+};
+_Static_assert(sizeof(struct cubic) <= TCP_CC_PRIV * sizeof(uint64_t), "fits its place");
+
+/* ssthresh is others' to set as well: what belongs to another phase is void. */
+static struct cubic *cubic_of(struct tcp_sock *ts)
+{
+	struct cubic *c = (struct cubic *)(void *)ts->cc_priv;
+	bool avoids = ts->ssthresh != UINT32_MAX;
+
+	if (c->avoids != avoids) {
+		c->avoids = avoids;
+		if (avoids)
+			c->e = (struct epoch){0};
+		else
+			c->hystart = (struct tcp_hystart){0};
+	}
+	return c;
+}
+
+/* --- the function ------------------------------------------------------------------------------- */
+
+/* The largest r with r^3 <= n. */
+static uint32_t cube_root(uint64_t n)
+{
+	uint64_t r = 0;
+
+	for (int bit = 20; bit >= 0; bit--) { /* 2^63 has 2^21 */
+		uint64_t try = r | 1ull << bit;
+
+		if (try * try * try <= n)
+			r = try;
+	}
+	return (uint32_t)r;
+}
+
+/* RFC 9438, 4.2, figure 2: how long from cwnd to w_max. */
+static uint32_t cubic_k(const struct tcp_sock *ts, uint32_t w_max)
+{
+	uint64_t below = w_max - ts->cwnd;
+
+	return cube_root(below * MS3_PER_SEGMENT / ts->mss);
+}
+
+/* RFC 9438, 4.2, figure 1. */
+static uint32_t w_cubic(const struct tcp_sock *ts, const struct epoch *e, uint32_t t)
+{
+	int64_t d = (int64_t)t - e->k, w;
+
+	if (d > 1 << 20) /* 17 minutes: larger than any window by now */
+		d = 1 << 20;
+	w = e->origin + d * d * d / (int64_t)(MS3_PER_SEGMENT / 1000) * ts->mss / 1000;
+	if (w < ts->mss)
+		return ts->mss;
+	return w < TCP_CWND_MAX ? (uint32_t)w : TCP_CWND_MAX;
+}
+
+/* Congestion avoidance begins: at the plateau where nothing is known of one (RFC 9438, 4.8, 4.10). */
+static void epoch_begin(struct tcp_sock *ts, struct cubic *c, uint32_t now)
+{
+	c->e = (struct epoch){.begin = now ? now : 1, .origin = ts->cwnd, .w_est = ts->cwnd};
+	c->est_acked = c->rest = 0;
+	if (ts->cwnd < c->w_max) {
+		c->e.k = cubic_k(ts, c->w_max);
+		c->e.origin = c->w_max;
+	}
+}
+
+/* RFC 9438, 4.3: alpha segments a window, one where Reno has come back to where it was. */
+static void reno_acked(struct tcp_sock *ts, struct cubic *c, uint32_t n)
+{
+	uint64_t window = ts->cwnd;
+
+	if (c->e.w_est < c->cwnd_prior)
+		window = window * ALPHA_DEN / ALPHA_NUM;
+	c->est_acked += n;
+	for (; c->est_acked >= window; c->est_acked -= (uint32_t)window)
+		c->e.w_est += ts->mss;
+}
+
+/* RFC 9438, 4.4 and 4.5: of the way to what the window should be a round trip from now. */
+static void cubic_grow(struct tcp_sock *ts, struct cubic *c, uint32_t t, uint32_t n)
+{
+	uint32_t target = w_cubic(ts, &c->e, t + ts->srtt_us / 1000),
+		 most = ts->cwnd + ts->cwnd / 2;
+	uint64_t sum;
+
+	if (target > most)
+		target = most;
+	if (target <= ts->cwnd)
+		return;
+	sum = (uint64_t)n * (target - ts->cwnd) + c->rest;
+	c->rest = (uint32_t)(sum % ts->cwnd);
+	ts->cwnd += (uint32_t)(sum / ts->cwnd);
+}
+
+static void cubic_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uint32_t n)
+{
+	struct cubic *c = cubic_of(ts);
+	uint32_t now = tcp_ms(a->now), t;
+
+	if (ts->cwnd < ts->ssthresh)
+		n = tcp_slow_start(ts, n, c->avoids ? 1 : tcp_hystart_divisor(&c->hystart));
+	if (n == 0 || ts->cwnd < ts->ssthresh)
+		return;
+	if (!c->e.begin)
+		epoch_begin(ts, c, now);
+	t = now - c->e.begin;
+	reno_acked(ts, c, n);
+	if (w_cubic(ts, &c->e, t) >= c->e.w_est)
+		cubic_grow(ts, c, t, n);
+	else if (ts->cwnd < c->e.w_est)
+		ts->cwnd = c->e.w_est;
+}
+
+/* --- time that does not count --------------------------------------------------------------------- */
+
+/* RFC 9438, 5.8: while cwnd is not the limit the function stands still. */
+static void epoch_shift(struct cubic *c, uint32_t now)
+{
+	if (c->e.begin)
+		c->e.begin += now - c->seen;
+}
+
+static void cubic_sample(struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	struct cubic *c = cubic_of(ts);
+	uint32_t now = tcp_ms(a->now);
+
+	if (c->avoids && !a->cwnd_limited)
+		epoch_shift(c, now);
+	if (!c->avoids && a->acked && sysctl_get(ts->sk.stack, tcp_hystart))
+		tcp_hystart_ack(ts, &c->hystart, a);
+	c->seen = now;
+}
+
+/* --- losses -------------------------------------------------------------------------------------- */
+
+/* RFC 9438, 4.6; fast convergence, 4.7: less than last time, so make room for a newcomer. */
+static uint32_t cubic_ssthresh(struct tcp_sock *ts)
+{
+	struct cubic *c = cubic_of(ts);
+	uint32_t least = 2u * ts->mss, w = (uint32_t)((uint64_t)ts->cwnd * BETA_NUM / BETA_DEN);
+
+	c->undo_e = c->avoids ? c->e : (struct epoch){0};
+	c->undo_w_max = c->w_max;
+	c->undo_prior = c->cwnd_prior;
+	c->cwnd_prior = ts->cwnd;
+	if (ts->cwnd < c->w_max)
+		c->w_max = (uint32_t)((uint64_t)ts->cwnd * (BETA_DEN + BETA_NUM) / (2 * BETA_DEN));
+	else
+		c->w_max = ts->cwnd;
+	if (c->avoids)
+		c->e = (struct epoch){0};
+	return w > least ? w : least;
+}
+
+static void cubic_undo(struct cubic *c)
+{
+	c->w_max = c->undo_w_max;
+	c->cwnd_prior = c->undo_prior;
+	if (c->avoids)
+		c->e = c->undo_e;
+}
+
+static void cubic_event(struct tcp_sock *ts, enum tcp_cc_event ev)
+{
+	struct cubic *c = cubic_of(ts);
+
+	switch (ev) {
+	case TCP_CC_TIMEOUT:
+		c->w_max = 0; /* RFC 9438, 4.8: the function begins at its plateau */
+		break;
+	case TCP_CC_UNDO:
+		cubic_undo(c);
+		break;
+	case TCP_CC_START:
+		if (c->avoids)
+			epoch_shift(c, tcp_ms(tcp_now(ts)));
+		c->seen = tcp_ms(tcp_now(ts));
+		break;
+	case TCP_CC_IDLE:
+		if (c->avoids)
+			c->e.begin = 0; /* cwnd is another */
+		break;
+	case TCP_CC_RECOVERY:
+	case TCP_CC_CWR:
+	case TCP_CC_EXIT:
+		break;
+	}
+}
+
+const struct tcp_cc_ops cc_cubic = {
+    .name = "cubic",
+    .ssthresh = cubic_ssthresh,
+    .acked = cubic_acked,
+    .sample = cubic_sample,
+    .event = cubic_event,
+};
