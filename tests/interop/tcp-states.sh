@@ -111,7 +111,7 @@ sequence host_fin_first 'port 7 and (tcp[tcpflags] & (tcp-fin|tcp-syn|tcp-rst) !
 sequence weft_fin_first 'port 13 and (tcp[tcpflags] & (tcp-fin|tcp-syn|tcp-rst) != 0)' '^host:S weft:S\. weft:FP?\. host:F\. $'
 sequence weft_half_close 'port 4000 and (tcp[tcpflags] & (tcp-fin|tcp-syn|tcp-rst) != 0)' '^weft:S host:S\. weft:FP?\. host:FP?\. $'
 sequence four_segments_end_it 'port 4010' \
-	'^weft:S host:S\. weft:\. host:F\. weft:\. weft:P\. host:\. weft:F\. host:\. $'
+	'^weft:S host:S\. weft:\. host:F\. weft:\. weft:P\. (host:\. )?weft:F\. host:\. $'
 sequence dead_programs_fin 'port 4011 and (tcp[tcpflags] & (tcp-fin|tcp-syn|tcp-rst) != 0)' \
 	'^(weft:S host:S\. weft:F\. host:F\. ){2}$'
 sequence dead_program_resets 'port 4012 and src 10.0.0.1 and (tcp[tcpflags] & (tcp-fin|tcp-rst) != 0)' '^(weft:R\.? )+$'

@@ -50,7 +50,7 @@ exec 4<>"$DIR/open"
 nc=$!
 expect ss_established until_true 10 seen '^ESTAB +0 +0 +10\.0\.0\.1:7 +10\.0\.0\.2:[0-9]+$' ctl ss -t
 says ss_control_block ' SND\.UNA=[0-9]+ SND\.NXT=[0-9]+ SND\.WND=[1-9][0-9]* SND\.UP=[0-9]+ SND\.WL1=[0-9]+ SND\.WL2=[0-9]+ ISS=[0-9]+ RCV\.NXT=[0-9]+ RCV\.WND=[1-9][0-9]* RCV\.UP=[0-9]+ IRS=[0-9]+$' ss -te
-says ss_descriptor ' fd:[0-9]+' ss -te
+expect ss_descriptor until_true 10 seen ' fd:[0-9]+' ctl ss -te
 says ss_info ' wscale:[0-9]+,[0-9]+ rto:.* mss:[0-9]+ .*cwnd:10' ss -ti
 says ss_memory ' skmem:\(r0,rb[1-9][0-9]*,t0,tb[1-9]' ss -tm
 expect ss_json sh -c "'$WEFT' ctl --control '$DIR/control' ss -ta --json | python3 -c '
@@ -114,7 +114,7 @@ levels='dev l2 arp ip icmp udp tcp tcpstate'
 debugs=
 for level in $levels all; do
 	start "$DIR/debug.$level" debug "$level"
-	debugs="$debugs $STARTED"
+	debugs="$debugs$STARTED "
 	until_true 10 seen "client +debug $level" ctl jobs
 done
 host ping -q -c 1 -W 1 10.0.0.1 >/dev/null
@@ -136,14 +136,15 @@ shows ip '^ip (in|out) ' '^ip out tap0: 10\.0\.0\.1 > 10\.0\.0\.2, protocol 1, t
 shows icmp '^icmp ' '^icmp in from 10\.0\.0\.2: type 8 code 0, 64 bytes$'
 shows udp "^udp (in|out): $end > $end, 6 bytes\$" '^udp out: 10\.0\.0\.1:7 > '
 shows tcp "^tcp (in|out): $end > $end \[[FSRP.]+\] $segment" "^tcp out: .* \[S\.\] .* SEG\.LEN=1 "
-shows tcpstate '^tcp 7-[0-9]+: [A-Z0-9-]+ -> [A-Z0-9-]+$' ': CLOSE-WAIT -> LAST-ACK$'
+shows tcpstate '^tcp [0-9]+-[0-9]+: [A-Z0-9-]+ -> [A-Z0-9-]+$' '^tcp 7-[0-9]+: CLOSE-WAIT -> LAST-ACK$'
 for level in $levels; do
-	expect "debug_all_$level" grep -qFx "$(tail -n 1 "$DIR/debug.$level")" "$DIR/debug.all"
+	expect "debug_all_$level" until_true 10 grep -qFx "$(tail -n 1 "$DIR/debug.$level")" "$DIR/debug.all"
 done
-for debug in $debugs; do
-	kill -INT "$debug"
-	wait "$debug"
-	expect debug_interrupted test $? = 130
+for level in $levels all; do
+	kill -INT "${debugs%% *}"
+	wait "${debugs%% *}"
+	expect "debug_${level}_interrupted" test $? = 130
+	debugs=${debugs#* }
 done
 says debug_background '' debug -n tcpstate
 expect debug_is_a_job seen 'debug' ctl jobs

@@ -100,7 +100,7 @@ fails ports_run_out 1 '10\.0\.0\.2:1007: Cannot assign requested address' snc -c
 exec 4>&-
 kill $nc
 wait $nc
-expect ports_are_back until_true 5 test -z "$(ctl ss -tn | grep ESTAB)"
+expect connections_end until_true 5 bash -c "! '$WEFT' ctl --control '$DIR/control' ss -tn | grep -q '^ESTAB .*:1007'"
 ctl sysctl net.ipv4.ip_local_port_range='32768 60999' >/dev/null
 fails refused 1 '10\.0\.0\.2:1009: Connection refused' snc -c 10.0.0.2:1009
 fails no_route 1 '192\.0\.2\.1:80: Network is unreachable' snc -c 192.0.2.1:80
