@@ -61,6 +61,10 @@ SHELL_SRC := $(sort $(wildcard shell/*.c))
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/obj/%.o)
 PD_OBJ    := $(PD_SRC:%.c=$(B)/obj/%.o)
 SHELL_OBJ := $(SHELL_SRC:%.c=$(B)/obj/%.o)
+# The lab's engine is part of the weft program and of its own tests.
+LAB_SRC   := $(sort $(wildcard tests/sim/lab_*.c))
+LAB_OBJ   := $(LAB_SRC:%.c=$(B)/obj/%.o)
+LAB       := $(B)/obj/liblab.a
 CHECK_SRC := $(sort $(wildcard tests/*/test_*.c))
 CHECK_BIN := $(CHECK_SRC:%.c=$(B)/%)
 HARNESS_SRC := $(sort $(wildcard tests/harness/*.c))
@@ -97,7 +101,7 @@ $(B)/libweft_packetdrill.so: $(PD_OBJ) $(B)/obj/libweft-all.a socket/libweft_pac
 	$(Q)$(CC) -shared -Wl,--version-script=socket/libweft_packetdrill.map -Wl,-z,defs \
 	  -o $@ $(PD_OBJ) $(B)/obj/libweft-all.a $(ALL_LDFLAGS)
 
-$(B)/weft: $(SHELL_OBJ) $(B)/obj/libweft-all.a
+$(B)/weft: $(SHELL_OBJ) $(LAB) $(B)/obj/libweft-all.a
 	$(say) LD $@
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(SHELL_LIBS)
 
@@ -112,11 +116,15 @@ $(HARNESS): $(HARNESS_OBJ)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+$(LAB): $(LAB_OBJ)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
 # One program a test file: tests/<room>/test_<x>.c with Check.
-$(B)/tests/%: $(B)/obj/tests/%.o $(HARNESS) $(B)/obj/libweft-all.a
+$(B)/tests/%: $(B)/obj/tests/%.o $(HARNESS) $(LAB) $(B)/obj/libweft-all.a
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(call pkg_libs,check)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(call pkg_libs,check) -lm
 
 # Programs written against the public header and library only.
 $(B)/tests/examples/%: $(B)/obj/tests/examples/%.o $(B)/libweft.a

@@ -10,6 +10,7 @@
 #include "shell/options.h"
 #include "shell/shell_priv.h"
 #include "shell/start.h"
+#include "tests/sim/lab.h"
 
 /* Other tools know the word: they are told plainly. */
 static int run_main(int argc, char **argv)
@@ -25,6 +26,7 @@ static const struct {
     {"ctl", ctl_main},
     {"host", host_main},
     {"run", run_main},
+    {"sim", lab_main},
 };
 
 /* Descriptors 0 to 2 exist: a file of ours must not become somebody's standard output. */

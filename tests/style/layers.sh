@@ -1,6 +1,7 @@
 #!/bin/sh
 # The rooms from low to high: lib net arp ip {udp tcp} socket shell.  A file includes its own and those below,
-# tcp and udp never each other, and no object calls upward by name either.
+# tcp and udp never each other, and no object calls upward by name either.  `weft sim` is the lab of tests/sim:
+# shell/main.c knows its door and nothing else does.
 set -u
 . tests/harness/report.sh
 
@@ -16,6 +17,8 @@ awk "$ranks"'
 	split(FILENAME, own, "/")
 	split($0, quoted, "\"")
 	n = split(quoted[2], to, "/")
+	if (FILENAME == "shell/main.c" && quoted[2] == "tests/sim/lab.h")
+		next
 	if (n < 2 || !(to[1] in rank))
 		print FILENAME ":" FNR ": \"" quoted[2] "\" is not written from the root"
 	else if (above(own[1], to[1]))

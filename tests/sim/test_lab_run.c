@@ -1,0 +1,191 @@
+/*
+ * tests/sim/test_lab_run.c - whole runs: every named scene holds, one seed gives one run to the byte, another seed
+ * another; what cannot be is told.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/harness/unit.h"
+#include "tests/sim/lab.h"
+
+#ifdef WEFT_SANITIZE
+#define DRAWN 40u
+#else
+#define DRAWN 300u
+#endif
+
+static struct lab_scene scene;
+static struct lab_result result;
+static char why[LAB_WHY];
+
+static void scene_read(const char *text, uint64_t seed)
+{
+	ck_assert_msg(lab_scene_parse(&scene, "f", text, why), "%s", why);
+	scene.seed = seed;
+}
+
+static void scene_holds(void)
+{
+	ck_assert_msg(lab_scene_run(&scene, NULL, &result, why), "%s", why);
+	ck_assert_msg(!result.bad.set, "seed %llu, %.9f s: %s (%s)", (unsigned long long)scene.seed,
+		      (double)result.bad.when / 1e9, result.bad.what, result.drops);
+	ck_assert_uint_eq(result.left, 0);
+}
+
+START_TEST(test_named_scene_holds)
+{
+	scene_read(lab_named[_i].text, 1);
+	scene_holds();
+	ck_assert_uint_gt(result.checks, 0);
+	ck_assert_uint_gt(result.bytes, 0);
+}
+END_TEST
+
+START_TEST(test_drawn_scenes_hold)
+{
+	for (unsigned i = 0; i < DRAWN; i++) {
+		lab_scene_draw(&scene, i + 1);
+		scene_holds();
+	}
+}
+END_TEST
+
+/* --- one seed, one run ---------------------------------------------------------------------------- */
+
+/* All of a file; the caller frees it. */
+static char *file_read(FILE *f, size_t *size)
+{
+	char *bytes = malloc(1 << 24);
+
+	ck_assert_ptr_nonnull(bytes);
+	rewind(f);
+	*size = fread(bytes, 1, 1 << 24, f);
+	ck_assert_uint_gt(*size, 0);
+	return bytes;
+}
+
+static char *run_pcap(size_t *size)
+{
+	char path[] = "/tmp/weft-lab-XXXXXX", *bytes;
+	int fd = mkstemp(path);
+	FILE *f;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_msg(lab_scene_run(&scene, path, &result, why), "%s", why);
+	f = fdopen(fd, "r");
+	bytes = file_read(f, size);
+	fclose(f);
+	unlink(path);
+	return bytes;
+}
+
+START_TEST(test_same_seed_same_file)
+{
+	size_t n[2];
+	char *file[2];
+
+	scene_read(lab_named_find("programs")->text, 5);
+	file[0] = run_pcap(&n[0]);
+	file[1] = run_pcap(&n[1]);
+	ck_assert_uint_eq(n[0], n[1]);
+	ck_assert(memcmp(file[0], file[1], n[0]) == 0);
+	free(file[0]);
+	free(file[1]);
+}
+END_TEST
+
+START_TEST(test_other_seed_other_run)
+{
+	uint64_t digest;
+
+	scene_read(lab_named_find("lossy")->text, 5);
+	scene_holds();
+	digest = result.digest;
+	scene.seed = 6;
+	scene_holds();
+	ck_assert_uint_ne(result.digest, digest);
+}
+END_TEST
+
+/* The file says what a capture program wants to know, and has each frame that came to a line. */
+START_TEST(test_pcap_has_every_frame)
+{
+	uint32_t head[6], at[4];
+	uint64_t frames = 0, last = 0;
+	size_t size, off = sizeof(head);
+	char *bytes;
+
+	scene_read("host a b\nlink a b delay 5ms\nbulk a b 100KB\n", 1);
+	bytes = run_pcap(&size);
+	memcpy(head, bytes, sizeof(head));
+	ck_assert_uint_eq(head[0], 0xa1b23c4d);
+	ck_assert_uint_eq(head[5], 1);
+	for (; off + sizeof(at) <= size; off += sizeof(at) + at[2], frames++) {
+		memcpy(at, bytes + off, sizeof(at));
+		ck_assert_uint_eq(at[2], at[3]);
+		ck_assert_uint_ge(at[0] * 1000000000ull + at[1], last);
+		last = at[0] * 1000000000ull + at[1];
+	}
+	ck_assert_uint_eq(off, size);
+	ck_assert_uint_le(frames, result.frames); /* less those before traffic began */
+	ck_assert_uint_gt(frames, 70);
+	free(bytes);
+}
+END_TEST
+
+/* --- what cannot be ------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *text, *why;
+} refused[] = {
+    {"host a b c\nlink a b\nbulk a c 1MB\n", "no links lead from a to c"},
+    {"host a b c\nlink a b\nlink b c\nbulk a c 1MB\n", "no links lead from a to c"},
+    {"host a b\nlink a b\nsysctl a no.such=1\nbulk a b 1MB\n",
+     "sysctl no.such=1: there is no such setting"},
+    {"host a b\nlink a b\nsysctl a net.ipv4.tcp_sack=7\nbulk a b 1MB\n",
+     "sysctl net.ipv4.tcp_sack=7: out of range"},
+};
+
+START_TEST(test_refused_scene_told)
+{
+	scene_read(refused[_i].text, 1);
+	ck_assert(!lab_scene_run(&scene, NULL, &result, why));
+	ck_assert_str_eq(why, refused[_i].why);
+}
+END_TEST
+
+START_TEST(test_until_leaves_the_rest)
+{
+	scene_read("until 2s\nhost a b\nlink a b rate 1mbit\nbulk a b 10MB\n", 1);
+	ck_assert(lab_scene_run(&scene, NULL, &result, why));
+	ck_assert_msg(!result.bad.set, "%s", result.bad.what);
+	ck_assert_uint_eq(result.left, 1);
+	ck_assert_uint_le(result.ns, 2 * NSEC_PER_SEC);
+}
+END_TEST
+
+START_TEST(test_unwritable_file_told)
+{
+	scene_read(lab_named_find("clean")->text, 1);
+	ck_assert(!lab_scene_run(&scene, "/nowhere/at/all", &result, why));
+	ck_assert_str_eq(why, "/nowhere/at/all: No such file or directory");
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("run");
+
+	tcase_add_loop_test(tc, test_named_scene_holds, 0, (int)lab_named_count);
+	tcase_add_test(tc, test_drawn_scenes_hold);
+	tcase_add_test(tc, test_same_seed_same_file);
+	tcase_add_test(tc, test_other_seed_other_run);
+	tcase_add_test(tc, test_pcap_has_every_frame);
+	tcase_add_loop_test(tc, test_refused_scene_told, 0, 4);
+	tcase_add_test(tc, test_until_leaves_the_rest);
+	tcase_add_test(tc, test_unwritable_file_told);
+	return unit_run("lab_run", tc);
+}
