@@ -173,7 +173,7 @@ static void ss_print(struct ss *s, const struct ss_row *r)
 		ss_print_timer(out, &r->v);
 	if (s->extended && fd >= 0)
 		fprintf(out, " fd:%d", fd);
-	if (s->extended && fd < 0 && stream)
+	if (s->extended && r->v.orphan)
 		fprintf(out, " orphan");
 	if (s->memory)
 		ss_print_memory(out, &r->v);

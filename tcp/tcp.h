@@ -41,5 +41,6 @@ struct tcp_view {
 	    *timer; /* "on", "keepalive", "timewait", "persist", "delack" or NULL: as ss -o */
 	uint64_t timer_ns; /* left */
 	uint32_t retransmits;
+	bool orphan; /* closed by its program */
 };
 void tcp_view_get(struct sock_common *c, struct tcp_view *v);

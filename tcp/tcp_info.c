@@ -184,6 +184,7 @@ static void view_full(const struct tcp_sock *ts, struct tcp_view *v)
 	v->rcvbuf = sk->rcvbuf;
 	v->sndbuf = sk->sndbuf;
 	v->backlog = sk->backlog_bytes;
+	v->orphan = sk->flags & SOCK_DEAD;
 	v->snd_wscale = ts->snd_wscale;
 	v->rcv_wscale = ts->rcv_wscale;
 	v->retransmits = ts->retransmits;

@@ -179,7 +179,7 @@ wait $client
 ctl sysctl net.ipv4.tcp_fin_timeout=60 >/dev/null
 host timeout 60 python3 tests/harness/by_word.py connect 10.0.0.1 13 <"$DIR/words" 7>&- &
 client=$!
-until_true 10 seen ^FIN-WAIT-2 ctl ss -tan
+expect orphan_is_called_so until_true 10 seen '^FIN-WAIT-2 .* orphan$' ctl ss -tane
 echo data >&7
 expect data_after_close_counted until_true 10 seen '^TcpExtTCPAbortOnData +1 ' ctl nstat
 expect data_after_close_resets sh -c "! '$WEFT' ctl --control '$DIR/control' ss -tan | grep -q ^FIN-WAIT-2"

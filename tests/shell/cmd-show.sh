@@ -77,6 +77,7 @@ for n in 1 2 3; do
 	until_true 10 connected $n
 done
 expect ss_accept_queue until_true 10 seen '^LISTEN +2 +2 +0\.0\.0\.0:4000 ' ctl ss -ltn
+expect ss_not_yet_accepted sh -c "! '$WEFT' ctl --control '$DIR/control' ss -te | grep -q orphan"
 expect accept_queue_full sh -c "! ip netns exec '$NS' nc -w 1 10.0.0.1 4000 </dev/null"
 says nstat_overflows '^TcpExtListenOverflows +[1-9]' nstat
 says nstat_listen_drops '^TcpExtListenDrops +[1-9]' nstat
