@@ -38,6 +38,8 @@ struct netem {
 	uint64_t free;            /* l: when the line has sent all that was given to it */
 	uint64_t last;            /* l: when the last packet in order is due */
 	uint32_t last_loss;       /* l: the draw before, for its correlation */
+	bool bad;                 /* l: the state of the Gilbert-Elliott chain */
+	uint64_t began;           /* l: ns, netem_set(): blackouts count from here */
 	uint32_t counter;         /* l: packets since the last that passed the others */
 };
 
@@ -86,6 +88,23 @@ static bool netem_draw_loss(struct netem *n) REQUIRES(n->lock)
 	return draw <= n->cfg.loss;
 }
 
+/* Each packet moves the chain by a step, then is lost as its state loses. */
+static bool netem_draw_burst(struct netem *n) REQUIRES(n->lock)
+{
+	if (!n->cfg.bad_enter)
+		return false;
+	if (netem_draw(n, n->bad ? n->cfg.bad_leave : n->cfg.bad_enter))
+		n->bad = !n->bad;
+	return netem_draw(n, n->bad ? n->cfg.bad_loss : n->cfg.good_loss);
+}
+
+static bool netem_is_dark(struct netem *n) REQUIRES(n->lock)
+{
+	uint64_t every = n->cfg.blackout_every, past = env_now(n->dev->stack->env) - n->began;
+
+	return every && past % every >= every - n->cfg.blackout;
+}
+
 /* Is b the last fragment of an IPv4 datagram? */
 static bool netem_last_frag(struct netem *n, const struct pkbuf *b)
 {
@@ -111,7 +130,8 @@ static void netem_judge(struct netem *n, const struct pkbuf *b, struct fate *f) 
 	unsigned hlen = n->dev->link->hlen;
 
 	*f = (struct fate){0};
-	f->lost = netem_draw_loss(n) || (n->cfg.drop_last_frag && netem_last_frag(n, b));
+	f->lost = netem_draw_loss(n) || netem_draw_burst(n) || netem_is_dark(n) ||
+		  (n->cfg.drop_last_frag && netem_last_frag(n, b));
 	if (f->lost) {
 		n->stats.lost++;
 		return;
@@ -340,7 +360,8 @@ int netem_set(struct netdev *dev, enum netem_dir dir, const struct netem_config 
 {
 	struct netem *n;
 
-	if (cfg->delay > NETEM_DELAY_MAX || cfg->jitter > NETEM_DELAY_MAX)
+	if (cfg->delay > NETEM_DELAY_MAX || cfg->jitter > NETEM_DELAY_MAX ||
+	    cfg->blackout > cfg->blackout_every)
 		return -EINVAL;
 	n = netem_make(dev, dir);
 	if (!n)
@@ -353,6 +374,8 @@ int netem_set(struct netdev *dev, enum netem_dir dir, const struct netem_config 
 	n->stats = (struct netem_stats){0};
 	n->last_loss = UINT32_MAX;
 	n->counter = 0;
+	n->bad = false;
+	n->began = env_now(dev->stack->env);
 	n->free = 0;
 	if (n->queue.n == 0)
 		n->last = 0;

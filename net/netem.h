@@ -14,7 +14,12 @@ enum netem_dir { NETEM_IN, NETEM_OUT };
 /* Probabilities in parts of 2^32 - 1 (netem_percent()); 0: off. */
 struct netem_config {
 	uint32_t loss, duplicate, corrupt, reorder;
-	uint32_t loss_cor;      /* correlation with the last draw, as tc */
+	uint32_t loss_cor; /* correlation with the last draw, as tc */
+	/* Gilbert-Elliott, as tc's `loss gemodel`: into the bad state, out of it, loss in the bad
+	 * state and in the good one; on when `bad_enter` is not 0. */
+	uint32_t bad_enter, bad_leave, bad_loss, good_loss;
+	/* Nothing passes for the last `blackout` of each `blackout_every`, from netem_set() on; ns. */
+	uint64_t blackout, blackout_every;
 	uint64_t delay, jitter; /* ns; uniform in delay +- jitter */
 	uint64_t rate;          /* bit/s; 0: unlimited */
 	uint32_t limit;         /* packets queued; 0: 1000 */

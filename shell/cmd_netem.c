@@ -57,14 +57,41 @@ static int netem_number(struct netem_line *l, const struct range *r, uint64_t *o
 	return status ? status : parse_count(l->c, value, r, out);
 }
 
+static bool netem_word(struct netem_line *l, const char *word)
+{
+	if (l->at >= l->c->argc || strcmp(l->c->argv[l->at], word))
+		return false;
+	l->at++;
+	return true;
+}
+
+/* gemodel P [R [1-H [1-K]]], with tc's defaults: R is 1 - P, all is lost in the bad state. */
+static int netem_gemodel(struct netem_line *l)
+{
+	uint32_t *to[] = {&l->cfg.bad_leave, &l->cfg.bad_loss, &l->cfg.good_loss};
+	double percent;
+	const char *value;
+	int status = netem_probability(l, &l->cfg.bad_enter);
+
+	l->cfg.bad_leave = UINT32_MAX - l->cfg.bad_enter;
+	l->cfg.bad_loss = UINT32_MAX;
+	for (int i = 0; i < 3 && !status && (value = netem_value(l)); i++) {
+		status = parse_percent(l->c, value, &percent);
+		if (!status)
+			*to[i] = netem_percent(percent);
+	}
+	return status;
+}
+
 static int netem_loss(struct netem_line *l)
 {
 	const char *value;
 	double percent;
 	int status;
 
-	if (l->at < l->c->argc && !strcmp(l->c->argv[l->at], "random"))
-		l->at++;
+	if (netem_word(l, "gemodel"))
+		return netem_gemodel(l);
+	netem_word(l, "random");
 	status = netem_probability(l, &l->cfg.loss);
 	value = status ? NULL : netem_value(l);
 	if (!value)
@@ -140,23 +167,42 @@ static int netem_seed(struct netem_line *l)
 	return netem_number(l, &range, &l->cfg.seed);
 }
 
+/* blackout FOR EVERY */
+static int netem_blackout(struct netem_line *l)
+{
+	const char *dark, *every;
+	int status = netem_need(l, &dark);
+
+	if (!status)
+		status = parse_duration(l->c, dark, &l->cfg.blackout);
+	every = status ? NULL : netem_value(l);
+	if (!status && !every)
+		return cmd_usage(l->c, "blackout needs two values: for how long, how often");
+	if (!status)
+		status = parse_duration(l->c, every, &l->cfg.blackout_every);
+	if (!status && (!l->cfg.blackout || l->cfg.blackout > l->cfg.blackout_every))
+		return cmd_usage(l->c,
+				 "blackout: the first value is above 0 and at most the second");
+	return status;
+}
+
 static int netem_drop_frag(struct netem_line *l)
 {
-	if (l->at >= l->c->argc || strcmp(l->c->argv[l->at], "last"))
+	if (!netem_word(l, "last"))
 		return cmd_usage(l->c, "drop-frag takes the word last");
-	l->at++;
 	l->cfg.drop_last_frag = true;
 	return CMD_OK;
 }
 
-static const struct netem_word {
+static const struct netem_key {
 	const char *name;
 	int (*parse)(struct netem_line *l);
 } netem_words[] = {
-    {"loss", netem_loss},       {"drop", netem_loss},       {"delay", netem_delay},
-    {"latency", netem_delay},   {"reorder", netem_reorder}, {"duplicate", netem_duplicate},
-    {"corrupt", netem_corrupt}, {"rate", netem_rate},       {"limit", netem_limit},
-    {"gap", netem_gap},         {"seed", netem_seed},       {"drop-frag", netem_drop_frag},
+    {"loss", netem_loss},         {"drop", netem_loss},       {"delay", netem_delay},
+    {"latency", netem_delay},     {"reorder", netem_reorder}, {"duplicate", netem_duplicate},
+    {"corrupt", netem_corrupt},   {"rate", netem_rate},       {"limit", netem_limit},
+    {"gap", netem_gap},           {"seed", netem_seed},       {"drop-frag", netem_drop_frag},
+    {"blackout", netem_blackout},
 };
 
 static int netem_parse(struct netem_line *l)
@@ -189,6 +235,18 @@ static void netem_show_percent(struct cmd *c, const char *name, uint32_t p)
 		fprintf(c->out, " %s %g%%", name, netem_share(p));
 }
 
+/* Loss in bursts and outages. */
+static void netem_show_outage(struct cmd *c, const struct netem_config *cfg)
+{
+	if (cfg->bad_enter)
+		fprintf(c->out, " loss gemodel %g%% %g%% %g%% %g%%", netem_share(cfg->bad_enter),
+			netem_share(cfg->bad_leave), netem_share(cfg->bad_loss),
+			netem_share(cfg->good_loss));
+	if (cfg->blackout_every)
+		fprintf(c->out, " blackout %gms %gms", (double)cfg->blackout / 1e6,
+			(double)cfg->blackout_every / 1e6);
+}
+
 static void netem_show(struct cmd *c, struct netdev *dev, enum netem_dir dir)
 {
 	struct netem_config cfg;
@@ -201,6 +259,7 @@ static void netem_show(struct cmd *c, struct netdev *dev, enum netem_dir dir)
 	netem_show_percent(c, "loss", cfg.loss);
 	if (cfg.loss_cor)
 		fprintf(c->out, " %g%%", netem_share(cfg.loss_cor));
+	netem_show_outage(c, &cfg);
 	if (cfg.delay)
 		fprintf(c->out, " delay %gms", (double)cfg.delay / 1e6);
 	if (cfg.jitter)

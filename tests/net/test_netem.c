@@ -332,6 +332,75 @@ START_TEST(test_netem_loss_hits_segments_of_a_super_frame)
 }
 END_TEST
 
+/* How often a lost frame follows a lost one, of `lost`. */
+static unsigned lost_in_a_row(struct netem_rig *r, unsigned sent, unsigned *lost)
+{
+	unsigned row = 0, next = 0;
+	uint64_t when;
+
+	*lost = 0;
+	while (next < sent) {
+		unsigned came = rig_sent(r) ? rig_take(r, &when) : sent;
+
+		*lost += came - next;
+		row += came > next ? came - next - 1 : 0;
+		next = came + 1;
+	}
+	return row;
+}
+
+START_TEST(test_netem_gemodel_loses_in_bursts)
+{
+	unsigned row, lost;
+
+	/* 1 % into the bad state, 25 % out of it: a share of 3.8 %, in runs of four */
+	rig_set(&t, (struct netem_config){.bad_enter = netem_percent(1),
+					  .bad_leave = netem_percent(25),
+					  .bad_loss = UINT32_MAX});
+	rig_send(&t, 20000, 10);
+	ck_assert_uint_gt(rig_stats(&t).lost, 500);
+	ck_assert_uint_lt(rig_stats(&t).lost, 1100);
+	row = lost_in_a_row(&t, 20000, &lost);
+	ck_assert_uint_eq(lost, rig_stats(&t).lost);
+	ck_assert_uint_gt(row, lost * 6 / 10);
+	ck_assert_uint_lt(row, lost * 9 / 10);
+}
+END_TEST
+
+START_TEST(test_netem_gemodel_loses_its_share_in_each_state)
+{
+	/* never bad after the first step back, half lost in the good state */
+	rig_set(&t, (struct netem_config){
+			.bad_enter = 1, .bad_leave = UINT32_MAX, .good_loss = netem_percent(50)});
+	rig_send(&t, 10000, 10);
+	ck_assert_uint_gt(rig_stats(&t).lost, 4800);
+	ck_assert_uint_lt(rig_stats(&t).lost, 5200);
+}
+END_TEST
+
+START_TEST(test_netem_blackout_loses_all_while_it_lasts)
+{
+	rig_set(&t, (struct netem_config){.blackout = 100 * MS, .blackout_every = 400 * MS});
+	for (unsigned i = 0; i < 80; i++) {
+		rig_send(&t, 1, 10);
+		rig_advance(&t, 10 * MS);
+	}
+	ck_assert_uint_eq(rig_stats(&t).lost, 20);
+	for (uint32_t i = 0; i < 80; i++) {
+		if (i % 40 < 30)
+			rig_check(&t, i, i * 10 * MS);
+	}
+}
+END_TEST
+
+START_TEST(test_netem_set_refuses_a_blackout_longer_than_its_turn)
+{
+	struct netem_config cfg = {.blackout = 2, .blackout_every = 1};
+
+	ck_assert_int_eq(netem_set(t.sink->dev, NETEM_OUT, &cfg), -EINVAL);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("netem");
@@ -346,6 +415,10 @@ int main(void)
 	tcase_add_test(tc, test_netem_loss_near_its_share);
 	tcase_add_test(tc, test_netem_loss_of_all);
 	tcase_add_test(tc, test_netem_loss_correlated_comes_in_bursts);
+	tcase_add_test(tc, test_netem_gemodel_loses_in_bursts);
+	tcase_add_test(tc, test_netem_gemodel_loses_its_share_in_each_state);
+	tcase_add_test(tc, test_netem_blackout_loses_all_while_it_lasts);
+	tcase_add_test(tc, test_netem_set_refuses_a_blackout_longer_than_its_turn);
 	tcase_add_test(tc, test_netem_duplicate_of_all_comes_twice);
 	tcase_add_test(tc, test_netem_duplicate_near_its_share);
 	tcase_add_test(tc, test_netem_corrupt_flips_one_bit_from_l3_on);

@@ -18,6 +18,11 @@ says units_shown '^tap0 out: limit 1000 delay 1\.5ms rate 0\.016mbit' netem
 says other_units '' netem tap0 out latency 0.01s rate 1gbit
 says other_units_shown '^tap0 out: limit 1000 delay 10ms rate 1000mbit' netem
 
+says bursts '' netem tap0 out loss gemodel 1% 25% blackout 100ms 2s
+says bursts_shown '^tap0 out: limit 1000 loss gemodel 1% 25% 100% 0% blackout 100ms 2000ms' netem
+fails blackout_too_long 2 'the first value is above 0 and at most the second' netem tap0 blackout 2s 1s
+fails blackout_once 2 'blackout needs two values' netem tap0 blackout 2s
+
 says delay '' netem tap0 delay 30ms
 says delay_both_ways 'icmp_seq=2 ttl=64 time=([6-9][0-9]\.[0-9]|[1-9][0-9]{2}) ms' ping -c 2 -i 0.2 10.0.0.2
 says loss_all '' netem tap0 out loss 100%
