@@ -21,91 +21,97 @@ void tcp_snd_wnd_update(struct tcp_sock *ts, const struct tcp_seg *g)
 		ts->max_window = wnd;
 }
 
-/* Bytes that the segment's SACK blocks name above SND.UNA; what is not ours to believe is skipped. */
-static uint32_t sack_bytes(const struct tcp_sock *ts, struct pkbuf *b)
+/* RFC 5681, 2: nothing new in it while data are out; but what D-SACK tells of is no loss. */
+static bool ack_is_duplicate(const struct tcp_sock *ts, const struct tcp_seg *g,
+			     const struct tcp_ack_info *a)
 {
-	const struct tcp_seg *g = tcp_seg(b);
-	uint32_t sum = 0, left, right;
+	return g->ack == ts->snd_una && a->pure && !a->dsack && a->prior_flight;
+}
 
-	if (!(ts->flags & TCP_F_SACK))
-		return 0;
-	for (unsigned i = 0; i < g->nsack; i++) {
-		tcp_seg_sack(b, i, &left, &right);
-		if (seq_gt(left, g->ack) && seq_lt(left, right) && seq_leq(right, ts->snd_nxt))
-			sum += right - left;
-	}
-	return sum;
+/* What was sent so long ago is delivered now; 0: nothing was. */
+static uint64_t age(const struct tcp_ack_info *a, uint64_t sent)
+{
+	return sent ? a->now - sent : 0;
 }
 
 /*
- * RFC 5681, 2: nothing new in it while data are out.  Where SACK was agreed on, a duplicate says
- * what came out of order, and its window may differ (RFC 6675, 2).
+ * By record, the oldest of those acknowledged or else of those SACKed, for the ACK waited for it
+ * (RFC 7323, 4); none that was sent twice (RFC 6298, 3), but its timestamp may tell.
  */
-static bool ack_is_duplicate(const struct tcp_sock *ts, const struct tcp_seg *g, uint32_t sacked)
+static void ack_rtt(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
-	if (g->ack != ts->snd_una || g->seq != g->end || tcp_flight(ts) == 0 || !ts->xfer)
-		return false;
-	if (ts->flags & TCP_F_SACK)
-		return sacked != 0;
-	return g->wnd << ts->snd_wscale == ts->snd_wnd;
-}
+	bool acked = a->acked_first && !a->acked_retrans;
+	uint64_t rtt = age(a, acked ? a->acked_first : a->sacked_first);
 
-/* RFC 6298, 3 (Karn) and RFC 7323, 4: by record, by timestamp where a record was sent twice. */
-static void ack_rtt(struct tcp_sock *ts, const struct tcp_seg *g, const struct tcp_acked *a)
-{
-	uint64_t now = tcp_now(ts);
+	a->rtt_ns = age(a, a->sacked_last ? a->sacked_last : acked ? a->acked_last : 0);
+	if (!acked && !a->sacked_first) {
+		uint32_t ms = tcp_ms(a->now) + ts->ts_offset - a->echo;
 
-	if (a->sent && !a->retrans) {
-		tcp_rtt_sample(ts, now - a->sent);
-	} else if ((ts->flags & TCP_F_TS) && (g->opts & SEG_OPT_TS) && g->tsecr) {
-		uint32_t ms = tcp_ms(now) + ts->ts_offset - g->tsecr;
-
-		if (ms < TCP_PAWS_IDLE_MS)
-			tcp_rtt_sample(ts, ms * NSEC_PER_MSEC);
+		if (!a->echo || !a->acked || ms >= TCP_PAWS_IDLE_MS)
+			return;
+		rtt = a->rtt_ns = ms * NSEC_PER_MSEC;
 	}
+	tcp_min_rtt_sample(ts, a->rtt_ns);
+	tcp_rtt_sample(ts, rtt);
+	ts->backoff = 0; /* RFC 6298, 5.7: not before there is a sample */
 }
 
-/* The RTX deadline after an ACK moved SND.UNA (RFC 6298, 5.2 and 5.3). */
-static void ack_timer(struct tcp_sock *ts)
+/*
+ * RFC 6298, 5.3: SND.UNA moved; or what went after the first record is SACKed, and that is held by a
+ * retransmission whose time has not come.
+ */
+static bool ack_restarts_timer(const struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	ts->retransmits = ts->backoff = 0;
-	ts->flags &= ~TCP_F_PERSIST;
-	if (tcp_flight(ts) == 0)
-		tcp_timer_clear(ts, TCP_DUE_RTX);
-	else
-		tcp_rto_arm(ts, tcp_now(ts));
+	const struct tcp_rec *head = ts->xfer ? ts->xfer->head : NULL;
+
+	if (a->timer_set)
+		return false;
+	return a->acked || (head && a->sacked_first && head->sent > a->sacked_first);
 }
 
-/* Returns the bytes acknowledged. */
-static uint32_t ack_advance(struct tcp_sock *ts, const struct tcp_seg *g)
+static void ack_timer(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	uint32_t n = g->ack - ts->snd_una;
-	struct tcp_acked a;
+	if (!ack_restarts_timer(ts, a))
+		return;
+	if (ts->rtx == RTX_PERSIST)
+		ts->rtx = RTX_RTO;
+	if (!tcp_tlp_arm(ts, a->now, true))
+		tcp_rto_rearm(ts, a->now);
+}
 
-	tcp_rec_acked(ts, g->ack, &a);
-	ts->snd_una = g->ack;
-	ts->bytes_acked += n;
+/* SND.UNA moves. */
+static void ack_advance(struct tcp_sock *ts, uint32_t ack, struct tcp_ack_info *a)
+{
+	a->acked = ack - ts->snd_una;
+	a->reordered = a->prior_fack;
+	tcp_rec_acked(ts, ack, a);
+	ts->snd_una = ack;
+	ts->bytes_acked += a->acked;
+	ts->retransmits = 0;
+	if (seq_lt(a->reordered, a->prior_fack) && (ts->flags & TCP_F_SACK))
+		tcp_reordering(ts, a->reordered, false);
 	if ((ts->flags & TCP_F_URG_OUT) && seq_geq(ts->snd_una, ts->snd_up))
 		ts->flags &= ~TCP_F_URG_OUT;
-	ack_rtt(ts, g, &a);
-	ack_timer(ts);
+}
+
+/* The path works, and there may be room for the program again. */
+static void ack_confirm(struct tcp_sock *ts)
+{
 	if (ts->sk.path && ts->sk.path->neigh)
 		neigh_confirm(ts->sk.path->neigh);
 	if (tcp_snd_space(&ts->sk)) /* whatever it was: the limit moves as well */
 		sock_ready(&ts->sk, EPOLLOUT);
 	tcp_snd_retry(ts);
-	return n;
 }
 
 /* An answer to a persist probe: the peer lives, however long its window stays shut. */
 static void ack_persist(struct tcp_sock *ts)
 {
-	if (!(ts->flags & TCP_F_PERSIST))
+	if (!tcp_persists(ts))
 		return;
 	ts->retransmits = 0;
 	if (seq_gt(ts->snd_una + ts->snd_wnd, ts->snd_nxt)) {
 		ts->backoff = 0;
-		ts->flags &= ~TCP_F_PERSIST;
 		tcp_timer_clear(ts, TCP_DUE_RTX);
 	}
 }
@@ -131,29 +137,60 @@ static void ack_fin(struct tcp_sock *ts)
 	}
 }
 
+static void ack_info(const struct tcp_sock *ts, const struct tcp_seg *g, struct tcp_ack_info *a)
+{
+	*a = (struct tcp_ack_info){
+	    .now = tcp_now(ts),
+	    .prior_una = ts->snd_una,
+	    .prior_flight = tcp_flight(ts),
+	    .prior_pipe = tcp_pipe(ts),
+	    .prior_fack = tcp_fack(ts),
+	    .prior_state = ts->ca_state,
+	    .echo = (ts->flags & TCP_F_TS) && (g->opts & SEG_OPT_TS) ? g->tsecr : 0,
+	    .pure = g->seq == g->end && g->wnd << ts->snd_wscale == ts->snd_wnd,
+	};
+}
+
 static void ack_take(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
-	struct tcp_ack_info a = {
-	    .now = tcp_now(ts), .sacked = sack_bytes(ts, b), .prior_state = ts->ca_state};
+	struct tcp_ack_info a;
 
-	a.dup = ack_is_duplicate(ts, g, a.sacked);
+	ack_info(ts, g, &a);
+	tcp_sack_in(ts, b, &a);
+	a.dup = ack_is_duplicate(ts, g, &a);
+	a.odd = a.odd || a.dup || a.ece;
 	tcp_snd_wnd_update(ts, g);
 	if (seq_gt(g->ack, ts->snd_una))
-		a.acked = ack_advance(ts, g);
+		ack_advance(ts, g->ack, &a);
+	ack_rtt(ts, &a);
 	if (ts->xfer) {
-		a.delivered = a.acked;
 		tcp_recovery_ack(ts, &a);
+		ack_timer(ts, &a);
 		tcp_rate_done(ts, &a);
 		tcp_cc_ack(ts, &a);
 		ack_persist(ts);
-		if (!ts->xfer->head) {
-			ts->ca_state = CA_OPEN;
+		if (tcp_xfer_done(ts))
 			tcp_xfer_free(ts);
-		}
 	}
+	if (a.acked)
+		ack_confirm(ts);
 	if (g->seq == g->end)
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPPureAcks);
+}
+
+/* One that was overtaken: nothing but its SACK blocks can be news. */
+static void ack_take_old(struct tcp_sock *ts, struct pkbuf *b)
+{
+	struct tcp_ack_info a;
+
+	if (!ts->xfer || !(ts->flags & TCP_F_SACK) || tcp_seg(b)->nsack == 0)
+		return;
+	ack_info(ts, tcp_seg(b), &a);
+	a.pure = false;
+	tcp_sack_in(ts, b, &a);
+	tcp_recovery_ack(ts, &a);
+	tcp_rate_done(ts, &a);
 }
 
 /* SYN-RECEIVED: the third ACK, or a segment from another connection. */
@@ -166,8 +203,10 @@ static enum drop_reason ack_syn_received(struct tcp_sock *ts, struct pkbuf *b)
 		tcp_reply_rst(b);
 		return DROP_TCP_SYNRCVD_ACK;
 	}
-	if (ts->syn_sent && !(ts->flags & TCP_F_SYN_RTX))
+	if (ts->syn_sent && !(ts->flags & TCP_F_SYN_RTX)) {
+		tcp_min_rtt_sample(ts, now - ts->syn_sent);
 		tcp_rtt_sample(ts, now - ts->syn_sent);
+	}
 	ts->snd_una = ts->iss + 1;
 	ts->snd_wl1 = g->seq;
 	ts->snd_wl2 = g->ack;
@@ -215,6 +254,8 @@ enum drop_reason tcp_ack(struct tcp_sock *ts, struct pkbuf *b)
 	if (seq_geq(g->ack, ts->snd_una)) {
 		ack_take(ts, b);
 		ack_fin(ts);
+	} else {
+		ack_take_old(ts, b);
 	}
 	return DROP_NONE;
 }

@@ -137,20 +137,17 @@ uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n, unsigned divisor)
 	return n - take;
 }
 
-static bool cwnd_falls(unsigned ca_state)
-{
-	return ca_state == CA_CWR || ca_state == CA_RECOVERY;
-}
-
 /* What recovery leaves is where growth begins: the ACK that ends it adds nothing yet. */
 void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
-	bool falls = cwnd_falls(ts->ca_state) || cwnd_falls(a->prior_state);
+	bool fell = a->prior_state == CA_CWR || a->prior_state == CA_RECOVERY;
 
 	a->cwnd_limited = tcp_cwnd_limited(ts);
 	if (ts->cc->control)
 		ts->cc->control(ts, a);
-	else if (!falls && a->acked && a->delivered && a->cwnd_limited)
+	else if (tcp_cwnd_falls(ts))
+		tcp_prr_ack(ts, a);
+	else if (!fell && a->acked && a->delivered && a->cwnd_limited)
 		ts->cc->acked(ts, a, a->delivered);
 	if (ts->cwnd > TCP_CWND_MAX)
 		ts->cwnd = TCP_CWND_MAX;
@@ -175,7 +172,7 @@ static void ssthresh_remember(struct tcp_sock *ts)
 {
 	uint32_t most = ts->cwnd / 4 * 3;
 
-	if (!cwnd_falls(ts->ca_state) && ts->ssthresh < most)
+	if (!tcp_cwnd_falls(ts) && ts->ssthresh < most)
 		ts->ssthresh = most;
 }
 

@@ -91,7 +91,7 @@ void tcp_done(struct tcp_sock *ts, int err)
 	tcp_xfer_free(ts);
 	tcp_ofo_free(ts);
 	orphan_del(ts);
-	ts->flags &= ~(TCP_F_ACK_NOW | TCP_F_ACK_DELAY | TCP_F_PERSIST);
+	ts->flags &= ~(TCP_F_ACK_NOW | TCP_F_ACK_DELAY);
 	inet_unhash(sk->stack->tcp->table, &sk->c);
 	sk->shutdown = SOCK_SHUT_RD | SOCK_SHUT_WR;
 	if (sk->path)

@@ -67,6 +67,7 @@ void tcp_established(struct tcp_sock *ts, uint64_t now)
 	struct path *path = sock_path(&ts->sk, &err);
 
 	tcp_mss_sync(ts, path ? path->mtu : TCP_MSS_DEFAULT + TCP_HLEN + IP4_HLEN);
+	tcp_rack_init(ts);
 	tcp_cc_init(ts);
 	ts->rcv_mss = ts->advmss < TCP_MSS_DEFAULT ? ts->advmss : TCP_MSS_DEFAULT;
 	ts->quickacks = TCP_QUICKACKS;
@@ -259,8 +260,10 @@ static void synsent_established(struct tcp_sock *ts, struct tcp_seg *g)
 	uint64_t now = tcp_now(ts);
 
 	ts->snd_una = g->ack;
-	if (!(ts->flags & TCP_F_SYN_RTX))
+	if (!(ts->flags & TCP_F_SYN_RTX)) {
+		tcp_min_rtt_sample(ts, now - ts->syn_sent);
 		tcp_rtt_sample(ts, now - ts->syn_sent);
+	}
 	if (ts->sk.path && ts->sk.path->neigh)
 		neigh_confirm(ts->sk.path->neigh);
 	tcp_set_state(ts, TCP_ESTABLISHED);

@@ -93,8 +93,7 @@ static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
 	i->tcpi_state = (uint8_t)tcp_state_of(ts);
 	i->tcpi_ca_state = ts->ca_state;
 	i->tcpi_retransmits = ts->retransmits;
-	i->tcpi_probes =
-	    ts->flags & TCP_F_PERSIST && !ts->keep_probes ? ts->retransmits : ts->keep_probes;
+	i->tcpi_probes = tcp_persists(ts) && !ts->keep_probes ? ts->retransmits : ts->keep_probes;
 	i->tcpi_backoff = ts->backoff;
 	i->tcpi_options = info_options(ts);
 	i->tcpi_snd_wscale = ts->snd_wscale;
@@ -108,7 +107,9 @@ static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
 	    ts->mss && ts->ssthresh < INT32_MAX ? ts->ssthresh / ts->mss : INT32_MAX;
 	i->tcpi_rcv_ssthresh = ts->sk.rcvbuf / 2;
 	i->tcpi_rcv_space = ts->sk.rcvbuf / 2;
-	i->tcpi_reordering = TCP_DUPTHRESH;
+	i->tcpi_reordering = ts->rack.reordering;
+	i->tcpi_reord_seen = ts->rack.reord_seen;
+	i->tcpi_dsack_dups = ts->rack.dsack_dups;
 	info_loss(ts, i);
 	info_times(ts, i);
 	info_counts(ts, i);
@@ -133,7 +134,7 @@ static const char *deadline_text(const struct tcp_sock *ts, unsigned d)
 	if (d == TCP_DUE_ACK)
 		return "delack";
 	if (d == TCP_DUE_RTX)
-		return ts->flags & TCP_F_PERSIST ? "persist" : "on";
+		return ts->rtx == RTX_PERSIST ? "persist" : "on";
 	return tcp_state_of(ts) == TCP_FIN_WAIT2 ? "timewait" : "keepalive";
 }
 

@@ -23,6 +23,7 @@ struct tcp_seg;
 struct tcp_sock;
 
 #define TCP_DUPTHRESH 3u                /* RFC 5681, 3.2; RFC 6675, 2 */
+#define TCP_SACK_BLOCKS 4u              /* of an ACK: as many as an option has room for */
 #define TCP_CWND_MAX (UINT16_MAX << 14) /* no window is larger (RFC 7323, 2.3) */
 #define TCP_CC_MAX 8                    /* algorithms */
 #define TCP_CC_PRIV 8 /* words of 64 bits: an algorithm that needs more takes a block */
@@ -61,7 +62,8 @@ struct tcp_rec {
 };
 
 /*
- * What lives only while data are out or queued.
+ * What lives while data are out or queued, and for as long as an ACK may still tell that a recovery
+ * was not needed (tcp_xfer_done()).
  *
  * LOCKING
  *	l	lock of its sock
@@ -69,27 +71,32 @@ struct tcp_rec {
 struct tcp_xfer {
 	struct tcp_rec *head, *tail; /* l: all records, by sequence number */
 	struct tcp_rec *next;        /* l: the first that was never sent; NULL: all were */
-	struct tcp_rec *again;       /* l: none before it is to be sent again; NULL: not known */
+	struct tcp_rec *again;       /* l: none before it is to be sent again; NULL: none at all */
 	struct tcp_rec *oldest, *newest; /* l: the list by time of transmission */
+	uint32_t nrec;                   /* l: records */
 	uint32_t sacked;      /* l: bytes the peer has out of order; without SACK by count */
 	uint32_t lost;        /* l: bytes of records held for lost */
 	uint32_t retrans;     /* l: bytes of those that were sent again since */
-	uint32_t high_sacked; /* l: the end of the highest SACKed record */
-	uint32_t recover;     /* l: RFC 6582, RFC 6675: recovery ends when this is acknowledged */
-	uint32_t dupacks;     /* l: in a row */
-	bool partial;         /* l: recovery has seen a partial ACK */
-	bool rtx_now;         /* l: the next retransmission does not ask cwnd */
-	bool frto;            /* l: RFC 5682: the time-out may have been spurious */
-	bool tlp_again;       /* l: the loss probe was a retransmission */
-	/* l: PRR, RFC 9937 */
-	uint32_t prr_delivered, prr_out, prr_flight;
-	/* l: undo: where cwnd and ssthresh stood; undo_retrans counts bytes sent again, less what
-	 * D-SACK said came twice; undo_until 0 with undo off */
-	bool undo;
-	uint32_t undo_marker, undo_cwnd, undo_ssthresh;
-	int64_t undo_retrans;
-	uint32_t undo_tsval; /* l: of the first retransmission, Eifel (RFC 3522) */
-	uint32_t tlp_end; /* l: RFC 8985, 7.4: SND.NXT when the loss probe went; 0: none is out */
+	uint32_t high_sacked; /* l: the end of the highest SACKed record, while there is one */
+	struct tcp_rec *sack_last,
+	    *sack_high; /* l: where the last walk marked; the highest marked */
+	uint32_t sack_seen[TCP_SACK_BLOCKS][2]; /* l: blocks of the last ACK; left == right: none */
+	uint32_t recover;   /* l: what was out when the state was entered ends here */
+	bool rack_advanced; /* l: RACK has news since it last looked for losses */
+	bool frto;          /* l: RFC 5682: the time-out may have been spurious */
+	bool new_first;     /* l: RFC 5682, 2.1, 2b: the next push sends new data */
+	bool tlp_again;     /* l: the loss probe was a retransmission */
+	uint32_t tlp_end;   /* l: RFC 8985, 7.4: SND.NXT when the loss probe went ... */
+	bool tlp_out;       /* l: ... and no ACK has told what became of it */
+	/* l: PRR, RFC 9937: RecoverFS and its two counts */
+	uint32_t prr_flight, prr_delivered, prr_out;
+	/* l: undo: where cwnd and ssthresh stood; ssthresh 0: they stay lowered whatever comes */
+	bool undo; /* l: the rest holds: a window was lowered and may have been for nothing */
+	bool undo_stamped;    /* l: undo_tsval is that of the first retransmission (RFC 3522) */
+	uint32_t undo_marker; /* l: SND.UNA then */
+	int64_t
+	    undo_retrans; /* l: bytes sent again less those D-SACK says came twice; -1: none yet */
+	uint32_t undo_cwnd, undo_ssthresh, undo_tsval; /* l */
 };
 
 /* --- what an ACK said --------------------------------------------------------------------------
@@ -109,24 +116,36 @@ struct tcp_rate {
 	bool app_limited, retrans;
 };
 
-/* Filled from hand to hand. */
+/*
+ * Filled from hand to hand.  Times are those of sending of records that were sent once; 0: none.
+ */
 struct tcp_ack_info {
-	uint64_t now;          /* ns */
-	uint64_t rtt_ns;       /* of the newest record delivered that was sent once; 0: none */
-	uint64_t sent;         /* ns: when the record most recently sent of those delivered went */
+	uint64_t now;    /* ns */
+	uint64_t rtt_ns; /* of the newest record delivered that was sent once; 0: none */
+	uint64_t sent;   /* ns: when the record most recently sent of those delivered went */
+	uint64_t acked_first, acked_last, sacked_first, sacked_last;
 	uint32_t prior_una;    /* SND.UNA before it */
 	uint32_t prior_flight; /* bytes out before it */
 	uint32_t prior_pipe;   /* bytes on the way before it */
+	uint32_t prior_fack;   /* tcp_fack() before it */
 	uint32_t acked;        /* bytes SND.UNA moved by */
 	uint32_t sacked;       /* bytes newly SACKed */
 	uint32_t delivered;    /* bytes newly delivered: acked or SACKed, each once */
 	uint32_t lost;         /* bytes newly held for lost */
-	uint32_t dsack_left, dsack_right; /* equal: none */
-	uint8_t prior_state;              /* enum ca_state before it */
-	bool dup;                         /* a duplicate (RFC 5681, 2; RFC 6675, 2) */
-	bool ece;                         /* ECN-Echo: the network marked something */
-	bool acked_retrans;               /* it acknowledged what was sent more than once */
-	bool cwnd_limited;                /* cwnd was what held the sender back (RFC 7661, 4.1) */
+	uint32_t reordered; /* the lowest number delivered later than higher ones; see tcp_sack.c */
+	uint32_t echo;      /* TSecr; 0: none */
+	uint8_t prior_state; /* enum ca_state before it */
+	bool pure;           /* no text, no news of the window */
+	bool dup;            /* a duplicate (RFC 5681, 2) */
+	bool dsack;          /* it tells of something received twice ... */
+	bool dsack_tlp;      /* ... which is the loss probe */
+	bool odd;            /* not what an ACK is when all goes well */
+	bool ece;            /* ECN-Echo: the network marked something */
+	bool acked_retrans;  /* it acknowledged what was sent more than once */
+	bool orig_delivered; /* and what was sent once, before the loss (RFC 5682) */
+	bool lost_retrans;   /* what was sent again is held for lost again */
+	bool timer_set;      /* the RTX deadline has been set for what comes next */
+	bool cwnd_limited;   /* cwnd was what held the sender back (RFC 7661, 4.1) */
 	struct tcp_rate rate;
 };
 
@@ -143,7 +162,8 @@ struct tcp_rack {
 	uint64_t sent;        /* l: ns: RACK.xmit_ts */
 	uint32_t end;         /* l: RACK.end_seq */
 	uint32_t rtt_us;      /* l: RACK.rtt */
-	uint32_t dsack_round; /* l: SND.NXT when the window was last widened */
+	uint32_t dsack_round; /* l: SND.NXT when the window was last widened; 0: a round ago */
+	uint32_t dsack_dups;  /* l: segments that came twice, for TCP_INFO */
 	uint16_t reordering;  /* l: segments, at least TCP_DUPTHRESH: the largest seen */
 	uint16_t reord_seen;  /* l: how often */
 	uint8_t reo_steps;    /* l: RACK.reo_wnd_mult */
@@ -244,28 +264,100 @@ struct tcp_xfer *tcp_xfer_get(struct tcp_sock *ts); /* makes it; NULL: no memory
 void tcp_xfer_free(struct tcp_sock *ts);
 struct tcp_rec *tcp_rec_add(struct tcp_sock *ts); /* at the end, empty; NULL: no memory */
 int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len);
+/* Takes the next record into r, where both are SACKed and lie side by side; false: they do not. */
+bool tcp_rec_join(struct tcp_sock *ts, struct tcp_rec *r);
 int tcp_queue_fin(struct tcp_sock *ts);
-/* What an ACK took off the queue. */
-struct tcp_acked {
-	uint64_t sent; /* ns: the first of what it took, sent once only; 0: nothing was */
-	bool retrans;  /* some of it was sent more than once: no RTT sample (RFC 6298, 3) */
-};
-void tcp_rec_acked(struct tcp_sock *ts, uint32_t ack, struct tcp_acked *a);
+void tcp_rec_sent(struct tcp_sock *ts, struct tcp_rec *r, uint64_t now);
+/* What a cumulative ACK takes off the queue. */
+void tcp_rec_acked(struct tcp_sock *ts, uint32_t ack, struct tcp_ack_info *a);
+/* The first n numbers of r are delivered, whichever way, for the first time. */
+void tcp_rec_delivered(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, struct tcp_ack_info *a);
 void tcp_rec_mark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flag);
 void tcp_rec_unmark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flag);
+void tcp_rec_lose(struct tcp_sock *ts, struct tcp_rec *r); /* or what was sent again of it */
+void tcp_rec_unlose(struct tcp_sock *ts);                  /* all: nothing is held for lost */
 static inline uint32_t tcp_rec_len(const struct tcp_rec *r)
 {
 	return r->end - r->seq - (r->flags & REC_FIN ? 1 : 0);
 }
 
+/* --- tcp_sack.c ---------------------------------------------------------------------------------
+ */
+
+void tcp_sack_in(struct tcp_sock *ts, const struct pkbuf *b, struct tcp_ack_info *a);
+void tcp_sack_forget(struct tcp_sock *ts); /* the peer has reneged: no mark holds */
+/* Linux's FACK: all below the highest SACKed byte; SND.UNA when nothing is SACKed. */
+uint32_t tcp_fack(const struct tcp_sock *ts);
+/* `low` came later than what is SACKed above it: how far packets are reordered. */
+void tcp_reordering(struct tcp_sock *ts, uint32_t low, bool by_timestamp);
+
+/* --- tcp_rack.c ---------------------------------------------------------------------------------
+ */
+
+void tcp_rack_init(struct tcp_sock *ts);
+/* r, up to end, is delivered. */
+void tcp_rack_delivered(struct tcp_sock *ts, const struct tcp_rec *r, uint32_t end,
+			const struct tcp_ack_info *a);
+void tcp_rack_dsack(struct tcp_sock *ts, const struct tcp_ack_info *a); /* the window's steps */
+void tcp_rack_calm(struct tcp_sock *ts); /* a recovery ended and had been needed */
+void tcp_rack_find(struct tcp_sock *ts, struct tcp_ack_info *a);
+void tcp_rack_timeout(struct tcp_sock *ts, uint64_t now);
+/* ns until r, if it is not delivered by then, is lost; 0: it is. */
+uint64_t tcp_rack_left(const struct tcp_sock *ts, const struct tcp_rec *r, uint64_t now,
+		       uint64_t window);
+
 /* --- tcp_recovery.c ----------------------------------------------------------------------------
  */
 
 void tcp_recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a);
+void tcp_recovery_enter(struct tcp_sock *ts, const struct tcp_ack_info *a); /* a NULL: by timer */
 void tcp_recovery_timeout(struct tcp_sock *ts);
 void tcp_recovery_mtu(struct tcp_sock *ts); /* all that is out was too large */
 /* The next record to send again, NULL: none. */
 struct tcp_rec *tcp_recovery_next(struct tcp_sock *ts);
+/* OPEN, or DISORDER while something is SACKed, lost or may come twice. */
+void tcp_recovery_open(struct tcp_sock *ts);
+/* cwnd is to fall to a new ssthresh by PRR, in the state CWR: ECN-Echo, or a full queue below. */
+void tcp_cwr_enter(struct tcp_sock *ts);
+void tcp_cwr_once(struct tcp_sock *ts); /* the same, at once: what was lost has been repaired */
+bool tcp_cwnd_falls(const struct tcp_sock *ts); /* in CWR or RECOVERY */
+bool tcp_retrans_out(const struct tcp_sock *ts);
+/* Nothing is out or queued, and no ACK can tell more about what was. */
+bool tcp_xfer_done(const struct tcp_sock *ts);
+
+/* --- tcp_reno.c: losses without SACK, or without RACK ------------------------------------------- */
+
+void tcp_reno_dup(struct tcp_sock *ts, struct tcp_ack_info *a);
+void tcp_reno_acked(struct tcp_sock *ts, struct tcp_ack_info *a);
+void tcp_reno_find(struct tcp_sock *ts, const struct tcp_ack_info *a);
+void tcp_dupthresh_find(struct tcp_sock *ts); /* RFC 6675, 4: IsLost() */
+
+/* --- tcp_prr.c ---------------------------------------------------------------------------------
+ */
+
+void tcp_prr_start(struct tcp_sock *ts, uint32_t delivered);
+void tcp_prr_ack(struct tcp_sock *ts, const struct tcp_ack_info *a); /* sets cwnd */
+void tcp_prr_sent(struct tcp_sock *ts, uint32_t n);
+
+/* --- tcp_undo.c --------------------------------------------------------------------------------
+ */
+
+void tcp_undo_start(struct tcp_sock *ts);                         /* a window is lowered */
+void tcp_undo_sent(struct tcp_sock *ts, const struct tcp_rec *r); /* r, lost, is sent again */
+void tcp_undo_dsack(struct tcp_sock *ts, uint32_t left, uint32_t right, uint32_t una);
+/* Each true: it was for nothing, and is undone. */
+bool tcp_undo_recovery(struct tcp_sock *ts, const struct tcp_ack_info *a);
+bool tcp_undo_partial(struct tcp_sock *ts, const struct tcp_ack_info *a);
+bool tcp_undo_by_dsack(struct tcp_sock *ts);
+bool tcp_undo_loss(struct tcp_sock *ts, const struct tcp_ack_info *a, bool frto);
+
+/* --- tcp_tlp.c ---------------------------------------------------------------------------------
+ */
+
+/* Arms the loss probe in place of the RTO; false: there is to be none.  rearm: the RTO begins anew. */
+bool tcp_tlp_arm(struct tcp_sock *ts, uint64_t now, bool rearm);
+void tcp_tlp_timeout(struct tcp_sock *ts, uint64_t now);
+void tcp_tlp_ack(struct tcp_sock *ts, const struct tcp_ack_info *a);
 
 /* --- tcp_rate.c --------------------------------------------------------------------------------
  */

@@ -9,16 +9,29 @@
 
 /* --- what is lost ------------------------------------------------------------------------------- */
 
+/* RFC 5682, 3.1, 2b: new data were sent to find out, so what is lost waits for the next ACK. */
+static bool frto_waits(const struct tcp_sock *ts)
+{
+	return ts->xfer->frto && seq_gt(ts->snd_nxt, ts->xfer->recover);
+}
+
 static void push_lost(struct tcp_sock *ts)
 {
+	enum mib how =
+	    ts->ca_state == CA_LOSS ? MIB_TcpExt_TCPSlowStartRetrans : MIB_TcpExt_TCPFastRetrans;
+	uint32_t edge = ts->snd_una + ts->snd_wnd;
 	struct tcp_rec *r;
 
-	while ((r = tcp_recovery_next(ts))) {
-		if (!ts->xfer->rtx_now && tcp_pipe(ts) + ts->mss > ts->cwnd)
+	if (frto_waits(ts))
+		return;
+	while ((r = tcp_recovery_next(ts)) && tcp_pipe(ts) + ts->mss <= ts->cwnd) {
+		if (seq_geq(r->seq, edge) && r != ts->xfer->head)
+			return; /* the peer took its window back */
+		if (tcp_retransmit(ts, r) < 0) {
+			mib_inc(ts->sk.stack, MIB_TcpExt_TCPRetransFail);
 			return;
-		ts->xfer->rtx_now = false;
-		if (tcp_retransmit(ts, r) < 0)
-			return;
+		}
+		mib_inc(ts->sk.stack, how);
 	}
 }
 
@@ -86,7 +99,7 @@ static uint32_t push_len(struct tcp_sock *ts, bool *fin)
 
 static void push_new(struct tcp_sock *ts)
 {
-	uint32_t n;
+	uint32_t n, before = ts->snd_nxt;
 	bool fin;
 
 	while ((n = push_len(ts, &fin)) || fin) {
@@ -94,6 +107,36 @@ static void push_new(struct tcp_sock *ts)
 			break;
 	}
 	ts->flags &= ~TCP_F_PUSH;
+	if (ts->snd_nxt != before)
+		tcp_tlp_arm(ts, tcp_now(ts), false);
+}
+
+/* RFC 5682, 3.1, 2b. */
+static void push_new_first(struct tcp_sock *ts)
+{
+	struct tcp_xfer *x = ts->xfer;
+
+	if (!x->new_first)
+		return;
+	x->new_first = false;
+	ts->flags |= TCP_F_PUSH;
+	push_new(ts);
+	x->frto = seq_gt(ts->snd_nxt, x->recover);
+}
+
+bool tcp_push_one(struct tcp_sock *ts)
+{
+	uint32_t n = ts->write_seq - ts->snd_nxt, wnd = wnd_room(ts);
+	bool fin = ts->flags & TCP_F_FIN_QUEUED;
+
+	if (n == 0 || wnd == 0)
+		return false;
+	n -= fin ? 1 : 0;
+	if (n > ts->mss || n > wnd) {
+		n = wnd < ts->mss ? wnd : ts->mss;
+		fin = false;
+	}
+	return tcp_xmit(ts, n, fin && wnd > n) == 0;
 }
 
 /*
@@ -108,8 +151,7 @@ static void push_persist(struct tcp_sock *ts)
 		return;
 	if (wnd_room(ts) == 0)
 		wait = tcp_rto_ns(ts);
-	ts->flags |= TCP_F_PERSIST;
-	tcp_timer_set(ts, TCP_DUE_RTX, tcp_now(ts) + wait);
+	tcp_rtx_arm(ts, RTX_PERSIST, tcp_now(ts) + wait);
 }
 
 /* --- the ACK ------------------------------------------------------------------------------------ */
@@ -143,6 +185,7 @@ void tcp_push(struct sock *sk)
 		return;
 	if (ts->xfer && ts->snd_una != ts->iss) {
 		push_mss(ts);
+		push_new_first(ts);
 		push_lost(ts);
 		push_new(ts);
 		push_persist(ts);

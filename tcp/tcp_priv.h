@@ -66,8 +66,16 @@ static inline struct tcp_seg *tcp_seg(struct pkbuf *b)
 /* --- the connection ----------------------------------------------------------------------------
  */
 
+/* What TCP_DUE_RTX stands for while it is set. */
+enum tcp_rtx {
+	RTX_RTO,     /* SYN, retransmission time-out */
+	RTX_REORDER, /* RACK: what may have been reordered is lost then */
+	RTX_PROBE,   /* loss probe */
+	RTX_PERSIST, /* probe of a closed window; or our own hold-back is overridden */
+};
+
 enum tcp_deadline {
-	TCP_DUE_RTX, /* SYN, retransmission, reordering, loss probe, persist, override: one at a time */
+	TCP_DUE_RTX,  /* one of enum tcp_rtx at a time */
 	TCP_DUE_ACK,  /* delayed ACK */
 	TCP_DUE_KEEP, /* keepalive; an orphan in FIN-WAIT-2: its end; a listener: requests */
 	TCP_DUE_MAX,
@@ -82,7 +90,6 @@ enum tcp_deadline {
 #define TCP_F_WSCALE 0x40u        /* window scaling, both ways */
 #define TCP_F_FIN_QUEUED 0x80u    /* our FIN is on the send queue */
 #define TCP_F_FIN_SEEN 0x100u     /* rcv_fin is the peer's FIN */
-#define TCP_F_PERSIST 0x200u      /* TCP_DUE_RTX is a persist or override timer */
 #define TCP_F_CWND_LIMITED 0x400u /* cwnd held something back in this window of data */
 #define TCP_F_URG_OUT 0x800u      /* snd_up is ahead of snd_una */
 #define TCP_F_URG_IN 0x1000u      /* rcv_up is ahead of what was read */
@@ -133,6 +140,7 @@ struct tcp_sock {
 	uint16_t rcv_mss;               /* l: payload of the peer's segments, estimated */
 	uint8_t snd_wscale, rcv_wscale; /* l */
 	uint8_t ca_state;               /* l: enum ca_state */
+	uint8_t rtx;                    /* l: enum tcp_rtx */
 	uint8_t backoff, retransmits;   /* l: of the RTX deadline; times it went by in a row */
 	uint8_t keep_probes;            /* l: keepalives without an answer */
 	uint8_t quickacks;              /* l: ACKs still to be sent without delay */
@@ -152,16 +160,19 @@ struct tcp_sock {
 	uint64_t timer_at;         /* l: when it was armed for; 0: not, or it has fired */
 	uint64_t due[TCP_DUE_MAX]; /* l: ns; 0: off */
 
-	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us; /* l: srtt 0: no sample yet */
-	uint32_t ts_recent, ts_recent_ms, ts_offset;     /* l: RFC 7323 */
-	uint32_t cwnd, ssthresh;                         /* l */
-	uint64_t pacing_rate;                            /* l: bytes a second; 0: not paced */
-	struct tcp_rack rack;                            /* l */
-	struct tcp_delivery delivery;                    /* l */
-	struct tcp_usage usage;                          /* l */
-	struct tcp_limits limits;                        /* l */
-	const struct tcp_cc_ops *cc;                     /* l */
-	uint64_t cc_priv[TCP_CC_PRIV];                   /* l: the algorithm's own */
+	uint32_t srtt_us, rttvar_us, rto_us; /* l: srtt 0: no sample yet */
+	uint32_t min_rtt_us;                 /* l: of the window net.ipv4.tcp_min_rtt_wlen */
+	uint32_t min_rtt_next_us;            /* l: of the half of it that runs ... */
+	uint32_t min_rtt_ms;                 /* l: ... since then */
+	uint32_t ts_recent, ts_recent_ms, ts_offset; /* l: RFC 7323 */
+	uint32_t cwnd, ssthresh;                     /* l */
+	uint64_t pacing_rate;                        /* l: bytes a second; 0: not paced */
+	struct tcp_rack rack;                        /* l */
+	struct tcp_delivery delivery;                /* l */
+	struct tcp_usage usage;                      /* l */
+	struct tcp_limits limits;                    /* l */
+	const struct tcp_cc_ops *cc;                 /* l */
+	uint64_t cc_priv[TCP_CC_PRIV];               /* l: the algorithm's own */
 
 	uint32_t last_sent_ms, last_rcvd_ms, last_ack_ms; /* l: data sent, received; ACK received */
 	uint32_t oow_ack_ms;                  /* l: last ACK to a segment out of the window */
@@ -387,7 +398,8 @@ void tcp_push(struct sock *sk);
 /* tcp_xmit.c: one segment of up to 64 KB each; what goes out with an ACK settles what is owed. */
 int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin);  /* the next len bytes; -ENOMEM */
 int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r); /* at most SND.MSS from r on */
-uint32_t tcp_xmit_max(struct tcp_sock *ts);                 /* bytes one tcp_xmit() may take */
+bool tcp_push_one(struct tcp_sock *ts);     /* a new segment whatever cwnd is; false: none may go */
+uint32_t tcp_xmit_max(struct tcp_sock *ts); /* bytes one tcp_xmit() may take */
 void tcp_send_ack(struct tcp_sock *ts);
 void tcp_send_probe(struct tcp_sock *ts); /* below the window, so that it is answered */
 void tcp_send_syn(struct tcp_sock *ts);   /* or SYN-ACK, in SYN-RECEIVED */
@@ -451,7 +463,15 @@ void tcp_timer(struct sock *sk);
 void tcp_timer_set(struct tcp_sock *ts, enum tcp_deadline d, uint64_t when);
 void tcp_timer_clear(struct tcp_sock *ts, enum tcp_deadline d);
 void tcp_timer_stop(struct tcp_sock *ts); /* all, and off the wheel */
+void tcp_rtx_arm(struct tcp_sock *ts, enum tcp_rtx what, uint64_t when);
 void tcp_rto_arm(struct tcp_sock *ts, uint64_t now);
+/* The RTO in place of a timer that was nearer, from when the first record went; or none. */
+void tcp_rto_rearm(struct tcp_sock *ts, uint64_t now);
+uint64_t tcp_rto_due(const struct tcp_sock *ts, uint64_t now);
+static inline bool tcp_persists(const struct tcp_sock *ts)
+{
+	return ts->due[TCP_DUE_RTX] && ts->rtx == RTX_PERSIST;
+}
 void tcp_keepalive_arm(struct tcp_sock *ts);
 
 /* --- tcp_opt.c, tcp_isn.c, tcp_rtt.c -----------------------------------------------------------
@@ -477,6 +497,7 @@ uint32_t tcp_ts_offset(struct stack *st, const struct ip_addr *a, const struct i
 
 void tcp_rtt_init(struct tcp_sock *ts);
 void tcp_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns);
+void tcp_min_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns);
 /* The RTO now, backed off; ns. */
 uint64_t tcp_rto_ns(const struct tcp_sock *ts);
 /* How long nobody has answered when the RTX deadline of that RTO passes; ns. */

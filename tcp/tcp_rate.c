@@ -63,7 +63,6 @@ void tcp_rate_done(struct tcp_sock *ts, struct tcp_ack_info *a)
 	struct tcp_rate *rs = &a->rate;
 	uint64_t ack_ns;
 
-	d->lost += a->lost;
 	if (a->delivered) {
 		d->bytes += a->delivered;
 		d->at = a->now;

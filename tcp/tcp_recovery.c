@@ -1,170 +1,372 @@
 /*
- * tcp/tcp_recovery.c - loss: fast retransmit and NewReno's fast recovery (RFC 5681, 3.2; RFC 6582),
- * limited transmit (RFC 3042), what a time-out means for the queue.
+ * tcp/tcp_recovery.c - the states of repair: OPEN, DISORDER, CWR, RECOVERY, LOSS (RFC 5681, 3.2; RFC
+ * 6675, 5; RFC 6582, 3.2; RFC 5682), and what a time-out means for the queue.
  *
- * Nothing is sent here: records are marked lost, and tcp_push() finds them.  Instead of inflating
- * cwnd by each duplicate ACK, x->sacked counts what has left the network, which leaves tcp_pipe()
- * the same room.  A scoreboard (RFC 6675) will mark records here in place of counting.
+ * Nothing is sent here: records are marked lost (tcp_rack.c, tcp_reno.c), and tcp_push() finds them
+ * as cwnd allows.  What is SACKed or lost is not on the way any more, so tcp_pipe() leaves room for
+ * new data before a loss is certain: that is limited transmit (RFC 3042).
  */
 #include "tcp/tcp_priv.h"
 
-/* A count of bytes that left the network can be no more than what is out and not held for lost. */
-static void sacked_add(struct tcp_sock *ts, uint32_t n, uint32_t named)
+bool tcp_cwnd_falls(const struct tcp_sock *ts)
+{
+	return ts->ca_state == CA_CWR || ts->ca_state == CA_RECOVERY;
+}
+
+/* Something may be out twice: a duplicate may come of it. */
+bool tcp_retrans_out(const struct tcp_sock *ts)
+{
+	const struct tcp_xfer *x = ts->xfer;
+
+	return x->retrans || (x->head && x->head->times > 1);
+}
+
+static void cc_event(struct tcp_sock *ts, enum tcp_cc_event ev)
+{
+	if (ts->cc->event)
+		ts->cc->event(ts, ev);
+}
+
+/* Where slow start may go back to if this proves to be no loss: less than cwnd, for it was used. */
+static uint32_t ssthresh_now(const struct tcp_sock *ts)
+{
+	uint32_t part = ts->cwnd / 4 * 3;
+
+	return tcp_cwnd_falls(ts) || ts->ssthresh > part ? ts->ssthresh : part;
+}
+
+/* A D-SACK may follow the ACK of what was sent again; of what was sent later it says nothing. */
+bool tcp_xfer_done(const struct tcp_sock *ts)
+{
+	const struct tcp_xfer *x = ts->xfer;
+
+	return !x->head && ts->ca_state == CA_OPEN && !x->tlp_out &&
+	       !(x->undo && ts->snd_una == x->recover);
+}
+
+/* --- into a state ------------------------------------------------------------------------------- */
+
+/* cwnd falls to a new ssthresh while what is out now is delivered. */
+static void reduction_start(struct tcp_sock *ts, uint32_t delivered)
 {
 	struct tcp_xfer *x = ts->xfer;
-	uint32_t most = tcp_flight(ts) - x->lost;
 
-	x->sacked += n;
-	if (x->sacked < named)
-		x->sacked = named;
-	if (x->sacked > most)
-		x->sacked = most;
-}
-
-/* Holds the first segment that is out for lost. */
-static void head_lost(struct tcp_sock *ts)
-{
-	struct tcp_rec *r = ts->xfer->head;
-	uint32_t left = ts->mss;
-
-	ts->xfer->again = NULL;
-	for (; r && r->times && left; r = r->next) {
-		if (tcp_rec_len(r) > left && tcp_rec_split(ts, r, left) < 0)
-			return;
-		if (r->flags & REC_LOST)
-			return; /* and was sent again: its time-out decides */
-		left -= tcp_rec_len(r);
-		tcp_rec_mark(ts, r, REC_LOST);
-	}
-}
-
-static void out_lost(struct tcp_sock *ts)
-{
-	ts->xfer->again = NULL;
-	for (struct tcp_rec *r = ts->xfer->head; r && r->times; r = r->next) {
-		tcp_rec_unmark(ts, r, REC_RETRANS);
-		tcp_rec_mark(ts, r, REC_LOST);
-	}
-}
-
-static void recovery_enter(struct tcp_sock *ts)
-{
-	struct tcp_xfer *x = ts->xfer;
-
-	ts->ssthresh = ts->cc->ssthresh(ts);
-	ts->cwnd = ts->ssthresh;
-	ts->ca_state = CA_RECOVERY;
 	x->recover = ts->snd_nxt;
-	x->rtx_now = true;
-	head_lost(ts);
-	mib_inc(ts->sk.stack, MIB_TcpExt_TCPRenoRecovery);
-	mib_inc(ts->sk.stack, MIB_TcpExt_TCPFastRetrans);
-	if (ts->cc->event)
-		ts->cc->event(ts, TCP_CC_RECOVERY);
+	x->tlp_out = false;
+	x->undo_cwnd = ts->cwnd;
+	tcp_prr_start(ts, delivered);
+	ts->ssthresh = ts->cc->ssthresh(ts);
 }
 
-static void recovery_exit(struct tcp_sock *ts)
+/* PRR brought cwnd near ssthresh; an algorithm that rules by itself has its own way out. */
+static void reduction_end(struct tcp_sock *ts)
 {
-	uint32_t flight = tcp_flight(ts), room;
-
-	/* RFC 6582, 3.2, step 3: no burst when little is out */
-	room = (flight > ts->mss ? flight : ts->mss) + ts->mss;
-	ts->cwnd = ts->ssthresh < room ? ts->ssthresh : room;
-	ts->ca_state = CA_OPEN;
-	ts->xfer->sacked = ts->xfer->dupacks = 0;
-	if (ts->cc->event)
-		ts->cc->event(ts, TCP_CC_EXIT);
+	if (ts->cc->control)
+		return;
+	if (ts->ssthresh < UINT32_MAX && (ts->ca_state == CA_CWR || ts->xfer->undo))
+		ts->cwnd = ts->ssthresh;
+	cc_event(ts, TCP_CC_EXIT);
 }
 
-/* --- by state of the sender: what an ACK does --------------------------------------------------- */
+static void cwr_enter(struct tcp_sock *ts, uint32_t delivered)
+{
+	struct tcp_xfer *x = ts->xfer;
+
+	x->undo_ssthresh = 0;
+	if (ts->ca_state >= CA_CWR)
+		return;
+	x->undo = false;
+	reduction_start(ts, delivered);
+	ts->ca_state = CA_CWR;
+	cc_event(ts, TCP_CC_CWR);
+}
+
+void tcp_cwr_enter(struct tcp_sock *ts)
+{
+	if (ts->xfer)
+		cwr_enter(ts, 0);
+}
+
+void tcp_recovery_enter(struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	struct tcp_xfer *x = ts->xfer;
+
+	mib_inc(ts->sk.stack,
+		ts->flags & TCP_F_SACK ? MIB_TcpExt_TCPSackRecovery : MIB_TcpExt_TCPRenoRecovery);
+	tcp_undo_start(ts);
+	x->undo_ssthresh = a && a->ece ? 0 : ssthresh_now(ts);
+	if (tcp_cwnd_falls(ts)) {
+		x->undo_ssthresh = 0;
+		x->recover = ts->snd_nxt;
+	} else {
+		reduction_start(ts, a ? a->delivered : 0);
+	}
+	ts->ca_state = CA_RECOVERY;
+	cc_event(ts, TCP_CC_RECOVERY);
+}
+
+void tcp_recovery_open(struct tcp_sock *ts)
+{
+	const struct tcp_xfer *x = ts->xfer;
+	uint8_t to = x->sacked || x->lost || tcp_retrans_out(ts) ? CA_DISORDER : CA_OPEN;
+
+	if (ts->ca_state != to) {
+		ts->ca_state = to;
+		ts->xfer->recover = ts->snd_nxt;
+	}
+}
+
+void tcp_cwr_once(struct tcp_sock *ts)
+{
+	reduction_start(ts, 0);
+	ts->ca_state = CA_CWR;
+	cc_event(ts, TCP_CC_CWR);
+	reduction_end(ts);
+	tcp_recovery_open(ts);
+}
+
+/* Nothing is lost. */
+static void open_try(struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	if (!tcp_retrans_out(ts))
+		ts->xfer->undo_stamped = false;
+	if (a->ece)
+		cwr_enter(ts, a->delivered);
+	if (ts->ca_state != CA_CWR)
+		tcp_recovery_open(ts);
+}
+
+/* --- out of it ---------------------------------------------------------------------------------- */
+
+/* All that was out is acknowledged; true: that is all this ACK means. */
+static bool state_ends(struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	struct tcp_xfer *x = ts->xfer;
+
+	if (ts->ca_state == CA_OPEN || seq_lt(ts->snd_una, x->recover))
+		return false;
+	if (ts->ca_state == CA_CWR && ts->snd_una != x->recover) {
+		/* CWR has reached the peer with what was sent since */
+		reduction_end(ts);
+		ts->ca_state = CA_OPEN;
+	} else if (ts->ca_state == CA_RECOVERY) {
+		if (!(ts->flags & TCP_F_SACK))
+			x->sacked = 0;
+		if (tcp_undo_recovery(ts, a))
+			return true;
+		reduction_end(ts);
+	}
+	return false;
+}
+
+/* --- by state: what an ACK does ------------------------------------------------------------------ */
+
+static void loss_find(struct tcp_sock *ts, struct tcp_ack_info *a)
+{
+	if (!ts->xfer->head)
+		return;
+	if (!(ts->flags & TCP_F_SACK))
+		tcp_reno_find(ts, a);
+	else if (sysctl_get(ts->sk.stack, tcp_recovery) & 1)
+		tcp_rack_find(ts, a);
+	else if (a->odd || ts->ca_state == CA_RECOVERY)
+		tcp_dupthresh_find(ts);
+}
+
+static void open_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
+{
+	if (!(ts->flags & TCP_F_SACK)) {
+		if (a->acked)
+			ts->xfer->sacked = 0;
+		if (a->dup)
+			tcp_reno_dup(ts, a);
+	}
+	if (ts->ca_state <= CA_DISORDER)
+		tcp_undo_by_dsack(ts);
+	loss_find(ts, a);
+	if (ts->xfer->lost)
+		tcp_recovery_enter(ts, a);
+	else
+		open_try(ts, a);
+}
+
+static void recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
+{
+	if (!a->acked) {
+		if (!(ts->flags & TCP_F_SACK) && a->dup)
+			tcp_reno_dup(ts, a);
+	} else if (tcp_undo_partial(ts, a)) {
+		return;
+	}
+	if (tcp_undo_by_dsack(ts))
+		open_try(ts, a);
+	loss_find(ts, a);
+	if (ts->ca_state != CA_RECOVERY && ts->xfer->lost)
+		tcp_recovery_enter(ts, a); /* after the undo, another loss */
+}
 
 /*
- * RFC 6582, 3.2, step 1: duplicates may come of what an earlier recovery sent for nothing.  Those
- * name no data out of order, so where SACK was agreed on every duplicate counts.
+ * RFC 5682, 3.1: the first ACK that advances lets new data out, and the next says whether the
+ * time-out was spurious.  True: that is all for now.
  */
-static bool is_new_loss(const struct tcp_sock *ts)
-{
-	return (ts->flags & TCP_F_SACK) || seq_gt(ts->snd_una, ts->xfer->recover);
-}
-
-static void open_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
+static bool loss_frto(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	struct tcp_xfer *x = ts->xfer;
 
-	if (a->acked) {
-		x->dupacks = x->sacked = 0;
-		ts->ca_state = CA_OPEN;
-		return;
+	if (a->orig_delivered && tcp_undo_loss(ts, a, true)) /* step 3b */
+		return true;
+	if (seq_gt(ts->snd_nxt, x->recover)) {
+		if (a->sacked || a->dup || a->acked)
+			x->frto = false; /* step 3a */
+	} else if (a->acked && seq_lt(ts->snd_una, x->recover)) {
+		x->recover = ts->snd_nxt; /* step 2b */
+		x->new_first =
+		    ts->write_seq != ts->snd_nxt && seq_gt(ts->snd_una + ts->snd_wnd, ts->snd_nxt);
+		x->frto = x->new_first;
+		return x->new_first;
 	}
-	x->dupacks++;
-	sacked_add(ts, ts->mss, a->sacked);
-	ts->ca_state = CA_DISORDER;
-	if (x->sacked >= TCP_DUPTHRESH * ts->mss && is_new_loss(ts))
-		recovery_enter(ts);
+	return false;
 }
 
-static void recovery_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
+static void loss_repair(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
 	struct tcp_xfer *x = ts->xfer;
-	uint32_t gone = a->acked > ts->mss ? a->acked - ts->mss : 0;
 
-	if (!a->acked) {
-		x->dupacks++;
-		sacked_add(ts, ts->mss, a->sacked);
+	if (a->acked && tcp_undo_loss(ts, a, false))
 		return;
-	}
+	if (x->frto && loss_frto(ts, a))
+		return;
 	if (seq_geq(ts->snd_una, x->recover)) {
-		recovery_exit(ts);
+		tcp_undo_recovery(ts, a);
 		return;
 	}
-	/* a partial ACK names the next hole; all but one segment of it had been counted as gone */
-	x->partial = true;
-	x->sacked -= gone < x->sacked ? gone : x->sacked;
-	sacked_add(ts, 0, a->sacked);
-	x->rtx_now = true;
-	head_lost(ts);
+	if (ts->flags & TCP_F_SACK)
+		return;
+	/* a duplicate after new data went out stands for one of those */
+	if (a->dup && seq_gt(ts->snd_nxt, x->recover))
+		tcp_reno_dup(ts, a);
+	else if (a->acked)
+		x->sacked = 0;
 }
 
-static void loss_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
+static void loss_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
-	if (!a->acked)
-		return;
-	if (seq_geq(ts->snd_una, ts->xfer->recover)) {
-		ts->ca_state = CA_OPEN;
-		ts->xfer->dupacks = ts->xfer->sacked = 0;
-	}
+	loss_repair(ts, a);
+	if (ts->ca_state != CA_OPEN)
+		loss_find(ts, a);
+	if (ts->ca_state == CA_OPEN || a->lost_retrans)
+		open_ack(ts, a);
+}
+
+/*
+ * RFC 2018, 8: the first byte not acknowledged is SACKed, so the peer has thrown away what it had.
+ * A short while for the rest of its ACKs, and the time-out forgets all marks.
+ */
+static bool is_reneging(struct tcp_sock *ts, struct tcp_ack_info *a)
+{
+	const struct tcp_rec *r = ts->xfer->head;
+	uint64_t wait = (uint64_t)ts->srtt_us / 2 * NSEC_PER_USEC;
+
+	if (!a->acked || !r || !(r->flags & REC_SACKED))
+		return false;
+	if (wait < 10 * NSEC_PER_MSEC)
+		wait = 10 * NSEC_PER_MSEC;
+	tcp_rtx_arm(ts, RTX_RTO, a->now + wait);
+	a->timer_set = true;
+	return true;
 }
 
 void tcp_recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
-	if (!a->acked && !a->dup)
+	struct tcp_xfer *x = ts->xfer;
+	uint64_t lost = ts->delivery.lost;
+
+	if (!(ts->flags & TCP_F_SACK) && a->acked)
+		tcp_reno_acked(ts, a);
+	tcp_rack_dsack(ts, a);
+	tcp_tlp_ack(ts, a);
+	if (a->prior_flight == 0 && !a->dsack)
 		return;
-	if (ts->ca_state == CA_RECOVERY)
+	if (a->ece)
+		x->undo_ssthresh = 0;
+	if (ts->ca_state == CA_OPEN && !a->odd)
+		x->undo_stamped = x->undo_stamped && tcp_retrans_out(ts);
+	else if (is_reneging(ts, a) || state_ends(ts, a))
+		;
+	else if (ts->ca_state == CA_RECOVERY)
 		recovery_ack(ts, a);
 	else if (ts->ca_state == CA_LOSS)
 		loss_ack(ts, a);
 	else
 		open_ack(ts, a);
+	a->lost = (uint32_t)(ts->delivery.lost - lost);
 }
 
 /* --- time-out and path MTU ---------------------------------------------------------------------- */
 
-/* RFC 5681, 3.1: ssthresh falls once for one loss, however often its segment is sent again. */
-void tcp_recovery_timeout(struct tcp_sock *ts)
+/* What went only just now may still be acknowledged; all, where the peer has reneged. */
+static void timeout_lose(struct tcp_sock *ts)
 {
 	struct tcp_xfer *x = ts->xfer;
+	bool reneged = x->head->flags & REC_SACKED;
+	uint64_t now = tcp_now(ts);
 
-	if (ts->ca_state != CA_LOSS || seq_geq(ts->snd_una, x->recover))
+	if (reneged)
+		tcp_sack_forget(ts);
+	else if (!(ts->flags & TCP_F_SACK))
+		x->sacked = 0;
+	for (struct tcp_rec *r = x->head; r && r->times; r = r->next) {
+		if (reneged || r == x->head || !tcp_rack_left(ts, r, now, 0))
+			tcp_rec_lose(ts, r);
+	}
+}
+
+static void count_timeout(struct tcp_sock *ts)
+{
+	static const enum mib failed[][2] = {
+	    {MIB_TcpExt_TCPRenoFailures, MIB_TcpExt_TCPSackFailures},
+	    {MIB_TcpExt_TCPRenoRecoveryFail, MIB_TcpExt_TCPSackRecoveryFail},
+	};
+	bool sack = ts->flags & TCP_F_SACK;
+
+	if (ts->retransmits > 1)
+		return;
+	if (ts->ca_state == CA_LOSS)
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPLossFailures);
+	else if (ts->ca_state == CA_RECOVERY)
+		mib_inc(ts->sk.stack, failed[1][sack]);
+	else if (ts->ca_state == CA_DISORDER || ts->xfer->sacked)
+		mib_inc(ts->sk.stack, failed[0][sack]);
+}
+
+/*
+ * RFC 5681, 3.1: ssthresh falls once for one loss, however often its segment is sent again.
+ * ts->retransmits counts this time-out already.
+ */
+void tcp_recovery_timeout(struct tcp_sock *ts)
+{
+	uint16_t reordering = (uint16_t)sysctl_get(ts->sk.stack, tcp_reordering);
+	struct tcp_xfer *x = ts->xfer;
+	bool fresh = ts->ca_state<CA_RECOVERY, again = ts->retransmits> 1;
+
+	count_timeout(ts);
+	if (ts->ca_state <= CA_DISORDER && x->sacked >= reordering * ts->mss &&
+	    ts->rack.reordering > reordering)
+		ts->rack.reordering = reordering; /* it had waited too long */
+	timeout_lose(ts);
+	if (ts->ca_state <= CA_DISORDER || seq_leq(x->recover, ts->snd_una) ||
+	    (ts->ca_state == CA_LOSS && !again)) {
+		x->undo_ssthresh = ssthresh_now(ts);
+		x->undo_cwnd = ts->cwnd;
 		ts->ssthresh = ts->cc->ssthresh(ts);
-	ts->cwnd = ts->mss;
+		tcp_undo_start(ts);
+	}
+	ts->cwnd = tcp_pipe(ts) + ts->mss;
 	ts->ca_state = CA_LOSS;
 	x->recover = ts->snd_nxt;
-	x->sacked = x->dupacks = 0;
-	x->partial = false;
-	x->rtx_now = true;
-	out_lost(ts);
-	if (ts->cc->event)
-		ts->cc->event(ts, TCP_CC_TIMEOUT);
+	x->tlp_out = x->new_first = false;
+	x->frto = sysctl_get(ts->sk.stack, tcp_frto) && (fresh || again);
+	cc_event(ts, TCP_CC_TIMEOUT);
 }
 
 /* What is out was too large for the path: send it again at once, and let cwnd be (RFC 1191, 6.4). */
@@ -175,13 +377,17 @@ void tcp_recovery_mtu(struct tcp_sock *ts)
 	if (!x || !x->head || !x->head->times)
 		return;
 	if (ts->ca_state != CA_LOSS) {
-		ts->ssthresh = ts->cwnd;
+		ts->ssthresh = ssthresh_now(ts);
+		x->undo = false;
+		x->undo_ssthresh = 0;
 		ts->ca_state = CA_LOSS;
 	}
 	x->recover = ts->snd_nxt;
-	x->sacked = x->dupacks = 0;
-	x->rtx_now = true;
-	out_lost(ts);
+	x->frto = x->new_first = false;
+	if (!(ts->flags & TCP_F_SACK))
+		x->sacked = 0;
+	for (struct tcp_rec *r = x->head; r && r->times; r = r->next)
+		tcp_rec_lose(ts, r);
 }
 
 /* Goes on from what it found last: a queue of n lost records costs n steps, not n each time. */
@@ -189,15 +395,11 @@ struct tcp_rec *tcp_recovery_next(struct tcp_sock *ts)
 {
 	const uint8_t marks = REC_LOST | REC_RETRANS | REC_SACKED;
 	struct tcp_xfer *x = ts->xfer;
-	struct tcp_rec *r;
+	struct tcp_rec *r = x ? x->again : NULL;
 
-	if (!x || x->lost == x->retrans)
-		return NULL;
-	r = x->again ? x->again : x->head;
 	while (r && r->times && (r->flags & marks) != REC_LOST)
 		r = r->next;
-	if (!r || !r->times)
-		return NULL;
-	x->again = r;
-	return r;
+	if (x)
+		x->again = r && r->times ? r : NULL;
+	return x ? x->again : NULL;
 }

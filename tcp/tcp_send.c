@@ -129,8 +129,7 @@ static ssize_t send_refused(struct tcp_sock *ts)
 		return -EAGAIN;
 	ts->flags |= TCP_F_NOMEM;
 	if (tcp_flight(ts) == 0 && !ts->due[TCP_DUE_RTX]) {
-		ts->flags |= TCP_F_PERSIST;
-		tcp_timer_set(ts, TCP_DUE_RTX, tcp_now(ts) + TCP_OVERRIDE_NS);
+		tcp_rtx_arm(ts, RTX_PERSIST, tcp_now(ts) + TCP_OVERRIDE_NS);
 	}
 	return -EAGAIN;
 }

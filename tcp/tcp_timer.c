@@ -70,10 +70,34 @@ static uint64_t rtx_wait(const struct tcp_sock *ts)
 	return rto > late ? rto - late : NSEC_PER_MSEC;
 }
 
+void tcp_rtx_arm(struct tcp_sock *ts, enum tcp_rtx what, uint64_t when)
+{
+	ts->rtx = (uint8_t)what;
+	tcp_timer_set(ts, TCP_DUE_RTX, when);
+}
+
 void tcp_rto_arm(struct tcp_sock *ts, uint64_t now)
 {
-	ts->flags &= ~TCP_F_PERSIST;
-	tcp_timer_set(ts, TCP_DUE_RTX, now + rtx_wait(ts));
+	ts->rtx = RTX_RTO;
+	tcp_rtx_arm(ts, RTX_RTO, now + rtx_wait(ts));
+}
+
+/* When the time-out of the first record is due; after now. */
+uint64_t tcp_rto_due(const struct tcp_sock *ts, uint64_t now)
+{
+	uint64_t due = ts->xfer->head->sent + rtx_wait(ts);
+
+	return due > now ? due : now + NSEC_PER_USEC;
+}
+
+void tcp_rto_rearm(struct tcp_sock *ts, uint64_t now)
+{
+	if (tcp_flight(ts) == 0)
+		tcp_timer_clear(ts, TCP_DUE_RTX);
+	else if (ts->rtx == RTX_REORDER || ts->rtx == RTX_PROBE)
+		tcp_rtx_arm(ts, RTX_RTO, tcp_rto_due(ts, now));
+	else
+		tcp_rto_arm(ts, now);
 }
 
 /* --- giving up ---------------------------------------------------------------------------------- */
@@ -169,7 +193,7 @@ static void probe_timeout(struct tcp_sock *ts, uint64_t now)
 	doubt_path(ts);
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPWinProbe);
 	tcp_send_probe(ts);
-	tcp_timer_set(ts, TCP_DUE_RTX, now + rtx_wait(ts));
+	tcp_rtx_arm(ts, RTX_PERSIST, now + rtx_wait(ts));
 }
 
 static void persist_timeout(struct tcp_sock *ts, uint64_t now)
@@ -182,7 +206,7 @@ static void persist_timeout(struct tcp_sock *ts, uint64_t now)
 		return;
 	}
 	/* our own silly-window avoidance, Nagle or cork: overridden (RFC 9293, 3.8.6.2.1) */
-	ts->flags = (ts->flags & ~TCP_F_PERSIST) | TCP_F_PUSH;
+	ts->flags |= TCP_F_PUSH;
 	tcp_push(&ts->sk);
 }
 
@@ -214,12 +238,17 @@ static void rto_timeout(struct tcp_sock *ts, uint64_t now)
 
 static void rtx_timeout(struct tcp_sock *ts, uint64_t now)
 {
+	static void (*const handler[])(struct tcp_sock * ts, uint64_t now) = {
+	    [RTX_RTO] = rto_timeout,
+	    [RTX_REORDER] = tcp_rack_timeout,
+	    [RTX_PROBE] = tcp_tlp_timeout,
+	    [RTX_PERSIST] = persist_timeout,
+	};
+
 	if (ts->snd_una == ts->iss)
 		syn_timeout(ts, now);
-	else if (ts->flags & TCP_F_PERSIST)
-		persist_timeout(ts, now);
 	else
-		rto_timeout(ts, now);
+		handler[ts->rtx](ts, now);
 }
 
 /* --- delayed ACK -------------------------------------------------------------------------------- */

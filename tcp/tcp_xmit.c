@@ -278,20 +278,14 @@ static uint32_t span_sent(struct tcp_sock *ts, const struct span *s, uint64_t no
 	uint32_t segs = s->len ? (s->len + ts->mss - 1) / ts->mss : 1;
 
 	for (struct tcp_rec *r = s->first;; r = r->next) {
-		if (r->flags & REC_LOST)
-			tcp_rec_mark(ts, r, REC_RETRANS);
-		if (r->times < UINT8_MAX)
-			r->times++;
-		r->sent = now;
-		tcp_rate_sent(ts, r);
+		tcp_rec_sent(ts, r, now);
 		if (r == s->last)
 			break;
 	}
 	ts->last_sent_ms = tcp_ms(now);
 	ts->bytes_sent += s->len;
 	ts->data_segs_out += segs;
-	if (ts->due[TCP_DUE_RTX] == 0 || (ts->flags & TCP_F_PERSIST))
-		tcp_rto_arm(ts, now);
+	tcp_prr_sent(ts, s->last->end - s->first->seq);
 	return segs;
 }
 
@@ -327,15 +321,21 @@ int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin)
 	ts->snd_nxt = s.last->end;
 	if (s.len % ts->mss)
 		ts->snd_sml = ts->snd_nxt;
+	if (ts->due[TCP_DUE_RTX] == 0 || ts->rtx == RTX_PERSIST)
+		tcp_rto_arm(ts, now);
+	else if (ts->rtx == RTX_PROBE)
+		tcp_rto_rearm(ts, now);
 	span_out(ts, &s, b);
 	return 0;
 }
 
-/* Bytes from r on that are to be sent again together. */
+/* Bytes from r on that are to be sent again together: what is lost, or r as a loss probe. */
 static uint32_t again_len(const struct tcp_sock *ts, const struct tcp_rec *r)
 {
 	uint32_t n = 0;
 
+	if (!(r->flags & REC_LOST))
+		n = tcp_rec_len(r);
 	for (; r && r->times && n < ts->mss; r = r->next) {
 		if ((r->flags & (REC_LOST | REC_RETRANS | REC_SACKED)) != REC_LOST)
 			break;
@@ -360,6 +360,8 @@ int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r)
 	ts->total_retrans += segs;
 	ts->bytes_retrans += s.len;
 	mib_add(ts->sk.stack, MIB_Tcp_RetransSegs, segs);
+	if (s.first == ts->xfer->head && (ts->rtx != RTX_REORDER || !ts->due[TCP_DUE_RTX]))
+		tcp_rto_arm(ts, now);
 	span_out(ts, &s, b);
 	return 0;
 }

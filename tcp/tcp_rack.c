@@ -1,0 +1,166 @@
+/*
+ * tcp/tcp_rack.c - RACK (RFC 8985, 6): a record is lost when one sent later was delivered a
+ * reordering window ago.
+ *
+ * While no reordering has been seen, duplicates count as in RFC 6675: the window is zero once
+ * three segments are SACKed, and in recovery.
+ */
+#include "tcp/tcp_priv.h"
+
+#define RACK_CALM 16u            /* RFC 8985, 6.2, step 4: recoveries a wider window lasts */
+#define RACK_SLACK_NS 2000000ull /* a timer may be early by its tick; two, as Linux */
+#define RACK_NO_DUPTHRESH 4      /* net.ipv4.tcp_recovery */
+#define RACK_STATIC_WINDOW 2
+
+void tcp_rack_init(struct tcp_sock *ts)
+{
+	ts->rack = (struct tcp_rack){
+	    .reordering = (uint16_t)sysctl_get(ts->sk.stack, tcp_reordering),
+	    .reo_steps = 1,
+	};
+}
+
+static bool sent_after(uint64_t t1, uint32_t end1, uint64_t t2, uint32_t end2)
+{
+	return t1 > t2 || (t1 == t2 && seq_gt(end1, end2));
+}
+
+/* Step 2: an ACK this soon, or with an older timestamp, is for an earlier transmission. */
+static bool is_for_earlier(const struct tcp_sock *ts, const struct tcp_rec *r,
+			   const struct tcp_ack_info *a)
+{
+	if (r->times == 1)
+		return false;
+	if (a->echo && seq_lt(a->echo, tcp_ms(r->sent) + ts->ts_offset))
+		return true;
+	return a->now - r->sent < ts->min_rtt_us * NSEC_PER_USEC;
+}
+
+void tcp_rack_delivered(struct tcp_sock *ts, const struct tcp_rec *r, uint32_t end,
+			const struct tcp_ack_info *a)
+{
+	struct tcp_rack *k = &ts->rack;
+
+	if (is_for_earlier(ts, r, a))
+		return;
+	ts->xfer->rack_advanced = true;
+	k->rtt_us = (uint32_t)((a->now - r->sent) / NSEC_PER_USEC);
+	if (sent_after(r->sent, end, k->sent, k->end)) {
+		k->sent = r->sent;
+		k->end = end;
+	}
+}
+
+/* Step 4: wider by a step for each round in which something was sent again for nothing. */
+void tcp_rack_dsack(struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	struct tcp_rack *k = &ts->rack;
+
+	if (k->dsack_round && seq_geq(ts->snd_una, k->dsack_round))
+		k->dsack_round = 0;
+	if (!a->dsack || a->dsack_tlp || !k->reord_seen || k->dsack_round)
+		return;
+	if (sysctl_get(ts->sk.stack, tcp_recovery) & RACK_STATIC_WINDOW)
+		return;
+	k->dsack_round = ts->snd_nxt ? ts->snd_nxt : 1;
+	if (k->reo_steps < UINT8_MAX)
+		k->reo_steps++;
+	k->reo_persist = RACK_CALM;
+}
+
+void tcp_rack_calm(struct tcp_sock *ts)
+{
+	struct tcp_rack *k = &ts->rack;
+
+	if (k->reo_persist && --k->reo_persist == 0)
+		k->reo_steps = 1;
+}
+
+/* RACK_update_reo_wnd(), ns. */
+static uint64_t reorder_window(const struct tcp_sock *ts)
+{
+	const struct tcp_rack *k = &ts->rack;
+	uint64_t us;
+
+	if (!k->reord_seen) {
+		if (ts->ca_state >= CA_RECOVERY)
+			return 0;
+		if (ts->xfer->sacked >= k->reordering * ts->mss &&
+		    !(sysctl_get(ts->sk.stack, tcp_recovery) & RACK_NO_DUPTHRESH))
+			return 0;
+	}
+	us = (uint64_t)(ts->min_rtt_us / 4) * k->reo_steps;
+	return (us < ts->srtt_us ? us : ts->srtt_us) * NSEC_PER_USEC;
+}
+
+uint64_t tcp_rack_left(const struct tcp_sock *ts, const struct tcp_rec *r, uint64_t now,
+		       uint64_t window)
+{
+	uint64_t due = r->sent + ts->rack.rtt_us * NSEC_PER_USEC + window;
+
+	return due > now ? due - now : 0;
+}
+
+/* RACK_detect_loss(): ns until all that may be lost is known to be; 0: it is known. */
+static uint64_t rack_detect(struct tcp_sock *ts, uint64_t now)
+{
+	const struct tcp_rack *k = &ts->rack;
+	uint64_t window = reorder_window(ts), wait = 0, left;
+	struct tcp_rec *r, *later;
+
+	for (r = ts->xfer->oldest; r; r = later) {
+		later = r->later;
+		if (!sent_after(k->sent, k->end, r->sent, r->end))
+			break;
+		left = tcp_rack_left(ts, r, now, window);
+		if (left == 0)
+			tcp_rec_lose(ts, r);
+		else if (left > wait)
+			wait = left;
+	}
+	return wait;
+}
+
+void tcp_rack_find(struct tcp_sock *ts, struct tcp_ack_info *a)
+{
+	struct tcp_xfer *x = ts->xfer;
+	uint64_t wait, retrans = x->retrans;
+
+	if (!x->rack_advanced)
+		return;
+	x->rack_advanced = false;
+	wait = rack_detect(ts, a->now);
+	if (x->retrans < retrans)
+		a->lost_retrans = true;
+	if (!wait)
+		return;
+	tcp_rtx_arm(ts, RTX_REORDER, a->now + wait + RACK_SLACK_NS);
+	a->timer_set = true;
+}
+
+/* Step 5, by the timer: what was waited for is lost now. */
+void tcp_rack_timeout(struct tcp_sock *ts, uint64_t now)
+{
+	struct tcp_xfer *x = ts->xfer;
+	uint32_t pipe = tcp_pipe(ts);
+	struct tcp_ack_info a = {.delivered = ts->mss};
+	uint64_t wait;
+
+	if (!x || tcp_flight(ts) == 0)
+		return;
+	wait = rack_detect(ts, now);
+	if (pipe != tcp_pipe(ts)) {
+		if (ts->ca_state != CA_RECOVERY) {
+			tcp_recovery_enter(ts, NULL);
+			if (!ts->cc->control)
+				tcp_prr_ack(ts, &a);
+		}
+		tcp_push(&ts->sk);
+	}
+	if (ts->due[TCP_DUE_RTX])
+		return;
+	if (wait)
+		tcp_rtx_arm(ts, RTX_REORDER, now + wait + RACK_SLACK_NS);
+	else
+		tcp_rto_rearm(ts, now);
+}

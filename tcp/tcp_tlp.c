@@ -1,0 +1,96 @@
+/*
+ * tcp/tcp_tlp.c - the tail loss probe (RFC 8985, 7): when nothing has been heard for two round trips
+ * one more segment goes out, so that a lost tail is told by SACK and not by the time-out.
+ */
+#include "tcp/tcp_priv.h"
+
+#define TLP_SLACK_NS 2000000ull /* over two round trips: the timers' ticks, two as Linux */
+
+static bool tlp_wanted(const struct tcp_sock *ts)
+{
+	return sysctl_get(ts->sk.stack, tcp_early_retrans) >= 3 && (ts->flags & TCP_F_SACK) &&
+	       tcp_flight(ts) && (ts->ca_state == CA_OPEN || ts->ca_state == CA_CWR);
+}
+
+/* 7.2: PTO.  A lone segment's ACK may be delayed. */
+static uint64_t tlp_wait(const struct tcp_sock *ts)
+{
+	uint64_t least = (uint64_t)sysctl_get(ts->sk.stack, tcp_rto_min_us) * NSEC_PER_USEC;
+	uint64_t wait = 2 * ts->srtt_us * NSEC_PER_USEC;
+
+	if (ts->srtt_us == 0)
+		return TCP_RTO_INIT_US * NSEC_PER_USEC;
+	return wait + (tcp_flight(ts) <= ts->mss ? least : TLP_SLACK_NS);
+}
+
+bool tcp_tlp_arm(struct tcp_sock *ts, uint64_t now, bool rearm)
+{
+	uint64_t when = now + tlp_wait(ts), rto;
+
+	if (!tlp_wanted(ts))
+		return false;
+	rto = rearm ? now + tcp_rto_ns(ts) : tcp_rto_due(ts, now);
+	tcp_rtx_arm(ts, RTX_PROBE, when < rto ? when : rto);
+	return true;
+}
+
+/* 7.3: new data, else the last segment again. */
+static bool tlp_send(struct tcp_sock *ts)
+{
+	struct tcp_xfer *x = ts->xfer;
+	struct tcp_rec *r = x->head;
+	uint32_t over;
+
+	x->tlp_again = false;
+	if (tcp_push_one(ts))
+		return true;
+	while (r->next && r->next->times)
+		r = r->next;
+	over = (tcp_rec_len(r) ? tcp_rec_len(r) - 1 : 0) / ts->mss * ts->mss;
+	if (over && tcp_rec_split(ts, r, over) < 0)
+		return false;
+	if (over)
+		r = r->next;
+	x->tlp_again = true;
+	return tcp_retransmit(ts, r) == 0;
+}
+
+void tcp_tlp_timeout(struct tcp_sock *ts, uint64_t now)
+{
+	struct tcp_xfer *x = ts->xfer;
+
+	if (!x || tcp_flight(ts) == 0)
+		return;
+	if (!x->tlp_out && tlp_send(ts)) {
+		x->tlp_out = true;
+		x->tlp_end = ts->snd_nxt;
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPLossProbes);
+		tcp_rto_arm(ts, now);
+		return;
+	}
+	tcp_rtx_arm(ts, RTX_RTO, tcp_rto_due(ts, now));
+}
+
+/* The probe repaired a loss which no other ACK had told of: cwnd falls for it (7.4.2). */
+static void tlp_repaired(struct tcp_sock *ts)
+{
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPLossProbeRecovery);
+	tcp_cwr_once(ts);
+}
+
+/* 7.4: what became of the probe. */
+void tcp_tlp_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	struct tcp_xfer *x = ts->xfer;
+
+	if (!x->tlp_out || seq_lt(ts->snd_una, x->tlp_end))
+		return;
+	if (!x->tlp_again || a->dsack_tlp) {
+		x->tlp_out = false;
+	} else if (seq_gt(ts->snd_una, x->tlp_end)) {
+		x->tlp_out = false;
+		tlp_repaired(ts);
+	} else if (a->pure && !a->acked && !a->sacked) {
+		x->tlp_out = false; /* both came: the second's ACK is a duplicate */
+	}
+}

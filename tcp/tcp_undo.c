@@ -1,0 +1,147 @@
+/*
+ * tcp/tcp_undo.c - a window was lowered for a loss that was none: put back where it stood.
+ *
+ * Evidence is, in the order of its strength: an ACK that echoes a timestamp from before the first
+ * retransmission (Eifel, RFC 3522; what follows, RFC 4015); a D-SACK for all that was sent again
+ * (RFC 3708); and after a time-out something acknowledged that was sent once (F-RTO, RFC 5682).
+ */
+#include "tcp/tcp_priv.h"
+
+void tcp_undo_start(struct tcp_sock *ts)
+{
+	struct tcp_xfer *x = ts->xfer;
+
+	x->undo = true;
+	x->undo_marker = ts->snd_una;
+	x->undo_retrans = x->retrans;
+	if (x->tlp_out && x->tlp_again)
+		x->undo_retrans += ts->mss;
+	if (x->undo_retrans == 0)
+		x->undo_retrans = -1;
+	if (x->retrans == 0)
+		x->undo_stamped = false;
+}
+
+void tcp_undo_sent(struct tcp_sock *ts, const struct tcp_rec *r)
+{
+	struct tcp_xfer *x = ts->xfer;
+
+	if (!x->undo_stamped) {
+		x->undo_stamped = true;
+		x->undo_tsval = tcp_ms(r->sent) + ts->ts_offset;
+	}
+	if (x->undo_retrans < 0)
+		x->undo_retrans = 0;
+	x->undo_retrans += r->end - r->seq;
+}
+
+/* left..right came twice, says a D-SACK of an ACK before which SND.UNA was una. */
+void tcp_undo_dsack(struct tcp_sock *ts, uint32_t left, uint32_t right, uint32_t una)
+{
+	struct tcp_xfer *x = ts->xfer;
+	uint32_t n = right - left;
+
+	if (!x || !x->undo || x->undo_retrans <= 0 || seq_leq(right, x->undo_marker))
+		return;
+	if (seq_gt(right, una) && seq_gt(right, tcp_fack(ts)))
+		return;
+	x->undo_retrans = x->undo_retrans > n ? x->undo_retrans - n : 0;
+}
+
+/* What was held for lost had only been delayed: no answer to a retransmission can be here yet. */
+static bool is_delayed(const struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	const struct tcp_xfer *x = ts->xfer;
+
+	if (!x->undo_stamped)
+		return true;
+	return a->echo && seq_lt(a->echo, x->undo_tsval);
+}
+
+static bool may_undo(const struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	return ts->xfer->undo && (ts->xfer->undo_retrans == 0 || is_delayed(ts, a));
+}
+
+/* RFC 4015, 3.2, but at once: what is sent goes on being clocked by ACKs. */
+static void undo_window(struct tcp_sock *ts, bool unlose)
+{
+	struct tcp_xfer *x = ts->xfer;
+
+	if (unlose)
+		tcp_rec_unlose(ts);
+	if (x->undo_ssthresh) {
+		if (ts->cc->undo)
+			ts->cwnd = ts->cc->undo(ts);
+		else if (ts->cwnd < x->undo_cwnd)
+			ts->cwnd = x->undo_cwnd;
+		if (ts->ssthresh < x->undo_ssthresh)
+			ts->ssthresh = x->undo_ssthresh;
+		if (ts->cc->event)
+			ts->cc->event(ts, TCP_CC_UNDO);
+	}
+	x->undo = false;
+	x->rack_advanced = true; /* what it found was found too soon: look again */
+}
+
+/*
+ * SND.UNA has reached what was out.  True: without SACK the state is held until more than that is
+ * acknowledged, for duplicates of what was sent again for nothing may come (RFC 6582, 3.2, step 1).
+ */
+bool tcp_undo_recovery(struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	struct tcp_xfer *x = ts->xfer;
+	bool loss = ts->ca_state == CA_LOSS;
+
+	if (may_undo(ts, a)) {
+		undo_window(ts, false);
+		mib_inc(ts->sk.stack, loss ? MIB_TcpExt_TCPLossUndo : MIB_TcpExt_TCPFullUndo);
+	} else {
+		tcp_rack_calm(ts);
+	}
+	if (!(ts->flags & TCP_F_SACK) && ts->snd_una == x->recover)
+		return true;
+	ts->ca_state = CA_OPEN;
+	return false;
+}
+
+/* A hole was filled by what had been delayed.  True: mark and send nothing again just now. */
+bool tcp_undo_partial(struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	struct tcp_xfer *x = ts->xfer;
+
+	if (!x->undo || !is_delayed(ts, a))
+		return false;
+	tcp_reordering(ts, a->prior_una, true);
+	if (x->retrans)
+		return true;
+	undo_window(ts, true);
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPPartialUndo);
+	tcp_recovery_open(ts);
+	return false;
+}
+
+bool tcp_undo_by_dsack(struct tcp_sock *ts)
+{
+	if (!ts->xfer->undo || ts->xfer->undo_retrans != 0)
+		return false;
+	undo_window(ts, false);
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPDSACKUndo);
+	return true;
+}
+
+bool tcp_undo_loss(struct tcp_sock *ts, const struct tcp_ack_info *a, bool frto)
+{
+	if (!frto && !may_undo(ts, a))
+		return false;
+	undo_window(ts, true);
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPLossUndo);
+	if (frto)
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPSpuriousRTOs);
+	ts->retransmits = 0;
+	if (!(ts->flags & TCP_F_SACK) && ts->snd_una == ts->xfer->recover)
+		return true;
+	if (frto || (ts->flags & TCP_F_SACK))
+		ts->ca_state = CA_OPEN;
+	return true;
+}
