@@ -143,7 +143,7 @@ $(B)/tests/script/drill: $(DRILL_OBJ) $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-.PHONY: all tests check unit bench bench-programs fuzz install clean tags lines leak format style
+.PHONY: all tests check unit bench paths bench-programs fuzz install clean tags lines leak format style
 
 tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN) $(B)/tests/script/drill
 
@@ -158,6 +158,11 @@ check:
 bench:
 	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs
 	$(Q)tests/bench/run.sh build/release $(if $(JSON),--json)
+
+# weft's TCP and the kernel's over the same bad paths.
+paths:
+	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs
+	$(Q)tests/bench/paths.sh build/release $(if $(JSON),--json)
 
 bench-programs: all $(BENCH_BIN)
 

@@ -1,8 +1,12 @@
 /*
  * tests/bench/bench.c - one end of a measurement, on the kernel's sockets or on weft's.
  *
- *	bench [-w DEV,ADDR/PREFIX] serve		until standard input ends
- *	bench [-w DEV,ADDR/PREFIX] CASE SERVER AMOUNT	one line of numbers
+ *	bench [OPTIONS] serve			until standard input ends
+ *	bench [OPTIONS] CASE SERVER AMOUNT	one line of numbers
+ *
+ *	-w DEV,ADDR/PREFIX[,GATEWAY]	weft's sockets, on this TAP; else the kernel's
+ *	-c NAME				this congestion control
+ *	-p				bulk carries a pattern, and who receives it looks (at both ends)
  *
  * CASE: out (Gbit/s sent in AMOUNT s), in (Gbit/s received), rtt (us at p50 and p99 of a 64-byte
  * question and answer, for AMOUNT s), conns (connections a second, AMOUNT of them one by one).
@@ -13,6 +17,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +35,8 @@ enum { PORT_SINK = 5001, PORT_SOURCE, PORT_ECHO };
 /* Of one run: set before the first thread is made. */
 struct bench {
 	const struct calls *net;
+	const char *congestion; /* NULL: the default */
+	bool pattern;
 	weft_stack *stack; /* NULL: the kernel */
 	struct sockaddr_in server;
 };
@@ -58,12 +65,47 @@ static void no_delay(const struct calls *net, int fd)
 	net->setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+/* Set on a listener, its connections have it too. */
+static void use_congestion(const struct bench *b, int fd)
+{
+	if (b->congestion && b->net->setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, b->congestion,
+						(socklen_t)strlen(b->congestion)))
+		err(1, "congestion control %s", b->congestion);
+}
+
+/* --- bulk: each byte tells where in the stream it stands ---------------------------------------- */
+
+static char pattern_at(uint64_t at)
+{
+	return (char)(at ^ at >> 8 ^ at >> 16 ^ at >> 24);
+}
+
+static void pattern_check(const struct bench *b, const char *buf, size_t n, uint64_t at)
+{
+	for (size_t i = 0; b->pattern && i < n; i++) {
+		if (buf[i] != pattern_at(at + i))
+			errx(1, "byte %llu of the stream is wrong", (unsigned long long)(at + i));
+	}
+}
+
+/* The next bytes of the stream; false: the other end is gone. */
+static bool bulk_send(const struct bench *b, int fd, char *buf, uint64_t *total)
+{
+	ssize_t n;
+
+	for (size_t i = 0; b->pattern && i < BULK; i++)
+		buf[i] = pattern_at(*total + i);
+	n = b->net->send(fd, buf, BULK, MSG_NOSIGNAL);
+	*total += n > 0 ? (uint64_t)n : 0;
+	return n > 0;
+}
+
 /* --- serve ------------------------------------------------------------------------------------ */
 
 struct service {
-	const struct calls *net;
+	const struct bench *bench;
 	uint16_t port;
-	void (*run)(const struct calls *net, int fd);
+	void (*run)(const struct bench *b, int fd);
 };
 
 struct client {
@@ -72,29 +114,33 @@ struct client {
 };
 
 /* Reads to the end, then says how much it was. */
-static void serve_sink(const struct calls *net, int fd)
+static void serve_sink(const struct bench *b, int fd)
 {
 	char *buf = buffer(BULK);
 	uint64_t total = 0;
 	ssize_t n;
 
-	while ((n = net->recv(fd, buf, BULK, 0)) > 0)
+	while ((n = b->net->recv(fd, buf, BULK, 0)) > 0) {
+		pattern_check(b, buf, (size_t)n, total);
 		total += (uint64_t)n;
-	net->send(fd, &total, sizeof(total), MSG_NOSIGNAL);
+	}
+	b->net->send(fd, &total, sizeof(total), MSG_NOSIGNAL);
 	free(buf);
 }
 
-static void serve_source(const struct calls *net, int fd)
+static void serve_source(const struct bench *b, int fd)
 {
 	char *buf = buffer(BULK);
+	uint64_t total = 0;
 
-	while (net->send(fd, buf, BULK, MSG_NOSIGNAL) > 0)
+	while (bulk_send(b, fd, buf, &total))
 		;
 	free(buf);
 }
 
-static void serve_echo(const struct calls *net, int fd)
+static void serve_echo(const struct bench *b, int fd)
 {
+	const struct calls *net = b->net;
 	char buf[QUESTION];
 	ssize_t n;
 
@@ -109,8 +155,8 @@ static void *client_main(void *arg)
 {
 	struct client *c = arg;
 
-	c->service->run(c->service->net, c->fd);
-	c->service->net->close(c->fd);
+	c->service->run(c->service->bench, c->fd);
+	c->service->bench->net->close(c->fd);
 	free(c);
 	return NULL;
 }
@@ -134,18 +180,20 @@ static void service_client(const struct service *s, int fd)
 static void *service_main(void *arg)
 {
 	const struct service *s = arg;
+	const struct calls *net = s->bench->net;
 	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(s->port)};
-	int on = 1, fd, listener = s->net->socket(AF_INET, SOCK_STREAM, 0);
+	int on = 1, fd, listener = net->socket(AF_INET, SOCK_STREAM, 0);
 
-	s->net->setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (s->net->bind(listener, (struct sockaddr *)&sin, sizeof(sin)) ||
-	    s->net->listen(listener, 1024))
+	net->setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	use_congestion(s->bench, listener);
+	if (net->bind(listener, (struct sockaddr *)&sin, sizeof(sin)) ||
+	    net->listen(listener, 1024))
 		err(1, "port %u", s->port);
 	if (s->port == PORT_ECHO) {
 		puts("ready");
 		fflush(stdout);
 	}
-	while ((fd = s->net->accept(listener, NULL, NULL)) >= 0)
+	while ((fd = net->accept(listener, NULL, NULL)) >= 0)
 		service_client(s, fd);
 	return NULL;
 }
@@ -153,9 +201,9 @@ static void *service_main(void *arg)
 static void serve(const struct bench *b)
 {
 	const struct service services[] = {
-	    {b->net, PORT_SINK, serve_sink},
-	    {b->net, PORT_SOURCE, serve_source},
-	    {b->net, PORT_ECHO, serve_echo},
+	    {b, PORT_SINK, serve_sink},
+	    {b, PORT_SOURCE, serve_source},
+	    {b, PORT_ECHO, serve_echo},
 	};
 	pthread_t thread;
 
@@ -175,6 +223,8 @@ static int dial(const struct bench *b, uint16_t port)
 	int fd = b->net->socket(AF_INET, SOCK_STREAM, 0);
 
 	sin.sin_port = htons(port);
+	if (fd >= 0)
+		use_congestion(b, fd);
 	if (fd < 0 || b->net->connect(fd, (struct sockaddr *)&sin, sizeof(sin)))
 		err(1, "connect");
 	return fd;
@@ -193,12 +243,12 @@ static void case_out(const struct bench *b, unsigned seconds)
 	uint64_t begin = now_ns(), end = begin + seconds * 1000000000ull, total = 0;
 
 	while (now_ns() < end)
-		if (b->net->send(fd, buf, BULK, MSG_NOSIGNAL) < 0)
+		if (!bulk_send(b, fd, buf, &total))
 			err(1, "send");
 	b->net->shutdown(fd, SHUT_WR);
 	if (b->net->recv(fd, &total, sizeof(total), MSG_WAITALL) != sizeof(total))
 		err(1, "no answer of the sink");
-	printf("%.3f\n", gbit(total, now_ns() - begin));
+	printf("%.5f\n", gbit(total, now_ns() - begin));
 	b->net->close(fd);
 	free(buf);
 }
@@ -214,9 +264,10 @@ static void case_in(const struct bench *b, unsigned seconds)
 		n = b->net->recv(fd, buf, BULK, 0);
 		if (n <= 0)
 			err(1, "recv");
+		pattern_check(b, buf, (size_t)n, total);
 		total += (uint64_t)n;
 	}
-	printf("%.3f\n", gbit(total, now_ns() - begin));
+	printf("%.5f\n", gbit(total, now_ns() - begin));
 	b->net->close(fd);
 	free(buf);
 }
@@ -289,19 +340,20 @@ static const struct {
     {"conns", case_conns},
 };
 
-/* "tap0,10.0.0.1/24" */
+/* "tap0,10.0.0.1/24" or "tap0,10.0.0.1/24,10.0.0.2" */
 static void use_weft(struct bench *b, const char *text)
 {
-	char spec[64], *comma;
+	char spec[96], *rest = spec;
+	struct weft_device dev = {.spec = spec};
+	struct weft_config cfg = {.devices = &dev, .ndevices = 1};
 	int e;
 
 	snprintf(spec, sizeof(spec), "tap:%s", text);
-	comma = strchr(spec, ',');
-	if (!comma)
-		errx(2, "-w DEV,ADDR/PREFIX");
-	*comma = '\0';
-	struct weft_device dev = {.spec = spec, .addr = comma + 1};
-	struct weft_config cfg = {.devices = &dev, .ndevices = 1};
+	strsep(&rest, ",");
+	dev.addr = strsep(&rest, ",");
+	cfg.gateway = rest;
+	if (!dev.addr)
+		errx(2, "-w DEV,ADDR/PREFIX[,GATEWAY]");
 
 	e = weft_start(&cfg, &b->stack);
 	if (e)
@@ -315,17 +367,23 @@ int main(int argc, char **argv)
 	int opt;
 
 	signal(SIGPIPE, SIG_IGN);
-	while ((opt = getopt(argc, argv, "w:")) != -1) {
-		if (opt != 'w')
+	while ((opt = getopt(argc, argv, "w:c:p")) != -1) {
+		if (opt == 'w')
+			use_weft(&b, optarg);
+		else if (opt == 'c')
+			b.congestion = optarg;
+		else if (opt == 'p')
+			b.pattern = true;
+		else
 			return 2;
-		use_weft(&b, optarg);
 	}
 	argv += optind;
 	argc -= optind;
 	if (argc == 1 && strcmp(argv[0], "serve") == 0)
 		serve(&b);
 	if (argc != 3 || inet_pton(AF_INET, argv[1], &b.server.sin_addr) != 1)
-		errx(2, "usage: bench [-w DEV,ADDR/PREFIX] serve | out|in|rtt|conns SERVER AMOUNT");
+		errx(2, "usage: bench [-p] [-c NAME] [-w DEV,ADDR/PREFIX[,GATEWAY]] serve | "
+			"out|in|rtt|conns SERVER AMOUNT");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		if (strcmp(cases[i].name, argv[0]) == 0)
 			cases[i].run(&b, (unsigned)atoi(argv[2]));
