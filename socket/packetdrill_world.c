@@ -85,7 +85,7 @@ static void env_del(struct env *e, struct alarm *a)
 /* The driver sleeps by running the world. */
 static int sleep_driver(struct world *w, struct waiter *wt, uint64_t deadline)
 {
-	while (wait_idle(w), atomic_load(&wt->word) != WAITER_WOKEN) {
+	for (wait_idle(w); atomic_load(&wt->word) != WAITER_WOKEN; wait_idle(w)) {
 		if (atomic_load(&wt->cancel))
 			return -EINTR;
 		if (env_lab_step(w->inner, deadline))

@@ -117,7 +117,7 @@ int weft_socket(int domain, int type, int protocol)
 
 int weft_epoll_create1(int flags)
 {
-	struct socket *s;
+	struct socket *s = NULL;
 	struct call c;
 	int r, fd;
 

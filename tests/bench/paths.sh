@@ -113,7 +113,7 @@ end_server() {
 # measure WHO NAME WAY CC: Mbit/s, or nothing where it failed.
 measure() {
 	weft_is=()
-	[ "$1" != weft ] || weft_is=(-w tap0,10.0.0.1/24,10.0.0.2)
+	[ "$1" != weft ] || weft_is=(-w "tap0,10.0.0.1/24,10.0.0.2")
 	serve "$4"
 	got=$(timeout $((seconds * 6)) ip netns exec "$a" "$bench" -p -c "$4" "${weft_is[@]}" "$3" 10.2.0.2 "$seconds")
 	end_server
