@@ -106,6 +106,7 @@ struct tcp_state *tcp_state_create(struct stack *st)
 	inet_table_set_free(t->table, free_small);
 	key_fill(st, t->isn_key);
 	key_fill(st, t->ts_key);
+	key_fill(st, t->cookie_key);
 	st->tcp = t;
 	tcp_cc_start(st);
 	ip_proto_register(st, &tcp_proto);

@@ -268,7 +268,12 @@ static void synsent_established(struct tcp_sock *ts, struct tcp_seg *g)
 		neigh_confirm(ts->sk.path->neigh);
 	tcp_set_state(ts, TCP_ESTABLISHED);
 	tcp_established(ts, now);
-	ts->flags |= TCP_F_ACK_NOW;
+	if (ts->defer_accept) { /* the program has data at once: the ACK may go with them */
+		ts->flags |= TCP_F_ACK_DELAY;
+		tcp_timer_set(ts, TCP_DUE_ACK, now + TCP_ATO_MAX_NS);
+	} else {
+		ts->flags |= TCP_F_ACK_NOW;
+	}
 	/* what is left of the segment begins behind the SYN */
 	g->seq++;
 	g->flags &= (uint8_t)~TCP_SYN;

@@ -154,6 +154,8 @@ void tcp_listen_in(struct tcp_sock *ls, struct pkbuf *b)
 
 	if (g->flags & TCP_RST) { /* first */
 		why = DROP_TCP_LISTEN_RST;
+	} else if (tcp_cookie_ack(ls, b)) {
+		return;
 	} else if (g->flags & TCP_ACK) { /* second */
 		tcp_reply_rst(b);
 		why = DROP_TCP_LISTEN_ACK;
@@ -162,7 +164,7 @@ void tcp_listen_in(struct tcp_sock *ls, struct pkbuf *b)
 	} else if (g->flags & TCP_FIN) {
 		why = DROP_TCP_SYN_FIN;
 	} else { /* third; text beside the SYN is not kept: it will come again */
-		tcp_request_new(ls, b);
+		tcp_syn_in(ls, b);
 		return;
 	}
 	pkbuf_drop(b, why);

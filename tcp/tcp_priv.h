@@ -39,6 +39,7 @@
 #define SEG_OPT_WSCALE 2u
 #define SEG_OPT_SACK_OK 4u
 #define SEG_OPT_TS 8u
+#define SEG_OPT_ECN 16u /* not an option: the SYN asks for ECN, and we answer that we can */
 
 /* A segment in host order, in the cb of its pkbuf from tcp_in() until the reader has it. */
 struct tcp_seg {
@@ -146,6 +147,7 @@ struct tcp_sock {
 	uint8_t quickacks;              /* l: ACKs still to be sent without delay */
 	uint8_t dupacks_owed;           /* l: ACKs that the next push sends for data out of order */
 	uint8_t keepcnt, syncnt;        /* l: options; 0: the stack's setting */
+	uint8_t defer_accept;           /* l: TCP_DEFER_ACCEPT, as a number of time-outs */
 	uint16_t keepidle, keepintvl;   /* l: s; 0: the stack's setting */
 	int32_t linger2_s;              /* l: TCP_LINGER2; 0: the setting, -1: none at all */
 	uint32_t user_timeout;          /* l: ms: TCP_USER_TIMEOUT; 0: tcp_retries2 instead */
@@ -230,12 +232,15 @@ struct tcp_request {
 	uint32_t snd_wnd;               /* c: of the SYN, never scaled */
 	uint32_t rcv_wnd;               /* c: as advertised */
 	uint32_t ts_recent, ts_offset;  /* p, c */
+	uint32_t cookie_ts;             /* c: not 0: the clock its SYN-ACK shows (tcp_cookie.c) */
 	uint32_t oow_ack_ms;            /* p: last ACK to a segment out of the window */
 	uint16_t peer_mss, advmss;      /* c */
 	uint8_t opts;                   /* c: SEG_OPT_ both ends agreed on */
 	uint8_t snd_wscale, rcv_wscale; /* c */
-	uint8_t retries;                /* p: SYN-ACKs sent again by timer */
+	uint8_t retries;                /* p: times its timer ran out */
+	uint8_t resent;                 /* p: SYN-ACKs sent again for that */
 	bool answered;                  /* p: ... or because the SYN came again */
+	bool acked;                     /* p: the third ACK was here, without data */
 };
 
 /* SYN-ACKs by how often they were sent again: each list has one time-out, so it is in order. */
@@ -248,7 +253,8 @@ struct tcp_request {
 struct tcp_listen {
 	struct tcp_sock *accept_head, **accept_tail; /* l: complete, for accept() */
 	uint32_t accept_count, backlog;              /* l */
-	uint32_t nrequests;                          /* l */
+	uint32_t nrequests, nyoung;                  /* l: young: their timer never ran out */
+	uint64_t cookie_sent;                        /* l: ns: the last SYN cookie; 0: none yet */
 	struct {
 		struct tcp_request *head, **tail; /* l */
 	} requests[TCP_REQUEST_LISTS];            /* l: by retries */
@@ -290,6 +296,7 @@ struct tcp_state {
 	struct inet_table *table;             /* c */
 	uint8_t isn_key[16];                  /* c: RFC 6528's secret */
 	uint8_t ts_key[16];                   /* c: of timestamp offsets */
+	uint8_t cookie_key[16];               /* c: of SYN cookies */
 	_Atomic uint32_t orphans;             /* a */
 	_Atomic uint32_t timewaits;           /* a */
 	_Atomic uint32_t ofos;                /* a: socks that hold data out of order */
@@ -360,7 +367,7 @@ unsigned tcp_ofo_blocks(const struct tcp_sock *ts, uint32_t (*block)[2], unsigne
 void tcp_reclaim(struct sock *sk);
 void tcp_reclaim_stack(struct stack *st);
 
-/* --- opening: tcp_listen.c, tcp_request.c, tcp_connect.c ---------------------------------------
+/* --- opening: tcp_listen.c, tcp_syn.c, tcp_request.c, tcp_child.c, tcp_cookie.c, tcp_connect.c --
  */
 
 int tcp_listen(struct sock *sk, int backlog);
@@ -369,11 +376,25 @@ void tcp_listen_in(struct tcp_sock *ls, struct pkbuf *b); /* RFC 9293, 3.10.7.2;
 void tcp_listen_close(struct tcp_sock *ls);
 bool tcp_accept_full(const struct tcp_listen *l);
 void tcp_accept_add(struct tcp_sock *ls, struct tcp_sock *child);
-void tcp_request_new(struct tcp_sock *ls, struct pkbuf *b);
+void tcp_syn_in(struct tcp_sock *ls, struct pkbuf *b); /* consumes b */
 void tcp_request_in(struct tcp_sock *ls, struct tcp_request *rq, struct pkbuf *b);
 void tcp_request_drop(struct tcp_sock *ls, struct tcp_request *rq);
 void tcp_request_timer(struct tcp_sock *ls);
 void tcp_request_free(struct tcp_request *rq);
+/* All but the ISS, by the addresses of b and the SYN; no reference of the listener is taken. */
+void tcp_request_fill(struct tcp_request *rq, struct tcp_sock *ls, const struct pkbuf *b,
+		      const struct tcp_seg *syn);
+void tcp_request_link(struct tcp_sock *ls, struct tcp_request *rq); /* onto the SYN queue */
+uint32_t tcp_request_bound(const struct tcp_sock *ls);
+void tcp_request_synack(const struct tcp_request *rq);
+/* The full sock of a request that is in the table (hashed), or was never: locked, in SYN-RECEIVED. */
+enum drop_reason tcp_child_make(struct tcp_sock *ls, struct tcp_request *rq, bool hashed,
+				struct tcp_sock **child);
+/* Its first segment, the accept queue, and its lock let go.  Consumes b. */
+void tcp_child_open(struct tcp_sock *ls, struct tcp_sock *child, struct pkbuf *b);
+#define TCP_COOKIES_ALWAYS 2 /* net.ipv4.tcp_syncookies: not only when the SYN queue is full */
+void tcp_cookie_synack(struct tcp_sock *ls, const struct pkbuf *b);
+bool tcp_cookie_ack(struct tcp_sock *ls, struct pkbuf *b); /* true: it was one; consumes b */
 int tcp_connect(struct sock *sk, const struct ip_addr *a, uint16_t port);
 int tcp_disconnect(struct sock *sk);
 void tcp_synsent(struct tcp_sock *ts, struct pkbuf *b); /* RFC 9293, 3.10.7.3; consumes b */

@@ -87,6 +87,30 @@ static int set_linger2(struct tcp_sock *ts, int v)
 	return 0;
 }
 
+/* TCP_DEFER_ACCEPT: seconds to time-outs of a SYN-ACK, which double, and back (Linux). */
+static uint8_t defer_retries(struct stack *st, int s)
+{
+	uint32_t most = (uint32_t)sysctl_get(st, tcp_rto_max_ms) / 1000, wait = 1, sum = 1;
+	uint8_t n = s > 0;
+
+	for (; (int64_t)s > sum && n < UINT8_MAX; n++) {
+		wait = 2 * wait < most ? 2 * wait : most;
+		sum += wait;
+	}
+	return n;
+}
+
+static int defer_seconds(struct stack *st, uint8_t n)
+{
+	uint32_t most = (uint32_t)sysctl_get(st, tcp_rto_max_ms) / 1000, wait = 1, sum = n > 0;
+
+	for (; n > 1; n--) {
+		wait = 2 * wait < most ? 2 * wait : most;
+		sum += wait;
+	}
+	return (int)sum;
+}
+
 /* TCP_CONGESTION: another algorithm from here on; cwnd and ssthresh stay. */
 static int set_congestion(struct tcp_sock *ts, const void *v, socklen_t n)
 {
@@ -135,6 +159,9 @@ static int setopt_tcp(struct tcp_sock *ts, int name, int v)
 		return set_range8(&ts->syncnt, v, 1, KEEP_MAX_COUNT);
 	case TCP_LINGER2:
 		return set_linger2(ts, v);
+	case TCP_DEFER_ACCEPT:
+		ts->defer_accept = defer_retries(ts->sk.stack, v);
+		return 0;
 	case TCP_USER_TIMEOUT:
 		if (v < 0)
 			return -EINVAL;
@@ -209,6 +236,9 @@ static int getopt_tcp(struct tcp_sock *ts, int name, int *v)
 		return 0;
 	case TCP_SYNCNT:
 		*v = get_setting(ts->syncnt, sysctl_get(st, tcp_syn_retries));
+		return 0;
+	case TCP_DEFER_ACCEPT:
+		*v = defer_seconds(st, ts->defer_accept);
 		return 0;
 	case TCP_USER_TIMEOUT:
 		*v = (int)ts->user_timeout;

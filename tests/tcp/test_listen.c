@@ -113,6 +113,7 @@ END_TEST
 
 START_TEST(test_syn_queue_bounded)
 {
+	tcp_lab_sysctl("net.ipv4.tcp_syncookies", 0);
 	tcp_lab_sysctl("net.ipv4.tcp_max_syn_backlog", 8);
 	tcp_lab_listen(8);
 	for (unsigned i = 0; i < 8; i++)

@@ -1,0 +1,116 @@
+/*
+ * tcp/tcp_child.c - from request to full sock: the child that the third ACK makes, what it has from
+ * its listener and what from the SYN (RFC 9293, 3.10.7.4, fifth, SYN-RECEIVED).
+ */
+#include "tcp/tcp_priv.h"
+
+static void child_options(struct tcp_sock *child, const struct tcp_sock *ls)
+{
+	const uint32_t kept = SOCK_REUSEADDR | SOCK_KEEPALIVE | SOCK_OOBINLINE | SOCK_LINGER |
+			      SOCK_RCVBUF_LOCKED | SOCK_SNDBUF_LOCKED | SOCK_DONTROUTE;
+	struct sock *to = &child->sk;
+	const struct sock *from = &ls->sk;
+
+	to->flags = from->flags & kept;
+	to->rcvbuf = from->rcvbuf;
+	to->sndbuf = from->sndbuf;
+	to->mark = from->mark;
+	to->rcvlowat = from->rcvlowat;
+	to->linger_s = from->linger_s;
+	to->tos = from->tos;
+	to->ttl = from->ttl;
+	to->minttl = from->minttl;
+	to->pmtudisc = from->pmtudisc;
+	child->flags = ls->flags & (TCP_F_NODELAY | TCP_F_CORK | TCP_F_QUICKACK | TCP_F_CC_CHOSEN);
+	child->user_mss = ls->user_mss;
+	child->keepidle = ls->keepidle;
+	child->keepintvl = ls->keepintvl;
+	child->keepcnt = ls->keepcnt;
+	child->linger2_s = ls->linger2_s;
+	child->user_timeout = ls->user_timeout;
+	if (ls->flags & TCP_F_CC_CHOSEN)
+		child->cc = ls->cc;
+}
+
+static void child_sequence(struct tcp_sock *child, const struct tcp_request *rq)
+{
+	child->iss = child->snd_una = child->snd_up = child->snd_sml = rq->iss;
+	child->snd_nxt = child->write_seq = rq->iss + 1;
+	child->snd_wnd = child->max_window = rq->snd_wnd;
+	child->snd_wl1 = child->irs = rq->irs;
+	child->rcv_nxt = child->copied_seq = child->ack_sent = child->rcv_up = rq->irs + 1;
+	child->rcv_adv = child->rcv_nxt + rq->rcv_wnd;
+	child->peer_mss = rq->peer_mss;
+	child->advmss = rq->advmss;
+	child->snd_wscale = rq->snd_wscale;
+	child->rcv_wscale = rq->rcv_wscale;
+	child->ts_recent = rq->ts_recent;
+	child->ts_recent_ms = tcp_ms(rq->sent);
+	child->ts_offset = rq->ts_offset;
+	child->syn_sent = rq->answered || rq->acked ? 0 : rq->sent; /* RFC 6298, 3: no sample */
+	child->flags |= TCP_F_PASSIVE | (rq->resent ? TCP_F_SYN_RTX : 0);
+	child->total_retrans = rq->resent;
+	if (rq->opts & SEG_OPT_TS)
+		child->flags |= TCP_F_TS;
+	if (rq->opts & SEG_OPT_SACK_OK)
+		child->flags |= TCP_F_SACK;
+	if (rq->opts & SEG_OPT_WSCALE)
+		child->flags |= TCP_F_WSCALE;
+}
+
+/* In the table, in the place of rq if it is there; NULL: no memory, or another has the tuple. */
+static NO_LOCK_ANALYSIS struct tcp_sock *child_insert(struct tcp_sock *ls, struct tcp_request *rq,
+						      bool hashed)
+{
+	struct stack *st = ls->sk.stack;
+	struct sock *sk = sock_alloc(st, ls->sk.ops);
+	struct inet_table *t = st->tcp->table;
+
+	if (!sk)
+		return NULL;
+	sk->c.laddr = rq->c.laddr;
+	sk->c.raddr = rq->c.raddr;
+	sk->c.lport = rq->c.lport;
+	sk->c.rport = rq->c.rport;
+	sk->c.ifindex = rq->c.ifindex;
+	sk->c.families = rq->c.families;
+	child_options(tcp_sk(sk), ls);
+	child_sequence(tcp_sk(sk), rq);
+	sock_lock_child(sk);
+	if (inet_port_inherit(t, sk, &ls->sk) < 0 ||
+	    inet_hash_insert(t, &sk->c, hashed ? &rq->c : NULL) < 0) {
+		sk->flags |= SOCK_DEAD;
+		inet_unhash(t, &sk->c);
+		sock_unlock(sk);
+		sock_put(sk);
+		return NULL;
+	}
+	tcp_set_state(tcp_sk(sk), TCP_SYN_RECV);
+	return tcp_sk(sk);
+}
+
+enum drop_reason tcp_child_make(struct tcp_sock *ls, struct tcp_request *rq, bool hashed,
+				struct tcp_sock **child)
+{
+	struct stack *st = ls->sk.stack;
+
+	if (tcp_accept_full(ls->listen)) {
+		mib_inc(st, MIB_TcpExt_ListenOverflows);
+		mib_inc(st, MIB_TcpExt_ListenDrops);
+		return DROP_TCP_ACCEPT_QUEUE;
+	}
+	*child = child_insert(ls, rq, hashed);
+	if (!*child) {
+		mib_inc(st, MIB_TcpExt_ListenDrops);
+		return DROP_NO_MEMORY;
+	}
+	mib_inc(st, MIB_Tcp_PassiveOpens);
+	return DROP_NONE;
+}
+
+NO_LOCK_ANALYSIS void tcp_child_open(struct tcp_sock *ls, struct tcp_sock *child, struct pkbuf *b)
+{
+	tcp_process(child, b);
+	tcp_accept_add(ls, child);
+	sock_unlock(&child->sk);
+}

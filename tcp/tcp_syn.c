@@ -1,0 +1,142 @@
+/*
+ * tcp/tcp_syn.c - a SYN for a listener (RFC 9293, 3.10.7.2): what both ends agree on, and whether it
+ * is kept as a request, answered with a cookie (tcp_cookie.c) or dropped.
+ *
+ * The SYN queue is bounded; a flood costs what it holds and a SYN-ACK a SYN, no more.
+ */
+#include <stdlib.h>
+
+#include "tcp/tcp_priv.h"
+
+/* *cookie: nothing is to be kept.  A SYN that follows a TIME-WAIT has its ISS chosen and is kept. */
+static enum drop_reason request_admit(struct tcp_sock *ls, const struct tcp_seg *g, bool *cookie)
+{
+	struct stack *st = ls->sk.stack;
+	bool full = ls->listen->nrequests >= tcp_request_bound(ls);
+	int64_t cookies = sysctl_get(st, tcp_syncookies);
+
+	*cookie = (full || cookies == TCP_COOKIES_ALWAYS) && cookies && !g->iss;
+	if (full && !cookies) {
+		mib_inc(st, MIB_TcpExt_TCPReqQFullDrop);
+		return DROP_TCP_SYN_QUEUE;
+	}
+	if (*cookie)
+		mib_inc(st, MIB_TcpExt_TCPReqQFullDoCookies);
+	if (tcp_accept_full(ls->listen)) {
+		mib_inc(st, MIB_TcpExt_ListenOverflows);
+		return DROP_TCP_ACCEPT_QUEUE;
+	}
+	return DROP_NONE;
+}
+
+static void request_addresses(struct tcp_request *rq, const struct sock *sk, const struct pkbuf *b)
+{
+	const struct tcp_hdr *h = (const struct tcp_hdr *)(const void *)(b->hdr + b->l4);
+	struct sock_common *c = &rq->c;
+
+	c->laddr = b->dst;
+	c->raddr = b->src;
+	c->lport = be16_get(h->dport);
+	c->rport = be16_get(h->sport);
+	c->ifindex = sk->c.ifindex;
+	c->families = sk->c.families;
+	c->proto = sk->c.proto;
+	c->kind = SOCK_KIND_REQUEST;
+	c->state = TCP_SYN_RECV;
+	atomic_store_explicit(&c->ref, 1, memory_order_relaxed);
+}
+
+/* What both ends can do. */
+static void request_options(struct tcp_request *rq, struct sock *sk, const struct tcp_seg *g)
+{
+	struct stack *st = sk->stack;
+	uint8_t want = 0;
+
+	if (sysctl_get(st, tcp_timestamps))
+		want |= SEG_OPT_TS;
+	if (sysctl_get(st, tcp_window_scaling))
+		want |= SEG_OPT_WSCALE;
+	if (sysctl_get(st, tcp_sack))
+		want |= SEG_OPT_SACK_OK;
+	rq->opts = g->opts & want;
+	rq->peer_mss = g->opts & SEG_OPT_MSS ? g->mss : TCP_MSS_DEFAULT;
+	rq->snd_wnd = g->wnd;
+	rq->rcv_wnd = tcp_rcv_wnd_init(sk);
+	if (rq->opts & SEG_OPT_WSCALE) {
+		rq->snd_wscale = g->wscale;
+		rq->rcv_wscale = tcp_rcv_wscale_init(sk);
+	}
+	rq->ts_recent = g->tsval;
+	rq->ts_offset = tcp_ts_offset(st, &rq->c.laddr, &rq->c.raddr);
+}
+
+static uint16_t request_advmss(const struct tcp_request *rq, struct sock *sk)
+{
+	struct ip_flow f;
+	struct path *path;
+	uint16_t mss;
+	int err;
+
+	sock_flow(sk, &rq->c.raddr, &f);
+	f.src = rq->c.laddr;
+	path = path_get(sk->stack, &f, &err);
+	mss = tcp_advmss(sk, &rq->c.raddr, path);
+	if (path)
+		path_put(path);
+	return mss;
+}
+
+void tcp_request_fill(struct tcp_request *rq, struct tcp_sock *ls, const struct pkbuf *b,
+		      const struct tcp_seg *syn)
+{
+	*rq = (struct tcp_request){.listener = &ls->sk, .irs = syn->seq};
+	request_addresses(rq, &ls->sk, b);
+	request_options(rq, &ls->sk, syn);
+	rq->advmss = request_advmss(rq, &ls->sk);
+}
+
+static struct tcp_request *request_make(struct tcp_sock *ls, struct pkbuf *b)
+{
+	const struct tcp_seg *g = tcp_seg(b);
+	struct tcp_request *rq = malloc(sizeof(*rq));
+	struct stack *st = ls->sk.stack;
+	struct inet_tuple tu;
+
+	if (!rq)
+		return NULL;
+	tcp_request_fill(rq, ls, b, g);
+	tu = (struct inet_tuple){rq->c.laddr, rq->c.raddr, rq->c.lport, rq->c.rport, 0};
+	rq->iss = g->iss ? g->iss : tcp_isn(st, &tu);
+	sock_hold(&ls->sk);
+	gauge_add(st, GAUGE_requests, 1);
+	return rq;
+}
+
+static enum drop_reason request_keep(struct tcp_sock *ls, struct pkbuf *b)
+{
+	struct tcp_request *rq = request_make(ls, b);
+
+	if (!rq)
+		return DROP_NO_MEMORY;
+	if (inet_hash_insert(ls->sk.stack->tcp->table, &rq->c, NULL) < 0) {
+		tcp_request_free(rq); /* the same SYN came by another way just now */
+		return DROP_TCP_OLD_DATA;
+	}
+	tcp_request_link(ls, rq);
+	tcp_request_synack(rq);
+	return DROP_NONE;
+}
+
+void tcp_syn_in(struct tcp_sock *ls, struct pkbuf *b)
+{
+	bool cookie;
+	enum drop_reason why = request_admit(ls, tcp_seg(b), &cookie);
+
+	if (why)
+		mib_inc(ls->sk.stack, MIB_TcpExt_ListenDrops);
+	else if (cookie)
+		tcp_cookie_synack(ls, b);
+	else
+		why = request_keep(ls, b);
+	pkbuf_drop(b, why);
+}
