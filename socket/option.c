@@ -180,6 +180,9 @@ static int set_socket(struct socket *s, int name, const void *v, socklen_t n)
 		return set_timeo(&s->sndtimeo, v, n);
 	case SO_BINDTODEVICE:
 		return set_device(s->sk, v, n);
+	case SO_MAX_PACING_RATE:
+		return s->sk->ops->setopt ? s->sk->ops->setopt(s->sk, SOL_SOCKET, name, v, n)
+					  : -ENOPROTOOPT;
 	default:
 		return set_socket_int(s->sk, name, v, n);
 	}

@@ -27,6 +27,7 @@ static void child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 	child->keepintvl = ls->keepintvl;
 	child->keepcnt = ls->keepcnt;
 	child->linger2_s = ls->linger2_s;
+	child->max_pacing_rate = ls->max_pacing_rate;
 	child->user_timeout = ls->user_timeout;
 	if (ls->flags & TCP_F_CC_CHOSEN)
 		child->cc = ls->cc;

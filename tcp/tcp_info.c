@@ -81,6 +81,8 @@ static void info_rate(const struct tcp_sock *ts, struct tcp_info *i)
 
 	i->tcpi_delivery_rate = ts->delivery.rate;
 	i->tcpi_delivery_rate_app_limited = ts->delivery.rate_app_limited;
+	i->tcpi_pacing_rate = tcp_pace_estimate(ts);
+	i->tcpi_max_pacing_rate = ts->max_pacing_rate ? ts->max_pacing_rate : UINT64_MAX;
 	i->tcpi_delivered = ts->delivery.segs;
 	i->tcpi_delivered_ce = ts->delivery.segs_ce;
 	i->tcpi_busy_time = (tcp_limit_ms(ts, TCP_LIMIT_BUSY) + rwnd + sndbuf) * 1000;
@@ -143,7 +145,7 @@ static void view_timer(const struct tcp_sock *ts, struct tcp_view *v)
 	uint64_t now = tcp_now(ts), first = 0;
 
 	for (unsigned d = 0; d < TCP_DUE_MAX; d++) {
-		if (!ts->due[d] || (first && ts->due[d] >= first))
+		if (!ts->due[d] || (first && ts->due[d] >= first) || d == TCP_DUE_PACE)
 			continue;
 		first = ts->due[d];
 		v->timer = deadline_text(ts, d);

@@ -369,6 +369,14 @@ void tcp_rate_app_limited(struct tcp_sock *ts);
 void tcp_limit_update(struct tcp_sock *ts);
 uint32_t tcp_limit_ms(const struct tcp_sock *ts, enum tcp_limit which);
 
+/* --- tcp_pace.c --------------------------------------------------------------------------------
+ */
+
+bool tcp_pace_hold(struct tcp_sock *ts);
+uint32_t tcp_pace_quantum(const struct tcp_sock *ts); /* most one segment may have */
+void tcp_pace_sent(struct tcp_sock *ts, uint32_t n, uint64_t now);
+uint64_t tcp_pace_estimate(const struct tcp_sock *ts);
+
 /* --- tcp_hystart.c -----------------------------------------------------------------------------
  */
 

@@ -2,8 +2,9 @@
  * tcp/tcp_out.c - what may go now: the end of every batch, send(), a window update and the timers
  * come here.
  *
- * First what is lost, by cwnd; then new data by cwnd, the peer's window, Nagle in Minshall's form
- * (RFC 9293, 3.7.4) and silly-window avoidance (3.8.6.2.1); then one ACK if none went with data.
+ * First what is lost, by cwnd and pace; then new data by these, the peer's window, Nagle in
+ * Minshall's form (RFC 9293, 3.7.4) and silly-window avoidance (3.8.6.2.1); then one ACK if none
+ * went with data.
  */
 #include "tcp/tcp_priv.h"
 
@@ -27,6 +28,8 @@ static void push_lost(struct tcp_sock *ts)
 	while ((r = tcp_recovery_next(ts)) && tcp_pipe(ts) + ts->mss <= ts->cwnd) {
 		if (seq_geq(r->seq, edge) && r != ts->xfer->head)
 			return; /* the peer took its window back */
+		if (tcp_pace_hold(ts))
+			return;
 		if (tcp_retransmit(ts, r) < 0) {
 			mib_inc(ts->sk.stack, MIB_TcpExt_TCPRetransFail);
 			return;
@@ -97,16 +100,34 @@ static uint32_t push_len(struct tcp_sock *ts, bool *fin)
 	return small && !small_may_go(ts, *fin) ? data - small : data;
 }
 
-static void push_new(struct tcp_sock *ts)
+/* False: the pace holds the rest back. */
+static bool push_fitting(struct tcp_sock *ts)
 {
-	uint32_t n, before = ts->snd_nxt;
+	uint32_t n, left = 0; /* of what may go together at this pace */
 	bool fin;
 
 	while ((n = push_len(ts, &fin)) || fin) {
+		if (left < ts->mss && tcp_pace_hold(ts))
+			return false;
+		if (left < ts->mss)
+			left = tcp_pace_quantum(ts);
+		if (n > left) {
+			n = left - left % ts->mss;
+			fin = false;
+		}
 		if (tcp_xmit(ts, n, fin) < 0)
 			break;
+		left -= n;
 	}
-	ts->flags &= ~TCP_F_PUSH;
+	return true;
+}
+
+static void push_new(struct tcp_sock *ts)
+{
+	uint32_t before = ts->snd_nxt;
+
+	if (push_fitting(ts))
+		ts->flags &= ~TCP_F_PUSH;
 	if (ts->snd_nxt != before)
 		tcp_tlp_arm(ts, tcp_now(ts), false);
 }
@@ -148,6 +169,8 @@ static void push_persist(struct tcp_sock *ts)
 	uint64_t wait = TCP_OVERRIDE_NS;
 
 	if (tcp_flight(ts) || ts->due[TCP_DUE_RTX] || ts->write_seq == ts->snd_nxt)
+		return;
+	if (ts->due[TCP_DUE_PACE])
 		return;
 	if (wnd_room(ts) == 0)
 		wait = tcp_rto_ns(ts);

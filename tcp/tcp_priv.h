@@ -79,6 +79,7 @@ enum tcp_deadline {
 	TCP_DUE_RTX,  /* one of enum tcp_rtx at a time */
 	TCP_DUE_ACK,  /* delayed ACK */
 	TCP_DUE_KEEP, /* keepalive; an orphan in FIN-WAIT-2: its end; a listener: requests */
+	TCP_DUE_PACE, /* more may go at the rate there is */
 	TCP_DUE_MAX,
 };
 
@@ -169,6 +170,8 @@ struct tcp_sock {
 	uint32_t ts_recent, ts_recent_ms, ts_offset; /* l: RFC 7323 */
 	uint32_t cwnd, ssthresh;                     /* l */
 	uint64_t pacing_rate;                        /* l: bytes a second; 0: not paced */
+	uint64_t max_pacing_rate;                    /* l: SO_MAX_PACING_RATE; 0: none */
+	uint64_t pace_next;                          /* l: ns: the next byte may go */
 	struct tcp_rack rack;                        /* l */
 	struct tcp_delivery delivery;                /* l */
 	struct tcp_usage usage;                      /* l */

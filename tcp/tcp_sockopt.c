@@ -174,7 +174,43 @@ static int setopt_tcp(struct tcp_sock *ts, int name, int v)
 	}
 }
 
-/* SOL_SOCKET comes here after the socket room has set the flag: SO_KEEPALIVE starts or stops now. */
+/* Bytes a second, of 32 or 64 bits; all ones: no limit (socket(7)). */
+static int set_max_pacing(struct tcp_sock *ts, const void *v, socklen_t n)
+{
+	uint64_t rate = 0;
+	uint32_t narrow;
+
+	if (n >= sizeof(rate)) {
+		memcpy(&rate, v, sizeof(rate));
+	} else if (n >= sizeof(narrow)) {
+		memcpy(&narrow, v, sizeof(narrow));
+		rate = narrow == UINT32_MAX ? UINT64_MAX : narrow;
+	} else {
+		return -EINVAL;
+	}
+	ts->max_pacing_rate = rate == UINT64_MAX ? 0 : rate ? rate : 1;
+	tcp_push(&ts->sk);
+	return 0;
+}
+
+static int get_max_pacing(const struct tcp_sock *ts, void *v, socklen_t *n)
+{
+	uint64_t rate = ts->max_pacing_rate ? ts->max_pacing_rate : UINT64_MAX;
+	uint32_t narrow = rate < UINT32_MAX ? (uint32_t)rate : UINT32_MAX;
+
+	if (*n >= sizeof(rate)) {
+		*n = sizeof(rate);
+		memcpy(v, &rate, sizeof(rate));
+		return 0;
+	}
+	if (*n > sizeof(narrow))
+		*n = sizeof(narrow);
+	memcpy(v, &narrow, *n);
+	return 0;
+}
+
+/* SOL_SOCKET comes here for what the socket room leaves to the protocol, and after it has set
+ * SO_KEEPALIVE, which starts or stops now. */
 int tcp_setopt(struct sock *sk, int level, int name, const void *v, socklen_t n)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
@@ -184,6 +220,8 @@ int tcp_setopt(struct sock *sk, int level, int name, const void *v, socklen_t n)
 		tcp_keepalive_arm(ts);
 		return 0;
 	}
+	if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE)
+		return set_max_pacing(ts, v, n);
 	if (level != IPPROTO_TCP)
 		return -ENOPROTOOPT;
 	if (name == TCP_CONGESTION)
@@ -256,6 +294,8 @@ int tcp_getopt(struct sock *sk, int level, int name, void *v, socklen_t *n)
 	struct tcp_sock *ts = tcp_sk(sk);
 	int value, err;
 
+	if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE)
+		return get_max_pacing(ts, v, n);
 	if (level != IPPROTO_TCP)
 		return -ENOPROTOOPT;
 	if (name == TCP_INFO)

@@ -1,6 +1,6 @@
 /*
  * tcp/tcp_timer.c - the deadlines of a connection: retransmission (RFC 6298, 5; RFC 1122, 4.2.3.5),
- * persist (RFC 9293, 3.8.6.1), delayed ACK, keepalive (RFC 9293, 3.8.4), FIN-WAIT-2.
+ * persist (RFC 9293, 3.8.6.1), delayed ACK, keepalive (RFC 9293, 3.8.4), FIN-WAIT-2, pacing.
  *
  * One wheel entry stands for all: it is armed for the earliest deadline or before, and moves only
  * when a deadline comes that is earlier still.
@@ -339,6 +339,11 @@ static void keep_timeout(struct tcp_sock *ts, uint64_t now)
 
 /* --- all of them -------------------------------------------------------------------------------- */
 
+static void pace_timeout(struct tcp_sock *ts, uint64_t now)
+{
+	tcp_push(&ts->sk);
+}
+
 static void listen_timeout(struct tcp_sock *ts, uint64_t now)
 {
 	if (tcp_state_of(ts) == TCP_LISTEN)
@@ -353,6 +358,7 @@ void tcp_timer(struct sock *sk)
 	    [TCP_DUE_RTX] = rtx_timeout,
 	    [TCP_DUE_ACK] = ack_timeout,
 	    [TCP_DUE_KEEP] = listen_timeout,
+	    [TCP_DUE_PACE] = pace_timeout,
 	};
 	struct tcp_sock *ts = tcp_sk(sk);
 	uint64_t now = tcp_now(ts);

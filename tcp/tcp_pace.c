@@ -1,0 +1,74 @@
+/*
+ * tcp/tcp_pace.c - sending spread over time, at the rate that the algorithm sets (draft-ietf-ccwg-bbr,
+ * 5.6.2) or SO_MAX_PACING_RATE allows.
+ *
+ * ts->pace_next is when the next byte may go.  tcp_push() asks before each segment, which is no
+ * larger than about a millisecond's worth, and what is held back comes with TCP_DUE_PACE.  The wheel
+ * ticks in milliseconds: what a tick was late is made up for, so the rate is kept on the average.
+ */
+#include "tcp/tcp_priv.h"
+
+#define PACE_QUANTUM_NS NSEC_PER_MSEC
+#define PACE_CREDIT_NS (2 * NSEC_PER_MSEC) /* a tick, and the timer thread's lateness */
+
+/* What the window makes in a round trip, and as Linux has it a fifth more; twice as much in slow
+ * start, which doubles. */
+static uint64_t window_rate(const struct tcp_sock *ts)
+{
+	uint64_t percent = ts->cwnd < ts->ssthresh / 2 ? 200 : 120;
+
+	if (ts->srtt_us == 0)
+		return 0;
+	return (uint64_t)ts->cwnd * percent / 100 * (NSEC_PER_SEC / NSEC_PER_USEC) / ts->srtt_us;
+}
+
+/* Bytes a second, for TCP_INFO even where nothing is paced. */
+uint64_t tcp_pace_estimate(const struct tcp_sock *ts)
+{
+	uint64_t rate = ts->pacing_rate ? ts->pacing_rate : window_rate(ts);
+
+	return ts->max_pacing_rate && rate > ts->max_pacing_rate ? ts->max_pacing_rate : rate;
+}
+
+/* 0: not paced. */
+static uint64_t pace_rate(const struct tcp_sock *ts)
+{
+	uint64_t rate;
+
+	if (!ts->pacing_rate && !ts->max_pacing_rate)
+		return 0;
+	rate = tcp_pace_estimate(ts);
+	return rate ? rate : ts->max_pacing_rate;
+}
+
+uint32_t tcp_pace_quantum(const struct tcp_sock *ts)
+{
+	uint64_t rate = pace_rate(ts), n = rate / (NSEC_PER_SEC / PACE_QUANTUM_NS);
+
+	if (!rate || n > UINT32_MAX)
+		return UINT32_MAX;
+	return n > 2u * ts->mss ? (uint32_t)(n - n % ts->mss) : 2u * ts->mss;
+}
+
+/* Nothing may go now: TCP_DUE_PACE is set.  What follows a time-out is never held. */
+bool tcp_pace_hold(struct tcp_sock *ts)
+{
+	if (!pace_rate(ts) || ts->pace_next <= tcp_now(ts))
+		return false;
+	if (ts->ca_state == CA_LOSS && ts->xfer->retrans == 0)
+		return false;
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPPaced);
+	tcp_timer_set(ts, TCP_DUE_PACE, ts->pace_next);
+	return true;
+}
+
+void tcp_pace_sent(struct tcp_sock *ts, uint32_t n, uint64_t now)
+{
+	uint64_t rate = pace_rate(ts), from = ts->pace_next;
+
+	if (!rate)
+		return;
+	if (from + PACE_CREDIT_NS < now)
+		from = now - PACE_CREDIT_NS;
+	ts->pace_next = from + n * NSEC_PER_SEC / rate;
+}
