@@ -6,10 +6,14 @@
  */
 #include "tcp/tcp_priv.h"
 
-/* RFC 5681, 3.1, eq. 4: half of what was out, at least two segments. */
+/*
+ * RFC 5681, 3.1, eq. 4: half of what was out, at least two segments; what limited transmit has sent
+ * beyond cwnd does not count (3.2, step 2).
+ */
 static uint32_t newreno_ssthresh(struct tcp_sock *ts)
 {
-	uint32_t half = tcp_flight(ts) / 2, least = 2u * ts->mss;
+	uint32_t out = tcp_flight(ts) < ts->cwnd ? tcp_flight(ts) : ts->cwnd;
+	uint32_t half = out / 2, least = 2u * ts->mss;
 
 	return half > least ? half : least;
 }

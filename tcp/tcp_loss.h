@@ -344,7 +344,7 @@ void tcp_prr_sent(struct tcp_sock *ts, uint32_t n);
 
 void tcp_undo_start(struct tcp_sock *ts);                         /* a window is lowered */
 void tcp_undo_sent(struct tcp_sock *ts, const struct tcp_rec *r); /* r, lost, is sent again */
-void tcp_undo_dsack(struct tcp_sock *ts, uint32_t left, uint32_t right, uint32_t una);
+void tcp_undo_dsack(struct tcp_sock *ts, uint32_t left, uint32_t right);
 /* Each true: it was for nothing, and is undone. */
 bool tcp_undo_recovery(struct tcp_sock *ts, const struct tcp_ack_info *a);
 bool tcp_undo_partial(struct tcp_sock *ts, const struct tcp_ack_info *a);

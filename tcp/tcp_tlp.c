@@ -34,25 +34,35 @@ bool tcp_tlp_arm(struct tcp_sock *ts, uint64_t now, bool rearm)
 	return true;
 }
 
+/* Where the last segment that is out begins: so many full ones behind what was sent with it. */
+static struct tcp_rec *last_segment(struct tcp_sock *ts)
+{
+	struct tcp_rec *r, *first = ts->xfer->head;
+	uint32_t over = 0;
+
+	for (r = first; r->next && r->next->times; r = r->next) {
+		if (r->next->sent != r->sent)
+			first = r->next;
+	}
+	over = (r->end - first->seq - 1) / ts->mss * ts->mss;
+	for (r = first; over && over >= tcp_rec_len(r); r = r->next)
+		over -= tcp_rec_len(r);
+	if (over == 0)
+		return r;
+	return tcp_rec_split(ts, r, over) < 0 ? NULL : r->next;
+}
+
 /* 7.3: new data, else the last segment again. */
 static bool tlp_send(struct tcp_sock *ts)
 {
-	struct tcp_xfer *x = ts->xfer;
-	struct tcp_rec *r = x->head;
-	uint32_t over;
+	struct tcp_rec *r;
 
-	x->tlp_again = false;
+	ts->xfer->tlp_again = false;
 	if (tcp_push_one(ts))
 		return true;
-	while (r->next && r->next->times)
-		r = r->next;
-	over = (tcp_rec_len(r) ? tcp_rec_len(r) - 1 : 0) / ts->mss * ts->mss;
-	if (over && tcp_rec_split(ts, r, over) < 0)
-		return false;
-	if (over)
-		r = r->next;
-	x->tlp_again = true;
-	return tcp_retransmit(ts, r) == 0;
+	r = last_segment(ts);
+	ts->xfer->tlp_again = true;
+	return r && tcp_retransmit(ts, r) == 0;
 }
 
 void tcp_tlp_timeout(struct tcp_sock *ts, uint64_t now)

@@ -35,15 +35,13 @@ void tcp_undo_sent(struct tcp_sock *ts, const struct tcp_rec *r)
 	x->undo_retrans += r->end - r->seq;
 }
 
-/* left..right came twice, says a D-SACK of an ACK before which SND.UNA was una. */
-void tcp_undo_dsack(struct tcp_sock *ts, uint32_t left, uint32_t right, uint32_t una)
+/* left..right came twice. */
+void tcp_undo_dsack(struct tcp_sock *ts, uint32_t left, uint32_t right)
 {
 	struct tcp_xfer *x = ts->xfer;
 	uint32_t n = right - left;
 
 	if (!x || !x->undo || x->undo_retrans <= 0 || seq_leq(right, x->undo_marker))
-		return;
-	if (seq_gt(right, una) && seq_gt(right, tcp_fack(ts)))
 		return;
 	x->undo_retrans = x->undo_retrans > n ? x->undo_retrans - n : 0;
 }

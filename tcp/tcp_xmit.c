@@ -330,18 +330,14 @@ int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin)
 	return 0;
 }
 
-/* Bytes from r on that are to be sent again together: what is lost, or r as a loss probe. */
+/* Bytes from r on that are to be sent again together: what is marked as r is. */
 static uint32_t again_len(const struct tcp_sock *ts, const struct tcp_rec *r)
 {
+	const uint8_t all = REC_LOST | REC_RETRANS | REC_SACKED, marks = r->flags & all;
 	uint32_t n = 0;
 
-	if (!(r->flags & REC_LOST))
-		n = tcp_rec_len(r);
-	for (; r && r->times && n < ts->mss; r = r->next) {
-		if ((r->flags & (REC_LOST | REC_RETRANS | REC_SACKED)) != REC_LOST)
-			break;
+	for (; r && r->times && n < ts->mss && (r->flags & all) == marks; r = r->next)
 		n += tcp_rec_len(r);
-	}
 	return n < ts->mss ? n : ts->mss;
 }
 

@@ -14,7 +14,19 @@ void loss_open(unsigned opts)
 	advance_ms(LOSS_RTT_MS);
 	rx(ACK, .seq = 1, .ack = 1, .wnd = LOSS_WND);
 	ck_assert_int_ge(tcp_lab_accept(), 0);
+	ck_assert_int_eq(weft_setsockopt(tl.fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
 	quiet();
+	tcp_lab_mark();
+}
+
+void loss_sent_at(const char *file, int line, unsigned segment, unsigned ms)
+{
+	wait_ms(10000);
+	loss_next(file, line, segment);
+	ck_assert_msg(tcp_lab_elapsed_ms() >= ms && tcp_lab_elapsed_ms() <= ms + 1,
+		      "%s:%d: sent after %u ms, not %u", file, line, (unsigned)tcp_lab_elapsed_ms(),
+		      ms);
+	tcp_lab_quiet(file, line);
 }
 
 void loss_write(unsigned segments)

@@ -2,13 +2,15 @@
  * tests/harness/loss_lab.h - for tests of the sender's loss recovery: on a tcp_lab connection with
  * segments of 1000 bytes and a round trip of 100 ms, segments and ACKs by number.
  *
- *	loss_open(O_SACK_OK);        ESTABLISHED; and O_TS, or 0: neither
+ *	loss_open(O_SACK_OK);        ESTABLISHED, NewReno; and O_TS, or 0: neither
  *	loss_write(20);              20 segments are written; segment 0 begins at sequence number 1
  *	sent(0, 10);                 the next sent are the segments 0 to 9, then nothing
  *	advance_ms(100);
  *	sacks(0, 1, {{1, 2}});       the peer misses 0 and has 1 (a block each: from, behind)
  *	has(10);                     the peer has all before 10
  *	ck_cwnd(10, CA_OPEN);
+ *
+ * With a first round trip of 100 ms RTO is 300 ms, a loss probe goes after 202 ms.
  */
 #pragma once
 #include "tests/harness/tcp_lab.h"
@@ -35,6 +37,12 @@ struct loss_blocks {
 void loss_ack(unsigned upto, unsigned nsack, struct loss_blocks k, uint32_t tsecr);
 #define has(upto) loss_ack((upto), 0, (struct loss_blocks){0}, 0)
 #define sacks(upto, n, ...) loss_ack((upto), (n), (struct loss_blocks){__VA_ARGS__}, 0)
+/* The same with an echoed timestamp that is not the latest. */
+#define has_echoing(upto, tsecr) loss_ack((upto), 0, (struct loss_blocks){0}, (tsecr))
+
+/* Segment is the next sent, `ms` after tcp_lab_mark() (a tick of 1 ms may be added); then nothing. */
+void loss_sent_at(const char *file, int line, unsigned segment, unsigned ms);
+#define sent_at(segment, ms) loss_sent_at(__FILE__, __LINE__, (segment), (ms))
 
 /* The parts of TCP_INFO that recovery is about; counts are segments. */
 struct loss_info {
