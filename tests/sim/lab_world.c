@@ -57,36 +57,19 @@ static bool stacks_begin(struct lab_world *w)
 	return true;
 }
 
-static int setting_write(struct stack *st, const struct lab_setting *set)
-{
-	char *end;
-	int64_t value = strtoll(set->value, &end, 10);
-
-	return *end ? -EINVAL : sysctl_write(st, set->name, value);
-}
-
-static const char *setting_why(int err)
-{
-	if (err == -ENOENT)
-		return "there is no such setting";
-	return err == -ERANGE ? "out of range" : "not a value of it";
-}
-
 static bool settings_set(struct lab_world *w, char *why)
 {
 	for (unsigned i = 0; i < w->scene.nsetting; i++) {
 		const struct lab_setting *set = &w->scene.setting[i];
 
 		for (unsigned n = 0; n < w->scene.nnode; n++) {
-			int err;
+			char because[SYSCTL_TEXT_MAX];
 
 			if (set->node != LAB_ALL_NODES && set->node != n)
 				continue;
-			err = setting_write(w->node[n].stack, set);
-			if (err == 0)
+			if (!sysctl_write_text(w->node[n].stack, set->name, set->value, because))
 				continue;
-			snprintf(why, LAB_WHY, "sysctl %s=%s: %s", set->name, set->value,
-				 setting_why(err));
+			snprintf(why, LAB_WHY, "sysctl %s=%s: %s", set->name, set->value, because);
 			return false;
 		}
 	}

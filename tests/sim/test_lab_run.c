@@ -144,9 +144,9 @@ static const struct {
     {"host a b c\nlink a b\nbulk a c 1MB\n", "no links lead from a to c"},
     {"host a b c\nlink a b\nlink b c\nbulk a c 1MB\n", "no links lead from a to c"},
     {"host a b\nlink a b\nsysctl a no.such=1\nbulk a b 1MB\n",
-     "sysctl no.such=1: there is no such setting"},
+     "sysctl no.such=1: no such setting"},
     {"host a b\nlink a b\nsysctl a net.ipv4.tcp_sack=7\nbulk a b 1MB\n",
-     "sysctl net.ipv4.tcp_sack=7: out of range"},
+     "sysctl net.ipv4.tcp_sack=7: out of range 0 - 1"},
 };
 
 START_TEST(test_refused_scene_told)
