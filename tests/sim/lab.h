@@ -29,6 +29,9 @@ void lab_result_print(const struct lab_result *r, FILE *f);
 void lab_result_json(const struct lab_result *r, const char *replay, FILE *f);
 
 /* lab_child.c: the same in a process of its own, so that an assertion that stops it is a violation too. */
+typedef bool lab_run_fn(const struct lab_scene *s, const char *pcap, struct lab_result *r,
+			char *why);
+bool lab_child_run(lab_run_fn *run, const struct lab_scene *s, struct lab_result *r, char *why);
 bool lab_scene_try(const struct lab_scene *s, struct lab_result *r, char *why);
 
 /* lab_hunt.c: what a command line asks for. */
@@ -48,5 +51,9 @@ void lab_options_scene(const struct lab_options *o, uint64_t seed, struct lab_sc
 char *lab_options_replay(const struct lab_options *o, uint64_t seed, char *to, size_t size);
 enum lab_status lab_hunt(const struct lab_options *o);
 
-/* lab_shrink.c: makes s as small as it can while it still fails; how many runs that took. */
-unsigned lab_shrink(struct lab_scene *s, struct lab_result *r);
+/*
+ * lab_shrink.c: makes s, which fails, as small as it can while it still does; how many runs that took.  r: of the last
+ * that failed.
+ */
+typedef bool lab_try_fn(const struct lab_scene *s, struct lab_result *r, char *why);
+unsigned lab_shrink(struct lab_scene *s, lab_try_fn *run, struct lab_result *r);

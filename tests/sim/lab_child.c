@@ -21,7 +21,7 @@ struct answer {
 	char why[LAB_WHY];
 };
 
-static void child_run(const struct lab_scene *s, int out, int err)
+static void child_run(lab_run_fn *run, const struct lab_scene *s, int out, int err)
 {
 	const struct rlimit cpu = {CPU_SECONDS, CPU_SECONDS + 1}, core = {0, 0};
 	struct answer a = {0};
@@ -29,7 +29,7 @@ static void child_run(const struct lab_scene *s, int out, int err)
 	setrlimit(RLIMIT_CPU, &cpu);
 	setrlimit(RLIMIT_CORE, &core);
 	dup2(err, STDERR_FILENO);
-	a.ok = lab_scene_run(s, NULL, &a.result, a.why);
+	a.ok = run(s, NULL, &a.result, a.why);
 	_exit(write(out, &a, sizeof(a)) == sizeof(a) ? 0 : 1);
 }
 
@@ -77,7 +77,8 @@ static void died(const struct lab_scene *s, int status, int err, struct lab_resu
 			 WEXITSTATUS(status), words);
 }
 
-static bool child_try(const struct lab_scene *s, struct lab_result *r, char *why, int err)
+static bool child_try(lab_run_fn *run, const struct lab_scene *s, struct lab_result *r, char *why,
+		      int err)
 {
 	struct answer a;
 	int p[2], status;
@@ -90,7 +91,7 @@ static bool child_try(const struct lab_scene *s, struct lab_result *r, char *why
 	}
 	if (pid == 0) {
 		close(p[0]);
-		child_run(s, p[1], err);
+		child_run(run, s, p[1], err);
 	}
 	close(p[1]);
 	answered = answer_read(p[0], &a);
@@ -106,7 +107,7 @@ static bool child_try(const struct lab_scene *s, struct lab_result *r, char *why
 	return a.ok;
 }
 
-bool lab_scene_try(const struct lab_scene *s, struct lab_result *r, char *why)
+bool lab_child_run(lab_run_fn *run, const struct lab_scene *s, struct lab_result *r, char *why)
 {
 	int err = memfd_create("stderr", MFD_CLOEXEC);
 	bool ok;
@@ -116,7 +117,12 @@ bool lab_scene_try(const struct lab_scene *s, struct lab_result *r, char *why)
 		return false;
 	}
 	fflush(stdout);
-	ok = child_try(s, r, why, err);
+	ok = child_try(run, s, r, why, err);
 	close(err);
 	return ok;
+}
+
+bool lab_scene_try(const struct lab_scene *s, struct lab_result *r, char *why)
+{
+	return lab_child_run(lab_scene_run, s, r, why);
 }

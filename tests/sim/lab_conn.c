@@ -17,11 +17,14 @@ static void end_event(struct wait_entry *e, uint32_t events)
 {
 	struct lab_end *end = (struct lab_end *)((char *)e - offsetof(struct lab_end, wait));
 
-	lab_conn_ready(end->conn);
+	lab_end_ready(end);
 }
 
-void lab_conn_ready(struct lab_conn *c)
+void lab_end_ready(struct lab_end *e)
 {
+	struct lab_conn *c = e->conn;
+
+	e->awake = true;
 	if (c->ready)
 		return;
 	c->ready = true;
@@ -145,7 +148,7 @@ struct lab_conn *lab_conn_open(struct lab_run *r)
 	r->begun++;
 	conn_link(c);
 	end_begin(&c->end[LAB_CLIENT], fd);
-	lab_conn_ready(c);
+	lab_end_ready(&c->end[LAB_CLIENT]);
 	return c;
 }
 
@@ -177,7 +180,7 @@ void lab_conn_accept(struct lab_run *r)
 		end_begin(&c->end[LAB_SERVER], fd);
 		lab_options_set(&c->end[LAB_SERVER], fd);
 		lab_conn_moved(c);
-		lab_conn_ready(c);
+		lab_end_ready(&c->end[LAB_SERVER]);
 	}
 	if (errno != EAGAIN)
 		lab_violate(r->w, "accept() fails: %s", strerror(errno));

@@ -35,7 +35,7 @@ static void hunt_shrink(const struct lab_scene *s, bool json)
 {
 	struct lab_scene small = *s;
 	struct lab_result r;
-	unsigned runs = lab_shrink(&small, &r);
+	unsigned runs = lab_shrink(&small, lab_scene_try, &r);
 	char *text = lab_scene_print(&small);
 
 	if (text && !json)

@@ -95,7 +95,7 @@ void lab_job_conn_over(struct lab_conn *c)
 	r->failed += c->end[LAB_CLIENT].err != 0 && !c->reset;
 	r->last = lab_now(c->w);
 	r->bytes += c->end[0].got + c->end[1].got;
-	if (r->over == r->job->count)
+	if (r->over == r->job->count && c->w->runs_left)
 		c->w->runs_left--;
 	else
 		lab_at(c->w, env_now(c->w->env), job_go, r, NULL);
@@ -111,6 +111,7 @@ static void listener_close(struct lab_run *r)
 		weft_close(r->listener);
 	r->socket = NULL;
 	r->listener = -1;
+	r->begun = r->job->count; /* nothing begins any more */
 }
 
 void lab_jobs_end(struct lab_world *w)

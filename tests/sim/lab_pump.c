@@ -183,7 +183,8 @@ static void conn_timer(void *arg, struct lab_frame *f)
 	c->timers--;
 	c->thinking = false;
 	c->slow_waits = false;
-	lab_conn_ready(c);
+	lab_end_ready(&c->end[LAB_CLIENT]);
+	lab_end_ready(&c->end[LAB_SERVER]);
 }
 
 static void conn_sleep(struct lab_conn *c, uint64_t ns)
@@ -223,11 +224,12 @@ static bool round_next(struct lab_conn *c)
 
 /* --- pumping -------------------------------------------------------------------------------------- */
 
+/* Only who was woken goes on: a wake-up that is forgotten must show. */
 static bool end_pump(struct lab_end *e)
 {
 	bool moved = false;
 
-	if (e->fd < 0 || !e->conn->connected)
+	if (e->fd < 0 || !e->awake || (is_client(e) && !e->conn->connected))
 		return false;
 	if (!e->shut)
 		moved = end_send(e);
@@ -325,6 +327,7 @@ void lab_pump(struct lab_conn *c)
 		if (moved)
 			lab_conn_moved(c);
 	}
+	c->end[LAB_CLIENT].awake = c->end[LAB_SERVER].awake = false;
 	patience_ends(c);
 	widow_close(c);
 	conn_over(c);

@@ -248,52 +248,58 @@ static shrink_fn *const sorts[] = {
     drop_job, drop_link, join_links, drop_node, drop_setting, less_line, less_link, less_job,
 };
 
-/* --- the search ------------------------------------------------------------------------------------- */
+/* --- the search ----------------------------------------------------------------------------------- */
 
-static bool still_fails(const struct lab_scene *s, struct lab_result *r)
+struct shrink {
+	struct lab_scene *scene;
+	lab_try_fn *run;
+	struct lab_result *result;
+	unsigned runs;
+};
+
+static bool still_fails(struct shrink *k, const struct lab_scene *s)
 {
 	struct lab_result now;
 	char why[LAB_WHY];
 
-	if (!lab_scene_try(s, &now, why) || !now.bad.set)
+	k->runs++;
+	if (!k->run(s, &now, why) || !now.bad.set)
 		return false;
-	*r = now;
+	*k->result = now;
 	return true;
 }
 
 /* True: something went. */
-static bool shrink_sort(struct lab_scene *s, struct lab_result *r, shrink_fn *change,
-			unsigned *runs)
+static bool shrink_sort(struct shrink *k, shrink_fn *change)
 {
 	struct lab_scene small;
 	bool any = false;
 
-	for (unsigned i = 0; *runs < SHRINK_RUNS;) {
-		small = *s;
+	for (unsigned i = 0; k->runs < SHRINK_RUNS; i++) {
+		small = *k->scene;
 		if (!change(&small, i))
 			break;
-		i++;
-		if (memcmp(&small, s, sizeof(small)) == 0)
-			continue;
-		++*runs;
-		if (!still_fails(&small, r))
-			continue;
-		*s = small;
-		any = true;
-		i--; /* once more at the same place */
+		/* what went may go again at the same place */
+		while (memcmp(&small, k->scene, sizeof(small)) != 0 && k->runs < SHRINK_RUNS &&
+		       still_fails(k, &small)) {
+			*k->scene = small;
+			any = true;
+			if (!change(&small, i))
+				break;
+		}
 	}
 	return any;
 }
 
-unsigned lab_shrink(struct lab_scene *s, struct lab_result *r)
+unsigned lab_shrink(struct lab_scene *s, lab_try_fn *run, struct lab_result *r)
 {
-	unsigned runs = 1;
-	bool any = still_fails(s, r);
+	struct shrink k = {.scene = s, .run = run, .result = r};
+	bool any = still_fails(&k, s);
 
-	while (any && runs < SHRINK_RUNS) {
+	while (any && k.runs < SHRINK_RUNS) {
 		any = false;
-		for (unsigned k = 0; k < sizeof(sorts) / sizeof(sorts[0]); k++)
-			any |= shrink_sort(s, r, sorts[k], &runs);
+		for (unsigned i = 0; i < sizeof(sorts) / sizeof(sorts[0]); i++)
+			any |= shrink_sort(&k, sorts[i]);
 	}
-	return runs;
+	return k.runs;
 }

@@ -127,6 +127,7 @@ struct lab_end {
 	struct wait_entry wait; /* its events make the connection ready */
 	struct sock *sk; /* a reference, until the connection is let go; NULL: not there yet */
 	uint64_t todo, sent, got;
+	bool awake; /* an event or a timer says that its program may go on */
 	bool shut, eof;
 	int err;
 	/* as seen at the last look, lab_check.c */
@@ -247,7 +248,7 @@ void lab_conn_moved(struct lab_conn *c);
 bool lab_conn_cut_off(const struct lab_conn *c);
 struct lab_conn *lab_conn_open(struct lab_run *r); /* NULL: no port now, or no memory */
 void lab_conn_accept(struct lab_run *r);
-void lab_conn_ready(struct lab_conn *c);
+void lab_end_ready(struct lab_end *e);
 /* Looks whether the socks are gone, and lets it go then. */
 bool lab_conn_settle(struct lab_conn *c);
 void lab_conn_free(struct lab_conn *c);
