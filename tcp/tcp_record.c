@@ -208,9 +208,9 @@ void tcp_rec_lose(struct tcp_sock *ts, struct tcp_rec *r)
 	if (r->flags & REC_RETRANS) {
 		tcp_rec_unmark(ts, r, REC_RETRANS);
 		mib_add(ts->sk.stack, MIB_TcpExt_TCPLostRetransmit, (n + ts->mss - 1) / ts->mss);
-	} else {
-		tcp_rec_mark(ts, r, REC_LOST);
 	}
+	if (!(r->flags & REC_LOST)) /* an undo takes the mark from what was sent again */
+		tcp_rec_mark(ts, r, REC_LOST);
 	ts->delivery.lost += n;
 	if (!x->again || seq_lt(r->seq, x->again->seq))
 		x->again = r;
