@@ -10,7 +10,8 @@
 #include "tcp/tcp_priv.h"
 #include "tests/sim/lab_world.h"
 
-#define TIMER_SLACK_NS (2 * NSEC_PER_SEC)
+#define TIMER_SLACK_NS (10 * NSEC_PER_MSEC)
+#define STALL_SLACK_NS (2 * NSEC_PER_SEC)
 #define OPENING_NS (70 * NSEC_PER_SEC) /* a SYN-ACK's last interval, which no sock shows */
 #define PINNED 131072u                 /* a buffer may be overrun by a segment and what it pins */
 
@@ -35,6 +36,8 @@ static void check_send(struct lab_end *e, const struct tcp_sock *ts)
 				e->snd_edge);
 	if (e->seen && !seq_geq(ts->snd_una, e->una))
 		lab_violate_end(e, "SND.UNA moved back from %u to %u", e->una, ts->snd_una);
+	if (!e->seen || e->una != ts->snd_una)
+		e->rto = 0;
 	e->una = ts->snd_una;
 }
 
@@ -56,13 +59,15 @@ static void check_timer_armed(struct lab_end *e, const struct tcp_sock *ts, cons
 {
 	uint64_t now = tcp_now(ts), due = ts->due[TCP_DUE_RTX];
 
+	if (e->rto < tcp_rto_ns(ts))
+		e->rto = tcp_rto_ns(ts);
 	if (!due)
 		lab_violate_end(e, "%s in %s, and no timer", why, tcp_state_text(tcp_state_of(ts)));
 	else if (!ts->timer_at || ts->timer_at > due)
 		lab_violate_end(e, "%s, and the timer is not on the wheel", why);
-	else if (due > now + tcp_rto_ns(ts) + TIMER_SLACK_NS)
+	else if (due > now + e->rto + TIMER_SLACK_NS)
 		lab_violate_end(e, "%s, and the timer waits %llu ms, RTO %llu ms", why,
-				ms_of(due - now), ms_of(tcp_rto_ns(ts)));
+				ms_of(due - now), ms_of(e->rto));
 }
 
 static void check_timer(struct lab_end *e, const struct tcp_sock *ts)
@@ -71,10 +76,32 @@ static void check_timer(struct lab_end *e, const struct tcp_sock *ts)
 
 	if (ts->snd_una != ts->snd_nxt)
 		check_timer_armed(e, ts, "data are out");
-	else if (ts->write_seq != ts->snd_nxt && !(ts->flags & held))
+	else if (ts->write_seq != ts->snd_nxt && !(ts->flags & held) && !ts->due[TCP_DUE_PACE])
 		check_timer_armed(e, ts,
 				  ts->snd_wnd ? "data wait and nothing is out"
 					      : "data wait before a closed window");
+}
+
+/* May what is lost, or what is new, go, and does it not?  All that an event lets go has gone. */
+static void check_idle(struct lab_end *e, struct tcp_sock *ts)
+{
+	const uint32_t held = TCP_F_CORK | TCP_F_MORE | TCP_F_NOMEM;
+	uint32_t pipe = tcp_pipe(ts), room = ts->snd_una + ts->snd_wnd - ts->snd_nxt;
+	uint32_t wait = ts->write_seq - ts->snd_nxt;
+	const struct tcp_rec *r;
+
+	if (ts->due[TCP_DUE_PACE] || ts->flags & held || pipe + ts->mss > ts->cwnd)
+		return;
+	if (ts->xfer && ts->xfer->frto && ts->ca_state == CA_LOSS)
+		return; /* RFC 5682: the next ACK tells */
+	r = tcp_recovery_next(ts);
+	if (r && seq_lt(r->seq, ts->snd_una + ts->snd_wnd))
+		lab_violate_end(e, "%u..%u is lost, cwnd %u has room over %u, and it does not go",
+				r->seq, r->end, ts->cwnd, pipe);
+	if (wait > ts->mss && room > ts->mss && room < INT32_MAX)
+		lab_violate_end(e,
+				"%u bytes wait, cwnd %u has room over %u, window %u, and none goes",
+				wait, ts->cwnd, pipe, room);
 }
 
 static void check_memory(struct lab_end *e, const struct tcp_sock *ts)
@@ -106,9 +133,8 @@ void lab_check_end(struct lab_end *e)
 		check_receive(e, ts);
 		check_timer(e, ts);
 		check_memory(e, ts);
+		check_idle(e, ts);
 		lab_check_scoreboard(e, ts);
-		if (ts->snd_nxt != e->nxt)
-			e->nxt = ts->snd_nxt;
 		e->seen = true;
 	}
 	sock_unlock(e->sk);
@@ -163,15 +189,33 @@ static uint64_t stall_limit(const struct lab_conn *c)
 	for (unsigned i = 0; i < 2; i++) {
 		const struct tcp_sock *ts = end_tcp(&c->end[i]);
 
-		if (ts && tcp_rto_ns(ts) > ns)
-			ns = tcp_rto_ns(ts);
+		if (ts && c->end[i].rto > ns)
+			ns = c->end[i].rto;
 	}
-	return ns + 2 * c->w->path + TIMER_SLACK_NS;
+	/* a loss probe puts the time-out off once (RFC 8985, 7.3) */
+	return 2 * ns + 2 * c->w->path + STALL_SLACK_NS;
+}
+
+/* Where an end stands: state, bytes out and waiting, the peer's window. */
+static char *end_text(const struct lab_end *e, char *to, size_t size)
+{
+	const struct tcp_sock *ts = e->sk ? tcp_sk(e->sk) : NULL;
+
+	if (!ts)
+		snprintf(to, size, "no sock");
+	else
+		snprintf(
+		    to, size, "%s, sent %llu/%llu got %llu, %u out, %u wait, cwnd %u, window %u",
+		    tcp_state_text(tcp_state_of(ts)), (unsigned long long)e->sent,
+		    (unsigned long long)e->todo, (unsigned long long)e->got,
+		    ts->snd_nxt - ts->snd_una, ts->write_seq - ts->snd_nxt, ts->cwnd, ts->snd_wnd);
+	return to;
 }
 
 void lab_check_stall(struct lab_conn *c)
 {
 	uint64_t now = lab_now(c->w), since = c->moved;
+	char text[2][120];
 
 	if (since < c->hurt)
 		since = c->hurt;
@@ -181,6 +225,9 @@ void lab_check_stall(struct lab_conn *c)
 		lab_conn_moved(c);
 	if (c->over || c->timers || now <= since || now - since <= stall_limit(c))
 		return;
-	lab_violate_end(&c->end[0], "stands still for %llu ms, and nothing was lost since",
-			ms_of(now - since));
+	lab_violate_end(
+	    &c->end[0],
+	    "stands still for %llu ms, and nothing was lost since; client %s; server %s",
+	    ms_of(now - since), end_text(&c->end[0], text[0], sizeof(text[0])),
+	    end_text(&c->end[1], text[1], sizeof(text[1])));
 }

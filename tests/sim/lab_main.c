@@ -156,6 +156,7 @@ void lab_options_scene(const struct lab_options *o, uint64_t seed, struct lab_sc
 	else
 		lab_scene_draw(s, seed);
 	s->seed = seed;
+	s->has_seed = true;
 	if (o->until)
 		s->until = o->until;
 }

@@ -43,6 +43,8 @@ static bool error_expected(const struct lab_end *e, int err)
 
 	if (c->reset || other(e)->err)
 		return true;
+	if (err == ECONNRESET && !c->end[LAB_SERVER].sk) /* its request ran out of time */
+		return c->hurt != 0;
 	if (err == ETIMEDOUT || err == EHOSTUNREACH)
 		return lab_conn_cut_off(c);
 	return false;

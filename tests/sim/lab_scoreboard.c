@@ -67,7 +67,7 @@ static void walk_counts(struct lab_end *e, const struct tcp_sock *ts, const stru
 {
 	const struct tcp_xfer *x = ts->xfer;
 
-	if (k->sacked && x->sacked != k->sacked)
+	if (ts->flags & TCP_F_SACK && x->sacked != k->sacked)
 		lab_violate_end(e, "%u bytes count as SACKed, %u are", x->sacked, k->sacked);
 	if (x->lost != k->lost)
 		lab_violate_end(e, "%u bytes count as lost, %u are", x->lost, k->lost);
@@ -111,6 +111,5 @@ void lab_check_scoreboard(struct lab_end *e, const struct tcp_sock *ts)
 		walk_one(e, r, &k);
 	walk_edges(e, ts);
 	walk_counts(e, ts, &k);
-	if (x->oldest)
-		walk_times(e, x, &k);
+	walk_times(e, x, &k);
 }

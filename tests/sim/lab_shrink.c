@@ -200,10 +200,10 @@ static void job_field(struct lab_job *j, unsigned field)
 {
 	switch (field) {
 	case 0:
-		j->up /= 2;
+		j->up = j->up == 1 && j->rounds > 1 ? 1 : j->up / 2;
 		break;
 	case 1:
-		j->down /= 2;
+		j->down = j->down == 1 && j->rounds > 1 ? 1 : j->down / 2;
 		break;
 	case 2:
 		j->count = (j->count + 1) / 2;

@@ -132,7 +132,8 @@ struct lab_end {
 	int err;
 	/* as seen at the last look, lab_check.c */
 	bool seen;
-	uint32_t snd_edge, rcv_edge, una, nxt;
+	uint32_t snd_edge, rcv_edge, una;
+	uint64_t rto; /* ns, the largest since SND.UNA moved: what a timer may have been set for */
 };
 
 struct lab_run; /* of a job */
@@ -173,7 +174,7 @@ struct lab_run {
 
 /* --- the world ------------------------------------------------------------------------------------ */
 
-#define LAB_WHAT 400
+#define LAB_WHAT 480
 
 struct lab_violation {
 	bool set;
