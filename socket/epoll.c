@@ -48,6 +48,7 @@ TAILQ_HEAD(epoll_ready, epoll_item);
  */
 struct epoll {
 	struct mutex lock;        /* rank EPOLL: socks are asked under it */
+	struct stack *stack;      /* c: there while a call or an event of it is in progress */
 	struct socket *s;         /* c: the instance's own descriptor */
 	struct epoll_items items; /* e */
 	struct epoll_ready ready; /* r */
@@ -114,13 +115,12 @@ static unsigned ready_count(struct epoll *ep)
 }
 
 /* From the socket, under its queue's lock. */
-static void item_event(struct wait_entry *w, uint32_t events)
+static bool item_event(struct wait_entry *w, uint32_t events)
 {
 	struct epoll_item *it = (struct epoll_item *)(void *)w;
-	struct socket *own = it->epoll->s;
 
 	ready_add(it->epoll, it);
-	socket_wake(atomic_load(&it->s->stack), own, EPOLLIN);
+	return socket_wake(it->epoll->stack, it->epoll->s, EPOLLIN);
 }
 
 /* What the socket has of what was asked for. */
@@ -160,7 +160,7 @@ static void item_look(struct epoll *ep, struct epoll_item *it) REQUIRES(ep->lock
 	if (!item_poll(it))
 		return;
 	ready_add(ep, it);
-	socket_wake(atomic_load(&ep->s->stack), ep->s, EPOLLIN);
+	socket_wake(ep->stack, ep->s, EPOLLIN);
 }
 
 static int item_add(struct epoll *ep, struct socket *s, const struct epoll_event *event)
@@ -291,7 +291,10 @@ static bool item_tell(struct epoll *ep, struct epoll_item *it, struct epoll_even
 	return true;
 }
 
-/* How many were told.  Each is asked once: those that go back stand behind the ones that wait. */
+/*
+ * How many were told.  Each is asked once: those that go back stand behind the ones that wait.  What is
+ * left is somebody else's, if another thread sleeps here.
+ */
 static int epoll_harvest(struct epoll *ep, struct epoll_event *out, int max)
 {
 	struct epoll_item *it;
@@ -302,6 +305,8 @@ static int epoll_harvest(struct epoll *ep, struct epoll_event *out, int max)
 	for (left = ready_count(ep); left && n < max && (it = ready_take(ep)); left--)
 		n += item_tell(ep, it, &out[n]);
 	mutex_unlock(&ep->lock);
+	if (n && ready_count(ep))
+		socket_wake(ep->stack, ep->s, EPOLLIN);
 	return n;
 }
 
@@ -346,6 +351,8 @@ static int epoll_wait_for(struct call *c, struct epoll *ep, struct epoll_event *
 		deadline = env_now(c->stack->env) + (uint64_t)timeout_ms * NSEC_PER_MSEC;
 	for (;;) {
 		n = epoll_harvest(ep, out, max);
+		if (atomic_load(&c->stack->down))
+			return -ENETDOWN; /* what its sockets tell is their end */
 		if (n || err == -ETIMEDOUT || timeout_ms == 0)
 			return n;
 		if (err < 0)
@@ -370,9 +377,22 @@ static void epoll_release(struct call *c, struct socket *s)
 	socket_wake(c->stack, s, EPOLLHUP);
 }
 
+/* Readable if a wait would tell something; what is over by now comes off the list. */
 static uint32_t epoll_poll(struct socket *s)
 {
-	return ready_count(s->epoll) ? events_all(EPOLLIN) : 0;
+	struct epoll *ep = s->epoll;
+	struct epoll_item *it;
+	uint32_t ev = 0;
+
+	mutex_lock(&ep->lock);
+	while (!ev && (it = ready_take(ep))) {
+		if (!item_poll(it))
+			continue;
+		ready_add(ep, it);
+		ev = events_all(EPOLLIN);
+	}
+	mutex_unlock(&ep->lock);
+	return ev;
 }
 
 static const struct socket_ops epoll_ops = {.release = epoll_release, .poll = epoll_poll};
@@ -396,6 +416,7 @@ int socket_epoll_create(struct call *c, struct socket **out)
 		return -ENOMEM;
 	}
 	mutex_init(&ep->lock, RANK_EPOLL);
+	ep->stack = c->stack;
 	ep->s = s;
 	RB_INIT(&ep->items);
 	TAILQ_INIT(&ep->ready);

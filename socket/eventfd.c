@@ -16,9 +16,10 @@ static void eventfd_raise(struct socket *s)
 		s->eventfd_up = true;
 }
 
-static void eventfd_event(struct wait_entry *w, uint32_t events)
+static bool eventfd_event(struct wait_entry *w, uint32_t events)
 {
 	eventfd_raise((struct socket *)((char *)w - offsetof(struct socket, eventfd_entry)));
+	return true;
 }
 
 /* The queue's lock orders this against eventfd_event(). */

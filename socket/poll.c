@@ -87,11 +87,12 @@ static int poll_count(struct poll *p, bool asked)
  * Woken by another stack than the one it sleeps in: at once and under the queue's lock, so that no wake
  * comes when the entry is off the queue and that stack may be gone.
  */
-static void poll_wake_other(struct wait_entry *w, uint32_t events)
+static bool poll_wake_other(struct wait_entry *w, uint32_t events)
 {
 	struct poll_entry *e = (struct poll_entry *)((char *)w - offsetof(struct poll_entry, wait));
 
 	waiter_wake(e->poll->stack->env, e->poll->waiter);
+	return true;
 }
 
 /* The references, and a call on the first socket whose stack is there. */

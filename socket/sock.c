@@ -134,41 +134,37 @@ void wait_del(struct socket *s, struct wait_entry *w)
  * Is w to be woken?  Of those that said `one`, the one that came last, and one that sleeps: who was
  * woken before and is still on the queue has another event to see to.
  */
-static bool wait_wants(struct wait_entry *w, uint32_t events, bool *one)
+static bool wait_wants(const struct wait_entry *w, uint32_t events, bool one_has_it)
 {
 	const uint32_t broken = EPOLLERR | EPOLLHUP;
 
 	if (!((w->events | broken) & events))
 		return false;
-	if (w->one && !(events & broken)) {
-		if (*one || w->woken)
-			return false;
-		*one = true;
-	}
-	w->woken = true;
-	return true;
+	return !w->one || (events & broken) || !(one_has_it || w->woken);
 }
 
 /* Claims every waiter that asked for one of `events`; they are woken at the batch's end. */
-void socket_wake(struct stack *st, struct socket *s, uint32_t events)
+bool socket_wake(struct stack *st, struct socket *s, uint32_t events)
 {
 	struct wait_entry *w, *next;
-	bool one = false;
+	bool one_has_it = false, any = false;
 
 	if (atomic_load(&s->wait.sleepers) == 0)
-		return;
+		return false;
 	events = events_all(events);
 	mutex_lock(&s->wait.lock);
 	for (w = s->wait.head; w; w = next) {
 		next = w->next;
-		if (!wait_wants(w, events, &one))
+		if (!wait_wants(w, events, one_has_it))
 			continue;
 		if (w->waiter)
 			batch_wake(st, w->waiter);
-		else
-			w->fn(w, events);
+		w->woken = w->waiter || w->fn(w, events);
+		one_has_it |= w->one && w->woken;
+		any |= w->woken;
 	}
 	mutex_unlock(&s->wait.lock);
+	return any;
 }
 
 /* Called under sk's lock, under which socket and sock also part: s cannot go away here. */

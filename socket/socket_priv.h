@@ -30,8 +30,9 @@ struct wait_entry {
 	uint32_t events;                 /* q: EPOLL bits that wake; ERR and HUP always do */
 	bool one;   /* c: of all that say so one is woken by an event, but all by ERR and HUP */
 	bool woken; /* q: and this one was, it looks soon */
-	struct waiter *waiter;                             /* c: NULL: fn */
-	void (*fn)(struct wait_entry *w, uint32_t events); /* c: runs under the queue's lock */
+	struct waiter *waiter; /* c: NULL: fn */
+	/* c: runs under the queue's lock; false: nobody sleeps there */
+	bool (*fn)(struct wait_entry *w, uint32_t events);
 };
 
 /*
@@ -163,7 +164,8 @@ static inline uint32_t events_all(uint32_t events)
 }
 void wait_add(struct socket *s, struct wait_entry *w);
 void wait_del(struct socket *s, struct wait_entry *w);
-void socket_wake(struct stack *st, struct socket *s, uint32_t events);
+/* True: somebody waited for one of them. */
+bool socket_wake(struct stack *st, struct socket *s, uint32_t events);
 /* When a call that begins now and may sleep must end: SO_SNDTIMEO or SO_RCVTIMEO. */
 uint64_t socket_deadline(struct socket *s, struct stack *st, bool send);
 /*

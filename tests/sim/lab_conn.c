@@ -13,11 +13,12 @@
 
 #define CUT_OFF 4u /* frames */
 
-static void end_event(struct wait_entry *e, uint32_t events)
+static bool end_event(struct wait_entry *e, uint32_t events)
 {
 	struct lab_end *end = (struct lab_end *)((char *)e - offsetof(struct lab_end, wait));
 
 	lab_end_ready(end);
+	return true;
 }
 
 void lab_end_ready(struct lab_end *e)

@@ -11,15 +11,16 @@
 #define BACKLOG 4096
 #define NO_PORT_NS NSEC_PER_SEC /* until a client without a port looks again */
 
-static void listener_event(struct wait_entry *e, uint32_t events)
+static bool listener_event(struct wait_entry *e, uint32_t events)
 {
 	struct lab_run *r = (struct lab_run *)((char *)e - offsetof(struct lab_run, wait));
 
 	if (r->accepting)
-		return;
+		return true;
 	r->accepting = true;
 	r->next_ready = r->w->accepting;
 	r->w->accepting = r;
+	return true;
 }
 
 static bool listener_open(struct lab_run *r)
