@@ -86,6 +86,7 @@ static void ack_advance(struct tcp_sock *ts, uint32_t ack, struct tcp_ack_info *
 	a->reordered = a->prior_fack;
 	tcp_rec_acked(ts, ack, a);
 	ts->snd_una = ack;
+	tcp_plpmtud_acked(ts);
 	ts->bytes_acked += a->acked;
 	ts->retransmits = 0;
 	if (seq_lt(a->reordered, a->prior_fack) && (ts->flags & TCP_F_SACK))

@@ -49,8 +49,9 @@ uint8_t tcp_rcv_wscale_init(const struct sock *sk)
 
 bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu)
 {
-	uint16_t was = ts->mss, mss = mss_of_mtu(&ts->sk, &ts->sk.c.raddr, mtu);
+	uint16_t was = ts->mss, mss;
 
+	mss = mss_of_mtu(&ts->sk, &ts->sk.c.raddr, tcp_plpmtud_limit(ts, mtu));
 	if (mss > ts->peer_mss)
 		mss = ts->peer_mss;
 	/* the peer's option counts no IP options either: they come off what both allow */
@@ -66,6 +67,7 @@ void tcp_established(struct tcp_sock *ts, uint64_t now)
 	int err;
 	struct path *path = sock_path(&ts->sk, &err);
 
+	tcp_plpmtud_start(ts, now);
 	tcp_mss_sync(ts, path ? path->mtu : TCP_MSS_DEFAULT + TCP_HLEN + IP4_HLEN);
 	tcp_rack_init(ts);
 	tcp_cc_init(ts);

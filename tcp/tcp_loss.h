@@ -306,6 +306,29 @@ void tcp_rack_timeout(struct tcp_sock *ts, uint64_t now);
 uint64_t tcp_rack_left(const struct tcp_sock *ts, const struct tcp_rec *r, uint64_t now,
 		       uint64_t window);
 
+/* --- tcp_plpmtud.c: path MTU without ICMP (RFC 4821) ---------------------------------------------
+ */
+
+/*
+ * Sizes of datagrams, bytes.
+ *
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_plpmtud {
+	uint16_t low, high;  /* l: works; may work.  low 0: off */
+	uint16_t probe;      /* l: of the one that is out; 0: none */
+	uint32_t start, end; /* l: its sequence numbers */
+	uint32_t since_ms;   /* l: when this search began */
+};
+
+void tcp_plpmtud_start(struct tcp_sock *ts, uint64_t now);
+uint32_t tcp_plpmtud_limit(const struct tcp_sock *ts, uint32_t mtu);
+void tcp_plpmtud_blackhole(struct tcp_sock *ts, uint64_t now); /* time-outs in a row */
+void tcp_plpmtud_push(struct tcp_sock *ts);                    /* a probe, if one may go */
+void tcp_plpmtud_acked(struct tcp_sock *ts);
+bool tcp_plpmtud_lost(struct tcp_sock *ts); /* true: what is lost was the probe */
+
 /* --- tcp_recovery.c ----------------------------------------------------------------------------
  */
 

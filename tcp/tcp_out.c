@@ -211,6 +211,7 @@ void tcp_push(struct sock *sk)
 		push_mss(ts);
 		push_new_first(ts);
 		push_lost(ts);
+		tcp_plpmtud_push(ts);
 		push_new(ts);
 		push_persist(ts);
 		tcp_cwnd_validate(ts);

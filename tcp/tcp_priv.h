@@ -172,6 +172,7 @@ struct tcp_sock {
 	uint64_t pacing_rate;                        /* l: bytes a second; 0: not paced */
 	uint64_t max_pacing_rate;                    /* l: SO_MAX_PACING_RATE; 0: none */
 	uint64_t pace_next;                          /* l: ns: the next byte may go */
+	struct tcp_plpmtud plpmtud;                  /* l */
 	struct tcp_rack rack;                        /* l */
 	struct tcp_delivery delivery;                /* l */
 	struct tcp_usage usage;                      /* l */
@@ -189,7 +190,7 @@ struct tcp_sock {
 	uint64_t bytes_sent, bytes_retrans;   /* l */
 	uint64_t syn_sent;                    /* l: ns: SYN or SYN-ACK, for the first RTT */
 };
-_Static_assert(sizeof(struct tcp_sock) <= 832, "budget of a full sock without data out");
+_Static_assert(sizeof(struct tcp_sock) <= 856, "budget of a full sock without data out");
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
 {
@@ -420,6 +421,7 @@ void tcp_snd_retry(struct tcp_sock *ts);   /* memory may be there again: tells t
 /* tcp_out.c */
 void tcp_push(struct sock *sk);
 /* tcp_xmit.c: one segment of up to 64 KB each; what goes out with an ACK settles what is owed. */
+int tcp_xmit_whole(struct tcp_sock *ts, uint32_t len);      /* ... not to be cut, however long */
 int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin);  /* the next len bytes; -ENOMEM */
 int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r); /* at most SND.MSS from r on */
 bool tcp_push_one(struct tcp_sock *ts);     /* a new segment whatever cwnd is; false: none may go */

@@ -105,6 +105,21 @@ void tcp_recovery_enter(struct tcp_sock *ts, const struct tcp_ack_info *a)
 	cc_event(ts, TCP_CC_RECOVERY);
 }
 
+/* What is lost was too large, which says nothing of congestion: sent again, and cwnd is let be. */
+static void repair_plain(struct tcp_sock *ts)
+{
+	struct tcp_xfer *x = ts->xfer;
+
+	if (ts->ca_state != CA_LOSS) {
+		ts->ssthresh = ssthresh_now(ts);
+		x->undo = false;
+		x->undo_ssthresh = 0;
+		ts->ca_state = CA_LOSS;
+	}
+	x->recover = ts->snd_nxt;
+	x->frto = x->new_first = false;
+}
+
 void tcp_recovery_open(struct tcp_sock *ts)
 {
 	const struct tcp_xfer *x = ts->xfer;
@@ -184,7 +199,9 @@ static void open_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 	if (ts->ca_state <= CA_DISORDER)
 		tcp_undo_by_dsack(ts);
 	loss_find(ts, a);
-	if (ts->xfer->lost)
+	if (ts->xfer->lost && tcp_plpmtud_lost(ts))
+		repair_plain(ts);
+	else if (ts->xfer->lost)
 		tcp_recovery_enter(ts, a);
 	else
 		open_try(ts, a);
@@ -347,7 +364,8 @@ void tcp_recovery_timeout(struct tcp_sock *ts)
 {
 	uint16_t reordering = (uint16_t)sysctl_get(ts->sk.stack, tcp_reordering);
 	struct tcp_xfer *x = ts->xfer;
-	bool fresh = ts->ca_state<CA_RECOVERY, again = ts->retransmits> 1;
+	bool fresh = ts->ca_state < CA_RECOVERY;
+	bool again = ts->retransmits > 1;
 
 	count_timeout(ts);
 	if (ts->ca_state <= CA_DISORDER && x->sacked >= reordering * ts->mss &&
@@ -376,14 +394,7 @@ void tcp_recovery_mtu(struct tcp_sock *ts)
 
 	if (!x || !x->head || !x->head->times)
 		return;
-	if (ts->ca_state != CA_LOSS) {
-		ts->ssthresh = ssthresh_now(ts);
-		x->undo = false;
-		x->undo_ssthresh = 0;
-		ts->ca_state = CA_LOSS;
-	}
-	x->recover = ts->snd_nxt;
-	x->frto = x->new_first = false;
+	repair_plain(ts);
 	if (!(ts->flags & TCP_F_SACK))
 		x->sacked = 0;
 	for (struct tcp_rec *r = x->head; r && r->times; r = r->next)

@@ -230,6 +230,8 @@ static void rto_timeout(struct tcp_sock *ts, uint64_t now)
 	}
 	retry(ts);
 	doubt_path(ts);
+	if (ts->retransmits >= sysctl_get(ts->sk.stack, tcp_retries1))
+		tcp_plpmtud_blackhole(ts, now);
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPTimeouts);
 	tcp_recovery_timeout(ts);
 	tcp_rto_arm(ts, now);

@@ -190,7 +190,7 @@ void tcp_send_rst(struct tcp_sock *ts)
 struct span {
 	struct tcp_rec *first, *last;
 	uint32_t len;
-	bool fin;
+	bool fin, whole; /* whole: one segment, however long */
 };
 
 static bool tso_ready(struct tcp_sock *ts)
@@ -238,7 +238,7 @@ static int span_make(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, struct 
 {
 	bool fin_may_go = s->fin;
 
-	*s = (struct span){.first = r, .last = r};
+	*s = (struct span){.first = r, .last = r, .whole = s->whole};
 	n = span_fit(ts, r, n);
 	for (; r && (s->len < n || (fin_may_go && tcp_rec_len(r) == 0)); r = r->next) {
 		uint32_t left = n - s->len, take = tcp_rec_len(r) < left ? tcp_rec_len(r) : left;
@@ -265,7 +265,7 @@ static struct pkbuf *span_packet(struct tcp_sock *ts, const struct span *s)
 		if (r == s->last)
 			break;
 	}
-	if (b->len > ts->mss) {
+	if (b->len > ts->mss && !s->whole) {
 		b->gso_size = ts->mss;
 		b->gso_type = ip_addr_is4(&ts->sk.c.raddr) ? GSO_TCP4 : GSO_TCP6;
 	}
@@ -275,7 +275,7 @@ static struct pkbuf *span_packet(struct tcp_sock *ts, const struct span *s)
 /* Marks what goes out and returns how many segments it is on the wire. */
 static uint32_t span_sent(struct tcp_sock *ts, const struct span *s, uint64_t now)
 {
-	uint32_t segs = s->len ? (s->len + ts->mss - 1) / ts->mss : 1;
+	uint32_t segs = s->len && !s->whole ? (s->len + ts->mss - 1) / ts->mss : 1;
 
 	for (struct tcp_rec *r = s->first;; r = r->next) {
 		tcp_rec_sent(ts, r, now);
@@ -302,32 +302,45 @@ static int span_out(struct tcp_sock *ts, const struct span *s, struct pkbuf *b)
 	return segment_out(ts, b, s->first->seq, flags);
 }
 
-int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin)
+static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 {
-	struct span s = {.fin = fin};
 	uint64_t now = tcp_now(ts);
 	struct pkbuf *b;
 
-	if (span_make(ts, ts->xfer->next, len, &s) < 0)
+	if (span_make(ts, ts->xfer->next, len, s) < 0)
 		return -ENOMEM;
-	b = span_packet(ts, &s);
+	b = span_packet(ts, s);
 	if (!b)
 		return -ENOMEM;
 	/* data in answer to data: the next ACKs may ride on answers too */
 	if (tcp_flight(ts) == 0 && ts->data_segs_in &&
 	    tcp_ms(now) - ts->last_rcvd_ms < TCP_ATO_MIN_NS / NSEC_PER_MSEC)
 		ts->flags |= TCP_F_PINGPONG;
-	mib_add(ts->sk.stack, MIB_Tcp_OutSegs, span_sent(ts, &s, now));
-	ts->xfer->next = s.last->next;
-	ts->snd_nxt = s.last->end;
-	if (s.len % ts->mss)
+	mib_add(ts->sk.stack, MIB_Tcp_OutSegs, span_sent(ts, s, now));
+	ts->xfer->next = s->last->next;
+	ts->snd_nxt = s->last->end;
+	if (s->len % ts->mss)
 		ts->snd_sml = ts->snd_nxt;
 	if (ts->due[TCP_DUE_RTX] == 0 || ts->rtx == RTX_PERSIST)
 		tcp_rto_arm(ts, now);
 	else if (ts->rtx == RTX_PROBE)
 		tcp_rto_rearm(ts, now);
-	span_out(ts, &s, b);
+	span_out(ts, s, b);
 	return 0;
+}
+
+int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin)
+{
+	struct span s = {.fin = fin};
+
+	return span_xmit(ts, len, &s);
+}
+
+int tcp_xmit_whole(struct tcp_sock *ts, uint32_t len)
+{
+	struct span s = {.whole = true};
+
+	return span_xmit(ts, len, &s);
 }
 
 /* Bytes from r on that are to be sent again together: what is marked as r is. */
@@ -353,6 +366,7 @@ int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r)
 	b = span_packet(ts, &s);
 	if (!b)
 		return -ENOMEM;
+	ts->plpmtud.probe = 0; /* a probe that is out proves nothing any more */
 	segs = span_sent(ts, &s, now);
 	ts->total_retrans += segs;
 	ts->bytes_retrans += s.len;
