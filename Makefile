@@ -143,7 +143,7 @@ $(B)/tests/script/drill: $(DRILL_OBJ) $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-.PHONY: all tests check unit bench paths bench-programs fuzz install clean tags lines leak format style
+.PHONY: all tests check unit bench paths bench-programs fuzz soak install clean tags lines leak format style
 
 tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN) $(B)/tests/script/drill
 
@@ -168,6 +168,11 @@ bench-programs: all $(BENCH_BIN)
 
 fuzz:
 	$(Q)sh tests/fuzz/run.sh
+
+# Fresh seeds into the lab for so many seconds.
+SECONDS ?= 600
+soak: $(B)/weft
+	$(Q)WEFT_BUILD=$(CURDIR)/$(B) SOAK_SECONDS=$(SECONDS) tests/sim/hunt.sh
 
 leak: tests
 	$(Q)sh tests/leak.sh $(B)

@@ -71,6 +71,12 @@ static const char *const found[] = {
     "sysctl * net.ipv4.tcp_sack=0\nrr b2 a2 3 size 19014B 15180B at 1068ms\n"
     "reset a1 b2 1B reply 1B after 0B by server both at 2955ms\n"
     "halfclose a1 b1 52225B reply 0B\nmany b2 a2 20 size 2B 14032B once 20 at 2525ms\n",
+    /* RACK's timer waited for a round trip as long as the blackout in it */
+    "seed 30948301683\nhost a1 b1\n"
+    "link a1 b1 -> rate 6070kbit delay 175ms queue 13p loss 0.67% reorder 0.01% 12ms "
+    "corrupt 0.61% <- delay 175ms blackout 2934ms 10601ms\n"
+    "rr a1 b1 1 size 0B 0B at 2723ms\nrr a1 b1 1 size 1B 0B\nbulk a1 b1 152538B at 1725ms\n"
+    "rr a1 b1 5 size 1B 7832B\n",
 };
 
 START_TEST(test_found_scene_holds)
@@ -171,8 +177,7 @@ static const struct {
 } refused[] = {
     {"host a b c\nlink a b\nbulk a c 1MB\n", "no links lead from a to c"},
     {"host a b c\nlink a b\nlink b c\nbulk a c 1MB\n", "no links lead from a to c"},
-    {"host a b\nlink a b\nsysctl a no.such=1\nbulk a b 1MB\n",
-     "sysctl no.such=1: no such setting"},
+    {"host a b\nlink a b\nsysctl a no.such=1\nbulk a b 1MB\n", "sysctl no.such=1: no such setting"},
     {"host a b\nlink a b\nsysctl a net.ipv4.tcp_sack=7\nbulk a b 1MB\n",
      "sysctl net.ipv4.tcp_sack=7: out of range 0 - 1"},
 };
