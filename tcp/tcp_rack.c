@@ -121,6 +121,15 @@ static uint64_t rack_detect(struct tcp_sock *ts, uint64_t now)
 	return wait;
 }
 
+/* At most the RTO: a round trip that outlasted a blackout must not hold a repair back (RFC 6298, 5). */
+static void reorder_arm(struct tcp_sock *ts, uint64_t now, uint64_t wait)
+{
+	uint64_t rto = tcp_rto_ns(ts);
+
+	wait += RACK_SLACK_NS;
+	tcp_rtx_arm(ts, RTX_REORDER, now + (wait < rto ? wait : rto));
+}
+
 void tcp_rack_find(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
 	struct tcp_xfer *x = ts->xfer;
@@ -134,7 +143,7 @@ void tcp_rack_find(struct tcp_sock *ts, struct tcp_ack_info *a)
 		a->lost_retrans = true;
 	if (!wait)
 		return;
-	tcp_rtx_arm(ts, RTX_REORDER, a->now + wait + RACK_SLACK_NS);
+	reorder_arm(ts, a->now, wait);
 	a->timer_set = true;
 }
 
@@ -144,11 +153,10 @@ void tcp_rack_timeout(struct tcp_sock *ts, uint64_t now)
 	struct tcp_xfer *x = ts->xfer;
 	uint32_t pipe = tcp_pipe(ts);
 	struct tcp_ack_info a = {.delivered = ts->mss};
-	uint64_t wait;
 
 	if (!x || tcp_flight(ts) == 0)
 		return;
-	wait = rack_detect(ts, now);
+	rack_detect(ts, now);
 	if (pipe != tcp_pipe(ts)) {
 		if (ts->ca_state != CA_RECOVERY) {
 			tcp_recovery_enter(ts, NULL);
@@ -157,10 +165,6 @@ void tcp_rack_timeout(struct tcp_sock *ts, uint64_t now)
 		}
 		tcp_push(&ts->sk);
 	}
-	if (ts->due[TCP_DUE_RTX])
-		return;
-	if (wait)
-		tcp_rtx_arm(ts, RTX_REORDER, now + wait + RACK_SLACK_NS);
-	else
+	if (!ts->due[TCP_DUE_RTX])
 		tcp_rto_rearm(ts, now);
 }
