@@ -71,7 +71,7 @@ static int64_t due_end(const struct drill *d, const struct event *ev)
 
 static void check_within(struct drill *d, const char *what, int64_t at, int64_t from, int64_t to)
 {
-	int64_t slack = (to - d->last) / 8;
+	int64_t slack = (int64_t)((double)(to - d->last) * d->script->tolerance_percent / 100);
 
 	if (slack < d->script->tolerance_us)
 		slack = d->script->tolerance_us;
@@ -187,13 +187,19 @@ static void blocked_finish(struct drill *d, struct blocked *b)
 
 /* --- events ------------------------------------------------------------------------------------ */
 
+static void setting(struct drill *d, const char *name, const char *value)
+{
+	if (d->setting && d->setting(d->ifc.userdata, name, value) && !d->lenient)
+		drill_fail(d, "setting %s=%s is refused", name, value);
+}
+
 /* name=value, of sysctl or of a path below /proc/sys. */
-static void setting(struct drill *d, char *word)
+static void sysctl_word(struct drill *d, char *word)
 {
 	char *eq = strchr(word, '=');
 	size_t n;
 
-	if (!eq || !d->setting)
+	if (!eq)
 		return;
 	*eq++ = '\0';
 	if (!strncmp(word, "/proc/sys/", 10)) {
@@ -206,28 +212,69 @@ static void setting(struct drill *d, char *word)
 		eq[n - 1] = '\0';
 		eq++;
 	}
-	if (strncmp(word, "net.", 4) && strncmp(word, "harness.", 8))
-		return;
-	if (d->setting(d->ifc.userdata, word, eq))
-		drill_fail(d, "setting %s=%s is refused", word, eq);
+	if (!strncmp(word, "net.", 4) || !strncmp(word, "harness.", 8))
+		setting(d, word, eq);
 }
 
-/* Words by blanks, but for those in quotes. */
+/* What the commands that scripts use would do to the device, told to the library. */
+static bool device_command(struct drill *d, const char *line)
+{
+	if (!strncmp(line, "tc ", 3)) {
+		if (strstr(line, " limit 0"))
+			setting(d, "harness.txqueue.limit", "0");
+		else if (!strstr(line, " delete "))
+			setting(d, "harness.txqueue.limit", "1000");
+		if (strstr(line, " fq"))
+			setting(d, "harness.txqueue.pacing", "1");
+		return true;
+	}
+	if (!strncmp(line, "ip ", 3))
+		setting(d, "harness.ip", line);
+	else if (!strncmp(line, "ethtool ", 8))
+		setting(d, "harness.ethtool", line);
+	else
+		return false;
+	return true;
+}
+
+/* A command to its end, a line's or a `;`; then its words, by blanks but for those in quotes. */
+static void command(struct drill *d, char *line)
+{
+	char *word, quote = '\0';
+
+	if (device_command(d, line))
+		return;
+	while (*line) {
+		while (*line == ' ' || *line == '\t')
+			line++;
+		for (word = line; *line && (quote || !strchr(" \t", *line)); line++) {
+			if (*line == '"' || *line == '\'')
+				quote = quote ? '\0' : *line;
+		}
+		if (*line)
+			*line++ = '\0';
+		sysctl_word(d, word);
+	}
+}
+
 static void shell(struct drill *d, const char *text)
 {
-	char *copy = strdup(text), *p = copy, *word;
-	char quote = '\0';
+	char *copy = strdup(text), *p = copy;
 
-	while (p && *p) {
-		while (*p == ' ' || *p == '\n' || *p == '\t' || *p == ';')
-			p++;
-		for (word = p; *p && (quote || !strchr(" \n\t;", *p)); p++) {
-			if (*p == '"' || *p == '\'')
-				quote = quote ? '\0' : *p;
+	if (!copy)
+		abort();
+	while (*p) {
+		size_t n;
+
+		p += strspn(p, " \t\n;");
+		for (n = strcspn(p, "\n;"); p[n] == '\n' && n && p[n - 1] == '\\';) {
+			p[n - 1] = p[n] = ' '; /* a line goes on */
+			n += strcspn(p + n, "\n;");
 		}
-		if (*p)
-			*p++ = '\0';
-		setting(d, word);
+		if (p[n])
+			p[n++] = '\0';
+		command(d, p);
+		p += n;
 	}
 	free(copy);
 }
@@ -303,8 +350,13 @@ static void script_events(struct drill *d)
 	blocked_finish(d, &b);
 }
 
+struct run {
+	const char *library, *flags;
+	bool lenient; /* settings the library does not know are passed over */
+};
+
 /* 0, or 1 and the reason is on stderr. */
-static int script_run(const char *path, const char *library, const char *flags)
+static int script_run(const char *path, const struct run *run)
 {
 	struct drill *d = calloc(1, sizeof(*d));
 
@@ -312,11 +364,12 @@ static int script_run(const char *path, const char *library, const char *flags)
 		abort();
 	d->script = script_read(path);
 	d->next_port = 40000;
+	d->lenient = run->lenient;
 	if (setjmp(d->failed)) {
 		fprintf(stderr, "%s:%d: %s\n", path, d->now ? d->now->line : 0, d->why);
 		return 1;
 	}
-	library_open(d, library, flags);
+	library_open(d, run->library, run->flags);
 	code_begin(d);
 	script_events(d);
 	d->ifc.free(d->ifc.userdata);
@@ -325,19 +378,19 @@ static int script_run(const char *path, const char *library, const char *flags)
 
 static int usage(FILE *f)
 {
-	fputs("usage: drill [-l LIBRARY] [-f FLAGS] SCRIPT.pkt...\n", f);
+	fputs("usage: drill [-i] [-l LIBRARY] [-f FLAGS] SCRIPT.pkt...\n", f);
 	return f == stdout ? 0 : 2;
 }
 
 /* Each in a process of its own.  Prints `ok PATH` or `not ok PATH: why`. */
-static int script_fork(const char *path, const char *library, const char *flags)
+static int script_fork(const char *path, const struct run *run)
 {
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		alarm(60);
-		_exit(script_run(path, library, flags));
+		_exit(script_run(path, run));
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status)) {
 		printf("not ok %s: see above\n", path);
@@ -349,14 +402,16 @@ static int script_fork(const char *path, const char *library, const char *flags)
 
 int main(int argc, char **argv)
 {
-	const char *library = "build/libweft_packetdrill.so", *flags = FLAGS;
+	struct run run = {.library = "build/libweft_packetdrill.so", .flags = FLAGS};
 	int opt, failed = 0;
 
-	while ((opt = getopt(argc, argv, "l:f:h")) != -1) {
-		if (opt == 'l')
-			library = optarg;
+	while ((opt = getopt(argc, argv, "il:f:h")) != -1) {
+		if (opt == 'i')
+			run.lenient = true;
+		else if (opt == 'l')
+			run.library = optarg;
 		else if (opt == 'f')
-			flags = optarg;
+			run.flags = optarg;
 		else
 			return usage(opt == 'h' ? stdout : stderr);
 	}
@@ -364,6 +419,6 @@ int main(int argc, char **argv)
 		return usage(stderr);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (int i = optind; i < argc; i++)
-		failed |= script_fork(argv[i], library, flags);
+		failed |= script_fork(argv[i], &run);
 	return failed;
 }

@@ -1,7 +1,9 @@
 /*
  * tests/script/drill.h - runs a packet script through libweft_packetdrill.so as packetdrill would.
  *
- *	drill [-l LIBRARY] [-f FLAGS] SCRIPT.pkt...
+ *	drill [-i] [-l LIBRARY] [-f FLAGS] SCRIPT.pkt...
+ *
+ * -i: settings that the library does not know are passed over, for scripts from elsewhere.
  *
  * The language is the part of packetdrill's that the scripts beside this file use, so they run under
  * packetdrill itself too: socket calls with what they answer and when, segments in and out, ICMP,
@@ -18,6 +20,7 @@
 #include "socket/packetdrill_priv.h"
 
 #define TOLERANCE_US 4000
+#define TOLERANCE_PERCENT 12.5
 #define OPTIONS_MAX 40
 
 /* --- a script ----------------------------------------------------------------------------------
@@ -76,6 +79,9 @@ struct script {
 	const char *path;
 	struct event *events;
 	int64_t tolerance_us;
+	double tolerance_percent; /* of the time since the event before */
+	int64_t ts_tick_us;       /* of our timestamps; 0: they are not looked at */
+	bool strict;              /* --strict_segments: none are glued */
 };
 
 /* Parses a file, or says where it is wrong and exits with 2. */
@@ -96,6 +102,7 @@ void lex_need(struct lex *x, const char *text);
 char *lex_word(struct lex *x); /* letters, digits, _ ; NULL: none.  The caller's */
 int64_t lex_number(struct lex *x);
 char *lex_until(struct lex *x, const char *end); /* the text before `end`, which is taken */
+char *lex_line_rest(struct lex *x);              /* up to a blank or the line's end */
 int64_t lex_seconds(struct lex *x);              /* as microseconds */
 int64_t constant_find(const char *name, bool *found);
 const char *errno_name(int err);
@@ -129,6 +136,7 @@ struct drill {
 	    live_fd[64]; /* descriptors as the script and as the library calls them */
 	unsigned nfd;
 	uint16_t next_port;
+	bool lenient; /* -i */
 	FILE *python;
 	jmp_buf failed;
 	char why[512];

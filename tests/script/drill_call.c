@@ -417,6 +417,29 @@ static int64_t call_ioctl(struct drill *d, const struct event *ev)
 	return r;
 }
 
+/* pipe([5, 6]) */
+static int64_t call_pipe(struct drill *d, const struct event *ev)
+{
+	struct value *v = arg(d, ev, 0)->item;
+	int fds[2], r = d->ifc.pipe(d->ifc.userdata, fds);
+
+	for (int i = 0; r == 0 && i < 2; i++, v = v->next) {
+		if (!v || v->kind != VALUE_NUMBER || d->nfd == 64)
+			drill_fail(d, "pipe wants two descriptors");
+		d->script_fd[d->nfd] = (int)v->number;
+		d->live_fd[d->nfd++] = fds[i];
+	}
+	return r;
+}
+
+static int64_t call_splice(struct drill *d, const struct event *ev)
+{
+	loff_t in = 0, out = 0;
+
+	return d->ifc.splice(d->ifc.userdata, fd_arg(d, ev, 0), &in, fd_arg(d, ev, 2), &out,
+			     (size_t)number(d, ev, 4), (unsigned)number(d, ev, 5));
+}
+
 static int64_t call_close(struct drill *d, const struct event *ev)
 {
 	int64_t fd = number(d, ev, 0);
@@ -462,7 +485,7 @@ static const struct {
     {"fcntl", call_fcntl},       {"ioctl", call_ioctl},        {"close", call_close},
     {"shutdown", call_shutdown}, {"setsockopt", call_option},  {"getsockopt", call_option},
     {"poll", call_ready},        {"epoll_create", call_ready}, {"epoll_ctl", call_ready},
-    {"epoll_wait", call_ready},
+    {"epoll_wait", call_ready},  {"pipe", call_pipe},          {"splice", call_splice},
 };
 
 void call_run(struct drill *d, const struct event *ev, struct outcome *o)

@@ -113,8 +113,8 @@ void code_add(struct drill *d, const struct event *ev)
 	info_write(d->python, &i);
 	fprintf(d->python, "try:\n");
 	lines_write(d->python, ev->text);
-	fprintf(d->python,
-		"except AssertionError as e:\n"
+	fprintf(d->python, /* the empty line: the last one may end in a backslash */
+		"\nexcept AssertionError as e:\n"
 		"    sys.exit('%s:%d: assertion failed: ' + str(e))\n",
 		d->script->path, ev->line);
 }

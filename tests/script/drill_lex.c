@@ -103,6 +103,14 @@ char *lex_until(struct lex *x, const char *end)
 	return strndup(from, (size_t)(at - from));
 }
 
+char *lex_line_rest(struct lex *x)
+{
+	const char *from = x->p;
+
+	x->p += strcspn(x->p, " \t\n");
+	return strndup(from, (size_t)(x->p - from));
+}
+
 /* By hand: "0...0.1" must not be read as the number "0.". */
 int64_t lex_seconds(struct lex *x)
 {

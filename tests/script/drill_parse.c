@@ -9,6 +9,8 @@
 #include "lib/wire/tcp.h"
 #include "tests/script/drill.h"
 
+#define TCP_OPT_MD5 19 /* RFC 2385: weft knows nothing of it */
+
 /* --- TCP options -------------------------------------------------------------------------------
  */
 
@@ -49,6 +51,28 @@ static void option_sack(struct lex *x, struct packet *p)
 	}
 }
 
+static void option_hex(struct lex *x, struct packet *p, const char *hex, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		unsigned byte;
+
+		if (sscanf(hex + i * 2, "%2x", &byte) != 1)
+			lex_fail(x, "hex expected before this");
+		option_number(x, p, byte, 1);
+	}
+}
+
+/* An option whose content is in hex. */
+static void option_bytes(struct lex *x, struct packet *p, uint8_t kind)
+{
+	char *hex = lex_word(x);
+	unsigned n = hex ? (unsigned)strlen(hex) / 2 : 0;
+
+	option_head(x, p, kind, n + 2);
+	option_hex(x, p, hex, n);
+	free(hex);
+}
+
 /* RFC 7413's cookie, or the experimental one of RFC 6994 with its magic number. */
 static void option_cookie(struct lex *x, struct packet *p, bool experimental)
 {
@@ -58,13 +82,7 @@ static void option_cookie(struct lex *x, struct packet *p, bool experimental)
 	option_head(x, p, experimental ? 254 : 34, n + (experimental ? 4 : 2));
 	if (experimental)
 		option_number(x, p, 0xf989, 2);
-	for (unsigned i = 0; i < n; i++) {
-		unsigned byte;
-
-		if (sscanf(hex + i * 2, "%2x", &byte) != 1)
-			lex_fail(x, "cookie in hex expected before this");
-		option_number(x, p, byte, 1);
-	}
+	option_hex(x, p, hex, n);
 	free(hex);
 }
 
@@ -100,6 +118,8 @@ static void option_read(struct lex *x, struct packet *p)
 		option_sack(x, p);
 	} else if (!strcmp(name, "TS")) {
 		option_ts(x, p);
+	} else if (!strcmp(name, "md5")) {
+		option_bytes(x, p, TCP_OPT_MD5);
 	} else if (!strcmp(name, "FO") || !strcmp(name, "FOEXP")) {
 		option_cookie(x, p, name[2] != '\0');
 	} else {
@@ -324,6 +344,38 @@ static char *file_read(const char *path)
 	return text;
 }
 
+/* --name or --name=value, as packetdrill's own; what means nothing here is passed over. */
+static void option_line(struct lex *x, struct script *s)
+{
+	static const char *const ignored[] = {"mss", "ip_version", "send_omit_free"};
+	char *name = lex_word(x);
+	bool known = false;
+
+	if (!name)
+		lex_fail(x, "option of the script expected");
+	if (!strcmp(name, "strict_segments")) {
+		s->strict = known = true;
+	} else if (lex_take(x, "=")) {
+		char *value = lex_line_rest(x);
+
+		known = true;
+		if (!strcmp(name, "tolerance_usecs"))
+			s->tolerance_us = strtoll(value, NULL, 10);
+		else if (!strcmp(name, "tolerance_percent"))
+			s->tolerance_percent = strtod(value, NULL);
+		else if (!strcmp(name, "tcp_ts_tick_usecs"))
+			s->ts_tick_us = strtoll(value, NULL, 10);
+		else
+			known = false;
+		free(value);
+	}
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		known = known || !strcmp(ignored[i], name);
+	if (!known)
+		lex_fail(x, "unknown option of the script before this");
+	free(name);
+}
+
 struct script *script_read(const char *path)
 {
 	struct script *s = calloc(1, sizeof(*s));
@@ -335,17 +387,10 @@ struct script *script_read(const char *path)
 	x.start = x.p = file_read(path);
 	s->path = path;
 	s->tolerance_us = TOLERANCE_US;
+	s->tolerance_percent = TOLERANCE_PERCENT;
 	tail = &s->events;
-	while (lex_take(&x, "--")) {
-		char *name = lex_word(&x);
-
-		lex_need(&x, "=");
-		if (name && !strcmp(name, "tolerance_usecs"))
-			s->tolerance_us = lex_number(&x);
-		else
-			lex_fail(&x, "unknown option of the script before this");
-		free(name);
-	}
+	while (lex_take(&x, "--"))
+		option_line(&x, s);
 	for (lex_skip(&x); *x.p; lex_skip(&x)) {
 		*tail = event_read(&x);
 		tail = &(*tail)->next;
