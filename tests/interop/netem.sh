@@ -75,6 +75,12 @@ through loss_20 512000 50 loss 20%
 through reorder_25 20971520 40 delay 2ms reorder 25%
 through duplicate_5 20971520 40 duplicate 5%
 through corrupt_1 20971520 40 corrupt 1%
+through loss_30 100000 60 loss 30%
+through reorder_50 10485760 40 delay 2ms reorder 50%
+through corrupt_10 1048576 40 corrupt 10%
+through bursts 5242880 40 delay 2ms loss gemodel 1% 25%
+through blackouts 20971520 60 delay 2ms rate 100mbit blackout 300ms 1500ms
+through long 5242880 40 delay 200ms
 
 # Acknowledgements are lost too.
 head -c 2097152 "$DIR/all" >"$DIR/file"
