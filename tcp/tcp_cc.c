@@ -12,6 +12,7 @@
 static const struct tcp_cc_ops *const cc_table[] = {
     &cc_cubic,
     &cc_newreno,
+    &cc_bbr,
 };
 #define CC_COUNT (sizeof(cc_table) / sizeof(cc_table[0]))
 _Static_assert(CC_COUNT <= TCP_CC_MAX, "each has its place among the names");
@@ -60,9 +61,30 @@ uint32_t tcp_init_cwnd(const struct tcp_sock *ts)
 	return n * ts->mss < bytes ? n * ts->mss : bytes;
 }
 
+void tcp_cc_stop(struct tcp_sock *ts)
+{
+	if ((ts->flags & TCP_F_CC_RUNS) && ts->cc->release)
+		ts->cc->release(ts);
+	ts->flags &= ~TCP_F_CC_RUNS;
+	ts->pacing_rate = 0;
+}
+
+/* -ENOMEM: it is NewReno, which needs none. */
+static int cc_run(struct tcp_sock *ts)
+{
+	int err = 0;
+
+	memset(ts->cc_priv, 0, sizeof(ts->cc_priv));
+	if (ts->cc->init)
+		err = ts->cc->init(ts);
+	if (err)
+		ts->cc = &cc_newreno;
+	ts->flags |= TCP_F_CC_RUNS;
+	return err;
+}
+
 void tcp_cc_init(struct tcp_sock *ts)
 {
-	memset(ts->cc_priv, 0, sizeof(ts->cc_priv));
 	ts->ca_state = CA_OPEN;
 	ts->ssthresh = UINT32_MAX;
 	ts->cwnd = tcp_init_cwnd(ts);
@@ -71,24 +93,18 @@ void tcp_cc_init(struct tcp_sock *ts)
 		ts->cwnd = ts->mss;
 	ts->usage = (struct tcp_usage){.until = ts->snd_nxt, .stamp_ms = tcp_ms(tcp_now(ts))};
 	ts->delivery.segs = 1; /* the SYN */
-	if (ts->cc->init && ts->cc->init(ts) < 0)
-		ts->cc = &cc_newreno; /* needs no memory */
+	tcp_cc_stop(ts);
+	cc_run(ts);
 }
 
 /* cwnd and ssthresh stay.  0, or -ENOMEM and the algorithm is NewReno. */
 int tcp_cc_change(struct tcp_sock *ts, const struct tcp_cc_ops *cc)
 {
-	int err = 0;
+	bool runs = ts->flags & TCP_F_CC_RUNS;
 
-	if (ts->cc->release)
-		ts->cc->release(ts);
-	memset(ts->cc_priv, 0, sizeof(ts->cc_priv));
+	tcp_cc_stop(ts);
 	ts->cc = cc;
-	if (cc->init)
-		err = cc->init(ts);
-	if (err)
-		ts->cc = &cc_newreno;
-	return err;
+	return runs ? cc_run(ts) : 0;
 }
 
 uint32_t tcp_flight(const struct tcp_sock *ts)

@@ -13,6 +13,8 @@ static void close_send(struct tcp_sock *ts)
 
 	if (state != TCP_ESTABLISHED && state != TCP_SYN_RECV && state != TCP_CLOSE_WAIT)
 		return;
+	if (state == TCP_SYN_RECV) /* the FIN goes out without ESTABLISHED */
+		tcp_cc_init(ts);
 	if (tcp_queue_fin(ts) < 0) {
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPAbortOnMemory);
 		tcp_abort(ts, ENOBUFS);
@@ -89,6 +91,7 @@ void tcp_done(struct tcp_sock *ts, int err)
 	tcp_set_state(ts, TCP_CLOSE);
 	tcp_timer_stop(ts);
 	tcp_xfer_free(ts);
+	tcp_cc_stop(ts);
 	tcp_ofo_free(ts);
 	orphan_del(ts);
 	ts->flags &= ~(TCP_F_ACK_NOW | TCP_F_ACK_DELAY);

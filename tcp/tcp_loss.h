@@ -419,11 +419,12 @@ void tcp_hystart_ack(struct tcp_sock *ts, struct tcp_hystart *h, const struct tc
 /* --- tcp_cc.c, cc_newreno.c --------------------------------------------------------------------
  */
 
-extern const struct tcp_cc_ops cc_newreno, cc_cubic;
+extern const struct tcp_cc_ops cc_newreno, cc_cubic, cc_bbr;
 void tcp_cc_start(struct stack *st);
 const struct tcp_cc_ops *tcp_cc_default(struct stack *st);
 int tcp_cc_choose(struct stack *st, const char *name, const struct tcp_cc_ops **cc);
-void tcp_cc_init(struct tcp_sock *ts);
+void tcp_cc_init(struct tcp_sock *ts); /* the connection is there: cwnd, and the algorithm runs */
+void tcp_cc_stop(struct tcp_sock *ts); /* gives back what it has; also when it does not run */
 int tcp_cc_change(struct tcp_sock *ts, const struct tcp_cc_ops *cc);
 /* The last hand: cwnd, after tcp_recovery.c has seen the ACK and tcp_rate_done() made its sample. */
 void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a);

@@ -106,6 +106,7 @@ enum tcp_deadline {
 #define TCP_F_MORE 0x200000u      /* MSG_MORE: as TCP_F_CORK until the next send */
 #define TCP_F_NOMEM 0x400000u     /* send() was refused for want of memory: tell when it may */
 #define TCP_F_CC_CHOSEN 0x800000u /* TCP_CONGESTION: a listener's children have it too */
+#define TCP_F_CC_RUNS 0x1000000u  /* the algorithm has been started: cc_priv is its own */
 
 struct tcp_ofo;
 struct tcp_listen;

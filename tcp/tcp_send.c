@@ -151,9 +151,9 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 
 	if (err)
 		return err;
+	tcp_rate_app_limited(ts);
 	if (tcp_flight(ts) == 0)
 		tcp_cwnd_idle(ts, tcp_now(ts));
-	tcp_rate_app_limited(ts);
 	while (done < len && sk->snd_bytes < most) {
 		uint32_t room = most - sk->snd_bytes;
 		uint32_t n = len - done < room ? (uint32_t)(len - done) : room;

@@ -104,7 +104,7 @@ END_TEST
 /* In the middle of a transfer: cwnd stays, nothing is sent or lost, and the data end well. */
 START_TEST(test_change_with_data_out_keeps_cwnd)
 {
-	static const char *const names[] = {"reno", "cubic", "reno"};
+	static const char *const names[] = {"reno", "bbr", "cubic"};
 	uint32_t acked = 1, cwnd;
 
 	tcp_lab_established(&(struct seg){.mss = 1000, .wnd = 65000});
