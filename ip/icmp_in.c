@@ -132,6 +132,9 @@ void icmp_error_in(struct pkbuf *b)
 	    .l4len = q.l4len,
 	    .len = q.len,
 	    .l4 = q.bytes + q.hlen,
+	    .msg = b,
+	    .quote = ICMP_HLEN,
+	    .l4_at = ICMP_HLEN + q.hlen,
 	};
 	e.err = icmp_errno(e.type, e.code, &e.fatal);
 	debug(e.stack, DEBUG_ICMP, "icmp: error type %u code %u received, errno %d", e.type, e.code,

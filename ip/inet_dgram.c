@@ -24,31 +24,39 @@ enum drop_reason dgram_refuses(const struct sock *sk, const struct pkbuf *b, uin
 	return DROP_NONE;
 }
 
-bool dgram_queue(struct sock *sk, struct pkq *q, struct pkbuf *b)
+int dgram_init(struct sock *sk)
+{
+	pkq_init(&dgram_sock(sk)->rcvq);
+	pkq_init(&dgram_sock(sk)->errq);
+	atomic_store_explicit(&sk->c.state, DGRAM_UNCONNECTED, memory_order_relaxed);
+	return 0;
+}
+
+bool dgram_queue(struct sock *sk, struct pkbuf *b)
 {
 	if (!sock_rcv_charge(sk, b->pinned))
 		return false;
-	pkq_add(q, b);
+	pkq_add(&dgram_sock(sk)->rcvq, b);
 	sock_ready(sk, EPOLLIN | EPOLLRDNORM);
 	return true;
 }
 
-static void dgram_done(struct sock *sk, struct pkq *q)
+static void dgram_done(struct sock *sk)
 {
-	struct pkbuf *b = pkq_take(q);
+	struct pkbuf *b = pkq_take(&dgram_sock(sk)->rcvq);
 
 	sock_rcv_uncharge(sk, b->pinned);
 	pkbuf_free(b);
 }
 
-void dgram_purge(struct sock *sk, struct pkq *q)
+void dgram_purge(struct sock *sk)
 {
-	while (q->head)
-		dgram_done(sk, q);
+	while (dgram_sock(sk)->rcvq.head)
+		dgram_done(sk);
+	dgram_errors_purge(sk);
 }
 
-/* The first n bytes of b into m's buffers. */
-static void dgram_copy(const struct pkbuf *b, struct sock_msg *m, uint32_t n)
+void dgram_copy(const struct pkbuf *b, struct sock_msg *m, uint32_t n)
 {
 	size_t skip = m->skip;
 	uint32_t off = 0;
@@ -69,13 +77,15 @@ static void dgram_copy(const struct pkbuf *b, struct sock_msg *m, uint32_t n)
 	}
 }
 
-ssize_t dgram_recv(struct sock *sk, struct pkq *q, struct sock_msg *m)
+ssize_t dgram_recv(struct sock *sk, struct sock_msg *m)
 {
-	struct pkbuf *b = q->head;
+	struct pkbuf *b = dgram_sock(sk)->rcvq.head;
 	uint32_t n, len;
 
+	if (m->flags & MSG_OOB)
+		return -EOPNOTSUPP;
 	if (m->flags & MSG_ERRQUEUE)
-		return -EAGAIN; /* see inet_opt.c: there is never anything in it */
+		return dgram_recv_error(sk, m);
 	if (sk->err)
 		return sock_take_error(sk);
 	if (!b)
@@ -88,31 +98,35 @@ ssize_t dgram_recv(struct sock *sk, struct pkq *q, struct sock_msg *m)
 	m->port = dgram_cb(b)->port;
 	m->ifindex = b->dev ? b->dev->ifindex : 0;
 	m->out_flags = n < len ? MSG_TRUNC : 0;
+	dgram_control_out(sk, b, m);
 	if (!(m->flags & MSG_PEEK))
-		dgram_done(sk, q);
+		dgram_done(sk);
 	return m->flags & MSG_TRUNC ? (ssize_t)len : (ssize_t)n;
 }
 
-uint32_t dgram_poll(struct sock *sk, const struct pkq *q)
+uint32_t dgram_poll(struct sock *sk)
 {
+	const struct dgram_sock *d = dgram_sock(sk);
 	uint32_t ev = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 
-	if (q->head || (sk->shutdown & SOCK_SHUT_RD))
+	if (d->rcvq.head || (sk->shutdown & SOCK_SHUT_RD))
 		ev |= EPOLLIN | EPOLLRDNORM;
 	if (sk->shutdown & SOCK_SHUT_RD)
 		ev |= EPOLLRDHUP;
 	if (sk->shutdown == (SOCK_SHUT_RD | SOCK_SHUT_WR))
 		ev |= EPOLLHUP;
-	if (sk->err)
+	if (sk->err || d->errq.head)
 		ev |= EPOLLERR;
 	return ev;
 }
 
-int dgram_ioctl(struct sock *sk, const struct pkq *q, unsigned long req, int *value)
+int dgram_ioctl(struct sock *sk, unsigned long req, int *value)
 {
+	const struct pkbuf *next = dgram_sock(sk)->rcvq.head;
+
 	switch (req) {
 	case SIOCINQ: /* of the next datagram */
-		*value = q->head ? (int)q->head->len : 0;
+		*value = next ? (int)next->len : 0;
 		return 0;
 	case SIOCOUTQ:
 		*value = (int)atomic_load_explicit(&sk->snd_bytes, memory_order_relaxed);
@@ -128,7 +142,7 @@ int dgram_shutdown(struct sock *sk, int how)
 	if (how < SHUT_RD || how > SHUT_RDWR)
 		return -EINVAL;
 	sk->shutdown |= (uint8_t)(how + 1);
-	sock_ready(sk, dgram_poll(sk, &(struct pkq){0}));
+	sock_ready(sk, dgram_poll(sk));
 	return dgram_is_connected(sk) ? 0 : -ENOTCONN;
 }
 
@@ -139,17 +153,4 @@ int dgram_may_send(struct sock *sk, const struct sock_msg *m)
 	if (sk->err)
 		return sock_take_error(sk);
 	return sk->shutdown & SOCK_SHUT_WR ? -EPIPE : 0;
-}
-
-void dgram_error(struct sock *sk, const struct sock_err *e)
-{
-	bool fatal = e->fatal;
-
-	/* with the path MTU asked for, a datagram lost to it is an error of its own (ip(7)) */
-	if (e->err == EMSGSIZE)
-		fatal = sk->pmtudisc != PMTUDISC_DONT;
-	if (!e->err || (sk->flags & SOCK_DEAD))
-		return;
-	if ((sk->flags & SOCK_RECVERR) || (fatal && dgram_is_connected(sk)))
-		sock_set_error(sk, e->err);
 }

@@ -1,8 +1,7 @@
 /*
  * ip/inet_opt.c - the IP_ options every protocol shares (ip(7)), by one table.
  *
- * IP_RECVERR makes a datagram sock hear of errors it would otherwise not be told (udp/udp_in.c);
- * the queue of error messages is not offered.
+ * What only datagrams have answers ENOPROTOOPT on a stream.
  */
 #include <assert.h>
 #include <errno.h>
@@ -10,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ip/inet_sock.h"
+#include "ip/inet_dgram.h"
 #include "ip/ip_priv.h"
 #include "lib/stack.h"
 
@@ -21,6 +20,13 @@ struct inet_opt {
 	int name, min, max;
 	void (*set)(struct sock *sk, int v); /* NULL: read only */
 	int (*get)(struct sock *sk);         /* or -errno */
+};
+
+/* One that is a flag of the sock. */
+struct inet_flag {
+	int name;
+	uint32_t flag;
+	bool dgram; /* not of a stream */
 };
 
 static void opt_tos_set(struct sock *sk, int v)
@@ -65,16 +71,6 @@ static int opt_pmtudisc_get(struct sock *sk)
 	return sk->pmtudisc;
 }
 
-static void opt_recverr_set(struct sock *sk, int v)
-{
-	sk->flags = v ? sk->flags | SOCK_RECVERR : sk->flags & ~SOCK_RECVERR;
-}
-
-static int opt_recverr_get(struct sock *sk)
-{
-	return (sk->flags & SOCK_RECVERR) != 0;
-}
-
 static int opt_mtu_get(struct sock *sk)
 {
 	struct path *p;
@@ -91,9 +87,33 @@ static const struct inet_opt inet_opts[] = {
     {IP_TTL, -1, 255, opt_ttl_set, opt_ttl_get},
     {IP_MINTTL, 0, 255, opt_minttl_set, opt_minttl_get},
     {IP_MTU_DISCOVER, PMTUDISC_DONT, PMTUDISC_PROBE, opt_pmtudisc_set, opt_pmtudisc_get},
-    {IP_RECVERR, INT32_MIN, INT32_MAX, opt_recverr_set, opt_recverr_get},
     {IP_MTU, 0, 0, NULL, opt_mtu_get},
 };
+
+static const struct inet_flag inet_flags[] = {
+    {IP_RECVERR, SOCK_RECVERR, false}, {IP_FREEBIND, SOCK_FREEBIND, false},
+    {IP_PKTINFO, SOCK_PKTINFO, true},  {IP_RECVTTL, SOCK_RECVTTL, true},
+    {IP_RECVTOS, SOCK_RECVTOS, true},
+};
+
+/* 0: not one of them, or not for this sock. */
+static uint32_t inet_flag_find(const struct sock *sk, int name)
+{
+	for (size_t i = 0; i < sizeof(inet_flags) / sizeof(inet_flags[0]); i++) {
+		const struct inet_flag *f = &inet_flags[i];
+
+		if (f->name == name)
+			return f->dgram && sk->ops->type == SOCK_STREAM ? 0 : f->flag;
+	}
+	return 0;
+}
+
+static void inet_flag_set(struct sock *sk, uint32_t flag, bool on)
+{
+	sk->flags = on ? sk->flags | flag : sk->flags & ~flag;
+	if (flag == SOCK_RECVERR && !on && sk->ops->type != SOCK_STREAM)
+		dgram_errors_purge(sk);
+}
 
 static const struct inet_opt *inet_opt_find(int name)
 {
@@ -166,16 +186,21 @@ static int inet_options_get(struct sock *sk, void *v, socklen_t *n)
 int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n)
 {
 	const struct inet_opt *o = inet_opt_find(name);
+	uint32_t flag = inet_flag_find(sk, name);
 	int x, err;
 
 	assert(lock_is_held(&sk->c.lock));
 	if (name == IP_OPTIONS)
 		return inet_options_set(sk, v, n);
-	if (!o || !o->set)
+	if (!flag && (!o || !o->set))
 		return -ENOPROTOOPT;
 	err = inet_opt_int(v, n, &x);
 	if (err)
 		return err;
+	if (flag) {
+		inet_flag_set(sk, flag, x != 0);
+		return 0;
+	}
 	if (x < o->min || x > o->max || (name == IP_TTL && x == 0))
 		return -EINVAL;
 	o->set(sk, x);
@@ -185,14 +210,15 @@ int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n)
 int inet_sock_getopt(struct sock *sk, int name, void *v, socklen_t *n)
 {
 	const struct inet_opt *o = inet_opt_find(name);
+	uint32_t flag = inet_flag_find(sk, name);
 	int x;
 
 	assert(lock_is_held(&sk->c.lock));
 	if (name == IP_OPTIONS)
 		return inet_options_get(sk, v, n);
-	if (!o)
+	if (!flag && !o)
 		return -ENOPROTOOPT;
-	x = o->get(sk);
+	x = flag ? (sk->flags & flag) != 0 : o->get(sk);
 	if (x < 0)
 		return x;
 	/* who asks with less than an int has a byte in mind */

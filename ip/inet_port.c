@@ -193,7 +193,7 @@ bool inet_addr_is_bindable(const struct sock *sk, const struct ip_addr *a)
 {
 	enum route_type type;
 
-	if (ip_addr_is_any(a))
+	if (ip_addr_is_any(a) || (sk->flags & SOCK_FREEBIND))
 		return true;
 	type = ip_addr_type(sk->stack, a);
 	if (type == ROUTE_LOCAL)

@@ -193,14 +193,26 @@ bool sock_deliver(struct sock *sk, struct pkbuf *b)
 	return true;
 }
 
-void sock_deliver_error(struct sock *sk, const struct sock_err *e)
+void sock_deliver_error(struct sock *sk, const struct sock_err *e, const struct pkbuf *msg,
+			uint32_t off)
 {
-	struct pkbuf *b = pkbuf_alloc(sk->stack, PKBUF_TX_HEAD);
+	struct pkbuf *b = pkbuf_alloc(sk->stack, 0);
 
 	if (!b)
 		return;
 	b->kind = PKBUF_ERROR;
 	memcpy(b->cb, e, sizeof(*e));
+	if (msg && off < msg->len && pkbuf_append_from(b, msg, off, msg->len - off)) {
+		pkbuf_free(b);
+		return;
+	}
+	if (msg) {
+		b->dev = msg->dev;
+		b->src = msg->src;
+		b->dst = msg->dst;
+		b->ttl = msg->ttl;
+		b->tos = msg->tos;
+	}
 	sock_deliver(sk, b);
 }
 

@@ -70,6 +70,10 @@ struct sock_msg {
 	uint16_t port;
 	uint32_t ifindex;
 	int out_flags; /* recv: MSG_TRUNC, MSG_OOB, ... */
+	/* Control messages, as sendmsg(2) and recvmsg(2) have them: the program's memory. */
+	void *control;
+	size_t controllen;   /* send: bytes of it; recv: room */
+	size_t control_done; /* recv: bytes filled in */
 };
 
 /* An ICMP error for a sock; on the backlog it travels in a pkbuf's cb (PKBUF_ERROR). */
@@ -77,8 +81,11 @@ struct sock_err {
 	int err; /* positive errno */
 	uint8_t type, code;
 	bool fatal;
-	uint32_t mtu;
-	uint32_t seq, len; /* TCP: of the quoted segment; of its datagram */
+	bool local;         /* no ICMP: found here, before it was sent */
+	uint32_t mtu;       /* of the path, EMSGSIZE */
+	uint32_t seq, len;  /* TCP: of the quoted segment; of its datagram */
+	struct ip_addr dst; /* datagrams: where the quoted one went */
+	uint16_t port;
 };
 
 _Static_assert(sizeof(struct sock_err) <= sizeof(((struct pkbuf *)0)->cb), "cb");
@@ -145,7 +152,12 @@ struct sock_ops {
 #define SOCK_BOUND_ADDR (1u << 10) /* bind() named an address */
 #define SOCK_BOUND_PORT (1u << 11) /* bind() named a port */
 #define SOCK_DEAD (1u << 12)       /* no program holds it */
-#define SOCK_TIMESTAMP (1u << 13)
+/* What recvmsg() tells of a datagram beside its bytes. */
+#define SOCK_PKTINFO (1u << 13)
+#define SOCK_RECVTTL (1u << 14)
+#define SOCK_RECVTOS (1u << 15)
+#define SOCK_FREEBIND (1u << 16) /* bind() to an address that is not, or not yet, our own */
+#define SOCK_REUSEPORT (1u << 17)
 
 /*
  * LOCKING
@@ -203,8 +215,12 @@ bool sock_lock_or_leave(struct sock *sk, uint32_t work) TRY_ACQUIRE(true, sk->c.
  * + sndbuf + 64 KB) it is dropped and false returned, errors excepted while few.
  */
 bool sock_deliver(struct sock *sk, struct pkbuf *b);
-/* The same with an ICMP error, in a packet of its own; without memory for that it is lost. */
-void sock_deliver_error(struct sock *sk, const struct sock_err *e);
+/*
+ * The same with an ICMP error, in a packet of its own that takes over the message's notes and all it
+ * quotes from `off` on (msg NULL: nothing); without memory for that it is lost.
+ */
+void sock_deliver_error(struct sock *sk, const struct sock_err *e, const struct pkbuf *msg,
+			uint32_t off);
 /* Marks sk so that ops->push runs once when the batch ends.  Lock held. */
 void sock_push_later(struct sock *sk) REQUIRES(sk->c.lock);
 /* Tells the socket room; leaf locks only. */

@@ -48,6 +48,8 @@ struct ip_err {
 	bool fatal;   /* Linux's: ends a connection attempt; soft otherwise */
 	uint32_t mtu; /* frag needed: as the message names it; 0: it names none */
 	uint32_t len; /* of the quoted datagram, as its header says */
+	const struct pkbuf *msg; /* the ICMP message */
+	uint32_t quote, l4_at; /* where in it the quoted datagram and its transport header begin */
 };
 
 /* A protocol above ip.  Registered once, by socket/stack.c. */
@@ -74,6 +76,8 @@ void ip_in(struct pkbuf *b);
  * -EINVAL, -ENOBUFS.
  */
 int ip_out(struct pkbuf *b, const struct ip_flow *f, struct path *path);
+/* The largest datagram f may send by path without fragments. */
+uint32_t ip_out_mtu(const struct ip_flow *f, const struct path *path);
 /* The pseudo header sum of a packet between two addresses of one family. */
 uint64_t ip_csum_pseudo(const struct ip_addr *src, const struct ip_addr *dst, uint8_t proto,
 			uint32_t len);

@@ -105,7 +105,7 @@ int ip_finish(struct pkbuf *b, struct path *path, uint32_t mtu)
 
 /* --- the header ------------------------------------------------------------------------------- */
 
-static uint32_t out_mtu(const struct ip_flow *f, const struct path *path)
+uint32_t ip_out_mtu(const struct ip_flow *f, const struct path *path)
 {
 	if (f->pmtudisc == PMTUDISC_PROBE)
 		return atomic_load_explicit(&path->dev->mtu, memory_order_relaxed);
@@ -169,7 +169,7 @@ static int ip4_header(struct pkbuf *b, const struct ip_flow *f, const struct pat
 	h = (struct ip4_hdr *)pkbuf_push(b, hlen);
 	b->l3 = b->head;
 	df = out_wants_df(b, f, path);
-	if (df && pkbuf_wire_len(b) > out_mtu(f, path))
+	if (df && pkbuf_wire_len(b) > ip_out_mtu(f, path))
 		return -EMSGSIZE;
 	h->ver_ihl = (uint8_t)(0x40 | hlen / 4);
 	h->tos = f->tos;
@@ -261,7 +261,7 @@ static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path
 		return 0;
 	}
 	out_loop_copy(b, path);
-	return ip_finish(b, path, out_mtu(f, path));
+	return ip_finish(b, path, ip_out_mtu(f, path));
 }
 
 int ip_out(struct pkbuf *b, const struct ip_flow *f, struct path *path)

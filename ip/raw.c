@@ -129,11 +129,12 @@ static int raw_disconnect(struct sock *sk)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static int raw_out(struct sock *sk, const struct sock_msg *m, const struct ip_flow *f)
+/* `path` NULL: looked up for this one. */
+static int raw_out(struct sock *sk, const struct sock_msg *m, const struct ip_flow *f,
+		   struct path *path)
 {
 	struct pkbuf *b = pkbuf_alloc(sk->stack, PKBUF_TX_HEAD);
-	struct path *path = NULL;
-	int err = 0;
+	int err;
 
 	if (!b)
 		return -ENOBUFS;
@@ -142,31 +143,39 @@ static int raw_out(struct sock *sk, const struct sock_msg *m, const struct ip_fl
 		return -ENOBUFS;
 	}
 	b->l3 = b->l4 = b->head;
-	if (!m->has_addr) {
-		path = sock_path(sk, &err);
-		if (!path) {
-			pkbuf_free(b);
-			return err;
-		}
-	}
-	return ip_out(b, f, path);
+	err = ip_out(b, f, path);
+	if (err == -EMSGSIZE)
+		dgram_error_too_large(sk, f, 0);
+	return err;
 }
 
-static ssize_t raw_send(struct sock *sk, struct sock_msg *m)
+/* What may be sent where; the rest of raw_send() cannot be refused by the arguments. */
+static int raw_check(struct sock *sk, const struct sock_msg *m, const struct ip_addr *dst)
 {
-	struct ip_addr dst = m->has_addr ? m->addr : sk->c.raddr;
 	bool hdrincl = sk->flags & SOCK_HDRINCL;
-	struct ip_flow f;
 	int err = dgram_may_send(sk, m);
 
 	if (err)
 		return err;
 	if (!m->has_addr && !dgram_is_connected(sk))
 		return -EDESTADDRREQ;
-	if (m->len > IP4_LEN_MAX - (hdrincl ? 0u : ip_hdr_bytes(&dst) + sk->optlen))
+	if (m->len > IP4_LEN_MAX - (hdrincl ? 0u : ip_hdr_bytes(dst) + sk->optlen))
 		return -EMSGSIZE;
-	if (hdrincl && m->len < IP4_HLEN)
-		return -EINVAL;
+	return hdrincl && m->len < IP4_HLEN ? -EINVAL : 0;
+}
+
+static ssize_t raw_send(struct sock *sk, struct sock_msg *m)
+{
+	struct ip_addr dst = m->has_addr ? m->addr : sk->c.raddr;
+	struct path *path = NULL;
+	struct dgram_control c;
+	struct ip_flow f;
+	int err = raw_check(sk, m, &dst);
+
+	if (!err)
+		err = dgram_control_in(sk, m, &c);
+	if (err)
+		return err;
 	if (ip_addr_is_any(&dst))
 		dst = ip_addr_loop4;
 	sock_flow(sk, &dst, &f);
@@ -174,19 +183,34 @@ static ssize_t raw_send(struct sock *sk, struct sock_msg *m)
 		f.src = ip_addr_any; /* the source connect() chose is for that peer only */
 	if (m->has_addr && m->ifindex)
 		f.ifindex = m->ifindex;
-	err = raw_out(sk, m, &f);
+	dgram_control_flow(&c, &f);
+	if (!m->has_addr && !c.any) {
+		path = sock_path(sk, &err);
+		if (!path)
+			return err;
+	}
+	err = raw_out(sk, m, &f, path);
 	return err ? err : (ssize_t)m->len;
 }
 
 /* --- the rest of the table -------------------------------------------------------------------- */
+
+/* Who writes headers is shown that of the quoted datagram. */
+static void raw_error(struct sock *sk, struct pkbuf *b)
+{
+	const struct ip4_hdr *h = (const struct ip4_hdr *)(void *)pkbuf_pull(b, IP4_HLEN);
+
+	if (h && !(sk->flags & SOCK_HDRINCL))
+		pkbuf_trim_front(b, ip4_hdr_len(h));
+	dgram_error(sk, b);
+}
 
 static void raw_backlog_in(struct sock *sk, struct pkbuf *b)
 {
 	enum drop_reason why;
 
 	if (b->kind == PKBUF_ERROR) {
-		dgram_error(sk, (const struct sock_err *)(void *)b->cb);
-		pkbuf_free(b);
+		raw_error(sk, b);
 		return;
 	}
 	why = dgram_refuses(sk, b, 0);
@@ -194,7 +218,7 @@ static void raw_backlog_in(struct sock *sk, struct pkbuf *b)
 		pkbuf_drop(b, why);
 		return;
 	}
-	if (!dgram_queue(sk, &raw_sock(sk)->rcvq, b)) {
+	if (!dgram_queue(sk, b)) {
 		mib_inc(sk->stack, MIB_Raw_RcvbufErrors);
 		pkbuf_drop(b, DROP_SOCK_RCVBUF);
 		return;
@@ -202,51 +226,29 @@ static void raw_backlog_in(struct sock *sk, struct pkbuf *b)
 	mib_inc(sk->stack, MIB_Raw_InDatagrams);
 }
 
-static int raw_init(struct sock *sk)
-{
-	pkq_init(&raw_sock(sk)->rcvq);
-	atomic_store_explicit(&sk->c.state, DGRAM_UNCONNECTED, memory_order_relaxed);
-	return 0;
-}
-
-static ssize_t raw_recv(struct sock *sk, struct sock_msg *m)
-{
-	return dgram_recv(sk, &raw_sock(sk)->rcvq, m);
-}
-
 static void raw_close(struct sock *sk)
 {
 	sk->flags |= SOCK_DEAD;
 	raw_list_del(sk);
-	dgram_purge(sk, &raw_sock(sk)->rcvq);
+	dgram_purge(sk);
 	raw_forget_path(sk);
-}
-
-static uint32_t raw_poll(struct sock *sk)
-{
-	return dgram_poll(sk, &raw_sock(sk)->rcvq);
-}
-
-static int raw_ioctl(struct sock *sk, unsigned long req, int *value)
-{
-	return dgram_ioctl(sk, &raw_sock(sk)->rcvq, req, value);
 }
 
 const struct sock_ops raw_ops = {
     .type = SOCK_RAW,
     .size = sizeof(struct raw_sock),
     .name = "raw",
-    .init = raw_init,
+    .init = dgram_init,
     .bind = raw_bind,
     .connect = raw_connect,
     .disconnect = raw_disconnect,
     .send = raw_send,
-    .recv = raw_recv,
+    .recv = dgram_recv,
     .shutdown = dgram_shutdown,
     .close = raw_close,
-    .poll = raw_poll,
+    .poll = dgram_poll,
     .setopt = raw_setopt,
     .getopt = raw_getopt,
-    .ioctl = raw_ioctl,
+    .ioctl = dgram_ioctl,
     .backlog_in = raw_backlog_in,
 };

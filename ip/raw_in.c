@@ -205,12 +205,13 @@ void raw_err(const struct ip_err *e)
 	    .type = e->type,
 	    .code = e->code,
 	    .fatal = e->fatal,
+	    .dst = e->dst,
 	};
 	struct raw_found f = raw_collect(e->stack, e->proto, &w);
 
 	if (f.n && e->err == EMSGSIZE && raw_may_learn(e))
 		se.mtu = pmtu_learn(e->stack, &e->dst, e->mtu, e->len);
 	for (unsigned i = 0; i < f.n; i++)
-		sock_deliver_error(f.sk[i], &se);
+		sock_deliver_error(f.sk[i], &se, e->msg, e->quote);
 	raw_found_put(&f);
 }

@@ -1,5 +1,6 @@
 /* ip/raw_priv.h - what raw.c and raw_in.c share: the sock, and its place on the lists. */
 #pragma once
+#include "ip/inet_dgram.h"
 #include "ip/raw.h"
 
 /*
@@ -7,8 +8,7 @@
  *	l	own lock	a	atomic
  */
 struct raw_sock {
-	struct sock sk;
-	struct pkq rcvq;              /* l: each with its front at the IP header */
+	struct dgram_sock d;          /* see there; rcvq has its fronts at the IP header */
 	_Atomic uint32_t icmp_filter; /* a: bit n set: ICMP type n is not wanted */
 };
 

@@ -327,8 +327,11 @@ static ssize_t inet_recv(struct call *c, struct socket *s, struct sock_msg *m)
 	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLIN};
 	bool waits = inet_recv_waits(s, m);
 	size_t done = 0;
-	ssize_t r = inet_lock(s);
+	ssize_t r;
 
+	if (s->type == SOCK_STREAM && (m->flags & MSG_ERRQUEUE))
+		return -EAGAIN; /* its errors are told by the next call or SO_ERROR (ip(7)) */
+	r = inet_lock(s);
 	if (r)
 		return r;
 	w.deadline = waits ? socket_deadline(s, c->stack, false) : 0;

@@ -12,6 +12,16 @@
 
 #include "socket/socket_priv.h"
 
+/*
+ * The flags that mean something here; MSG_ZEROCOPY without SO_ZEROCOPY is a copy like any other (Linux).
+ * An unknown one is refused: it would ask for something that does not happen.
+ */
+#define SEND_FLAGS                                                                                 \
+	(MSG_OOB | MSG_DONTWAIT | MSG_EOR | MSG_NOSIGNAL | MSG_MORE | MSG_CONFIRM | MSG_ZEROCOPY)
+#define RECV_FLAGS                                                                                 \
+	(MSG_OOB | MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_TRUNC | MSG_ERRQUEUE |              \
+	 MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
+
 static int msg_set_iov(struct sock_msg *m, const struct msghdr *msg)
 {
 	const struct iovec *iov = msg->msg_iov;
@@ -32,14 +42,28 @@ static int msg_set_iov(struct sock_msg *m, const struct msghdr *msg)
 	return 0;
 }
 
+/* A stream's bytes have nobody to carry wishes for them. */
+static int msg_set_control(struct sock_msg *m, const struct socket *s, const struct msghdr *msg)
+{
+	if (!msg->msg_controllen)
+		return 0;
+	if (!msg->msg_control)
+		return -EFAULT;
+	if (s->type == SOCK_STREAM)
+		return -EOPNOTSUPP;
+	m->control = msg->msg_control;
+	m->controllen = msg->msg_controllen;
+	return 0;
+}
+
 /* A stream's peer is known: a name in the message means nothing there (Linux). */
 static ssize_t do_send(struct call *c, struct socket *s, const struct msghdr *msg, int flags)
 {
 	struct sock_msg m = {.flags = flags};
-	int err = msg_set_iov(&m, msg);
+	int err = flags & ~SEND_FLAGS ? -EOPNOTSUPP : msg_set_iov(&m, msg);
 
-	if (!err && msg->msg_controllen)
-		err = -EOPNOTSUPP;
+	if (!err)
+		err = msg_set_control(&m, s, msg);
 	if (!err && msg->msg_name && msg->msg_namelen && s->type != SOCK_STREAM) {
 		err = sockaddr_get(msg->msg_name, msg->msg_namelen, s->family, &m.addr, &m.port);
 		m.has_addr = true;
@@ -81,8 +105,9 @@ ssize_t weft_send(int fd, const void *buf, size_t n, int flags)
 
 static ssize_t do_recv(struct call *c, struct socket *s, struct msghdr *msg, int flags)
 {
-	struct sock_msg m = {.flags = flags};
-	ssize_t r = msg_set_iov(&m, msg);
+	struct sock_msg m = {
+	    .flags = flags, .control = msg->msg_control, .controllen = msg->msg_controllen};
+	ssize_t r = flags & ~RECV_FLAGS ? -EOPNOTSUPP : msg_set_iov(&m, msg);
 
 	if (!r && msg->msg_name && (int)msg->msg_namelen < 0)
 		r = -EINVAL;
@@ -92,7 +117,7 @@ static ssize_t do_recv(struct call *c, struct socket *s, struct msghdr *msg, int
 	if (r < 0)
 		return r;
 	msg->msg_flags = m.out_flags;
-	msg->msg_controllen = 0;
+	msg->msg_controllen = m.control_done;
 	if (m.has_addr)
 		sockaddr_put(&m.addr, m.port, msg->msg_name, &msg->msg_namelen);
 	else

@@ -41,13 +41,6 @@ struct inet_table *udp_table(struct stack *st)
 	return st->udp->table;
 }
 
-static int udp_init(struct sock *sk)
-{
-	pkq_init(&udp_sock(sk)->rcvq);
-	atomic_store_explicit(&sk->c.state, DGRAM_UNCONNECTED, memory_order_relaxed);
-	return 0;
-}
-
 /* --- addresses -------------------------------------------------------------------------------- */
 
 static int udp_bind(struct sock *sk, const struct ip_addr *a, uint16_t port)
@@ -120,27 +113,12 @@ static int udp_disconnect(struct sock *sk)
 
 /* --- the rest of the table -------------------------------------------------------------------- */
 
-static ssize_t udp_recv(struct sock *sk, struct sock_msg *m)
-{
-	return dgram_recv(sk, &udp_sock(sk)->rcvq, m);
-}
-
 static void udp_close(struct sock *sk)
 {
 	sk->flags |= SOCK_DEAD;
 	inet_unhash(udp_table(sk->stack), &sk->c);
-	dgram_purge(sk, &udp_sock(sk)->rcvq);
+	dgram_purge(sk);
 	udp_forget_path(sk);
-}
-
-static uint32_t udp_poll(struct sock *sk)
-{
-	return dgram_poll(sk, &udp_sock(sk)->rcvq);
-}
-
-static int udp_ioctl(struct sock *sk, unsigned long req, int *value)
-{
-	return dgram_ioctl(sk, &udp_sock(sk)->rcvq, req, value);
 }
 
 static int udp_setopt(struct sock *sk, int level, int name, const void *v, socklen_t n)
@@ -156,19 +134,19 @@ static int udp_getopt(struct sock *sk, int level, int name, void *v, socklen_t *
 const struct sock_ops udp_ops = {
     .proto = IP_PROTO_UDP,
     .type = SOCK_DGRAM,
-    .size = sizeof(struct udp_sock),
+    .size = sizeof(struct dgram_sock),
     .name = "udp",
-    .init = udp_init,
+    .init = dgram_init,
     .bind = udp_bind,
     .connect = udp_connect,
     .disconnect = udp_disconnect,
     .send = udp_send,
-    .recv = udp_recv,
+    .recv = dgram_recv,
     .shutdown = dgram_shutdown,
     .close = udp_close,
-    .poll = udp_poll,
+    .poll = dgram_poll,
     .setopt = udp_setopt,
     .getopt = udp_getopt,
-    .ioctl = udp_ioctl,
+    .ioctl = dgram_ioctl,
     .backlog_in = udp_backlog_in,
 };

@@ -146,8 +146,7 @@ void udp_backlog_in(struct sock *sk, struct pkbuf *b)
 	enum drop_reason why;
 
 	if (b->kind == PKBUF_ERROR) {
-		dgram_error(sk, (const struct sock_err *)(void *)b->cb);
-		pkbuf_free(b);
+		dgram_error(sk, b);
 		return;
 	}
 	why = dgram_refuses(sk, b, dgram_cb(b)->port);
@@ -155,7 +154,7 @@ void udp_backlog_in(struct sock *sk, struct pkbuf *b)
 		pkbuf_drop(b, why);
 		return;
 	}
-	if (!dgram_queue(sk, &udp_sock(sk)->rcvq, b)) {
+	if (!dgram_queue(sk, b)) {
 		mib_inc(sk->stack, MIB_Udp_RcvbufErrors);
 		udp_drop(b, DROP_SOCK_RCVBUF);
 		return;
@@ -178,6 +177,8 @@ void udp_err(const struct ip_err *e)
 	    .type = e->type,
 	    .code = e->code,
 	    .fatal = e->fatal,
+	    .dst = e->dst,
+	    .port = tu.rport,
 	};
 	struct sock *sk = inet_lookup_bound(udp_table(e->stack), &tu);
 
@@ -185,6 +186,6 @@ void udp_err(const struct ip_err *e)
 		return;
 	if (e->err == EMSGSIZE)
 		se.mtu = pmtu_learn(e->stack, &e->dst, e->mtu, e->len);
-	sock_deliver_error(sk, &se);
+	sock_deliver_error(sk, &se, e->msg, e->l4_at + UDP_HLEN);
 	sock_put(sk);
 }

@@ -16,6 +16,7 @@
 struct udp_out {
 	struct ip_flow flow;
 	struct path *path;
+	struct dgram_control control;
 	uint16_t dport;
 	uint32_t n; /* bytes of data */
 };
@@ -44,21 +45,22 @@ static int udp_out_addr(struct sock *sk, const struct sock_msg *m, struct ip_add
 	return *port ? 0 : -EINVAL;
 }
 
-/* A connected sock keeps its path; sendto() elsewhere asks for one each time. */
+/* A connected sock keeps its path; sendto() elsewhere, or with wishes, asks for one each time. */
 static int udp_out_path(struct sock *sk, const struct sock_msg *m, struct udp_out *o)
 {
 	int err = 0;
 
-	if (!m->has_addr) {
+	if (!m->has_addr && !o->control.any) {
 		struct path *p = sock_path(sk, &err);
 
 		o->path = p ? path_hold(p) : NULL;
 	} else {
 		/* the source connect() chose is for that peer only */
-		if (!(sk->flags & SOCK_BOUND_ADDR))
+		if (m->has_addr && !(sk->flags & SOCK_BOUND_ADDR))
 			o->flow.src = ip_addr_any;
 		if (m->ifindex)
 			o->flow.ifindex = m->ifindex;
+		dgram_control_flow(&o->control, &o->flow);
 		o->path = path_get(sk->stack, &o->flow, &err);
 	}
 	if (!o->path)
@@ -113,6 +115,8 @@ static int udp_out_send(struct sock *sk, const struct sock_msg *m, struct udp_ou
 	if (!err) {
 		udp_debug(b, "out", &o->flow.src, &o->flow.dst);
 		err = ip_out(b, &o->flow, o->path);
+		if (err == -EMSGSIZE)
+			dgram_error_too_large(sk, &o->flow, o->dport);
 	}
 	path_put(o->path);
 	return err;
@@ -126,6 +130,8 @@ ssize_t udp_send(struct sock *sk, struct sock_msg *m)
 
 	if (!err)
 		err = udp_out_addr(sk, m, &dst, &o.dport);
+	if (!err)
+		err = dgram_control_in(sk, m, &o.control);
 	if (err)
 		return err;
 	if (m->len > udp_max(sk, &dst))

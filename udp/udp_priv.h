@@ -4,20 +4,6 @@
 #include "ip/inet_hash.h"
 #include "udp/udp.h"
 
-/*
- * LOCKING
- *	l	own lock
- */
-struct udp_sock {
-	struct sock sk;
-	struct pkq rcvq; /* l: each with its front at the data */
-};
-
-static inline struct udp_sock *udp_sock(struct sock *sk)
-{
-	return (struct udp_sock *)(void *)sk;
-}
-
 /* LOCKING: constant after creation; the table has locks of its own. */
 struct udp_state {
 	struct inet_table *table;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "ip/inet_dgram.h"
 #include "tests/harness/unit.h"
 
 static int none_init(struct sock *sk)
@@ -29,9 +30,9 @@ const struct sock_ops inet_lab_stream = {
 const struct sock_ops inet_lab_dgram = {
     .proto = IP_PROTO_UDP,
     .type = SOCK_DGRAM,
-    .size = sizeof(struct sock),
+    .size = sizeof(struct dgram_sock),
     .name = "dgram",
-    .init = none_init,
+    .init = dgram_init,
     .backlog_in = none_backlog_in,
 };
 

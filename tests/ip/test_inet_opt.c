@@ -45,7 +45,9 @@ static const struct opt_case {
     {IP_RECVERR, 0, 0, 0},
     {IP_RECVERR, 5, 0, 1},
     {IP_MTU, 1500, -ENOPROTOOPT, -ENOTCONN},
-    {IP_PKTINFO, 1, -ENOPROTOOPT, -ENOPROTOOPT},
+    {IP_FREEBIND, 1, 0, 1},
+    {IP_PKTINFO, 1, 0, 1},
+    {IP_RECVOPTS, 1, -ENOPROTOOPT, -ENOPROTOOPT},
 };
 
 START_TEST(test_option_cell)

@@ -278,7 +278,7 @@ START_TEST(test_backlog_full_takes_few_errors)
 	while (sock_deliver(&p->sk, packet(0)))
 		;
 	for (unsigned i = 0; i < 10000; i++)
-		sock_deliver_error(&p->sk, &e);
+		sock_deliver_error(&p->sk, &e, NULL, 0);
 	sock_unlock(&p->sk);
 	ck_assert_uint_ge(p->errors, 10);
 	ck_assert_uint_lt(p->errors, 1000);

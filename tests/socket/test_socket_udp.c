@@ -143,9 +143,6 @@ START_TEST(test_gather_and_scatter)
 	ck_assert_int_eq(weft_connect(a, sa(&at_b), SA_LEN), 0);
 	ck_assert_int_eq(weft_writev(a, out, 3), 6);
 	ck_assert_int_eq(weft_readv(b, in, 1), 2);
-	m.msg_control = x;
-	m.msg_controllen = sizeof(x);
-	ck_assert_errno(weft_sendmsg(a, &m, 0), EOPNOTSUPP);
 }
 END_TEST
 

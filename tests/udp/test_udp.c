@@ -309,7 +309,7 @@ START_TEST(test_recv_empty_datagram_is_zero_with_sender)
 }
 END_TEST
 
-START_TEST(test_recv_error_queue_is_empty)
+START_TEST(test_recv_error_queue_is_empty_without_errors)
 {
 	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
 
@@ -429,7 +429,7 @@ int main(void)
 	tcase_add_test(tc, test_in_backlog_of_connected_or_closed_is_dropped);
 	tcase_add_test(tc, test_recv_short_buffer_truncates);
 	tcase_add_test(tc, test_recv_empty_datagram_is_zero_with_sender);
-	tcase_add_test(tc, test_recv_error_queue_is_empty);
+	tcase_add_test(tc, test_recv_error_queue_is_empty_without_errors);
 	tcase_add_test(tc, test_recv_large_is_whole);
 	tcase_add_test(tc, test_poll_and_ioctl_follow_the_queue);
 	tcase_add_test(tc, test_datagram_tells_the_socket_room);

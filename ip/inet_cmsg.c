@@ -1,0 +1,163 @@
+/*
+ * ip/inet_cmsg.c - control messages of datagram socks, by ip(7) and cmsg(3): what a send asks for its
+ * one datagram, and what is told of one that came.
+ *
+ * The program's memory: it is copied before it is looked at, and need not be aligned.
+ */
+#include "ip/inet_cmsg.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "ip/inet_dgram.h"
+#include "ip/ip_priv.h"
+#include "net/ifaddr.h"
+
+/* --- out to the program ------------------------------------------------------------------------ */
+
+void sock_msg_control(struct sock_msg *m, int level, int type, const void *data, size_t n)
+{
+	struct cmsghdr h = {.cmsg_len = CMSG_LEN(n), .cmsg_level = level, .cmsg_type = type};
+	size_t room = m->control ? m->controllen - m->control_done : 0;
+	uint8_t *to = (uint8_t *)m->control + m->control_done;
+
+	if (room < sizeof(h)) {
+		m->out_flags |= MSG_CTRUNC;
+		return;
+	}
+	if (room < h.cmsg_len) {
+		m->out_flags |= MSG_CTRUNC;
+		h.cmsg_len = room;
+	}
+	memcpy(to, &h, sizeof(h));
+	memcpy(to + CMSG_LEN(0), data, h.cmsg_len - CMSG_LEN(0));
+	m->control_done += room < CMSG_SPACE(n) ? room : CMSG_SPACE(n);
+}
+
+static struct in_addr addr_of(const struct ip_addr *a)
+{
+	struct in_addr in;
+
+	memcpy(&in, &a->b[12], sizeof(in));
+	return in;
+}
+
+/* Where it came in, to whom, and the address to answer from. */
+static void pktinfo_out(const struct sock *sk, const struct pkbuf *b, struct sock_msg *m)
+{
+	struct ip_addr from = b->dst;
+	struct in_pktinfo info;
+
+	if (ip_addr_type(sk->stack, &from) != ROUTE_LOCAL && b->dev &&
+	    !ifaddr_source(b->dev, &b->src, &from))
+		from = ip_addr_any4;
+	info = (struct in_pktinfo){
+	    .ipi_ifindex = b->dev ? (int)b->dev->ifindex : 0,
+	    .ipi_spec_dst = addr_of(&from),
+	    .ipi_addr = addr_of(&b->dst),
+	};
+	sock_msg_control(m, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+}
+
+void dgram_control_out(const struct sock *sk, const struct pkbuf *b, struct sock_msg *m)
+{
+	if (sk->flags & SOCK_PKTINFO)
+		pktinfo_out(sk, b, m);
+	if (sk->flags & SOCK_RECVTTL)
+		sock_msg_control(m, IPPROTO_IP, IP_TTL, &(int){b->ttl}, sizeof(int));
+	if (sk->flags & SOCK_RECVTOS)
+		sock_msg_control(m, IPPROTO_IP, IP_TOS, &b->tos, sizeof(b->tos));
+}
+
+/* --- in from the program ----------------------------------------------------------------------- */
+
+/* One that has come in, and its n bytes of data. */
+struct control {
+	int level, type;
+	const uint8_t *data;
+	size_t n;
+};
+
+/* An address of our own, or any. */
+static int pktinfo_in(struct sock *sk, const struct control *in, struct dgram_control *c)
+{
+	struct in_pktinfo info;
+
+	if (in->n != sizeof(info))
+		return -EINVAL;
+	memcpy(&info, in->data, sizeof(info));
+	if (info.ipi_ifindex < 0)
+		return -EINVAL;
+	c->ifindex = (uint32_t)info.ipi_ifindex;
+	c->src = ip_addr4_be((const uint8_t *)&info.ipi_spec_dst);
+	if (!ip_addr_is_any(&c->src) && ip_addr_type(sk->stack, &c->src) != ROUTE_LOCAL)
+		return -EINVAL;
+	return 0;
+}
+
+static int number_in(const struct control *in, int min, int *v)
+{
+	if (in->n == sizeof(*v))
+		memcpy(v, in->data, sizeof(*v));
+	else if (in->n == 1 && in->type == IP_TOS)
+		*v = *in->data;
+	else
+		return -EINVAL;
+	return *v < min || *v > 255 ? -EINVAL : 0;
+}
+
+static int control_one(struct sock *sk, const struct control *in, struct dgram_control *c)
+{
+	if (in->level != IPPROTO_IP)
+		return -EINVAL;
+	switch (in->type) {
+	case IP_PKTINFO:
+		return pktinfo_in(sk, in, c);
+	case IP_TTL:
+		return number_in(in, 1, &c->ttl);
+	case IP_TOS:
+		return number_in(in, 0, &c->tos);
+	default:
+		return -EINVAL;
+	}
+}
+
+int dgram_control_in(struct sock *sk, const struct sock_msg *m, struct dgram_control *c)
+{
+	const uint8_t *at = m->control;
+	size_t left = at ? m->controllen : 0, step;
+	struct cmsghdr h;
+	struct control in;
+	int err = 0;
+
+	*c = (struct dgram_control){.tos = -1, .ttl = -1, .src = ip_addr_any, .any = left > 0};
+	for (; !err && left >= sizeof(h); at += step, left -= step) {
+		memcpy(&h, at, sizeof(h));
+		if (h.cmsg_len < sizeof(h) || h.cmsg_len > left)
+			return -EINVAL;
+		in = (struct control){
+		    .level = h.cmsg_level,
+		    .type = h.cmsg_type,
+		    .data = at + CMSG_LEN(0),
+		    .n = h.cmsg_len - CMSG_LEN(0),
+		};
+		err = control_one(sk, &in, c);
+		step = CMSG_ALIGN(h.cmsg_len);
+		if (step > left)
+			step = left;
+	}
+	return err;
+}
+
+void dgram_control_flow(const struct dgram_control *c, struct ip_flow *f)
+{
+	if (c->tos >= 0)
+		f->tos = (uint8_t)c->tos;
+	if (c->ttl >= 0)
+		f->ttl = (uint8_t)c->ttl;
+	if (c->ifindex)
+		f->ifindex = c->ifindex;
+	if (!ip_addr_is_any(&c->src))
+		f->src = c->src;
+}
