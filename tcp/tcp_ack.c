@@ -100,8 +100,7 @@ static void ack_confirm(struct tcp_sock *ts)
 {
 	if (ts->sk.path && ts->sk.path->neigh)
 		neigh_confirm(ts->sk.path->neigh);
-	if (tcp_snd_space(&ts->sk)) /* whatever it was: the limit moves as well */
-		sock_ready(&ts->sk, EPOLLOUT);
+	ts->flags |= TCP_F_SHRUNK;
 	tcp_snd_retry(ts);
 }
 

@@ -27,8 +27,11 @@ uint16_t tcp_advmss(const struct sock *sk, const struct ip_addr *dst, const stru
 
 uint32_t tcp_rcv_wnd_init(const struct sock *sk)
 {
+	const struct tcp_sock *ts = (const struct tcp_sock *)(const void *)sk;
 	uint32_t half = sk->rcvbuf / 2;
 
+	if (ts->wnd_clamp && half > ts->wnd_clamp)
+		half = ts->wnd_clamp;
 	return half < 65535 ? half : 65535;
 }
 
@@ -71,6 +74,7 @@ void tcp_established(struct tcp_sock *ts, uint64_t now)
 	tcp_mss_sync(ts, path ? path->mtu : TCP_MSS_DEFAULT + TCP_HLEN + IP4_HLEN);
 	tcp_rack_init(ts);
 	tcp_cc_init(ts);
+	tcp_tune_start(ts, now);
 	ts->rcv_mss = ts->advmss < TCP_MSS_DEFAULT ? ts->advmss : TCP_MSS_DEFAULT;
 	ts->quickacks = TCP_QUICKACKS;
 	ts->retransmits = ts->backoff = 0;

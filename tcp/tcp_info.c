@@ -107,8 +107,9 @@ static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
 	i->tcpi_snd_cwnd = ts->mss ? ts->cwnd / ts->mss : 0;
 	i->tcpi_snd_ssthresh =
 	    ts->mss && ts->ssthresh < INT32_MAX ? ts->ssthresh / ts->mss : INT32_MAX;
-	i->tcpi_rcv_ssthresh = ts->sk.rcvbuf / 2;
-	i->tcpi_rcv_space = ts->sk.rcvbuf / 2;
+	i->tcpi_rcv_ssthresh = tcp_wnd_limit(ts);
+	i->tcpi_rcv_space = ts->tune.space;
+	i->tcpi_rcv_rtt = ts->tune.rtt_us;
 	i->tcpi_reordering = ts->rack.reordering;
 	i->tcpi_reord_seen = ts->rack.reord_seen;
 	i->tcpi_dsack_dups = ts->rack.dsack_dups;

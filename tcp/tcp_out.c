@@ -218,4 +218,6 @@ void tcp_push(struct sock *sk)
 	}
 	tcp_limit_update(ts);
 	push_ack(ts);
+	if (ts->flags & TCP_F_SHRUNK)
+		tcp_snd_wake(ts);
 }

@@ -17,6 +17,7 @@
 #include "lib/timer.h"
 #include "lib/wire/tcp.h"
 #include "tcp/tcp.h"
+#include "tcp/tcp_flow.h"
 #include "tcp/tcp_loss.h"
 
 #define TCP_RTO_INIT_US 1000000u    /* RFC 6298, 2.1 */
@@ -92,6 +93,7 @@ enum tcp_deadline {
 #define TCP_F_WSCALE 0x40u        /* window scaling, both ways */
 #define TCP_F_FIN_QUEUED 0x80u    /* our FIN is on the send queue */
 #define TCP_F_FIN_SEEN 0x100u     /* rcv_fin is the peer's FIN */
+#define TCP_F_NOSPACE 0x200u      /* a sender was refused, or poll found no room: tell once */
 #define TCP_F_CWND_LIMITED 0x400u /* cwnd held something back in this window of data */
 #define TCP_F_URG_OUT 0x800u      /* snd_up is ahead of snd_una */
 #define TCP_F_URG_IN 0x1000u      /* rcv_up is ahead of what was read */
@@ -107,6 +109,7 @@ enum tcp_deadline {
 #define TCP_F_NOMEM 0x400000u     /* send() was refused for want of memory: tell when it may */
 #define TCP_F_CC_CHOSEN 0x800000u /* TCP_CONGESTION: a listener's children have it too */
 #define TCP_F_CC_RUNS 0x1000000u  /* the algorithm has been started: cc_priv is its own */
+#define TCP_F_SHRUNK 0x2000000u   /* the send queue has, since tcp_snd_wake() looked */
 
 struct tcp_ofo;
 struct tcp_listen;
@@ -126,15 +129,17 @@ struct tcp_sock {
 
 	/* l: send sequence space, RFC 9293, 3.3.1 */
 	uint32_t snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, snd_up, iss; /* l */
-	uint32_t write_seq;  /* l: the end of the send queue */
-	uint32_t snd_sml;    /* l: the end of the last small segment sent (Minshall) */
-	uint32_t max_window; /* l: the largest SND.WND seen */
+	uint32_t write_seq;     /* l: the end of the send queue */
+	uint32_t snd_sml;       /* l: the end of the last small segment sent (Minshall) */
+	uint32_t max_window;    /* l: the largest SND.WND seen */
+	uint32_t notsent_lowat; /* l: TCP_NOTSENT_LOWAT; 0: the stack's setting */
 	/* l: receive sequence space */
 	uint32_t rcv_nxt, rcv_up, irs; /* l */
 	uint32_t rcv_adv;              /* l: the right edge of the window advertised */
 	uint32_t copied_seq;           /* l: the reader has all before it */
 	uint32_t ack_sent;             /* l: RFC 7323's Last.ACK.sent */
 	uint32_t rcv_fin;              /* l: TCP_F_FIN_SEEN: the peer's FIN */
+	uint32_t wnd_clamp;            /* l: TCP_WINDOW_CLAMP; 0: none */
 
 	uint32_t flags;                 /* l: TCP_F_ */
 	uint16_t mss;                   /* l: payload of a segment beside its constant options */
@@ -174,6 +179,7 @@ struct tcp_sock {
 	uint64_t max_pacing_rate;                    /* l: SO_MAX_PACING_RATE; 0: none */
 	uint64_t pace_next;                          /* l: ns: the next byte may go */
 	struct tcp_plpmtud plpmtud;                  /* l */
+	struct tcp_tune tune;                        /* l */
 	struct tcp_rack rack;                        /* l */
 	struct tcp_delivery delivery;                /* l */
 	struct tcp_usage usage;                      /* l */
@@ -191,7 +197,7 @@ struct tcp_sock {
 	uint64_t bytes_sent, bytes_retrans;   /* l */
 	uint64_t syn_sent;                    /* l: ns: SYN or SYN-ACK, for the first RTT */
 };
-_Static_assert(sizeof(struct tcp_sock) <= 856, "budget of a full sock without data out");
+_Static_assert(sizeof(struct tcp_sock) <= 928, "budget of a full sock without data out");
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
 {
@@ -417,7 +423,8 @@ bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu);
 
 /* tcp_send.c */
 ssize_t tcp_send(struct sock *sk, struct sock_msg *m);
-bool tcp_snd_space(const struct sock *sk); /* a third of the send buffer is free */
+bool tcp_snd_space(const struct sock *sk); /* room worth telling of */
+void tcp_snd_wake(struct tcp_sock *ts);    /* tells it to whom there was none */
 void tcp_snd_retry(struct tcp_sock *ts);   /* memory may be there again: tells the program */
 /* tcp_out.c */
 void tcp_push(struct sock *sk);
@@ -436,6 +443,7 @@ void tcp_csum_partial(struct pkbuf *b, const struct ip_addr *src, const struct i
 /* tcp_window.c: the receive window */
 uint16_t tcp_wnd_advertise(struct tcp_sock *ts); /* moves rcv_adv; as it goes into the header */
 bool tcp_wnd_update_due(const struct tcp_sock *ts);
+uint32_t tcp_wnd_limit(const struct tcp_sock *ts); /* the largest window as things are */
 
 /* What a segment without a full sock says (tcp_reply.c). */
 struct tcp_reply {

@@ -108,6 +108,7 @@ static void rcvq_consume(struct tcp_sock *ts, uint32_t seq)
 		rcvq_drop_head(ts);
 	if ((ts->flags & TCP_F_URG_IN) && seq_geq(ts->copied_seq, ts->rcv_up))
 		ts->flags &= ~(TCP_F_URG_IN | TCP_F_URG_READ);
+	tcp_tune_read(ts);
 	if (tcp_wnd_update_due(ts)) {
 		ts->flags |= TCP_F_ACK_NOW;
 		tcp_push(&ts->sk);
@@ -200,7 +201,9 @@ static uint32_t poll_open(struct sock *sk)
 		low = sk->rcvbuf / 2;
 	if (rcvq_bytes(ts) >= low || (rcvq_bytes(ts) && urg_ahead(ts) == 0))
 		ev |= EPOLLIN;
-	if ((sk->shutdown & SOCK_SHUT_WR) || (tcp_snd_space(sk) && !(ts->flags & TCP_F_NOMEM)))
+	if (!(sk->shutdown & SOCK_SHUT_WR) && !tcp_snd_space(sk))
+		ts->flags |= TCP_F_NOSPACE;
+	else if ((sk->shutdown & SOCK_SHUT_WR) || !(ts->flags & TCP_F_NOMEM))
 		ev |= EPOLLOUT;
 	if (urg_readable(ts))
 		ev |= EPOLLPRI;

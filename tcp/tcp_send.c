@@ -9,6 +9,8 @@
 
 #include "tcp/tcp_priv.h"
 
+#define SEND_BURST 65536u /* queued by one call before the first of it goes */
+
 /* One piece is always allowed: whoever has few bytes queued goes on when others have filled the memory. */
 static uint32_t send_limit(const struct sock *sk)
 {
@@ -22,9 +24,39 @@ static uint32_t send_limit(const struct sock *sk)
 	return share > least ? share : least;
 }
 
+/* Bytes queued and not sent from which nothing more is taken. */
+static uint32_t unsent_limit(const struct tcp_sock *ts)
+{
+	if (ts->notsent_lowat)
+		return ts->notsent_lowat;
+	return (uint32_t)sysctl_get(ts->sk.stack, tcp_notsent_lowat);
+}
+
+static uint32_t unsent(const struct tcp_sock *ts)
+{
+	return ts->write_seq - ts->snd_nxt;
+}
+
+/* Room worth telling of: a third of the buffer, and half of what may wait unsent. */
 bool tcp_snd_space(const struct sock *sk)
 {
-	return sk->snd_bytes <= send_limit(sk) / 3 * 2;
+	const struct tcp_sock *ts = (const struct tcp_sock *)(const void *)sk;
+
+	return sk->snd_bytes <= send_limit(sk) / 3 * 2 && 2ull * unsent(ts) < unsent_limit(ts);
+}
+
+/* What may be queued now. */
+static uint32_t send_room(const struct tcp_sock *ts)
+{
+	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes;
+	/* the last segment may be filled */
+	uint64_t waits = ((uint64_t)unsent_limit(ts) + ts->mss - 1) / ts->mss * ts->mss;
+	uint64_t room = most > have ? most - have : 0;
+
+	if (waits <= unsent(ts))
+		return 0;
+	waits -= unsent(ts);
+	return (uint32_t)(room < waits ? room : waits);
 }
 
 /* Copies n bytes of the message, from `at` on. */
@@ -125,13 +157,31 @@ static void send_flags(struct tcp_sock *ts, const struct sock_msg *m, bool all)
  */
 static ssize_t send_refused(struct tcp_sock *ts)
 {
-	if (!tcp_snd_space(&ts->sk))
+	if (send_room(ts) == 0) {
+		ts->flags |= TCP_F_NOSPACE;
 		return -EAGAIN;
-	ts->flags |= TCP_F_NOMEM;
-	if (tcp_flight(ts) == 0 && !ts->due[TCP_DUE_RTX]) {
-		tcp_rtx_arm(ts, RTX_PERSIST, tcp_now(ts) + TCP_OVERRIDE_NS);
 	}
+	ts->flags |= TCP_F_NOMEM;
+	if (tcp_flight(ts) == 0 && !ts->due[TCP_DUE_RTX])
+		tcp_rtx_arm(ts, RTX_PERSIST, tcp_now(ts) + TCP_OVERRIDE_NS);
 	return -EAGAIN;
+}
+
+/*
+ * The send queue has shrunk, what may go has gone.  Who was refused is told once, and not before it
+ * is worth it; where the program could not fill cwnd the buffer was too small.
+ */
+void tcp_snd_wake(struct tcp_sock *ts)
+{
+	ts->flags &= ~TCP_F_SHRUNK;
+	if (!(ts->flags & TCP_F_NOSPACE))
+		return;
+	if (tcp_pipe(ts) + ts->mss <= ts->cwnd)
+		tcp_sndbuf_tune(ts);
+	if (!tcp_snd_space(&ts->sk))
+		return;
+	ts->flags &= ~TCP_F_NOSPACE;
+	sock_ready(&ts->sk, EPOLLOUT);
 }
 
 void tcp_snd_retry(struct tcp_sock *ts)
@@ -142,11 +192,37 @@ void tcp_snd_retry(struct tcp_sock *ts)
 	sock_ready(&ts->sk, EPOLLOUT);
 }
 
+/*
+ * Of a call with room for it, what came in goes to the wire 64 KB at a time: the peer need not wait
+ * until all is copied.  Returns the bytes queued.
+ */
+static size_t send_queue(struct tcp_sock *ts, const struct sock_msg *m)
+{
+	size_t len = m->len - m->skip, done = 0;
+	uint32_t room, burst = 0;
+	bool oob = m->flags & MSG_OOB; /* the pointer is known at the end */
+
+	while (done < len && (room = send_room(ts))) {
+		uint32_t n = len - done < room ? (uint32_t)(len - done) : room;
+
+		n = send_some(ts, m, m->skip + done, n);
+		if (!n)
+			break;
+		done += n;
+		burst += n;
+		if (done < len && !oob && (burst >= SEND_BURST || !send_room(ts))) {
+			ts->flags |= TCP_F_MORE; /* no part of a segment: its rest is here */
+			tcp_push(&ts->sk);
+			burst = 0;
+		}
+	}
+	return done;
+}
+
 ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
-	size_t len = m->len - m->skip, done = 0;
-	uint32_t most = send_limit(sk);
+	size_t len = m->len - m->skip, done;
 	int err = send_check(sk);
 
 	if (err)
@@ -154,18 +230,12 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 	tcp_rate_app_limited(ts);
 	if (tcp_flight(ts) == 0)
 		tcp_cwnd_idle(ts, tcp_now(ts));
-	while (done < len && sk->snd_bytes < most) {
-		uint32_t room = most - sk->snd_bytes;
-		uint32_t n = len - done < room ? (uint32_t)(len - done) : room;
-
-		n = send_some(ts, m, m->skip + done, n);
-		if (!n)
-			break;
-		done += n;
-	}
+	done = send_queue(ts, m);
 	if (done == 0 && len)
 		return send_refused(ts);
 	send_flags(ts, m, done == len);
 	tcp_push(sk);
+	if (done < len)
+		ts->flags |= TCP_F_NOSPACE;
 	return (ssize_t)done;
 }

@@ -76,6 +76,25 @@ static int set_keep(struct tcp_sock *ts, int name, int v)
 	return err;
 }
 
+/* Never what was offered already: the edge stays. */
+static int set_window_clamp(struct tcp_sock *ts, int v)
+{
+	if (v == 0 && tcp_state_of(ts) != TCP_CLOSE)
+		return -EINVAL;
+	ts->wnd_clamp = v == 0                            ? 0
+			: (uint32_t)v < TCP_WND_CLAMP_MIN ? TCP_WND_CLAMP_MIN
+							  : (uint32_t)v;
+	return 0;
+}
+
+/* A higher mark may be room now. */
+static int set_notsent_lowat(struct tcp_sock *ts, int v)
+{
+	ts->notsent_lowat = (uint32_t)v;
+	tcp_snd_wake(ts);
+	return 0;
+}
+
 static int set_linger2(struct tcp_sock *ts, int v)
 {
 	int64_t most = sysctl_get(ts->sk.stack, tcp_fin_timeout);
@@ -169,6 +188,10 @@ static int setopt_tcp(struct tcp_sock *ts, int name, int v)
 		return 0;
 	case TCP_QUICKACK:
 		return set_quickack(ts, v);
+	case TCP_WINDOW_CLAMP:
+		return set_window_clamp(ts, v);
+	case TCP_NOTSENT_LOWAT:
+		return set_notsent_lowat(ts, v);
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -280,6 +303,12 @@ static int getopt_tcp(struct tcp_sock *ts, int name, int *v)
 		return 0;
 	case TCP_USER_TIMEOUT:
 		*v = (int)ts->user_timeout;
+		return 0;
+	case TCP_WINDOW_CLAMP:
+		*v = (int)(ts->wnd_clamp ? ts->wnd_clamp : tcp_wnd_limit(ts));
+		return 0;
+	case TCP_NOTSENT_LOWAT:
+		*v = (int)ts->notsent_lowat;
 		return 0;
 	case TCP_LINGER2:
 		*v = ts->linger2_s ? ts->linger2_s : (int)sysctl_get(st, tcp_fin_timeout);

@@ -84,7 +84,7 @@ static uint8_t *tail_room(struct pkbuf *b, uint32_t *room)
 /* A small buffer gets small pieces. */
 static uint32_t tail_size(const struct sock *sk, uint32_t n)
 {
-	return n <= PIECE_SMALL || sk->rcvbuf < 8 * PIECE_MID ? PIECE_SMALL : PIECE_MID;
+	return n <= PIECE_SMALL || sk->rcvbuf <= TCP_SMALL_RCVBUF ? PIECE_SMALL : PIECE_MID;
 }
 
 /* An empty piece at the end of b, for n bytes to come. */
@@ -255,6 +255,7 @@ static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
 	bool hole = ts->ofo != NULL;
 
 	rcv_mss_update(ts, b);
+	tcp_tune_rtt(ts, tcp_seg(b), b->len);
 	if (!rcvq_add(ts, b)) {
 		ts->flags |= TCP_F_ACK_NOW;
 		return;

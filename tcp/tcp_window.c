@@ -10,7 +10,10 @@
 static uint32_t wnd_free(const struct tcp_sock *ts)
 {
 	uint32_t buf = ts->sk.rcvbuf, have = ts->sk.rcv_bytes;
-	uint32_t aside = buf >= 8 * PIECE_MID ? PIECE_MID : buf / 8;
+	uint32_t aside = buf > TCP_SMALL_RCVBUF ? PIECE_MID : 2 * PIECE_SMALL;
+
+	if (aside > buf / 8)
+		aside = buf / 8;
 
 	have += aside;
 	return have < buf ? (buf - have) / 2 : 0;
@@ -51,6 +54,8 @@ static uint32_t wnd_room(const struct tcp_sock *ts)
 {
 	uint32_t room = wnd_free(ts), most = wnd_most(ts);
 
+	if (ts->wnd_clamp && ts->wnd_clamp < most)
+		most = ts->wnd_clamp;
 	if (depot_pressure(ts->sk.stack))
 		most = ts->sk.rcv_bytes ? 0 : wnd_keep(ts, 2u * ts->rcv_mss);
 	return room < most ? room : most;
@@ -86,6 +91,15 @@ uint16_t tcp_wnd_advertise(struct tcp_sock *ts)
 	wnd_count(ts, wnd);
 	ts->rcv_adv = ts->rcv_nxt + wnd;
 	return (uint16_t)(wnd >> ts->rcv_wscale);
+}
+
+uint32_t tcp_wnd_limit(const struct tcp_sock *ts)
+{
+	uint32_t half = ts->sk.rcvbuf / TCP_RCVBUF_HALF, most = wnd_most(ts);
+
+	if (ts->wnd_clamp && ts->wnd_clamp < most)
+		most = ts->wnd_clamp;
+	return half < most ? half : most;
 }
 
 /* The reader has made room worth an ACK of its own: a quarter of the window, or the first of it. */

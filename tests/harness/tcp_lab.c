@@ -84,6 +84,8 @@ void tcp_lab_open(void)
 	ck_assert_ptr_nonnull(tl.env);
 	tl.st = stack_create(tl.env);
 	ck_assert_ptr_nonnull(tl.st);
+	tcp_lab_sysctl("net.ipv4.tcp_rmem.default", TCP_LAB_BUF);
+	tcp_lab_sysctl("net.ipv4.tcp_wmem.default", TCP_LAB_BUF);
 	tl.tail = &tl.head;
 	tl.ls = tl.fd = -1;
 	tl.syn = (struct seg){.mss = 1460};

@@ -30,6 +30,8 @@
 #define TCP_LAB_PEER_PORT 4000  /* of peer 0; peer n has 4000 + n */
 #define TCP_LAB_ISN 0xfffffc00u /* of peers: the numbers pass 0 soon */
 #define TCP_LAB_MTU 1500
+#define TCP_LAB_BUF                                                                                \
+	1048576 /* buffers at the start: they hold nobody back who does not ask for it */
 
 enum tcp_lab_open { PASSIVE, ACTIVE };
 

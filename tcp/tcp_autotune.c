@@ -1,0 +1,140 @@
+/*
+ * tcp/tcp_autotune.c - how large the buffers are: the receive buffer by dynamic right-sizing (Fisk and
+ * Feng, "Dynamic Right-Sizing in TCP", 2001), the send buffer by cwnd.
+ *
+ * What the program reads in one round trip is what cwnd of the peer was a round trip ago.  A sender
+ * in slow start has doubled it since, so twice as much is offered, and more while it still grows.
+ * Both only grow: a window that was offered is not taken back.
+ */
+#include "tcp/tcp_priv.h"
+
+#define TUNE_SEGMENTS 16u  /* room beside twice what was read: a first flight, and lost segments */
+#define SND_OVERHEAD 640u  /* headers and book-keeping of a segment as Linux counts them ... */
+#define SND_OVERHEAD2 256u /* ... with its memory in powers of two */
+#define SND_WINDOWS 2u     /* of cwnd: one on the way, one to follow it */
+
+/* --- the receiver's round trip ------------------------------------------------------------------ */
+
+/* The echo of a timestamp is of a segment of ours: the peer's answer to it came at once. */
+static void rtt_by_echo(struct tcp_tune *t, uint32_t us)
+{
+	if (t->rtt_us == 0)
+		t->rtt_us = us;
+	else
+		t->rtt_us = (uint32_t)((7ull * t->rtt_us + us) / 8);
+}
+
+/* What lies behind the edge was sent after our ACK had moved it: at least a round trip, often more. */
+static void rtt_by_window(struct tcp_sock *ts, uint32_t end, uint64_t now)
+{
+	struct tcp_tune *t = &ts->tune;
+	uint64_t us;
+
+	if (t->rtt_since) {
+		if (seq_leq(end, t->rtt_seq))
+			return;
+		us = (now - t->rtt_since) / NSEC_PER_USEC;
+		if (t->rtt_us == 0 || us < t->rtt_us)
+			t->rtt_us = us < 1 ? 1 : us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+	}
+	t->rtt_since = now;
+	t->rtt_seq = ts->rcv_adv;
+}
+
+void tcp_tune_rtt(struct tcp_sock *ts, const struct tcp_seg *g, uint32_t n)
+{
+	uint64_t now = tcp_now(ts);
+	uint32_t ms;
+
+	if (!(ts->flags & TCP_F_TS)) {
+		rtt_by_window(ts, g->end, now);
+		return;
+	}
+	/* a small segment may have waited for the sender's program */
+	if (!(g->opts & SEG_OPT_TS) || g->tsecr == ts->tune.rtt_tsecr || n < ts->rcv_mss)
+		return;
+	ts->tune.rtt_tsecr = g->tsecr;
+	ms = tcp_ms(now) + ts->ts_offset - g->tsecr;
+	if (ms < TCP_PAWS_IDLE_MS / 1000)
+		rtt_by_echo(&ts->tune, (ms ? ms : 1) * 1000);
+}
+
+/* --- the receive buffer ------------------------------------------------------------------------- */
+
+static void rcvbuf_grow(struct tcp_sock *ts, uint32_t copied)
+{
+	uint64_t most = (uint64_t)sysctl_get(ts->sk.stack, tcp_rmem_max);
+	uint64_t wnd = 2ull * copied + TUNE_SEGMENTS * ts->advmss, buf;
+
+	if ((ts->sk.flags & SOCK_RCVBUF_LOCKED) || depot_pressure(ts->sk.stack) ||
+	    !sysctl_get(ts->sk.stack, tcp_moderate_rcvbuf))
+		return;
+	wnd += 2 * (wnd * (copied - ts->tune.space) / ts->tune.space);
+	buf = wnd * TCP_RCVBUF_HALF;
+	if (buf > most)
+		buf = most;
+	if (buf > ts->sk.rcvbuf)
+		ts->sk.rcvbuf = (uint32_t)buf;
+}
+
+void tcp_tune_read(struct tcp_sock *ts)
+{
+	struct tcp_tune *t = &ts->tune;
+	uint64_t now = tcp_now(ts);
+	uint32_t copied = ts->copied_seq - t->seq;
+
+	if (t->rtt_us == 0 || now - t->since < t->rtt_us * NSEC_PER_USEC)
+		return;
+	if (copied > t->space) {
+		rcvbuf_grow(ts, copied);
+		t->space = copied;
+	}
+	t->seq = ts->copied_seq;
+	t->since = now;
+}
+
+/* --- the send buffer ---------------------------------------------------------------------------- */
+
+/* What Linux charges for a segment of n bytes, so that SO_SNDBUF says what it would say there. */
+static uint64_t segment_charge(uint32_t n)
+{
+	uint64_t p = 1;
+
+	while (p < n + SND_OVERHEAD)
+		p *= 2;
+	return p + SND_OVERHEAD2;
+}
+
+void tcp_sndbuf_tune(struct tcp_sock *ts)
+{
+	uint64_t segs = ts->cwnd / ts->mss, least = tcp_init_cwnd(ts) / ts->mss, buf;
+	uint64_t most = (uint64_t)sysctl_get(ts->sk.stack, tcp_wmem_max);
+
+	if ((ts->sk.flags & SOCK_SNDBUF_LOCKED) || depot_pressure(ts->sk.stack))
+		return;
+	if (segs < least)
+		segs = least;
+	if (segs <= ts->rack.reordering)
+		segs = ts->rack.reordering + 1;
+	buf = SND_WINDOWS * segs * segment_charge(ts->mss);
+	if (buf > most)
+		buf = most;
+	if (buf > ts->sk.sndbuf)
+		ts->sk.sndbuf = (uint32_t)buf;
+}
+
+/* --- the start ---------------------------------------------------------------------------------- */
+
+void tcp_tune_start(struct tcp_sock *ts, uint64_t now)
+{
+	uint32_t first = tcp_init_cwnd(ts) / ts->mss * ts->advmss, wnd = ts->rcv_adv - ts->rcv_nxt;
+
+	ts->tune = (struct tcp_tune){
+	    .since = now,
+	    .seq = ts->copied_seq,
+	    .space = first < wnd ? first : wnd,
+	};
+	if (ts->tune.space == 0)
+		ts->tune.space = 1;
+	tcp_sndbuf_tune(ts);
+}

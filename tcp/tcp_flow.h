@@ -1,0 +1,43 @@
+/*
+ * tcp/tcp_flow.h - the receive half and the two buffers: how large they grow and by what measure
+ * (tcp_autotune.c), and what of a segment came twice (tcp_reass.c).
+ *
+ * A buffer starts small and follows its connection: the receive buffer what the program reads in a
+ * round trip, the send buffer cwnd.  A size the program has set stays.  Private to this room.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tcp_seg;
+struct tcp_sock;
+
+#define TCP_SMALL_RCVBUF 131072u /* a buffer up to this takes small pieces */
+#define TCP_RCVBUF_HALF 2u       /* of the receive buffer a half is the window: see tcp_window.c */
+#define TCP_WND_CLAMP_MIN 1152u  /* TCP_WINDOW_CLAMP: no less (Linux) */
+
+/*
+ * The measure the receive buffer is sized by.
+ *
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_tune {
+	uint64_t since; /* l: ns: when the round trip of the reader that runs began */
+	uint64_t
+	    rtt_since;    /* l: ns: when the sample of a round trip that runs began; 0: none does */
+	uint32_t seq;     /* l: copied_seq then */
+	uint32_t space;   /* l: bytes read in the best round trip there was */
+	uint32_t rtt_us;  /* l: of a round trip as the receiver sees it; 0: not known */
+	uint32_t rtt_seq; /* l: the sample ends with what lies behind this */
+	uint32_t rtt_tsecr; /* l: the echo that the last sample was of */
+};
+
+/* --- tcp_autotune.c ----------------------------------------------------------------------------
+ */
+
+void tcp_tune_start(struct tcp_sock *ts, uint64_t now); /* ESTABLISHED: both buffers */
+/* n bytes are about to be taken in order with g: is it a sample of the round trip? */
+void tcp_tune_rtt(struct tcp_sock *ts, const struct tcp_seg *g, uint32_t n);
+void tcp_tune_read(struct tcp_sock *ts); /* the program has read up to copied_seq */
+void tcp_sndbuf_tune(struct tcp_sock *ts);
