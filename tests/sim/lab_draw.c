@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/random.h"
+#include "lib/sysctl.h"
 #include "tests/sim/lab_scene.h"
 
 #define MS 1000000ull
@@ -218,23 +219,53 @@ static void draw_jobs(struct random *r, struct lab_scene *s)
 	}
 }
 
-static void setting_add(struct lab_scene *s, const char *name, unsigned value)
-{
-	struct lab_setting *set = &s->setting[s->nsetting++];
+/* Settings that change what TCP does; each in one scene of so many. */
+static const struct {
+	const char *name, *value;
+	unsigned one_in;
+} settings[] = {
+    {"net.ipv4.tcp_congestion_control", "reno", 3},
+    {"net.ipv4.tcp_sack", "0", 8},
+    {"net.ipv4.tcp_timestamps", "0", 8},
+    {"net.ipv4.tcp_window_scaling", "0", 12},
+    {"net.ipv4.tcp_ecn", "1", 4},
+    {"net.ipv4.tcp_recovery", "0", 12},
+    {"net.ipv4.tcp_early_retrans", "0", 12},
+    {"net.ipv4.tcp_frto", "0", 12},
+    {"net.ipv4.tcp_slow_start_after_idle", "0", 8},
+    {"net.ipv4.tcp_syncookies", "2", 12},
+    {"net.ipv4.tcp_reordering", "12", 16},
+    {"net.ipv4.tcp_moderate_rcvbuf", "0", 16},
+    {"net.ipv4.tcp_mtu_probing", "2", 8},
+    {"net.weft.tcp_hystart", "0", 8},
+    {"net.weft.tcp_init_cwnd", "1", 16},
+    {"net.weft.tcp_init_cwnd", "40", 16},
+    {"net.weft.mem_limit", "4000000", 16},
+};
 
-	set->node = LAB_ALL_NODES;
-	snprintf(set->name, sizeof(set->name), "%s", name);
-	snprintf(set->value, sizeof(set->value), "%u", value);
+static bool setting_exists(const char *name)
+{
+	for (size_t i = 0; i < sysctl_count; i++) {
+		if (strcmp(sysctl_info[i].name, name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void draw_settings(struct random *r, struct lab_scene *s)
 {
-	if (one_in(r, 8))
-		setting_add(s, "net.ipv4.tcp_sack", 0);
-	if (one_in(r, 8))
-		setting_add(s, "net.ipv4.tcp_timestamps", 0);
-	if (one_in(r, 12))
-		setting_add(s, "net.ipv4.tcp_window_scaling", 0);
+	for (unsigned i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		struct lab_setting *set = &s->setting[s->nsetting];
+		bool wanted = one_in(r, settings[i].one_in);
+		unsigned node = (unsigned)random_below(r, 2 * s->nnode);
+
+		if (!wanted || !setting_exists(settings[i].name))
+			continue;
+		set->node = node < s->nnode ? node : LAB_ALL_NODES;
+		strcpy(set->name, settings[i].name);
+		strcpy(set->value, settings[i].value);
+		s->nsetting++;
+	}
 }
 
 void lab_scene_draw(struct lab_scene *s, uint64_t seed)

@@ -36,6 +36,17 @@ static const uint8_t *stream_at(const struct lab_end *e, uint64_t at)
 
 /* --- errors and the end --------------------------------------------------------------------------- */
 
+/*
+ * A request may run out of time as its last answer travels; and a cookie is not to be seen in what comes behind a
+ * lost third ACK.
+ */
+static bool server_may_refuse(const struct lab_conn *c)
+{
+	struct stack *st = c->w->node[c->run->job->to].stack;
+
+	return !c->end[LAB_SERVER].sk || mib_read(st, MIB_TcpExt_SyncookiesFailed);
+}
+
 /* Is it what the network explains: nothing got through for long, or the other end had to give up? */
 static bool error_expected(const struct lab_end *e, int err)
 {
@@ -43,8 +54,8 @@ static bool error_expected(const struct lab_end *e, int err)
 
 	if (c->reset || other(e)->err)
 		return true;
-	if (err == ECONNRESET && !c->end[LAB_SERVER].sk) /* its request ran out of time */
-		return c->hurt != 0;
+	if (err == ECONNRESET)
+		return c->hurt && server_may_refuse(c);
 	if (err == ETIMEDOUT || err == EHOSTUNREACH)
 		return lab_conn_cut_off(c);
 	return false;
@@ -289,7 +300,8 @@ static void patience_ends(struct lab_conn *c)
 /* Its program was done, and the stack gave up what was still to be sent. */
 static bool end_gave_up(const struct lab_end *e)
 {
-	return e->sk && e->fd < 0 && e->sk->err == ETIMEDOUT && lab_conn_cut_off(e->conn);
+	return e->sk && e->fd < 0 && (e->sk->err == ETIMEDOUT || e->sk->err == EHOSTUNREACH) &&
+	       lab_conn_cut_off(e->conn);
 }
 
 /* Who only waits is not told that its peer has given up: its program does not wait for ever. */
