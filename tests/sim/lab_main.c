@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tests/sim/lab.h"
+#include "tests/sim/lab_report.h"
 
 #define TEXT_MAX (1u << 20)
 
@@ -213,6 +214,8 @@ static int sim_run(struct lab_options *o)
 		return LAB_USAGE;
 	if (!o->has_seed)
 		o->seed = o->source && o->scene.has_seed ? o->scene.seed : 1;
+	if (o->report)
+		return lab_report(o->seed, o->json);
 	if (o->print)
 		return sim_print(o);
 	return o->find ? (int)lab_hunt(o) : sim_one(o);
