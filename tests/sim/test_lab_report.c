@@ -66,7 +66,7 @@ static double segments(const char *cc, uint32_t loss, uint64_t delay)
 	return lab_predict(&c) / 1448 * (double)(2 * delay) / 1e9;
 }
 
-/* RFC 9438, 5.2, table 2: the average window at a round trip of 100 ms. */
+/* RFC 9438, 5.1, table 1: the average window at a round trip of 100 ms. */
 START_TEST(test_cubic_windows_as_published)
 {
 	ck_assert_double_eq_tol(segments("cubic", 10000, 50 * MS), 12, 1);
