@@ -13,8 +13,7 @@
 /* RFC 5682, 3.1, 2b: new data were sent to find out, so what is lost waits for the next ACK. */
 static bool frto_waits(const struct tcp_sock *ts)
 {
-	return ts->ca_state == CA_LOSS && ts->xfer->frto &&
-	       seq_gt(ts->snd_nxt, ts->xfer->recover);
+	return ts->ca_state == CA_LOSS && ts->xfer->frto && seq_gt(ts->snd_nxt, ts->xfer->recover);
 }
 
 static void push_lost(struct tcp_sock *ts)

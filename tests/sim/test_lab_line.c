@@ -3,6 +3,7 @@
  * and ECN do to a queue; and frames are never lost to the books.
  */
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/checksum.h"
@@ -244,25 +245,25 @@ END_TEST
 START_TEST(test_ecn_marks_who_knows_it)
 {
 	uint8_t head[14 + 20] = {[12] = 8, [14] = 0x45, [15] = 2, [22] = 64, [23] = 6};
-	struct {
-		struct lab_frame f;
-		uint8_t bytes[sizeof(head)];
-	} frame = {.f = {.len = sizeof(head)}};
+	struct lab_frame *f = calloc(1, sizeof(*f) + sizeof(head));
 	uint16_t csum;
 
 	csum = csum_finish(csum_add(0, head + 14, 20));
 	memcpy(head + 24, &csum, 2);
 	world_open("delay 1ms", "bulk a b 1");
-	memcpy(frame.f.bytes, head, sizeof(head));
-	ck_assert(lab_frame_mark(&world->line[0], &frame.f));
-	ck_assert_uint_eq(frame.f.bytes[15], 3);
-	ck_assert_uint_eq(csum_finish(csum_add(0, frame.f.bytes + 14, 20)), 0);
+	ck_assert_ptr_nonnull(f);
+	f->len = sizeof(head);
+	memcpy(f->bytes, head, sizeof(head));
+	ck_assert(lab_frame_mark(&world->line[0], f));
+	ck_assert_uint_eq(f->bytes[15], 3);
+	ck_assert_uint_eq(csum_finish(csum_add(0, f->bytes + 14, 20)), 0);
 	ck_assert_uint_eq(world->line[0].stats.marked, 1);
-	ck_assert(lab_frame_mark(&world->line[0], &frame.f)); /* twice is once */
+	ck_assert(lab_frame_mark(&world->line[0], f)); /* twice is once */
 	ck_assert_uint_eq(world->line[0].stats.marked, 1);
-	frame.f.bytes[15] = 0;
-	ck_assert(!lab_frame_mark(&world->line[0], &frame.f));
-	ck_assert_uint_eq(frame.f.bytes[15], 0);
+	f->bytes[15] = 0;
+	ck_assert(!lab_frame_mark(&world->line[0], f));
+	ck_assert_uint_eq(f->bytes[15], 0);
+	free(f);
 	world_close();
 }
 END_TEST
