@@ -153,6 +153,13 @@ uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n, unsigned divisor)
 	return n - take;
 }
 
+/* ACKs that do not advance are progress too where the network reorders by more than is usual. */
+static bool ack_is_progress(const struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	return a->acked ||
+	       (a->sacked && ts->rack.reordering > sysctl_get(ts->sk.stack, tcp_reordering));
+}
+
 /* What recovery leaves is where growth begins: the ACK that ends it adds nothing yet. */
 void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
@@ -163,7 +170,7 @@ void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 		ts->cc->control(ts, a);
 	else if (tcp_cwnd_falls(ts))
 		tcp_prr_ack(ts, a);
-	else if (!fell && a->acked && a->delivered && a->cwnd_limited)
+	else if (!fell && ack_is_progress(ts, a) && a->delivered && a->cwnd_limited)
 		ts->cc->acked(ts, a, a->delivered);
 	if (ts->cwnd > TCP_CWND_MAX)
 		ts->cwnd = TCP_CWND_MAX;

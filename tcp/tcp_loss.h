@@ -54,7 +54,8 @@ struct tcp_rec {
 	uint32_t seq, end;               /* l: as of a segment */
 	uint8_t flags;                   /* l: REC_ */
 	uint8_t times;                   /* l: transmissions, 255 and more alike; 0: not sent yet */
-	uint64_t sent;                   /* l: ns, last transmission */
+	uint16_t lead; /* l: bytes of its first segment that the record before has */
+	uint64_t sent; /* l: ns, last transmission */
 	/* l: as they stood when it was sent, for the rate sample (tcp_rate.c) */
 	uint64_t delivered, delivered_at, first_sent;
 	uint32_t flight; /* l: bytes on the way then, itself with them */
@@ -73,7 +74,6 @@ struct tcp_xfer {
 	struct tcp_rec *next;        /* l: the first that was never sent; NULL: all were */
 	struct tcp_rec *again;       /* l: none before it is to be sent again; NULL: none at all */
 	struct tcp_rec *oldest, *newest; /* l: the list by time of transmission */
-	uint32_t nrec;                   /* l: records */
 	uint32_t sacked;      /* l: bytes the peer has out of order; without SACK by count */
 	uint32_t lost;        /* l: bytes of records held for lost */
 	uint32_t retrans;     /* l: bytes of those that were sent again since */
@@ -267,7 +267,8 @@ int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len);
 /* Takes the next record into r, where both are SACKed and lie side by side; false: they do not. */
 bool tcp_rec_join(struct tcp_sock *ts, struct tcp_rec *r);
 int tcp_queue_fin(struct tcp_sock *ts);
-void tcp_rec_sent(struct tcp_sock *ts, struct tcp_rec *r, uint64_t now);
+/* r goes out now, n bytes behind the beginning of its packet. */
+void tcp_rec_sent(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, uint64_t now);
 /* What a cumulative ACK takes off the queue. */
 void tcp_rec_acked(struct tcp_sock *ts, uint32_t ack, struct tcp_ack_info *a);
 /* The first n numbers of r are delivered, whichever way, for the first time. */

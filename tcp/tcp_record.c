@@ -38,7 +38,6 @@ struct tcp_rec *tcp_rec_add(struct tcp_sock *ts)
 	x->tail = r;
 	if (!x->next)
 		x->next = r;
-	x->nrec++;
 	sock_snd_charge(&ts->sk, sizeof(*r));
 	return r;
 }
@@ -100,6 +99,7 @@ int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len)
 	*rest = *r;
 	rest->seq += len;
 	rest->off += len;
+	rest->lead = (uint16_t)((r->lead + len) % ts->mss);
 	piece_get(rest->piece);
 	r->end = rest->seq;
 	r->flags &= (uint8_t)~REC_FIN;
@@ -109,7 +109,6 @@ int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len)
 	rest->earlier = rest->later = NULL;
 	if (rec_is_timed(x, r))
 		timed_add(x, rest, r);
-	x->nrec++;
 	sock_snd_charge(&ts->sk, sizeof(*rest));
 	return 0;
 }
@@ -123,7 +122,6 @@ static void rec_free(struct tcp_sock *ts, struct tcp_rec *r)
 {
 	if (r->piece)
 		piece_put(r->piece);
-	ts->xfer->nrec--;
 	sock_snd_uncharge(&ts->sk, (uint32_t)sizeof(*r));
 	free(r);
 }
@@ -239,14 +237,14 @@ void tcp_rec_unlose(struct tcp_sock *ts)
 	x->again = NULL;
 }
 
-/* It goes out now, as the newest. */
-void tcp_rec_sent(struct tcp_sock *ts, struct tcp_rec *r, uint64_t now)
+void tcp_rec_sent(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, uint64_t now)
 {
 	struct tcp_xfer *x = ts->xfer;
 
 	if (r->times < UINT8_MAX)
 		r->times++;
 	r->sent = now;
+	r->lead = (uint16_t)(n % ts->mss);
 	tcp_rate_sent(ts, r);
 	if (r->flags & REC_LOST) {
 		tcp_rec_mark(ts, r, REC_RETRANS);
@@ -300,6 +298,7 @@ static void rec_trim(struct tcp_sock *ts, uint32_t n)
 	marks_add(ts->xfer, r->flags, 0u - n);
 	r->seq += n;
 	r->off += n;
+	r->lead = (uint16_t)((r->lead + n) % ts->mss);
 	sock_snd_uncharge(&ts->sk, n);
 }
 

@@ -119,12 +119,6 @@ static void blocks_read(const struct tcp_seg *g, const struct pkbuf *b, struct b
 
 /* --- into the records --------------------------------------------------------------------------- */
 
-/* Edges that are no segment's cost a record each: a peer gets no more of them than this. */
-static bool may_cut(const struct tcp_sock *ts)
-{
-	return ts->xfer->nrec < 256 + 4 * (ts->write_seq - ts->snd_una) / ts->mss;
-}
-
 /* The nearest record known that does not begin behind seq. */
 static struct tcp_rec *walk_start(const struct tcp_xfer *x, uint32_t seq)
 {
@@ -167,26 +161,45 @@ static void rec_sacked(struct tcp_sock *ts, struct tcp_rec *r, struct tcp_ack_in
 	tcp_rec_mark(ts, r, REC_SACKED);
 }
 
-/* Cuts r where an edge of the block lies inside; false: it cannot be. */
-static bool rec_cut(struct tcp_sock *ts, struct tcp_rec *r, uint32_t left, uint32_t right)
+/*
+ * The whole segments of r that lie in the block, as a record of their own; NULL: none.  What is SACKed
+ * in part is sent again as a whole, and a peer's edges cut the queue no finer than we did.
+ */
+static struct tcp_rec *rec_cut_out(struct tcp_sock *ts, struct tcp_rec *r, uint32_t left,
+				   uint32_t right)
 {
-	uint32_t at = seq_lt(r->seq, left) ? left : right;
+	uint32_t mss = ts->mss, lead = r->lead, from = 0, to = r->end - r->seq;
 
-	if (seq_geq(r->seq, left) && seq_leq(r->end, right))
-		return true;
-	return may_cut(ts) && tcp_rec_split(ts, r, at - r->seq) == 0;
+	if (seq_lt(r->seq, left))
+		from = (lead + (left - r->seq) + mss - 1) / mss * mss - lead;
+	if (seq_gt(r->end, right)) {
+		to = (lead + (right - r->seq)) / mss * mss;
+		to = to > lead ? to - lead : 0;
+	}
+	if (from >= to)
+		return NULL;
+	if (from && tcp_rec_split(ts, r, from) < 0)
+		return NULL;
+	r = from ? r->next : r;
+	if (to - from < tcp_rec_len(r) && tcp_rec_split(ts, r, to - from) < 0)
+		return NULL;
+	return r;
 }
 
 /* left..right is new in this ACK, or may be. */
 static void range_sacked(struct tcp_sock *ts, uint32_t left, uint32_t right, struct tcp_ack_info *a)
 {
-	struct tcp_rec *prev = NULL, *r = walk_start(ts->xfer, left);
+	struct tcp_rec *prev = NULL, *r = walk_start(ts->xfer, left), *in;
 
 	for (; r && r->times && seq_lt(r->seq, right); prev = r, r = r->next) {
 		if (seq_leq(r->end, left) || (r->flags & REC_SACKED))
 			continue;
-		if (!rec_cut(ts, r, left, right) || seq_lt(r->seq, left))
+		in = rec_cut_out(ts, r, left, right);
+		if (!in)
 			continue;
+		if (in != r)
+			prev = r;
+		r = in;
 		rec_sacked(ts, r, a);
 		while (tcp_rec_join(ts, r))
 			;
@@ -196,21 +209,25 @@ static void range_sacked(struct tcp_sock *ts, uint32_t left, uint32_t right, str
 	}
 }
 
-/* What of a block no block of the last ACK has named. */
+/*
+ * What of a block no block of the last ACK has named, and the segments at its edges: they may have been
+ * named in part.
+ */
 static void block_take(struct tcp_sock *ts, uint32_t left, uint32_t right, struct tcp_ack_info *a)
 {
-	uint32_t(*seen)[2] = ts->xfer->sack_seen;
+	uint32_t(*seen)[2] = ts->xfer->sack_seen, part = ts->mss - 1;
+	uint32_t from = left;
 
-	for (unsigned i = 0; i < TCP_SACK_BLOCKS && seq_lt(left, right); i++) {
-		if (seq_geq(seen[i][0], seen[i][1]) || seq_leq(seen[i][1], left) ||
+	for (unsigned i = 0; i < TCP_SACK_BLOCKS && seq_lt(from, right); i++) {
+		if (seq_geq(seen[i][0], seen[i][1]) || seq_leq(seen[i][1], from) ||
 		    seq_geq(seen[i][0], right))
 			continue;
-		if (seq_lt(left, seen[i][0]))
-			range_sacked(ts, left, seen[i][0], a);
-		left = seen[i][1];
+		if (seq_lt(from, seen[i][0]))
+			range_sacked(ts, from, seq_min(seen[i][0] + part, right), a);
+		from = seq_geq(seen[i][1], right) ? right : seq_max(from, seen[i][1] - part);
 	}
-	if (seq_lt(left, right))
-		range_sacked(ts, left, right, a);
+	if (seq_lt(from, right))
+		range_sacked(ts, from, right, a);
 }
 
 static void blocks_take(struct tcp_sock *ts, const struct blocks *k, struct tcp_ack_info *a)

@@ -278,7 +278,7 @@ static uint32_t span_sent(struct tcp_sock *ts, const struct span *s, uint64_t no
 	uint32_t segs = s->len && !s->whole ? (s->len + ts->mss - 1) / ts->mss : 1;
 
 	for (struct tcp_rec *r = s->first;; r = r->next) {
-		tcp_rec_sent(ts, r, now);
+		tcp_rec_sent(ts, r, r->seq - s->first->seq, now);
 		if (r == s->last)
 			break;
 	}
