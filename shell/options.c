@@ -18,6 +18,7 @@ static const char usage[] =
     "usage: weft [options]                run a stack and its net shell\n"
     "       weft ctl [--control PATH] CMD...   run a shell command in a running weft\n"
     "       weft host [--control PATH] -- PROGRAM [ARGS]   run a program at the host's end of it\n"
+    "       weft sim [SCENE] [OPTIONS]   simulate a network; weft sim --help\n"
     "\n"
     "Devices; each --dev may be followed by those below it (default: tap0)\n"
     "  --dev tap:NAME | tun:NAME     open or make this interface\n"

@@ -290,9 +290,9 @@ END_TEST
 START_TEST(test_memory_over_its_bound_is_seen)
 {
 	world_open(BULK, NSEC_PER_SEC);
-	atomic_store(&world->node[1].stack->sysctl.mem_limit, 1);
+	atomic_store(&world->node[0].stack->sysctl.mem_limit, 1);
 	lab_check_world(world);
-	violated("b: ");
+	violated("a: ");
 	violated("bytes of packet memory, the bound is 1");
 	world_close();
 }
