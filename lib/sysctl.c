@@ -20,10 +20,14 @@ const struct sysctl_info sysctl_info[] = {
 #define SYSCTL_WORDS(field, name, kind, words, text)                                               \
 	{name, text, offsetof(struct sysctls, field), 0, 0, 0,                                     \
 	 kind, 0,    offsetof(struct sysctls, words)},
+#define SYSCTL_KEY(field, list, part, text)                                                        \
+	{list "." part,    text, offsetof(struct sysctls, field), 0, 0, UINT32_MAX, SYSCTL_HEX,    \
+	 sizeof(list) - 1, 0},
 #include "lib/sysctl.def"
 #undef SYSCTL
 #undef SYSCTL_PART
 #undef SYSCTL_WORDS
+#undef SYSCTL_KEY
 };
 
 const size_t sysctl_count = sizeof(sysctl_info) / sizeof(sysctl_info[0]);

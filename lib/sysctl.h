@@ -20,10 +20,12 @@ struct sysctls {
 #define SYSCTL(field, name, dflt, min, max, text) _Atomic int64_t field;            /* a */
 #define SYSCTL_PART(field, list, part, dflt, min, max, text) _Atomic int64_t field; /* a */
 #define SYSCTL_WORDS(field, name, kind, words, text) _Atomic int64_t field;         /* a */
+#define SYSCTL_KEY(field, list, part, text) _Atomic int64_t field;                  /* a */
 #include "lib/sysctl.def"
 #undef SYSCTL
 #undef SYSCTL_PART
 #undef SYSCTL_WORDS
+#undef SYSCTL_KEY
 	const char *const *cc_names; /* c: algorithms of congestion control, NULL at the end */
 };
 
@@ -32,6 +34,7 @@ enum sysctl_kind {
 	SYSCTL_WORD,  /* one of the words */
 	SYSCTL_SET,   /* some of them */
 	SYSCTL_FIXED, /* all of them, for reading */
+	SYSCTL_HEX,   /* one word of 32 bits of a key, shown as hexadecimal words joined by '-' */
 };
 
 struct sysctl_info {

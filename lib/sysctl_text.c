@@ -70,7 +70,7 @@ static int number_parse(const struct sysctl_info *info, const char *word, int64_
 	char *end;
 
 	errno = 0;
-	*v = strtoll(word, &end, 10);
+	*v = strtoll(word, &end, 0); /* 0x70403 too, as Linux */
 	if (end == word || *end) {
 		snprintf(why, SYSCTL_TEXT_MAX, "not a number");
 		return -EINVAL;
@@ -116,6 +116,38 @@ static void numbers_read(struct stack *st, const struct sysctl_info *info, size_
 	for (size_t i = 0; i < n; i++)
 		used += snprintf(text + used, SYSCTL_TEXT_MAX - (size_t)used, "%s%" PRId64,
 				 i ? "\t" : "", field_get(st, &info[i]));
+}
+
+/* --- keys --------------------------------------------------------------------------------------- */
+
+static int key_write(struct stack *st, const struct sysctl_info *info, size_t n, char *text,
+		     char *why)
+{
+	char *save, *end, *word = strtok_r(text, "-" BLANKS, &save);
+	unsigned long v[LIST_MAX] = {0};
+	size_t i;
+
+	for (i = 0; i < n && word; i++, word = strtok_r(NULL, "-" BLANKS, &save)) {
+		v[i] = strtoul(word, &end, 16);
+		if (*end || strlen(word) > 8)
+			break;
+	}
+	if (i < n || word) {
+		snprintf(why, SYSCTL_TEXT_MAX, "not %zu hexadecimal words joined by '-'", n);
+		return -EINVAL;
+	}
+	for (i = 0; i < n; i++)
+		field_set(st, &info[i], (int64_t)v[i]);
+	return 0;
+}
+
+static void key_read(struct stack *st, const struct sysctl_info *info, size_t n, char *text)
+{
+	int used = 0;
+
+	for (size_t i = 0; i < n; i++)
+		used += snprintf(text + used, SYSCTL_TEXT_MAX - (size_t)used, "%s%08" PRIx64,
+				 i ? "-" : "", (uint64_t)field_get(st, &info[i]));
 }
 
 /* --- words -------------------------------------------------------------------------------------- */
@@ -211,6 +243,8 @@ int sysctl_write_text(struct stack *st, const char *name, const char *value, cha
 	memcpy(text, value, strlen(value) + 1);
 	if (info->kind == SYSCTL_NUMBER)
 		return numbers_write(st, info, n, text, why);
+	if (info->kind == SYSCTL_HEX)
+		return key_write(st, info, n, text, why);
 	return words_write(st, info, text, why);
 }
 
@@ -223,6 +257,8 @@ int sysctl_read_text(struct stack *st, const char *name, char *value)
 		return -ENOENT;
 	if (info->kind == SYSCTL_NUMBER)
 		numbers_read(st, info, n, value);
+	else if (info->kind == SYSCTL_HEX)
+		key_read(st, info, n, value);
 	else
 		words_read(st, info, value);
 	return 0;

@@ -250,8 +250,32 @@ static bool inet_send_look(struct socket *s, struct sock_msg *m, ssize_t *r)
 		if (*r < 0)
 			return *r != -EAGAIN;
 		m->skip += (size_t)*r;
-	} while (s->type == SOCK_STREAM && m->skip < m->len);
+	} while (s->type == SOCK_STREAM && m->skip < m->len && !(m->out_flags & MSG_FASTOPEN));
 	return true;
+}
+
+/*
+ * A send() that opened the connection is a connect(), too: it waits as that does, then for the rest of
+ * the message.  True: there is a rest.
+ */
+static bool inet_send_opened(struct call *c, struct socket *s, struct sock_msg *m, ssize_t *r)
+{
+	int err;
+
+	if (!(m->out_flags & MSG_FASTOPEN))
+		return false;
+	atomic_fetch_or(&s->flags, SOCKET_CONNECTING);
+	err = m->flags & MSG_DONTWAIT ? -EINPROGRESS : inet_connect_wait(c, s);
+	if (err == -EINPROGRESS && m->skip)
+		return false;
+	*r = err;
+	if (err) {
+		m->skip = 0; /* what was beside the SYN went nowhere */
+		return false;
+	}
+	m->flags &= ~MSG_FASTOPEN;
+	m->out_flags &= ~MSG_FASTOPEN;
+	return m->skip < m->len;
 }
 
 static ssize_t inet_send(struct call *c, struct socket *s, struct sock_msg *m)
@@ -262,12 +286,16 @@ static ssize_t inet_send(struct call *c, struct socket *s, struct sock_msg *m)
 
 	if (r)
 		return r;
+	if (nonblock)
+		m->flags |= MSG_DONTWAIT;
 	w.deadline = nonblock ? 0 : socket_deadline(s, c->stack, true);
-	while (!inet_send_look(s, m, &r) && !nonblock) {
-		r = sock_wait(&w);
-		if (r)
-			break;
-	}
+	do {
+		while (!inet_send_look(s, m, &r) && !nonblock) {
+			r = sock_wait(&w);
+			if (r)
+				break;
+		}
+	} while (inet_send_opened(c, s, m, &r));
 	if (s->type == SOCK_STREAM)
 		r = inet_stream_result(s, m->skip, r);
 	inet_unlock(s);

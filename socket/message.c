@@ -17,7 +17,8 @@
  * An unknown one is refused: it would ask for something that does not happen.
  */
 #define SEND_FLAGS                                                                                 \
-	(MSG_OOB | MSG_DONTWAIT | MSG_EOR | MSG_NOSIGNAL | MSG_MORE | MSG_CONFIRM | MSG_ZEROCOPY)
+	(MSG_OOB | MSG_DONTWAIT | MSG_EOR | MSG_NOSIGNAL | MSG_MORE | MSG_CONFIRM | MSG_ZEROCOPY | \
+	 MSG_FASTOPEN)
 #define RECV_FLAGS                                                                                 \
 	(MSG_OOB | MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_TRUNC | MSG_ERRQUEUE |              \
 	 MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
@@ -56,7 +57,7 @@ static int msg_set_control(struct sock_msg *m, const struct socket *s, const str
 	return 0;
 }
 
-/* A stream's peer is known: a name in the message means nothing there (Linux). */
+/* A stream's peer is known: a name in the message means nothing there but to Fast Open (Linux). */
 static ssize_t do_send(struct call *c, struct socket *s, const struct msghdr *msg, int flags)
 {
 	struct sock_msg m = {.flags = flags};
@@ -64,9 +65,12 @@ static ssize_t do_send(struct call *c, struct socket *s, const struct msghdr *ms
 
 	if (!err)
 		err = msg_set_control(&m, s, msg);
-	if (!err && msg->msg_name && msg->msg_namelen && s->type != SOCK_STREAM) {
+	if (!err && msg->msg_name && msg->msg_namelen &&
+	    (s->type != SOCK_STREAM || flags & MSG_FASTOPEN)) {
 		err = sockaddr_get(msg->msg_name, msg->msg_namelen, s->family, &m.addr, &m.port);
 		m.has_addr = true;
+		if (err == -EAFNOSUPPORT && s->type == SOCK_STREAM)
+			err = -EOPNOTSUPP; /* MSG_FASTOPEN to AF_UNSPEC */
 	}
 	return err ? err : s->ops->send(c, s, &m);
 }

@@ -415,13 +415,17 @@ static void defaults(struct stack *st)
 	} set[] = {
 	    {"net.ipv4.tcp_rmem.max", 15 << 20},       {"net.ipv4.tcp_rmem.default", 540000},
 	    {"net.ipv4.tcp_wmem.default", 256 << 10},  {"net.ipv4.tcp_syn_retries", 5},
-	    {"net.ipv4.tcp_slow_start_after_idle", 0},
+	    {"net.ipv4.tcp_slow_start_after_idle", 0}, {"net.ipv4.tcp_fastopen", 0x403},
 	};
+	char why[SYSCTL_TEXT_MAX];
 
 	for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++) {
 		if (sysctl_write(st, set[i].name, set[i].value))
 			die("a default setting was refused");
 	}
+	if (sysctl_write_text(st, "net.ipv4.tcp_fastopen_key",
+			      "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4", why))
+		die(why);
 }
 
 static int device_make(struct drill *d, const struct drill_flags *f)

@@ -41,6 +41,7 @@ static void tcp_destroy(struct sock *sk)
 
 	assert(tcp_state_of(ts) == TCP_CLOSE && !ts->listen && !ts->ofo && !ts->xfer);
 	tcp_rcvq_free(ts);
+	tcp_fastopen_free(ts);
 }
 
 const struct sock_ops tcp_ops = {
@@ -91,6 +92,16 @@ static void key_fill(struct stack *st, uint8_t key[16])
 	memcpy(key, r, sizeof(r));
 }
 
+/* net.ipv4.tcp_fastopen_key, until somebody sets another. */
+static void fo_key_fill(struct stack *st)
+{
+	_Atomic int64_t *word[] = {&st->sysctl.tcp_fo_key0, &st->sysctl.tcp_fo_key1,
+				   &st->sysctl.tcp_fo_key2, &st->sysctl.tcp_fo_key3};
+
+	for (unsigned i = 0; i < sizeof(word) / sizeof(word[0]); i++)
+		atomic_store(word[i], (int64_t)(env_random(st->env) & UINT32_MAX));
+}
+
 struct tcp_state *tcp_state_create(struct stack *st)
 {
 	struct tcp_state *t = calloc(1, sizeof(*t));
@@ -98,8 +109,10 @@ struct tcp_state *tcp_state_create(struct stack *st)
 	if (!t)
 		return NULL;
 	t->stack = st;
-	t->table = inet_table_create(st, IP_PROTO_TCP, tcp_timewait_take);
+	t->fo = tcp_fo_cache_create();
+	t->table = t->fo ? inet_table_create(st, IP_PROTO_TCP, tcp_timewait_take) : NULL;
 	if (!t->table) {
+		tcp_fo_cache_destroy(t->fo);
 		free(t);
 		return NULL;
 	}
@@ -107,6 +120,8 @@ struct tcp_state *tcp_state_create(struct stack *st)
 	key_fill(st, t->isn_key);
 	key_fill(st, t->ts_key);
 	key_fill(st, t->cookie_key);
+	key_fill(st, t->fo_row_key);
+	fo_key_fill(st);
 	st->tcp = t;
 	tcp_cc_start(st);
 	ip_proto_register(st, &tcp_proto);
@@ -121,6 +136,7 @@ void tcp_state_destroy(struct stack *st)
 	if (!t)
 		return;
 	inet_table_destroy(t->table);
+	tcp_fo_cache_destroy(t->fo);
 	st->tcp = NULL;
 	free(t);
 }

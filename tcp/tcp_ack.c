@@ -151,7 +151,7 @@ static void ack_info(const struct tcp_sock *ts, const struct tcp_seg *g, struct 
 	};
 }
 
-static void ack_take(struct tcp_sock *ts, struct pkbuf *b)
+void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
 	struct tcp_ack_info a;
@@ -193,13 +193,16 @@ static void ack_take_old(struct tcp_sock *ts, struct pkbuf *b)
 	tcp_rate_done(ts, &a);
 }
 
-/* SYN-RECEIVED: the third ACK, or a segment from another connection. */
+/*
+ * SYN-RECEIVED: the third ACK, or a segment from another connection.  A program that has closed
+ * meanwhile, after Fast Open or a simultaneous open, has gone on from there.
+ */
 static enum drop_reason ack_syn_received(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
 	uint64_t now = tcp_now(ts);
 
-	if (!seq_gt(g->ack, ts->snd_una) || seq_gt(g->ack, ts->snd_nxt)) {
+	if (!seq_gt(g->ack, ts->iss) || seq_gt(g->ack, ts->snd_nxt)) {
 		tcp_reply_rst(b);
 		return DROP_TCP_SYNRCVD_ACK;
 	}
@@ -213,7 +216,8 @@ static enum drop_reason ack_syn_received(struct tcp_sock *ts, struct pkbuf *b)
 	ts->snd_wnd = g->wnd << ts->snd_wscale;
 	if (ts->snd_wnd > ts->max_window)
 		ts->max_window = ts->snd_wnd;
-	tcp_set_state(ts, TCP_ESTABLISHED);
+	if (tcp_state_of(ts) == TCP_SYN_RECV)
+		tcp_set_state(ts, TCP_ESTABLISHED);
 	tcp_established(ts, now);
 	return DROP_NONE;
 }
@@ -239,7 +243,7 @@ enum drop_reason tcp_ack(struct tcp_sock *ts, struct pkbuf *b)
 
 	if (!(g->flags & TCP_ACK))
 		return DROP_TCP_NO_ACK;
-	if (tcp_state_of(ts) == TCP_SYN_RECV) {
+	if (ts->snd_una == ts->iss || (ts->flags & TCP_F_FASTOPEN)) {
 		why = ack_syn_received(ts, b);
 		if (why)
 			return why;
@@ -252,7 +256,7 @@ enum drop_reason tcp_ack(struct tcp_sock *ts, struct pkbuf *b)
 	ts->sk.soft_err = 0; /* the peer is reached after all */
 	tcp_ts_recent_update(ts, g);
 	if (seq_geq(g->ack, ts->snd_una)) {
-		ack_take(ts, b);
+		tcp_ack_take(ts, b);
 		ack_fin(ts);
 	} else {
 		ack_take_old(ts, b);

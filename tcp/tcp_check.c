@@ -131,10 +131,26 @@ static void synack_crossed(struct tcp_sock *ts, struct tcp_seg *g)
 
 	if (tcp_state_of(ts) != TCP_SYN_RECV || (g->flags & (both | TCP_RST)) != both)
 		return;
-	if (g->seq != ts->irs || ts->rcv_nxt != ts->irs + 1 || g->ack != ts->iss + 1)
+	if (g->seq != ts->irs || ts->rcv_nxt != ts->irs + 1 ||
+	    !seq_between(g->ack, ts->iss + 1, ts->snd_nxt + 1))
 		return;
 	g->flags &= (uint8_t)~TCP_SYN;
 	g->seq++;
+}
+
+/* The SYN of a child of Fast Open came again: our SYN-ACK may have been lost. */
+static bool syn_again(struct tcp_sock *ts, const struct tcp_seg *g)
+{
+	const uint8_t bits = TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN;
+
+	if (!(ts->flags & TCP_F_FASTOPEN) || g->seq != ts->irs || (g->flags & bits) != TCP_SYN)
+		return false;
+	if (!tcp_oow_allowed(ts->sk.stack, ts->oow_ack_ms, MIB_TcpExt_TCPACKSkippedSynRecv))
+		return true;
+	ts->oow_ack_ms = tcp_ms(tcp_now(ts));
+	tcp_send_syn(ts);
+	ts->syn_sent = 0; /* which of the two is acknowledged nobody will know */
+	return true;
 }
 
 enum drop_reason tcp_check_seq(struct tcp_sock *ts, struct pkbuf *b)
@@ -148,6 +164,8 @@ enum drop_reason tcp_check_seq(struct tcp_sock *ts, struct pkbuf *b)
 		return DROP_NONE;
 	if (g->flags & TCP_RST)
 		return DROP_TCP_WINDOW;
+	if (syn_again(ts, g))
+		return DROP_TCP_OLD_DATA;
 	if (g->flags & TCP_SYN) /* RFC 5961, 4.2: wherever it stands */
 		return tcp_check_syn(ts, b);
 	if (tcp_state_of(ts) == TCP_SYN_RECV)
@@ -163,11 +181,11 @@ enum drop_reason tcp_check_seq(struct tcp_sock *ts, struct pkbuf *b)
  * tell as well: who still has the descriptor learns that the last of its data may not have arrived
  * (Linux).
  */
-static int reset_errno(unsigned state)
+static int reset_errno(const struct tcp_sock *ts)
 {
-	switch (state) {
+	switch (tcp_state_of(ts)) {
 	case TCP_SYN_RECV:
-		return ECONNREFUSED;
+		return ts->flags & TCP_F_PASSIVE ? ECONNRESET : ECONNREFUSED;
 	case TCP_CLOSE_WAIT:
 		return EPIPE;
 	default:
@@ -189,7 +207,7 @@ enum drop_reason tcp_check_rst(struct tcp_sock *ts, struct pkbuf *b)
 	}
 	if (state == TCP_SYN_RECV)
 		mib_inc(ts->sk.stack, MIB_TcpExt_EmbryonicRsts);
-	tcp_done(ts, reset_errno(state));
+	tcp_done(ts, reset_errno(ts));
 	return DROP_TCP_RESET;
 }
 

@@ -90,6 +90,7 @@ void tcp_done(struct tcp_sock *ts, int err)
 		mib_inc(sk->stack, MIB_Tcp_EstabResets);
 	tcp_set_state(ts, TCP_CLOSE);
 	tcp_timer_stop(ts);
+	tcp_fastopen_leave(ts, err == ECONNRESET);
 	tcp_xfer_free(ts);
 	tcp_cc_stop(ts);
 	tcp_ofo_free(ts);

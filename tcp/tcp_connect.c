@@ -65,7 +65,7 @@ bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu)
 	return mss < was;
 }
 
-void tcp_established(struct tcp_sock *ts, uint64_t now)
+void tcp_transfer_init(struct tcp_sock *ts, uint64_t now)
 {
 	int err;
 	struct path *path = sock_path(&ts->sk, &err);
@@ -77,12 +77,21 @@ void tcp_established(struct tcp_sock *ts, uint64_t now)
 	tcp_tune_start(ts, now);
 	ts->rcv_mss = ts->advmss < TCP_MSS_DEFAULT ? ts->advmss : TCP_MSS_DEFAULT;
 	ts->quickacks = TCP_QUICKACKS;
+}
+
+void tcp_established(struct tcp_sock *ts, uint64_t now)
+{
+	if (!(ts->flags & TCP_F_FASTOPEN))
+		tcp_transfer_init(ts, now);
+	tcp_fastopen_leave(ts, false);
 	ts->retransmits = ts->backoff = 0;
 	ts->last_rcvd_ms = ts->last_ack_ms = ts->last_sent_ms = tcp_ms(now);
 	/* RFC 6298, 5.7 */
 	if ((ts->flags & TCP_F_SYN_RTX) && ts->srtt_us == 0)
 		ts->rto_us = TCP_RTO_SYN_US;
 	tcp_timer_clear(ts, TCP_DUE_RTX);
+	if (tcp_flight(ts)) /* sent beside or before the SYN's acknowledgement */
+		tcp_rto_arm(ts, now);
 	tcp_keepalive_arm(ts);
 	sock_ready(&ts->sk, EPOLLOUT);
 }
@@ -100,6 +109,8 @@ static void connect_reset(struct tcp_sock *ts)
 	ts->snd_wscale = ts->rcv_wscale = 0;
 	ts->retransmits = ts->backoff = 0;
 	ts->data_segs_in = ts->data_segs_out = 0;
+	ts->total_retrans = 0;
+	tcp_fastopen_reset(ts);
 	ts->sk.shutdown = 0;
 	ts->sk.soft_err = 0;
 	if (!ts->sk.port)
@@ -140,11 +151,24 @@ static int connect_path(struct sock *sk, struct path **path)
 	return 0;
 }
 
-static void connect_start(struct tcp_sock *ts, const struct path *path)
+void tcp_connect_syn(struct tcp_sock *ts)
+{
+	uint64_t now = tcp_now(ts);
+
+	ts->last_sent_ms = tcp_ms(now);
+	mib_inc(ts->sk.stack, MIB_Tcp_ActiveOpens);
+	if (!tcp_fastopen_syn(ts) || tcp_send_syn_data(ts) < 0)
+		tcp_send_syn(ts);
+	if (ts->fo) /* a SYN that is sent again is a plain one */
+		ts->fo->cookie.len = TCP_FO_NONE;
+	tcp_rto_arm(ts, now);
+}
+
+/* 0: the SYN waits for the first data. */
+static int connect_start(struct tcp_sock *ts, const struct path *path)
 {
 	struct sock *sk = &ts->sk;
 	struct inet_tuple tu = {sk->c.laddr, sk->c.raddr, sk->c.lport, sk->c.rport, 0};
-	uint64_t now = tcp_now(ts);
 
 	if (!ts->iss) /* else above what a TIME-WAIT sock sent */
 		ts->iss = tcp_isn(sk->stack, &tu);
@@ -155,11 +179,11 @@ static void connect_start(struct tcp_sock *ts, const struct path *path)
 	ts->rcv_nxt = ts->rcv_adv = ts->copied_seq = 0;
 	ts->advmss = tcp_advmss(sk, &sk->c.raddr, path);
 	ts->rcv_wscale = tcp_rcv_wscale_init(sk);
-	ts->last_sent_ms = tcp_ms(now);
-	mib_inc(sk->stack, MIB_Tcp_ActiveOpens);
 	tcp_set_state(ts, TCP_SYN_SENT);
-	tcp_send_syn(ts);
-	tcp_rto_arm(ts, now);
+	if (tcp_fastopen_defer(ts))
+		return 0;
+	tcp_connect_syn(ts);
+	return -EINPROGRESS;
 }
 
 int tcp_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
@@ -169,7 +193,7 @@ int tcp_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
 	int err;
 
 	if (tcp_state_of(ts) == TCP_SYN_SENT)
-		return -EALREADY;
+		return ts->fo && ts->fo->deferred ? -EISCONN : -EALREADY;
 	if (tcp_state_of(ts) != TCP_CLOSE)
 		return -EISCONN;
 	connect_reset(ts);
@@ -182,8 +206,7 @@ int tcp_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
 		connect_forget(sk);
 		return err;
 	}
-	connect_start(ts, path);
-	return -EINPROGRESS;
+	return connect_start(ts, path);
 }
 
 int tcp_disconnect(struct sock *sk)
@@ -261,11 +284,12 @@ static void synsent_syn(struct tcp_sock *ts, const struct tcp_seg *g)
 	}
 }
 
-static void synsent_established(struct tcp_sock *ts, struct tcp_seg *g)
+static void synsent_established(struct tcp_sock *ts, struct pkbuf *b)
 {
+	struct tcp_seg *g = tcp_seg(b);
 	uint64_t now = tcp_now(ts);
 
-	ts->snd_una = g->ack;
+	ts->snd_una = ts->iss + 1;
 	if (!(ts->flags & TCP_F_SYN_RTX)) {
 		tcp_min_rtt_sample(ts, now - ts->syn_sent);
 		tcp_rtt_sample(ts, now - ts->syn_sent);
@@ -274,7 +298,11 @@ static void synsent_established(struct tcp_sock *ts, struct tcp_seg *g)
 		neigh_confirm(ts->sk.path->neigh);
 	tcp_set_state(ts, TCP_ESTABLISHED);
 	tcp_established(ts, now);
-	if (ts->defer_accept) { /* the program has data at once: the ACK may go with them */
+	if (seq_gt(g->ack, ts->snd_una))
+		tcp_ack_take(ts, b);
+	tcp_fastopen_synack(ts, b);
+	if (ts->defer_accept ||
+	    (ts->fo && ts->fo->more)) { /* data come at once, the ACK with them */
 		ts->flags |= TCP_F_ACK_DELAY;
 		tcp_timer_set(ts, TCP_DUE_ACK, now + TCP_ATO_MAX_NS);
 	} else {
@@ -303,7 +331,7 @@ void tcp_synsent(struct tcp_sock *ts, struct pkbuf *b)
 		pkbuf_free(b);
 		return;
 	}
-	synsent_established(ts, g);
+	synsent_established(ts, b);
 	tcp_urg(ts, b);
 	tcp_text(ts, b);
 	tcp_fin(ts);

@@ -127,7 +127,7 @@ void tcp_cookie_synack(struct tcp_sock *ls, const struct pkbuf *b)
 	rq.cookie_ts = cookie_ts(&rq);
 	ls->listen->cookie_sent = env_now(st->env);
 	mib_inc(st, MIB_TcpExt_SyncookiesSent);
-	tcp_request_synack(&rq);
+	tcp_request_synack(&rq, NULL);
 }
 
 /* Guessing is no use where none was sent. */

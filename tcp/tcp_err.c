@@ -99,20 +99,33 @@ static void err_mtu(struct tcp_sock *ts, const struct sock_err *e)
 {
 	uint32_t mtu = pmtu_learn(ts->sk.stack, &ts->sk.c.raddr, e->mtu, e->len);
 
+	if (mtu && tcp_state_of(ts) == TCP_SYN_SENT && tcp_flight(ts) > 1 && ts->total_retrans == 0)
+		tcp_syn_again(ts, tcp_now(ts)); /* the data beside it were too much */
 	if (!tcp_state_in(ts, TCP_SYNCHRONIZED) || !mtu || !tcp_mss_sync(ts, mtu))
 		return;
 	tcp_recovery_mtu(ts);
 	tcp_push_later(ts);
 }
 
+/* Does an error end it?  One that a program has already, by Fast Open, it does not (Linux). */
+static bool err_is_opening(struct tcp_sock *ts)
+{
+	if (tcp_state_of(ts) == TCP_SYN_SENT)
+		return true;
+	return tcp_state_of(ts) == TCP_SYN_RECV &&
+	       !((ts->flags & TCP_F_FASTOPEN) && atomic_load(&ts->sk.socket));
+}
+
 void tcp_err_in(struct tcp_sock *ts, const struct sock_err *e)
 {
+	uint32_t first = ts->flags & TCP_F_FASTOPEN ? ts->iss : ts->snd_una;
+
 	struct sock *sk = &ts->sk;
 	unsigned state = tcp_state_of(ts);
 
 	if (state == TCP_CLOSE || state == TCP_LISTEN)
 		return;
-	if (!seq_between(e->seq, ts->snd_una, ts->snd_nxt + 1)) { /* RFC 5927, 4.1 */
+	if (!seq_between(e->seq, first, ts->snd_nxt + 1)) { /* RFC 5927, 4.1 */
 		mib_inc(sk->stack, MIB_TcpExt_OutOfWindowIcmps);
 		return;
 	}
@@ -122,7 +135,7 @@ void tcp_err_in(struct tcp_sock *ts, const struct sock_err *e)
 	}
 	if (!e->err)
 		return;
-	if (state == TCP_SYN_SENT || state == TCP_SYN_RECV) /* RFC 5461, 4.1; as Linux does */
+	if (err_is_opening(ts)) /* RFC 5461, 4.1; as Linux does */
 		tcp_done(ts, e->err);
 	else if ((sk->flags & SOCK_RECVERR) && e->fatal)
 		sock_set_error(sk, e->err);

@@ -19,6 +19,8 @@ static uint8_t info_options(const struct tcp_sock *ts)
 		o |= TCPI_OPT_SACK;
 	if (ts->flags & TCP_F_WSCALE)
 		o |= TCPI_OPT_WSCALE;
+	if (ts->flags & TCP_F_SYN_DATA)
+		o |= TCPI_OPT_SYN_DATA;
 	return o;
 }
 
@@ -98,6 +100,7 @@ static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
 	i->tcpi_probes = tcp_persists(ts) && !ts->keep_probes ? ts->retransmits : ts->keep_probes;
 	i->tcpi_backoff = ts->backoff;
 	i->tcpi_options = info_options(ts);
+	i->tcpi_fastopen_client_fail = ts->fo ? ts->fo->fail & 3 : 0;
 	i->tcpi_snd_wscale = ts->snd_wscale;
 	i->tcpi_rcv_wscale = ts->rcv_wscale;
 	i->tcpi_snd_mss = ts->mss;

@@ -67,7 +67,7 @@ int tcp_listen(struct sock *sk, int backlog)
 			return err;
 	}
 	ts->listen->backlog = listen_backlog(sk->stack, backlog);
-	return 0;
+	return tcp_fastopen_listen(ts, ts->listen->backlog);
 }
 
 /* --- the accept queue --------------------------------------------------------------------------- */

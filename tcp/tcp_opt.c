@@ -18,8 +18,23 @@ static uint32_t get32(const uint8_t *p)
 	return be32_get(*(const be32 *)(const void *)p);
 }
 
-static void seg_opt_syn(struct tcp_seg *g, uint8_t kind, const uint8_t *p, unsigned len)
+/* RFC 7413, 4.1.1: the cookie is behind `head` bytes; one of a length that cannot be is none. */
+static void seg_opt_fo(struct tcp_seg *g, unsigned off, unsigned len, unsigned head, uint8_t exp)
 {
+	unsigned n = len - head;
+
+	g->opts &= (uint8_t) ~(SEG_OPT_FO | SEG_OPT_FOEXP);
+	if (n && (n < TCP_FO_COOKIE_MIN || n > TCP_FO_COOKIE_MAX || n % 2))
+		return;
+	g->opts |= SEG_OPT_FO | exp;
+	g->fo_off = (uint8_t)(off + head);
+	g->fo_len = (uint8_t)n;
+}
+
+static void seg_opt_syn(struct tcp_seg *g, const uint8_t *p, unsigned len, unsigned off)
+{
+	uint8_t kind = p[0];
+
 	if (kind == TCP_OPT_MSS && len == 4) {
 		g->mss = get16(p + 2);
 		g->opts |= SEG_OPT_MSS;
@@ -28,6 +43,10 @@ static void seg_opt_syn(struct tcp_seg *g, uint8_t kind, const uint8_t *p, unsig
 		g->opts |= SEG_OPT_WSCALE;
 	} else if (kind == TCP_OPT_SACK_OK && len == 2) {
 		g->opts |= SEG_OPT_SACK_OK;
+	} else if (kind == TCP_OPT_FO) {
+		seg_opt_fo(g, off, len, 2, 0);
+	} else if (kind == TCP_OPT_EXP && len >= 4 && get16(p + 2) == TCP_OPT_EXP_FO) {
+		seg_opt_fo(g, off, len, 4, SEG_OPT_FOEXP);
 	}
 }
 
@@ -36,7 +55,7 @@ static void seg_opt(struct tcp_seg *g, const uint8_t *p, unsigned len, unsigned 
 	uint8_t kind = p[0];
 
 	if (g->flags & TCP_SYN)
-		seg_opt_syn(g, kind, p, len);
+		seg_opt_syn(g, p, len, off);
 	if (kind == TCP_OPT_TS && len == 10) {
 		g->tsval = get32(p + 2);
 		g->tsecr = get32(p + 6);
@@ -120,6 +139,11 @@ static uint8_t *put32(uint8_t *to, uint32_t x)
 	return to + sizeof(v);
 }
 
+static unsigned fo_len(const struct tcp_fo_cookie *c)
+{
+	return (c->exp ? 4u : 2u) + c->len;
+}
+
 unsigned tcp_opt_len(const struct tcp_opts *o)
 {
 	unsigned n = 0;
@@ -134,6 +158,8 @@ unsigned tcp_opt_len(const struct tcp_opts *o)
 		n += 4;
 	if (o->nsack)
 		n += 4 + o->nsack * 8u;
+	if (o->opts & SEG_OPT_FO)
+		n += (fo_len(o->cookie) + 3) / 4 * 4;
 	return n;
 }
 
@@ -159,6 +185,20 @@ static uint8_t *put_sack_ok_ts(const struct tcp_opts *o, uint8_t *p)
 	*p++ = 10;
 	p = put32(p, o->tsval);
 	return put32(p, o->tsecr);
+}
+
+/* Last, with what it needs to end on a word behind it. */
+static uint8_t *put_fo(const struct tcp_fo_cookie *c, uint8_t *p)
+{
+	*p++ = c->exp ? TCP_OPT_EXP : TCP_OPT_FO;
+	*p++ = (uint8_t)fo_len(c);
+	if (c->exp)
+		p = put16(p, TCP_OPT_EXP_FO);
+	memcpy(p, c->val, c->len);
+	p += c->len;
+	for (unsigned n = fo_len(c); n % 4; n++)
+		*p++ = TCP_OPT_NOP;
+	return p;
 }
 
 unsigned tcp_opt_write(const struct tcp_opts *o, uint8_t *to)
@@ -187,5 +227,7 @@ unsigned tcp_opt_write(const struct tcp_opts *o, uint8_t *to)
 			p = put32(p, o->sack[i][1]);
 		}
 	}
+	if (o->opts & SEG_OPT_FO)
+		p = put_fo(o->cookie, p);
 	return (unsigned)(p - to);
 }

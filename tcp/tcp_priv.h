@@ -17,6 +17,7 @@
 #include "lib/timer.h"
 #include "lib/wire/tcp.h"
 #include "tcp/tcp.h"
+#include "tcp/tcp_fastopen.h"
 #include "tcp/tcp_flow.h"
 #include "tcp/tcp_loss.h"
 
@@ -40,7 +41,9 @@
 #define SEG_OPT_WSCALE 2u
 #define SEG_OPT_SACK_OK 4u
 #define SEG_OPT_TS 8u
-#define SEG_OPT_ECN 16u /* not an option: the SYN asks for ECN, and we answer that we can */
+#define SEG_OPT_FO 32u    /* Fast Open (RFC 7413, 4.1.1): a cookie or a request */
+#define SEG_OPT_FOEXP 64u /* with it: in the experimental option */
+#define SEG_OPT_ECN 16u   /* not an option: the SYN asks for ECN, and we answer that we can */
 
 /* A segment in host order, in the cb of its pkbuf from tcp_in() until the reader has it. */
 struct tcp_seg {
@@ -56,7 +59,8 @@ struct tcp_seg {
 	uint8_t wscale;   /* at most TCP_WSCALE_MAX */
 	uint8_t nsack;    /* blocks received */
 	uint8_t sack_off; /* of the first, from the TCP header at l4 */
-	struct later again; /* tcp_again() */
+	uint8_t fo_off, fo_len; /* likewise the cookie; length 0: a request */
+	struct later again;     /* tcp_again() */
 };
 _Static_assert(sizeof(struct tcp_seg) <= sizeof(((struct pkbuf *)0)->cb), "fits the pkbuf's notes");
 
@@ -107,6 +111,8 @@ enum tcp_deadline {
 #define TCP_F_PINGPONG 0x100000u  /* data went out after data came in: ACKs may ride on answers */
 #define TCP_F_MORE 0x200000u      /* MSG_MORE: as TCP_F_CORK until the next send */
 #define TCP_F_NOMEM 0x400000u     /* send() was refused for want of memory: tell when it may */
+#define TCP_F_SYN_DATA 0x4000000u /* data beside the SYN were taken (RFC 7413) */
+#define TCP_F_FASTOPEN 0x8000000u /* a child whose SYN is not acknowledged; snd_una is behind it */
 #define TCP_F_CC_CHOSEN 0x800000u /* TCP_CONGESTION: a listener's children have it too */
 #define TCP_F_CC_RUNS 0x1000000u  /* the algorithm has been started: cc_priv is its own */
 #define TCP_F_SHRUNK 0x2000000u   /* the send queue has, since tcp_snd_wake() looked */
@@ -163,6 +169,7 @@ struct tcp_sock {
 	struct tcp_ofo *ofo;          /* l: out of order; NULL: nothing */
 	struct tcp_xfer *xfer;        /* l: NULL: nothing is queued or out */
 	struct tcp_listen *listen;    /* l: a listener's */
+	struct tcp_fastopen *fo;      /* l: NULL: Fast Open is not used */
 	struct tcp_sock *accept_next; /* p: behind it on the accept queue */
 
 	struct timer timer;        /* see lib/timer.h: armed for the earliest deadline or before */
@@ -308,6 +315,8 @@ struct tcp_state {
 	uint8_t isn_key[16];                  /* c: RFC 6528's secret */
 	uint8_t ts_key[16];                   /* c: of timestamp offsets */
 	uint8_t cookie_key[16];               /* c: of SYN cookies */
+	uint8_t fo_row_key[16];               /* c: of the rows of fo */
+	struct tcp_fo_cache *fo;              /* c: see tcp_fastopen.h */
 	_Atomic uint32_t orphans;             /* a */
 	_Atomic uint32_t timewaits;           /* a */
 	_Atomic uint32_t ofos;                /* a: socks that hold data out of order */
@@ -359,6 +368,7 @@ bool tcp_seq_acceptable(const struct tcp_seg *g, uint32_t rcv_nxt, uint32_t wnd)
 /* tcp_ack.c */
 tcp_step_fn tcp_ack;
 void tcp_snd_wnd_update(struct tcp_sock *ts, const struct tcp_seg *g);
+void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b); /* one not older than SND.UNA */
 /* tcp_text.c */
 tcp_step_fn tcp_urg;
 void tcp_text(struct tcp_sock *ts, struct pkbuf *b); /* seventh; consumes b */
@@ -397,7 +407,8 @@ void tcp_request_fill(struct tcp_request *rq, struct tcp_sock *ls, const struct 
 		      const struct tcp_seg *syn);
 void tcp_request_link(struct tcp_sock *ls, struct tcp_request *rq); /* onto the SYN queue */
 uint32_t tcp_request_bound(const struct tcp_sock *ls);
-void tcp_request_synack(const struct tcp_request *rq);
+uint32_t tcp_request_iss(const struct tcp_request *rq, const struct tcp_seg *syn);
+void tcp_request_synack(const struct tcp_request *rq, const struct tcp_fo_cookie *cookie);
 /* The full sock of a request that is in the table (hashed), or was never: locked, in SYN-RECEIVED. */
 enum drop_reason tcp_child_make(struct tcp_sock *ls, struct tcp_request *rq, bool hashed,
 				struct tcp_sock **child);
@@ -408,8 +419,11 @@ void tcp_cookie_synack(struct tcp_sock *ls, const struct pkbuf *b);
 bool tcp_cookie_ack(struct tcp_sock *ls, struct pkbuf *b); /* true: it was one; consumes b */
 int tcp_connect(struct sock *sk, const struct ip_addr *a, uint16_t port);
 int tcp_disconnect(struct sock *sk);
+void tcp_connect_syn(struct tcp_sock *ts);              /* the first SYN goes */
 void tcp_synsent(struct tcp_sock *ts, struct pkbuf *b); /* RFC 9293, 3.10.7.3; consumes b */
-/* What both ways in share, once the options are known. */
+/* What both ways in share, once the options are known; the second calls the first, unless a child
+ * of Fast Open has sent already. */
+void tcp_transfer_init(struct tcp_sock *ts, uint64_t now);
 void tcp_established(struct tcp_sock *ts, uint64_t now);
 /* The MSS option to send by `path` (NULL: none known), and the window to open with. */
 uint16_t tcp_advmss(const struct sock *sk, const struct ip_addr *dst, const struct path *path);
@@ -423,6 +437,7 @@ bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu);
 
 /* tcp_send.c */
 ssize_t tcp_send(struct sock *sk, struct sock_msg *m);
+uint32_t tcp_send_take(struct tcp_sock *ts, const struct sock_msg *m, uint32_t most);
 bool tcp_snd_space(const struct sock *sk); /* room worth telling of */
 void tcp_snd_wake(struct tcp_sock *ts);    /* tells it to whom there was none */
 void tcp_snd_retry(struct tcp_sock *ts);   /* memory may be there again: tells the program */
@@ -435,8 +450,9 @@ int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r); /* at most SND.MSS f
 bool tcp_push_one(struct tcp_sock *ts);     /* a new segment whatever cwnd is; false: none may go */
 uint32_t tcp_xmit_max(struct tcp_sock *ts); /* bytes one tcp_xmit() may take */
 void tcp_send_ack(struct tcp_sock *ts);
-void tcp_send_probe(struct tcp_sock *ts); /* below the window, so that it is answered */
-void tcp_send_syn(struct tcp_sock *ts);   /* or SYN-ACK, in SYN-RECEIVED */
+void tcp_send_probe(struct tcp_sock *ts);   /* below the window, so that it is answered */
+void tcp_send_syn(struct tcp_sock *ts);     /* or SYN-ACK, in SYN-RECEIVED */
+int tcp_send_syn_data(struct tcp_sock *ts); /* the SYN with what is queued; -ENOMEM */
 void tcp_send_rst(struct tcp_sock *ts);
 /* Checksum left to the device: b's front and l4 are at the header h, len bytes with payload. */
 void tcp_csum_partial(struct pkbuf *b, const struct ip_addr *src, const struct ip_addr *dst);
@@ -454,8 +470,9 @@ struct tcp_reply {
 	uint32_t seq, ack, wnd; /* wnd as it goes into the header */
 	uint32_t tsval, tsecr;
 	uint16_t mss;
-	uint8_t flags, opts;      /* opts: SEG_OPT_ */
-	uint8_t wscale, tos, ttl; /* ttl 0: the default */
+	uint8_t flags, opts;                /* opts: SEG_OPT_ */
+	uint8_t wscale, tos, ttl;           /* ttl 0: the default */
+	const struct tcp_fo_cookie *cookie; /* or NULL */
 };
 int tcp_reply_send(const struct tcp_reply *r);
 /* The RST of RFC 9293, 3.10.7.1 to a segment that belongs to nobody.  Does not consume b. */
@@ -499,6 +516,7 @@ void tcp_timer_set(struct tcp_sock *ts, enum tcp_deadline d, uint64_t when);
 void tcp_timer_clear(struct tcp_sock *ts, enum tcp_deadline d);
 void tcp_timer_stop(struct tcp_sock *ts); /* all, and off the wheel */
 void tcp_rtx_arm(struct tcp_sock *ts, enum tcp_rtx what, uint64_t when);
+void tcp_syn_again(struct tcp_sock *ts, uint64_t now);
 void tcp_rto_arm(struct tcp_sock *ts, uint64_t now);
 /* The RTO in place of a timer that was nearer, from when the first record went; or none. */
 void tcp_rto_rearm(struct tcp_sock *ts, uint64_t now);
@@ -523,6 +541,7 @@ struct tcp_opts {
 	uint16_t mss;
 	uint32_t tsval, tsecr;
 	uint32_t sack[TCP_SACK_SEND_MAX][2];
+	const struct tcp_fo_cookie *cookie; /* of SEG_OPT_FO */
 };
 unsigned tcp_opt_len(const struct tcp_opts *o);
 unsigned tcp_opt_write(const struct tcp_opts *o, uint8_t *to); /* bytes written, in words */

@@ -222,7 +222,9 @@ uint32_t tcp_poll(struct sock *sk)
 		ev |= EPOLLHUP;
 	if (sk->shutdown & SOCK_SHUT_RD)
 		ev |= EPOLLIN | EPOLLRDHUP;
-	if (state == TCP_SYN_SENT || state == TCP_SYN_RECV)
+	if (state == TCP_SYN_SENT && ts->fo && ts->fo->deferred)
+		return ev | EPOLLOUT;
+	if (state == TCP_SYN_SENT || (state == TCP_SYN_RECV && !(ts->flags & TCP_F_FASTOPEN)))
 		return ev;
 	return ev | poll_open(sk);
 }

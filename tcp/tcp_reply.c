@@ -15,6 +15,7 @@ int tcp_reply_send(const struct tcp_reply *r)
 	    .mss = r->mss,
 	    .tsval = r->tsval,
 	    .tsecr = r->tsecr,
+	    .cookie = r->cookie,
 	};
 	unsigned hlen = TCP_HLEN + tcp_opt_len(&o);
 	struct tcp_hdr *h;

@@ -92,7 +92,8 @@ static void request_reply(const struct tcp_request *rq, struct tcp_reply *r)
 	};
 }
 
-void tcp_request_synack(const struct tcp_request *rq)
+/* The cookie goes once only: SYN-ACKs sent again are without (Linux). */
+void tcp_request_synack(const struct tcp_request *rq, const struct tcp_fo_cookie *cookie)
 {
 	struct tcp_reply r;
 
@@ -102,6 +103,10 @@ void tcp_request_synack(const struct tcp_request *rq)
 	r.wnd = rq->rcv_wnd;
 	r.opts = rq->opts | SEG_OPT_MSS;
 	r.mss = rq->advmss;
+	if (cookie && cookie->len != TCP_FO_NONE) {
+		r.opts |= SEG_OPT_FO;
+		r.cookie = cookie;
+	}
 	r.wscale = rq->rcv_wscale;
 	tcp_reply_send(&r);
 }
@@ -131,7 +136,7 @@ static void request_synack_again(struct tcp_request *rq)
 		return;
 	rq->oow_ack_ms = tcp_ms(env_now(st->env));
 	rq->answered = true;
-	tcp_request_synack(rq);
+	tcp_request_synack(rq, NULL);
 }
 
 /* The bound of Linux's tcp_max_syn_backlog, but never below what the program asked for. */
@@ -183,7 +188,7 @@ static void request_retry(struct tcp_sock *ls, struct tcp_request *rq)
 	rq->resent++;
 	mib_inc(st, MIB_TcpExt_TCPTimeouts);
 	mib_inc(st, MIB_Tcp_RetransSegs);
-	tcp_request_synack(rq);
+	tcp_request_synack(rq, NULL);
 }
 
 /* The head of each list is the first of it that is due. */

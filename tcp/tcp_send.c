@@ -133,7 +133,7 @@ static int send_check(struct sock *sk)
 		return sock_take_error(sk);
 	if (sk->shutdown & SOCK_SHUT_WR)
 		return -EPIPE;
-	if (tcp_state_in(ts, TCP_CAN_SEND))
+	if (tcp_state_in(ts, TCP_CAN_SEND) || (ts->flags & TCP_F_FASTOPEN))
 		return 0;
 	if (tcp_state_in(ts, TCP_IN(TCP_SYN_SENT) | TCP_IN(TCP_SYN_RECV)))
 		return -EAGAIN;
@@ -192,6 +192,19 @@ void tcp_snd_retry(struct tcp_sock *ts)
 	sock_ready(&ts->sk, EPOLLOUT);
 }
 
+/* Of the message's bytes that are not sent yet up to `most`, beside a SYN; how many there was memory for. */
+uint32_t tcp_send_take(struct tcp_sock *ts, const struct sock_msg *m, uint32_t most)
+{
+	size_t len = m->len - m->skip;
+	uint32_t n = len < most ? (uint32_t)len : most, done = 0, k = n;
+
+	while (done < n && k) {
+		k = send_some(ts, m, m->skip + done, n - done);
+		done += k;
+	}
+	return done;
+}
+
 /*
  * Of a call with room for it, what came in goes to the wire 64 KB at a time: the peer need not wait
  * until all is copied.  Returns the bytes queued.
@@ -223,8 +236,11 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
 	size_t len = m->len - m->skip, done;
-	int err = send_check(sk);
+	int err;
 
+	if (!sk->err && tcp_fastopen_sends(ts, m) && !(m->out_flags & MSG_FASTOPEN))
+		return tcp_fastopen_send(ts, m);
+	err = send_check(sk);
 	if (err)
 		return err;
 	tcp_rate_app_limited(ts);

@@ -159,6 +159,17 @@ static int get_congestion(const struct tcp_sock *ts, void *v, socklen_t *n)
 	return 0;
 }
 
+static int get_fastopen_key(const struct tcp_sock *ts, void *v, socklen_t *n)
+{
+	uint8_t key[TCP_FO_KEYS * TCP_FO_KEY];
+	unsigned len = tcp_fastopen_getkey(ts, key);
+
+	if (*n > len)
+		*n = len;
+	memcpy(v, key, *n);
+	return 0;
+}
+
 static int setopt_tcp(struct tcp_sock *ts, int name, int v)
 {
 	switch (name) {
@@ -193,7 +204,7 @@ static int setopt_tcp(struct tcp_sock *ts, int name, int v)
 	case TCP_NOTSENT_LOWAT:
 		return set_notsent_lowat(ts, v);
 	default:
-		return -ENOPROTOOPT;
+		return tcp_fastopen_setopt(ts, name, v);
 	}
 }
 
@@ -249,6 +260,8 @@ int tcp_setopt(struct sock *sk, int level, int name, const void *v, socklen_t n)
 		return -ENOPROTOOPT;
 	if (name == TCP_CONGESTION)
 		return set_congestion(ts, v, n);
+	if (name == TCP_FASTOPEN_KEY)
+		return tcp_fastopen_setkey(ts, v, n);
 	if (n < sizeof(value))
 		return -EINVAL;
 	memcpy(&value, v, sizeof(value));
@@ -314,7 +327,7 @@ static int getopt_tcp(struct tcp_sock *ts, int name, int *v)
 		*v = ts->linger2_s ? ts->linger2_s : (int)sysctl_get(st, tcp_fin_timeout);
 		return 0;
 	default:
-		return -ENOPROTOOPT;
+		return tcp_fastopen_getopt(ts, name, v);
 	}
 }
 
@@ -331,6 +344,8 @@ int tcp_getopt(struct sock *sk, int level, int name, void *v, socklen_t *n)
 		return tcp_info_get(ts, v, n);
 	if (name == TCP_CONGESTION)
 		return get_congestion(ts, v, n);
+	if (name == TCP_FASTOPEN_KEY)
+		return get_fastopen_key(ts, v, n);
 	err = getopt_tcp(ts, name, &value);
 	if (err)
 		return err;

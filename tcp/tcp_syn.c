@@ -95,24 +95,29 @@ void tcp_request_fill(struct tcp_request *rq, struct tcp_sock *ls, const struct 
 	rq->advmss = request_advmss(rq, &ls->sk);
 }
 
+uint32_t tcp_request_iss(const struct tcp_request *rq, const struct tcp_seg *syn)
+{
+	struct inet_tuple tu = {rq->c.laddr, rq->c.raddr, rq->c.lport, rq->c.rport, 0};
+
+	return syn->iss ? syn->iss : tcp_isn(rq->listener->stack, &tu);
+}
+
 static struct tcp_request *request_make(struct tcp_sock *ls, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
 	struct tcp_request *rq = malloc(sizeof(*rq));
-	struct stack *st = ls->sk.stack;
-	struct inet_tuple tu;
 
 	if (!rq)
 		return NULL;
 	tcp_request_fill(rq, ls, b, g);
-	tu = (struct inet_tuple){rq->c.laddr, rq->c.raddr, rq->c.lport, rq->c.rport, 0};
-	rq->iss = g->iss ? g->iss : tcp_isn(st, &tu);
+	rq->iss = tcp_request_iss(rq, g);
 	sock_hold(&ls->sk);
-	gauge_add(st, GAUGE_requests, 1);
+	gauge_add(ls->sk.stack, GAUGE_requests, 1);
 	return rq;
 }
 
-static enum drop_reason request_keep(struct tcp_sock *ls, struct pkbuf *b)
+static enum drop_reason request_keep(struct tcp_sock *ls, struct pkbuf *b,
+				     const struct tcp_fo_cookie *answer)
 {
 	struct tcp_request *rq = request_make(ls, b);
 
@@ -123,20 +128,23 @@ static enum drop_reason request_keep(struct tcp_sock *ls, struct pkbuf *b)
 		return DROP_TCP_OLD_DATA;
 	}
 	tcp_request_link(ls, rq);
-	tcp_request_synack(rq);
+	tcp_request_synack(rq, answer);
 	return DROP_NONE;
 }
 
 void tcp_syn_in(struct tcp_sock *ls, struct pkbuf *b)
 {
 	bool cookie;
+	struct tcp_fo_cookie answer;
 	enum drop_reason why = request_admit(ls, tcp_seg(b), &cookie);
 
 	if (why)
 		mib_inc(ls->sk.stack, MIB_TcpExt_ListenDrops);
 	else if (cookie)
 		tcp_cookie_synack(ls, b);
+	else if (tcp_fastopen_syn_in(ls, b, &answer))
+		return;
 	else
-		why = request_keep(ls, b);
+		why = request_keep(ls, b, &answer);
 	pkbuf_drop(b, why);
 }

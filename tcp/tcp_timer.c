@@ -152,7 +152,19 @@ static void doubt_path(struct tcp_sock *ts)
 
 /* --- TCP_DUE_RTX, by what it stands for ---------------------------------------------------------- */
 
-/* SYN-SENT, or SYN-RECEIVED of a simultaneous open. */
+/* The SYN or SYN-ACK once more, plain and without data. */
+void tcp_syn_again(struct tcp_sock *ts, uint64_t now)
+{
+	struct stack *st = ts->sk.stack;
+
+	mib_inc(st, MIB_TcpExt_TCPSynRetrans);
+	mib_inc(st, MIB_Tcp_RetransSegs);
+	ts->total_retrans++;
+	tcp_send_syn(ts);
+	tcp_rto_arm(ts, now);
+}
+
+/* SYN-SENT, or SYN-RECEIVED of a simultaneous open or of Fast Open. */
 static void syn_timeout(struct tcp_sock *ts, uint64_t now)
 {
 	struct stack *st = ts->sk.stack;
@@ -160,8 +172,11 @@ static void syn_timeout(struct tcp_sock *ts, uint64_t now)
 
 	if (!most && tcp_state_of(ts) == TCP_SYN_SENT)
 		most = (unsigned)sysctl_get(st, tcp_syn_retries);
-	else if (!most)
-		most = (unsigned)sysctl_get(st, tcp_synack_retries);
+	else if (!most) /* one more where the program may hold it already (Linux) */
+		most =
+		    (unsigned)sysctl_get(st, tcp_synack_retries) + !!(ts->flags & TCP_F_FASTOPEN);
+	if (tcp_state_of(ts) == TCP_SYN_SENT)
+		tcp_fastopen_timeout(ts, ts->retransmits >= most);
 	if (ts->retransmits >= most || user_timed_out(ts)) {
 		give_up(ts);
 		return;
@@ -170,11 +185,7 @@ static void syn_timeout(struct tcp_sock *ts, uint64_t now)
 	doubt_path(ts);
 	ts->flags |= TCP_F_SYN_RTX;
 	mib_inc(st, MIB_TcpExt_TCPTimeouts);
-	mib_inc(st, MIB_TcpExt_TCPSynRetrans);
-	mib_inc(st, MIB_Tcp_RetransSegs);
-	ts->total_retrans++;
-	tcp_send_syn(ts);
-	tcp_rto_arm(ts, now);
+	tcp_syn_again(ts, now);
 }
 
 /*
@@ -247,7 +258,7 @@ static void rtx_timeout(struct tcp_sock *ts, uint64_t now)
 	    [RTX_PERSIST] = persist_timeout,
 	};
 
-	if (ts->snd_una == ts->iss)
+	if (ts->snd_una == ts->iss || (ts->flags & TCP_F_FASTOPEN))
 		syn_timeout(ts, now);
 	else
 		handler[ts->rtx](ts, now);

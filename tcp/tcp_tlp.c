@@ -8,6 +8,8 @@
 
 static bool tlp_wanted(const struct tcp_sock *ts)
 {
+	if (ts->flags & TCP_F_FASTOPEN) /* the SYN-ACK has the timer */
+		return false;
 	return sysctl_get(ts->sk.stack, tcp_early_retrans) >= 3 && (ts->flags & TCP_F_SACK) &&
 	       tcp_flight(ts) && (ts->ca_state == CA_OPEN || ts->ca_state == CA_CWR);
 }

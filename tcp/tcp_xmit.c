@@ -27,7 +27,7 @@ void tcp_csum_partial(struct pkbuf *b, const struct ip_addr *src, const struct i
 static void opts_syn(struct tcp_sock *ts, struct tcp_opts *o)
 {
 	struct stack *st = ts->sk.stack;
-	bool answer = tcp_state_of(ts) == TCP_SYN_RECV;
+	bool answer = tcp_state_of(ts) != TCP_SYN_SENT;
 
 	o->opts = SEG_OPT_MSS;
 	o->mss = ts->advmss;
@@ -38,6 +38,10 @@ static void opts_syn(struct tcp_sock *ts, struct tcp_opts *o)
 		o->opts |= SEG_OPT_SACK_OK;
 	if (answer ? ts->flags & TCP_F_TS : sysctl_get(st, tcp_timestamps))
 		o->opts |= SEG_OPT_TS;
+	if (ts->fo && ts->fo->cookie.len != TCP_FO_NONE) {
+		o->opts |= SEG_OPT_FO;
+		o->cookie = &ts->fo->cookie;
+	}
 }
 
 static void opts_of(struct tcp_sock *ts, uint8_t flags, bool data, struct tcp_opts *o)
@@ -341,6 +345,24 @@ int tcp_xmit_whole(struct tcp_sock *ts, uint32_t len)
 	struct span s = {.whole = true};
 
 	return span_xmit(ts, len, &s);
+}
+
+int tcp_send_syn_data(struct tcp_sock *ts)
+{
+	struct span s = {.fin = false};
+	uint64_t now = tcp_now(ts);
+	struct pkbuf *b;
+
+	if (span_make(ts, ts->xfer->next, ts->write_seq - ts->snd_nxt, &s) < 0)
+		return -ENOMEM;
+	b = span_packet(ts, &s);
+	if (!b)
+		return -ENOMEM;
+	ts->syn_sent = now;
+	mib_add(ts->sk.stack, MIB_Tcp_OutSegs, span_sent(ts, &s, now));
+	ts->xfer->next = s.last->next;
+	ts->snd_nxt = s.last->end;
+	return segment_out(ts, b, ts->iss, TCP_SYN);
 }
 
 /* Bytes from r on that are to be sent again together: what is marked as r is. */

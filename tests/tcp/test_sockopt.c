@@ -62,7 +62,7 @@ END_TEST
 
 START_TEST(test_option_unknown_refused)
 {
-	static const int unknown[] = {TCP_MD5SIG, TCP_FASTOPEN, TCP_REPAIR, 999, -1};
+	static const int unknown[] = {TCP_MD5SIG, TCP_ZEROCOPY_RECEIVE, TCP_REPAIR, 999, -1};
 
 	tl.fd = tcp_lab_socket();
 	ck_assert_int_eq(set(IPPROTO_TCP, unknown[_i], 1), -ENOPROTOOPT);
