@@ -113,6 +113,60 @@ START_TEST(test_window_not_filled_does_not_grow)
 }
 END_TEST
 
+/* RFC 3465: an ACK for more than an initial window adds an initial window. */
+START_TEST(test_slow_start_stretched_ack_bounded)
+{
+	tcp_lab_write(60 * MSS);
+	segments(0, 10);
+	have(10);
+	segments(10, 30);
+	ck_assert_uint_eq(view().cwnd, 20 * MSS);
+	have(30);
+	ck_assert_uint_eq(view().cwnd, 30 * MSS);
+	tcp_lab_drop();
+}
+END_TEST
+
+/* Half of it in flight is enough in slow start: it doubles in a round trip. */
+START_TEST(test_slow_start_half_used_grows)
+{
+	tcp_lab_write(6 * MSS);
+	segments(0, 6);
+	have(6);
+	ck_assert_uint_eq(view().cwnd, 16 * MSS); /* 10 < 2 * 6 */
+	tcp_lab_write(6 * MSS);
+	segments(6, 12);
+	have(12);
+	ck_assert_uint_eq(view().cwnd, 16 * MSS); /* 16 is not */
+}
+END_TEST
+
+/* RFC 7661, in spirit: an RTO long a part of cwnd was used, so half of the rest goes. */
+START_TEST(test_window_long_unused_falls_half_way)
+{
+	uint32_t at;
+
+	tcp_lab_write(40 * MSS);
+	segments(0, 10);
+	for (unsigned i = 1; i <= 10; i++)
+		have(i);
+	have(30);
+	have(40);
+	tcp_lab_drop();
+	at = view().cwnd;
+	ck_assert_uint_ge(at, 24 * MSS);
+	for (unsigned i = 40; i < 60; i += 2) { /* two segments each 50 ms: never idle */
+		tcp_lab_write(2 * MSS);
+		segments(i, i + 2);
+		advance_ms(50);
+		have(i + 2);
+	}
+	ck_assert_uint_lt(view().cwnd, at);
+	ck_assert_uint_ge(view().cwnd, 10 * MSS); /* the initial window is always left */
+	ck_assert_uint_ge(view().ssthresh, at / 4 * 3);
+}
+END_TEST
+
 /* A time-out with 10 segments out: ssthresh 5, cwnd 1. */
 static void timed_out(void)
 {
@@ -437,6 +491,9 @@ int main(void)
 	tcase_add_test(tc, test_first_window_of_large_segments_bounded);
 	tcase_add_test(tc, test_slow_start_a_segment_an_ack);
 	tcase_add_test(tc, test_slow_start_ack_division_gains_nothing);
+	tcase_add_test(tc, test_slow_start_stretched_ack_bounded);
+	tcase_add_test(tc, test_slow_start_half_used_grows);
+	tcase_add_test(tc, test_window_long_unused_falls_half_way);
 	tcase_add_test(tc, test_window_not_filled_does_not_grow);
 	tcase_add_test(tc, test_timeout_one_segment_half_ssthresh);
 	tcase_add_test(tc, test_timeout_again_keeps_ssthresh);

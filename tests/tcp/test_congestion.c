@@ -101,6 +101,24 @@ START_TEST(test_child_of_no_choice_has_the_setting_of_its_birth)
 }
 END_TEST
 
+/* The library's own calls. */
+START_TEST(test_settings_by_weft_sysctl)
+{
+	static const char name[] = "net.ipv4.tcp_congestion_control";
+	char value[8];
+
+	ck_assert_int_eq(weft_sysctl_set(tl.st, name, "bbr"), 0);
+	ck_assert_int_eq(weft_sysctl_get(tl.st, name, value, sizeof(value)), 0);
+	ck_assert_str_eq(value, "bbr");
+	ck_assert_str_eq(chosen(tcp_lab_socket()), "bbr");
+	ck_assert_int_eq(weft_sysctl_get(tl.st, name, value, 3), -ERANGE);
+	ck_assert_int_eq(weft_sysctl_set(tl.st, name, "vegas"), -EINVAL);
+	ck_assert_int_eq(weft_sysctl_set(tl.st, "net.ipv4.no", "1"), -ENOENT);
+	ck_assert_int_eq(weft_sysctl_get(tl.st, "net.ipv4.no", value, 8), -ENOENT);
+	ck_assert_int_eq(weft_sysctl_set(tl.st, name, NULL), -EINVAL);
+}
+END_TEST
+
 /* In the middle of a transfer: cwnd stays, nothing is sent or lost, and the data end well. */
 START_TEST(test_change_with_data_out_keeps_cwnd)
 {
@@ -143,6 +161,7 @@ int main(void)
 	tcase_add_test(tc, test_not_allowed_is_refused_but_the_default);
 	tcase_add_test(tc, test_listeners_choice_is_its_childrens);
 	tcase_add_test(tc, test_child_of_no_choice_has_the_setting_of_its_birth);
+	tcase_add_test(tc, test_settings_by_weft_sysctl);
 	tcase_add_test(tc, test_change_with_data_out_keeps_cwnd);
 	return unit_run("tcp_congestion", tc);
 }

@@ -72,6 +72,13 @@ WEFT_API int weft_stop(weft_stack *stack);
  * default again, which is the oldest one that weft_start() made and nobody stopped yet.
  */
 WEFT_API void weft_use(weft_stack *stack);
+/*
+ * A setting of a running stack, by Linux's name and as text: "net.ipv4.tcp_congestion_control", "bbr".
+ * 0, or -errno: -ENOENT (no such setting), -EINVAL, -ERANGE (the value; or of get, n is too small),
+ * -EPERM (only to be read).
+ */
+WEFT_API int weft_sysctl_set(weft_stack *stack, const char *name, const char *value);
+WEFT_API int weft_sysctl_get(weft_stack *stack, const char *name, char *value, size_t n);
 /* "0.1.0" */
 WEFT_API const char *weft_version(void);
 
