@@ -1,12 +1,12 @@
 #!/bin/sh
 # The documents name what is there: each file, each function in its file, each test in its.
 #
-# A row of docs/rfc.md and docs/rfc9293.md is | section | what | function | test |; a cell names a file, then what is
+# A row of docs/rfc.md, docs/rfc-tcp.md and docs/rfc9293.md is | section | what | function | test |; a cell names a file, then what is
 # in it, each in backquotes.  The others say: room/file.c, then a function in backquotes.
 set -u
 . tests/harness/report.sh
 
-tables="docs/rfc.md docs/rfc9293.md"
+tables="docs/rfc.md docs/rfc-tcp.md docs/rfc9293.md"
 
 # labels KIND LAST: those of RFC 9293 that have no row, or more than one.
 labels() {
