@@ -36,7 +36,8 @@ static void child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 static void child_sequence(struct tcp_sock *child, const struct tcp_request *rq)
 {
 	child->iss = child->snd_una = child->snd_up = child->snd_sml = rq->iss;
-	child->snd_nxt = child->write_seq = rq->iss + 1;
+	child->snd_nxt = child->write_seq = child->pushed = rq->iss + 1;
+	child->push_seq = child->write_seq;
 	child->snd_wnd = child->max_window = rq->snd_wnd;
 	child->snd_wl1 = child->irs = rq->irs;
 	child->rcv_nxt = child->copied_seq = child->ack_sent = child->rcv_up = rq->irs + 1;

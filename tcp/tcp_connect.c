@@ -175,6 +175,7 @@ static int connect_start(struct tcp_sock *ts, const struct path *path)
 	ts->ts_offset = tcp_ts_offset(sk->stack, &sk->c.laddr, &sk->c.raddr);
 	ts->snd_una = ts->snd_up = ts->snd_sml = ts->iss;
 	ts->snd_nxt = ts->write_seq = ts->iss + 1;
+	ts->push_seq = ts->pushed = ts->write_seq;
 	ts->snd_wnd = ts->max_window = 0;
 	ts->rcv_nxt = ts->rcv_adv = ts->copied_seq = 0;
 	ts->advmss = tcp_advmss(sk, &sk->c.raddr, path);

@@ -397,7 +397,7 @@ uint32_t tcp_limit_ms(const struct tcp_sock *ts, enum tcp_limit which);
  */
 
 bool tcp_pace_hold(struct tcp_sock *ts);
-uint32_t tcp_pace_quantum(const struct tcp_sock *ts); /* most one segment may have */
+uint32_t tcp_pace_quantum(const struct tcp_sock *ts); /* most that goes as one burst */
 void tcp_pace_sent(struct tcp_sock *ts, uint32_t n, uint64_t now);
 uint64_t tcp_pace_estimate(const struct tcp_sock *ts);
 

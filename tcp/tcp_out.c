@@ -16,11 +16,24 @@ static bool frto_waits(const struct tcp_sock *ts)
 	return ts->ca_state == CA_LOSS && ts->xfer->frto && seq_gt(ts->snd_nxt, ts->xfer->recover);
 }
 
+/* Bytes from r on that cwnd and the peer's window allow to be sent again together. */
+static uint32_t lost_room(struct tcp_sock *ts, const struct tcp_rec *r)
+{
+	uint32_t edge = ts->snd_una + ts->snd_wnd, room = ts->cwnd - tcp_pipe(ts);
+	uint32_t most = tcp_xmit_max(ts), quantum = tcp_pace_quantum(ts);
+
+	if (most > quantum)
+		most = quantum;
+	if (most > room - room % ts->mss)
+		most = room - room % ts->mss;
+	return seq_gt(r->seq + most, edge) ? ts->mss : most;
+}
+
 static void push_lost(struct tcp_sock *ts)
 {
 	enum mib how =
 	    ts->ca_state == CA_LOSS ? MIB_TcpExt_TCPSlowStartRetrans : MIB_TcpExt_TCPFastRetrans;
-	uint32_t edge = ts->snd_una + ts->snd_wnd;
+	uint32_t edge = ts->snd_una + ts->snd_wnd, before;
 	struct tcp_rec *r;
 
 	if (frto_waits(ts))
@@ -30,11 +43,12 @@ static void push_lost(struct tcp_sock *ts)
 			return; /* the peer took its window back */
 		if (tcp_pace_hold(ts))
 			return;
-		if (tcp_retransmit(ts, r) < 0) {
+		before = ts->total_retrans;
+		if (tcp_retransmit(ts, r, lost_room(ts, r)) < 0) {
 			mib_inc(ts->sk.stack, MIB_TcpExt_TCPRetransFail);
 			return;
 		}
-		mib_inc(ts->sk.stack, how);
+		mib_add(ts->sk.stack, how, ts->total_retrans - before);
 	}
 }
 

@@ -9,13 +9,16 @@
 #include "tcp/tcp_priv.h"
 
 #define PACE_QUANTUM_NS NSEC_PER_MSEC
+#define PACE_NEAR_SHIFT 9 /* us: each half millisecond of the path halves what may go on top */
 #define PACE_CREDIT_NS (2 * NSEC_PER_MSEC) /* a tick, and the timer thread's lateness */
 
 /* What the window makes in a round trip, and as Linux has it a fifth more; twice as much in slow
  * start, which doubles. */
 static uint64_t window_rate(const struct tcp_sock *ts)
 {
-	uint64_t percent = ts->cwnd < ts->ssthresh / 2 ? 200 : 120;
+	const struct stack *st = ts->sk.stack;
+	uint64_t percent = ts->cwnd < ts->ssthresh / 2 ? sysctl_get(st, tcp_pacing_ss_ratio)
+						       : sysctl_get(st, tcp_pacing_ca_ratio);
 
 	if (ts->srtt_us == 0)
 		return 0;
@@ -41,13 +44,23 @@ static uint64_t pace_rate(const struct tcp_sock *ts)
 	return rate ? rate : ts->max_pacing_rate;
 }
 
+/*
+ * Bytes that go as one burst: a millisecond's worth, more on the shortest paths, where it takes no
+ * longer, and not more than half of cwnd, so that the other half is heard of in between.
+ */
 uint32_t tcp_pace_quantum(const struct tcp_sock *ts)
 {
-	uint64_t rate = pace_rate(ts), n = rate / (NSEC_PER_SEC / PACE_QUANTUM_NS);
+	uint32_t least = (uint32_t)sysctl_get(ts->sk.stack, tcp_min_tso_segs) * ts->mss;
+	uint64_t n = tcp_pace_estimate(ts) / (NSEC_PER_SEC / PACE_QUANTUM_NS);
+	uint32_t near = ts->min_rtt_us >> PACE_NEAR_SHIFT, half = ts->cwnd / 2;
 
-	if (!rate || n > UINT32_MAX)
-		return UINT32_MAX;
-	return n > 2u * ts->mss ? (uint32_t)(n - n % ts->mss) : 2u * ts->mss;
+	if (n == 0 && ts->srtt_us == 0)
+		n = TCP_GSO_MAX;
+	if (near < 32 && !pace_rate(ts))
+		n += TCP_GSO_MAX >> near;
+	n = n > least ? n : least;
+	n = n < half ? n : half;
+	return n > ts->mss ? (uint32_t)(n - n % ts->mss) : ts->mss;
 }
 
 /* Nothing may go now: TCP_DUE_PACE is set.  What follows a time-out is never held. */

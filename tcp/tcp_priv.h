@@ -109,7 +109,7 @@ enum tcp_deadline {
 #define TCP_F_PUSH 0x40000u       /* cork or Nagle is overridden once */
 #define TCP_F_QUICKACK 0x80000u   /* TCP_QUICKACK: no ACK is delayed */
 #define TCP_F_PINGPONG 0x100000u  /* data went out after data came in: ACKs may ride on answers */
-#define TCP_F_MORE 0x200000u      /* MSG_MORE: as TCP_F_CORK until the next send */
+#define TCP_F_MORE 0x200000u      /* MSG_MORE: as TCP_F_CORK for this send */
 #define TCP_F_NOMEM 0x400000u     /* send() was refused for want of memory: tell when it may */
 #define TCP_F_SYN_DATA 0x4000000u /* data beside the SYN were taken (RFC 7413) */
 #define TCP_F_FASTOPEN 0x8000000u /* a child whose SYN is not acknowledged; snd_una is behind it */
@@ -139,6 +139,8 @@ struct tcp_sock {
 	uint32_t snd_sml;       /* l: the end of the last small segment sent (Minshall) */
 	uint32_t max_window;    /* l: the largest SND.WND seen */
 	uint32_t notsent_lowat; /* l: TCP_NOTSENT_LOWAT; 0: the stack's setting */
+	uint32_t push_seq;      /* l: what the program finished writing ends here: PSH */
+	uint32_t pushed;        /* l: the end of the highest segment that went with PSH */
 	/* l: receive sequence space */
 	uint32_t rcv_nxt, rcv_up, irs; /* l */
 	uint32_t rcv_adv;              /* l: the right edge of the window advertised */
@@ -444,9 +446,10 @@ void tcp_snd_retry(struct tcp_sock *ts);   /* memory may be there again: tells t
 /* tcp_out.c */
 void tcp_push(struct sock *sk);
 /* tcp_xmit.c: one segment of up to 64 KB each; what goes out with an ACK settles what is owed. */
-int tcp_xmit_whole(struct tcp_sock *ts, uint32_t len);      /* ... not to be cut, however long */
-int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin);  /* the next len bytes; -ENOMEM */
-int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r); /* at most SND.MSS from r on */
+int tcp_xmit_whole(struct tcp_sock *ts, uint32_t len);     /* ... not to be cut, however long */
+int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin); /* the next len bytes; -ENOMEM */
+/* what went with r, but for a single segment at most `most` bytes, a multiple of SND.MSS */
+int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most);
 bool tcp_push_one(struct tcp_sock *ts);     /* a new segment whatever cwnd is; false: none may go */
 uint32_t tcp_xmit_max(struct tcp_sock *ts); /* bytes one tcp_xmit() may take */
 void tcp_send_ack(struct tcp_sock *ts);

@@ -64,7 +64,7 @@ static bool tlp_send(struct tcp_sock *ts)
 		return true;
 	r = last_segment(ts);
 	ts->xfer->tlp_again = true;
-	return r && tcp_retransmit(ts, r) == 0;
+	return r && tcp_retransmit(ts, r, ts->mss) == 0;
 }
 
 void tcp_tlp_timeout(struct tcp_sock *ts, uint64_t now)

@@ -294,14 +294,31 @@ static uint32_t span_sent(struct tcp_sock *ts, const struct span *s, uint64_t no
 	return segs;
 }
 
+/*
+ * The end of what the program wrote is pushed, and of a burst, or the receiver's GRO would wait for
+ * more; in a long stream now and then what ends a half of the window (as Linux).
+ */
+static bool span_pushes(struct tcp_sock *ts, const struct span *s)
+{
+	uint32_t end = s->last->end - s->fin, burst = 2u * ts->mss, half = ts->max_window / 2;
+
+	if (s->len == 0)
+		return false;
+	half = (half / burst + 1) * burst;
+	if (end == ts->push_seq || seq_geq(end, ts->pushed + half)) {
+		ts->pushed = seq_gt(end, ts->pushed) ? end : ts->pushed;
+		return true;
+	}
+	return s->len > ts->mss;
+}
+
 static int span_out(struct tcp_sock *ts, const struct span *s, struct pkbuf *b)
 {
 	uint8_t flags = TCP_ACK;
 
 	if (s->fin)
 		flags |= TCP_FIN;
-	/* a burst is pushed, or the receiver's GRO would wait for more (as Linux) */
-	if (s->len && (s->last->end == ts->write_seq || s->len > ts->mss))
+	if (span_pushes(ts, s))
 		flags |= TCP_PSH;
 	return segment_out(ts, b, s->first->seq, flags);
 }
@@ -365,25 +382,30 @@ int tcp_send_syn_data(struct tcp_sock *ts)
 	return segment_out(ts, b, ts->iss, TCP_SYN);
 }
 
-/* Bytes from r on that are to be sent again together: what is marked as r is. */
-static uint32_t again_len(const struct tcp_sock *ts, const struct tcp_rec *r)
+/*
+ * Bytes from r on that are to be sent again together: a burst as it went the first time, or a segment
+ * of what is marked as r is.
+ */
+static uint32_t again_len(const struct tcp_sock *ts, const struct tcp_rec *r, uint32_t most)
 {
 	const uint8_t all = REC_LOST | REC_RETRANS | REC_SACKED, marks = r->flags & all;
-	uint32_t n = 0;
+	uint32_t n = tcp_rec_len(r);
 
-	for (; r && r->times && n < ts->mss && (r->flags & all) == marks; r = r->next)
+	if (n > ts->mss)
+		return n < most ? n : most;
+	while ((r = r->next) && r->times && n < ts->mss && (r->flags & all) == marks)
 		n += tcp_rec_len(r);
 	return n < ts->mss ? n : ts->mss;
 }
 
-int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r)
+int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most)
 {
 	struct span s = {.fin = ts->snd_nxt == ts->write_seq};
 	uint64_t now = tcp_now(ts);
 	struct pkbuf *b;
 	uint32_t segs;
 
-	if (span_make(ts, r, again_len(ts, r), &s) < 0)
+	if (span_make(ts, r, again_len(ts, r, most), &s) < 0)
 		return -ENOMEM;
 	b = span_packet(ts, &s);
 	if (!b)

@@ -13,14 +13,21 @@ static void setup(void)
 	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
 }
 
+/* What the first cwnd has room for, a half of it at a time. */
+static void tx_window(void)
+{
+	tx(ACK, .seq = 1, .ack = 1, .len = 5 * MSS);
+	tx(ACK, .seq = 1 + 5 * MSS, .ack = 1, .len = 5 * MSS);
+}
+
 START_TEST(test_window_of_segments_sent_as_one)
 {
 	tcp_lab_write(40000);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10 * MSS); /* what cwnd has room for */
+	tx_window();
 	quiet();
 	rx(ACK, .seq = 1, .ack = 1 + 10 * MSS);
 	ck_assert_uint_ge(tl.nsent, 1);
-	ck_assert_uint_le(tl.nsent, 2);
+	ck_assert_uint_le(tl.nsent, 3);
 	tcp_lab_drop();
 }
 END_TEST
@@ -62,7 +69,7 @@ START_TEST(test_part_acked_rest_sent_again)
 	struct seg s;
 
 	tcp_lab_write(10 * MSS);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10 * MSS);
+	tx_window();
 	rx(ACK, .seq = 1, .ack = 1 + 2 * MSS + 100); /* inside a segment */
 	quiet();
 	wait_ms(1000);
@@ -75,7 +82,7 @@ END_TEST
 START_TEST(test_third_duplicate_one_segment_again)
 {
 	tcp_lab_write(10 * MSS);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10 * MSS);
+	tx_window();
 	for (unsigned i = 0; i < 3; i++)
 		rx(ACK, .seq = 1, .ack = 1);
 	tx(ACK, .seq = 1, .ack = 1, .len = MSS);
@@ -109,7 +116,7 @@ START_TEST(test_frag_needed_cuts_anew)
 	struct seg s;
 
 	tcp_lab_write(10 * MSS);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10 * MSS);
+	tx_window();
 	tcp_lab_rx_icmp(ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, 1, 1000);
 	ck_assert(tcp_lab_take(&s));
 	ck_assert_uint_eq(s.seq, 1);
