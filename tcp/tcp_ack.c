@@ -14,6 +14,8 @@ void tcp_snd_wnd_update(struct tcp_sock *ts, const struct tcp_seg *g)
 	if (!seq_lt(ts->snd_wl1, g->seq) &&
 	    !(ts->snd_wl1 == g->seq && seq_leq(ts->snd_wl2, g->ack)))
 		return;
+	if (ts->snd_wnd == 0 && wnd && tcp_flight(ts) == 0 && ts->write_seq != ts->snd_nxt)
+		tcp_cwnd_idle(ts, tcp_now(ts)); /* data waited for the window, maybe long */
 	ts->snd_wnd = wnd;
 	ts->snd_wl1 = g->seq;
 	ts->snd_wl2 = g->ack;
