@@ -145,6 +145,8 @@ static void send_flags(struct tcp_sock *ts, const struct sock_msg *m, bool all)
 	ts->flags &= ~TCP_F_MORE;
 	if (m->flags & MSG_MORE)
 		ts->flags |= TCP_F_MORE;
+	else
+		ts->push_seq = ts->write_seq;
 	if ((m->flags & MSG_OOB) && all) {
 		ts->snd_up = ts->write_seq; /* RFC 6093, 4: the number after the urgent byte */
 		ts->flags |= TCP_F_URG_OUT | TCP_F_PUSH;
@@ -251,6 +253,7 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 		return send_refused(ts);
 	send_flags(ts, m, done == len);
 	tcp_push(sk);
+	ts->flags &= ~TCP_F_MORE; /* of this call alone: what an ACK lets go is not held back */
 	if (done < len)
 		ts->flags |= TCP_F_NOSPACE;
 	return (ssize_t)done;

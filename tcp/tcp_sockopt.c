@@ -45,7 +45,7 @@ static int set_push(struct tcp_sock *ts, uint32_t flag, int on, bool push)
 {
 	flag_set(ts, flag, on);
 	if (push) {
-		ts->flags |= TCP_F_PUSH;
+		ts->flags |= ts->write_seq != ts->snd_nxt ? TCP_F_PUSH : 0;
 		tcp_push(&ts->sk);
 	}
 	return 0;

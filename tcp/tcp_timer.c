@@ -218,6 +218,7 @@ static void persist_timeout(struct tcp_sock *ts, uint64_t now)
 	}
 	/* our own silly-window avoidance, Nagle or cork: overridden (RFC 9293, 3.8.6.2.1) */
 	ts->flags |= TCP_F_PUSH;
+	ts->push_seq = ts->write_seq;
 	tcp_push(&ts->sk);
 }
 
