@@ -204,6 +204,7 @@ uint32_t tcp_send_take(struct tcp_sock *ts, const struct sock_msg *m, uint32_t m
 		k = send_some(ts, m, m->skip + done, n - done);
 		done += k;
 	}
+	ts->push_seq = ts->write_seq;
 	return done;
 }
 
