@@ -145,7 +145,6 @@ static void ack_info(const struct tcp_sock *ts, const struct tcp_seg *g, struct 
 	    .now = tcp_now(ts),
 	    .prior_una = ts->snd_una,
 	    .prior_flight = tcp_flight(ts),
-	    .prior_pipe = tcp_pipe(ts),
 	    .prior_fack = tcp_fack(ts),
 	    .prior_state = ts->ca_state,
 	    .echo = (ts->flags & TCP_F_TS) && (g->opts & SEG_OPT_TS) ? g->tsecr : 0,

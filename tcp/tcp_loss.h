@@ -122,11 +122,9 @@ struct tcp_rate {
 struct tcp_ack_info {
 	uint64_t now;    /* ns */
 	uint64_t rtt_ns; /* of the newest record delivered that was sent once; 0: none */
-	uint64_t sent;   /* ns: when the record most recently sent of those delivered went */
 	uint64_t acked_first, acked_last, sacked_first, sacked_last;
 	uint32_t prior_una;    /* SND.UNA before it */
 	uint32_t prior_flight; /* bytes out before it */
-	uint32_t prior_pipe;   /* bytes on the way before it */
 	uint32_t prior_fack;   /* tcp_fack() before it */
 	uint32_t acked;        /* bytes SND.UNA moved by */
 	uint32_t sacked;       /* bytes newly SACKed */

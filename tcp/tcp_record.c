@@ -260,8 +260,6 @@ void tcp_rec_sent(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, uint64_t n
 void tcp_rec_delivered(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, struct tcp_ack_info *a)
 {
 	tcp_rate_delivered(ts, r, a);
-	if (r->sent > a->sent)
-		a->sent = r->sent;
 	if (!(ts->flags & TCP_F_SACK)) /* tcp_reno.c counts */
 		return;
 	a->delivered += n;

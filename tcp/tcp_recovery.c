@@ -316,6 +316,8 @@ void tcp_recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 		loss_ack(ts, a);
 	else
 		open_ack(ts, a);
+	if (ts->ca_state != CA_LOSS)
+		x->frto = x->new_first = false;
 	a->lost = (uint32_t)(ts->delivery.lost - lost);
 }
 

@@ -106,6 +106,43 @@ START_TEST(test_overtaken_ack_still_tells)
 }
 END_TEST
 
+/*
+ * 30 segments as super-segments over pieces of 16 KB, so that segment 16 lies in two records: blocks
+ * cut them at segments, and what is between goes again by segments.
+ */
+START_TEST(test_super_segments_cut_at_segments)
+{
+	has(10);
+	tcp_lab_drop();
+	has(20);
+	tcp_lab_sysctl("net.weft.tcp_init_cwnd", 30);
+	tcp_lab_peer(1);
+	tl.sent = 0;
+	tl.dev->features = NETDEV_F_ALL;
+	rx(SYN, .seq = 0, .mss = LOSS_MSS, .wnd = LOSS_WND, .opts = O_SACK_OK);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	advance_ms(LOSS_RTT_MS);
+	rx(ACK, .seq = 1, .ack = 1, .wnd = LOSS_WND);
+	ck_assert_int_ge(tcp_lab_accept(), 0);
+	loss_write(30);
+	tx(ACK, .seq = 1, .ack = 1, .len = 30000);
+	advance_ms(LOSS_RTT_MS);
+	sacks(0, 1, {{16, 17}});
+	ck_assert_uint_eq(loss_info().sacked, 1);
+	sacks(0, 2, {{20, 22}, {16, 17}});
+	ck_assert_uint_eq(loss_info().sacked, 3);
+	ck_assert_uint_eq(loss_info().lost, 16 + 3);
+	next_is(0);
+	tcp_lab_drop();
+	sacks(0, 1, {{1, 30}});
+	ck_assert_uint_eq(loss_info().sacked, 29);
+	ck_assert_uint_eq(loss_info().lost, 1);
+	tcp_lab_drop();
+	has(30);
+	ck_state_is(OPEN);
+}
+END_TEST
+
 /* --- D-SACK ------------------------------------------------------------------------------------
  */
 
@@ -207,6 +244,7 @@ int main(void)
 			    (int)(sizeof(nonsense) / sizeof(nonsense[0])));
 	tcase_add_test(tc, test_tiny_blocks_mark_nothing);
 	tcase_add_test(tc, test_overtaken_ack_still_tells);
+	tcase_add_test(tc, test_super_segments_cut_at_segments);
 	tcase_add_test(tc, test_dsack_below_the_ack_is_no_sack);
 	tcase_add_test(tc, test_dsack_inside_the_second_block);
 	tcase_add_test(tc, test_dsack_is_no_duplicate_ack);
