@@ -200,6 +200,8 @@ static void job_add(struct random *r, struct lab_scene *s, unsigned a, unsigned 
 		j->rcvbuf = (uint32_t)draw_log(r, 4096, 200000);
 	if (one_in(r, 5))
 		j->sndbuf = (uint32_t)draw_log(r, 8192, 200000);
+	if (one_in(r, 4))
+		j->chunk = (uint32_t)draw_log(r, 1 + (uint32_t)(j->up / 5000), 20000);
 	draw_kind(r, j);
 }
 
@@ -224,7 +226,8 @@ static const struct {
 	const char *name, *value;
 	unsigned one_in;
 } settings[] = {
-    {"net.ipv4.tcp_congestion_control", "reno", 3},
+    {"net.ipv4.tcp_congestion_control", "reno", 4},
+    {"net.ipv4.tcp_congestion_control", "bbr", 4},
     {"net.ipv4.tcp_sack", "0", 8},
     {"net.ipv4.tcp_timestamps", "0", 8},
     {"net.ipv4.tcp_window_scaling", "0", 12},

@@ -117,6 +117,7 @@ static void put_job(FILE *f, const struct lab_scene *s, const struct lab_job *j)
 		fputs(" both", f);
 	put(f, "at", LAB_TIME, j->at);
 	put(f, "think", LAB_TIME, j->think);
+	put(f, "chunk", LAB_SIZE, j->chunk);
 	put(f, "sndbuf", LAB_SIZE, j->sndbuf);
 	put(f, "rcvbuf", LAB_SIZE, j->rcvbuf);
 	if (j->nodelay)

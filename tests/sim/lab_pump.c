@@ -128,10 +128,13 @@ static bool end_again(struct lab_end *e)
 static bool end_send(struct lab_end *e)
 {
 	uint64_t n = end_may_send(e) - e->sent;
+	uint32_t chunk = e->conn->run->job->chunk;
 	ssize_t r;
 
+	if (chunk == 0 || chunk > LAB_CHUNK)
+		chunk = LAB_CHUNK;
 	if (n > 0) {
-		n = n < LAB_CHUNK ? n : LAB_CHUNK;
+		n = n < chunk ? n : chunk;
 		r = weft_send(e->fd, stream_at(e, e->sent), n, MSG_NOSIGNAL);
 		if (r < 0)
 			return end_again(e);

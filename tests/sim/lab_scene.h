@@ -73,6 +73,7 @@ struct lab_job {
 	uint64_t every;          /* ... each time */
 	uint64_t after;          /* reset: when the server has so many */
 	bool by_server;          /* reset: who does it */
+	uint32_t chunk;          /* bytes of one send, at most; 0: as many as there are */
 	uint32_t sndbuf, rcvbuf; /* 0: default */
 	bool nodelay;
 	char cc[LAB_NAME]; /* TCP_CONGESTION; "": default */

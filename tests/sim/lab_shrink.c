@@ -229,12 +229,15 @@ static void job_field(struct lab_job *j, unsigned field)
 	case 9:
 		j->at_once = 1;
 		break;
+	case 10:
+		j->chunk = 0;
+		break;
 	default:
 		j->after /= 2;
 		break;
 	}
 }
-#define JOB_FIELDS 11u
+#define JOB_FIELDS 12u
 
 static bool less_job(struct lab_scene *s, unsigned i)
 {

@@ -135,6 +135,11 @@ static bool word_by(struct lab_line_text *l, struct lab_job *j)
 	       lab_text_error(l, "by wants client or server");
 }
 
+static bool word_chunk(struct lab_line_text *l, struct lab_job *j)
+{
+	return lab_text_u32(l, "chunk", LAB_SIZE, &j->chunk);
+}
+
 static bool word_sndbuf(struct lab_line_text *l, struct lab_job *j)
 {
 	return lab_text_u32(l, "sndbuf", LAB_SIZE, &j->sndbuf);
@@ -180,6 +185,7 @@ static const struct {
     {"every", OF(SLOWREADER), word_every},
     {"after", OF(RESET), word_after},
     {"by", OF(RESET), word_by},
+    {"chunk", OF_ALL, word_chunk},
     {"sndbuf", OF_ALL, word_sndbuf},
     {"rcvbuf", OF_ALL, word_rcvbuf},
     {"nodelay", OF_ALL, word_nodelay},
