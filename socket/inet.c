@@ -213,7 +213,7 @@ static struct sock *inet_accept_sock(struct call *c, struct socket *s, int *err)
 	return child;
 }
 
-/* The child has the listener's time-outs, as on Linux, but blocks whatever the listener does. */
+/* The child has the listener's time-outs and ways, as on Linux, but blocks whatever the listener does. */
 static int inet_accept(struct call *c, struct socket *s, struct socket *child)
 {
 	int err;
@@ -223,6 +223,10 @@ static int inet_accept(struct call *c, struct socket *s, struct socket *child)
 		return err;
 	atomic_store(&child->rcvtimeo, atomic_load(&s->rcvtimeo));
 	atomic_store(&child->sndtimeo, atomic_load(&s->sndtimeo));
+	atomic_fetch_or(&child->flags, atomic_load(&s->flags) & (SOCKET_ZEROCOPY | SOCKET_INQ));
+	sock_lock(s->sk);
+	child->priority = s->priority;
+	sock_unlock(s->sk);
 	sock_lock(sk);
 	socket_attach(child, sk);
 	sock_unlock(sk);
@@ -298,6 +302,8 @@ static ssize_t inet_send(struct call *c, struct socket *s, struct sock_msg *m)
 	} while (inet_send_opened(c, s, m, &r));
 	if (s->type == SOCK_STREAM)
 		r = inet_stream_result(s, m->skip, r);
+	if (r > 0)
+		zerocopy_sent(c->stack, s, m);
 	inet_unlock(s);
 	return r;
 }
@@ -336,6 +342,10 @@ static bool inet_recv_look(struct socket *s, struct sock_msg *m, size_t *done, s
 {
 	bool peek = m->flags & MSG_PEEK;
 
+	if (s->type == SOCK_STREAM && (m->flags & MSG_ERRQUEUE)) {
+		*r = zerocopy_recv(s, m);
+		return true;
+	}
 	do {
 		*r = s->sk->ops->recv(s->sk, m);
 		if (s->type != SOCK_STREAM || *r <= 0 || (m->flags & MSG_OOB))
@@ -355,11 +365,8 @@ static ssize_t inet_recv(struct call *c, struct socket *s, struct sock_msg *m)
 	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLIN};
 	bool waits = inet_recv_waits(s, m);
 	size_t done = 0;
-	ssize_t r;
+	ssize_t r = inet_lock(s);
 
-	if (s->type == SOCK_STREAM && (m->flags & MSG_ERRQUEUE))
-		return -EAGAIN; /* its errors are told by the next call or SO_ERROR (ip(7)) */
-	r = inet_lock(s);
 	if (r)
 		return r;
 	w.deadline = waits ? socket_deadline(s, c->stack, false) : 0;
@@ -369,6 +376,8 @@ static ssize_t inet_recv(struct call *c, struct socket *s, struct sock_msg *m)
 			break;
 	}
 	r = inet_stream_result(s, done, r);
+	if (r >= 0)
+		stream_control(s, m);
 	inet_unlock(s);
 	return r;
 }
@@ -468,7 +477,7 @@ static uint32_t inet_poll(struct socket *s)
 	uint32_t ev;
 
 	sock_lock(s->sk);
-	ev = events_all(s->sk->ops->poll(s->sk));
+	ev = events_all(s->sk->ops->poll(s->sk)) | (zerocopy_pending(s) ? EPOLLERR : 0);
 	socket_eventfd_settle(s);
 	sock_unlock(s->sk);
 	return ev;

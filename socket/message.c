@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "lib/stack.h"
 #include "socket/socket_priv.h"
 
 /*
@@ -86,6 +87,30 @@ ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags)
 	return socket_leave(&c, s, msg ? do_send(&c, s, msg, flags) : -EFAULT);
 }
 
+/* At least one message: an error of a later one is told by the next call, if it lasts. */
+int weft_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
+{
+	unsigned done = 0;
+	struct call c;
+	int err;
+	struct socket *s = socket_enter(fd, &c, &err);
+	ssize_t r = 0;
+
+	if (!s)
+		return (int)socket_answer(err);
+	if (n > IOV_MAX)
+		n = IOV_MAX;
+	if (!v && n)
+		r = -EFAULT;
+	for (; r >= 0 && done < n; done++) {
+		r = do_send(&c, s, &v[done].msg_hdr, flags);
+		if (r < 0)
+			break;
+		v[done].msg_len = (unsigned)r;
+	}
+	return (int)socket_leave(&c, s, done ? done : r);
+}
+
 ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
 		    socklen_t len)
 {
@@ -138,6 +163,68 @@ ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags)
 	if (!s)
 		return socket_answer(err);
 	return socket_leave(&c, s, msg ? do_recv(&c, s, msg, flags) : -EFAULT);
+}
+
+/* When the time of a recvmmsg() is over; ENV_NEVER: it has none.  0: it makes no sense. */
+static uint64_t mmsg_deadline(struct stack *st, const struct timespec *t)
+{
+	if (!t)
+		return ENV_NEVER;
+	if (t->tv_sec < 0 || t->tv_nsec < 0 || t->tv_nsec >= (long)NSEC_PER_SEC)
+		return 0;
+	if ((uint64_t)t->tv_sec > ENV_NEVER / NSEC_PER_SEC / 2)
+		return ENV_NEVER;
+	return env_now(st->env) + (uint64_t)t->tv_sec * NSEC_PER_SEC + (uint64_t)t->tv_nsec;
+}
+
+/* What is left of it, as on Linux. */
+static void mmsg_time_left(struct stack *st, struct timespec *t, uint64_t deadline)
+{
+	uint64_t now = env_now(st->env), left = deadline > now ? deadline - now : 0;
+
+	t->tv_sec = (time_t)(left / NSEC_PER_SEC);
+	t->tv_nsec = (long)(left % NSEC_PER_SEC);
+}
+
+static ssize_t do_recvmmsg(struct call *c, struct socket *s, struct mmsghdr *v, unsigned n,
+			   int flags, uint64_t deadline)
+{
+	int more = flags & MSG_WAITFORONE ? MSG_DONTWAIT : 0;
+	unsigned done = 0;
+	ssize_t r = 0;
+
+	flags &= ~MSG_WAITFORONE;
+	while (done < n) {
+		r = do_recv(c, s, &v[done].msg_hdr, flags | (done ? more : 0));
+		if (r < 0)
+			break;
+		v[done++].msg_len = (unsigned)r;
+		if (deadline != ENV_NEVER && env_now(c->stack->env) >= deadline)
+			break;
+	}
+	return done ? (ssize_t)done : r;
+}
+
+int weft_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout)
+{
+	uint64_t deadline;
+	struct call c;
+	int err;
+	struct socket *s = socket_enter(fd, &c, &err);
+	ssize_t r;
+
+	if (!s)
+		return (int)socket_answer(err);
+	deadline = mmsg_deadline(c.stack, timeout);
+	if (!v && n)
+		r = -EFAULT;
+	else if (!deadline)
+		r = -EINVAL;
+	else
+		r = do_recvmmsg(&c, s, v, n < IOV_MAX ? n : IOV_MAX, flags, deadline);
+	if (timeout && r >= 0)
+		mmsg_time_left(c.stack, timeout, deadline);
+	return (int)socket_leave(&c, s, r);
 }
 
 ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *len)

@@ -17,6 +17,7 @@
 #define RCVBUF_MIN 2304
 #define SNDBUF_MIN 4608
 #define TIMEO_MAX_S (1ll << 32)
+#define PRIORITY_MAX 6
 
 /* An option that is one flag of the sock. */
 static const struct sock_flag {
@@ -165,6 +166,19 @@ static int set_socket_int(struct sock *sk, int name, const void *v, socklen_t n)
 	}
 }
 
+/* 0 to 6, as without privilege on Linux.  It is kept: a device here has one queue. */
+static int set_priority(struct socket *s, const void *v, socklen_t n)
+{
+	int x, err = get_int(v, n, &x);
+
+	if (err)
+		return err;
+	if (x < 0 || x > PRIORITY_MAX)
+		return -EPERM;
+	s->priority = x;
+	return 0;
+}
+
 static int set_socket(struct socket *s, int name, const void *v, socklen_t n)
 {
 	uint32_t flag = sock_flag_of(name);
@@ -183,6 +197,8 @@ static int set_socket(struct socket *s, int name, const void *v, socklen_t n)
 	case SO_MAX_PACING_RATE:
 		return s->sk->ops->setopt ? s->sk->ops->setopt(s->sk, SOL_SOCKET, name, v, n)
 					  : -ENOPROTOOPT;
+	case SO_PRIORITY:
+		return set_priority(s, v, n);
 	default:
 		return set_socket_int(s->sk, name, v, n);
 	}
@@ -202,6 +218,8 @@ int socket_setopt(struct socket *s, int level, int name, const void *v, socklen_
 		err = inet_sock_setopt(sk, name, v, n);
 	if (err == -ENOPROTOOPT && level != SOL_SOCKET && sk->ops->setopt)
 		err = sk->ops->setopt(sk, level, name, v, n);
+	if (err == -ENOPROTOOPT)
+		err = stream_setopt(s, level, name, v, n);
 	sock_unlock(sk);
 	return err;
 }
@@ -213,6 +231,11 @@ static int put_value(const void *x, size_t size, void *v, socklen_t *n)
 	memcpy(v, x, size);
 	*n = (socklen_t)size;
 	return 0;
+}
+
+static int put_int(int x, void *v, socklen_t *n)
+{
+	return put_value(&x, sizeof(x), v, n);
 }
 
 static int put_timeo(_Atomic uint64_t *t, void *v, socklen_t *n)
@@ -259,6 +282,12 @@ static int socket_int(struct socket *s, int name, int *x)
 	case SO_MARK:
 		*x = (int)sk->mark;
 		return 0;
+	case SO_SNDLOWAT: /* to read only, as on Linux */
+		*x = 1;
+		return 0;
+	case SO_PRIORITY:
+		*x = s->priority;
+		return 0;
 	case SO_ERROR:
 		*x = -sock_take_error(sk);
 		if (!*x)
@@ -298,13 +327,13 @@ static int get_socket(struct socket *s, int name, void *v, socklen_t *n)
 		return get_device(s->sk, v, n);
 	}
 	err = socket_int(s, name, &x);
-	return err ? err : put_value(&x, sizeof(x), v, n);
+	return err ? err : put_int(x, v, n);
 }
 
 int socket_getopt(struct socket *s, int level, int name, void *v, socklen_t *n)
 {
 	struct sock *sk = s->sk;
-	int err = -ENOPROTOOPT;
+	int x, err = -ENOPROTOOPT;
 
 	if ((int)*n < 0)
 		return -EINVAL;
@@ -315,6 +344,8 @@ int socket_getopt(struct socket *s, int level, int name, void *v, socklen_t *n)
 		err = inet_sock_getopt(sk, name, v, n);
 	if (err == -ENOPROTOOPT && sk->ops->getopt)
 		err = sk->ops->getopt(sk, level, name, v, n);
+	if (err == -ENOPROTOOPT && stream_getopt(s, level, name, &x) == 0)
+		err = put_int(x, v, n);
 	socket_eventfd_settle(s); /* SO_ERROR has taken a reason away */
 	sock_unlock(sk);
 	return err;

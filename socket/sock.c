@@ -26,6 +26,8 @@ struct socket *socket_alloc(struct stack *st, int family, int type, int protocol
 	s->protocol = protocol;
 	s->eventfd = -1;
 	s->eventfd_up = false;
+	s->priority = 0;
+	s->zerocopy_next = s->zerocopy_told = 0;
 	s->prev_stack = NULL;
 	s->wait.head = NULL;
 	atomic_store_explicit(&s->wait.sleepers, 0, memory_order_relaxed);

@@ -90,6 +90,9 @@ struct socket {
 	_Atomic uint64_t rcvtimeo, sndtimeo; /* a: ns, 0: none */
 	int family, type, protocol;          /* c */
 	struct epoll *epoll;                 /* c: of an epoll instance; NULL: a socket */
+	int priority;                        /* s: SO_PRIORITY */
+	uint32_t zerocopy_next;              /* s: number of the next send with MSG_ZEROCOPY */
+	uint32_t zerocopy_told;              /* s: completions before this one were read */
 	int eventfd;                         /* s: -1: none */
 	bool eventfd_up;                     /* w: it is readable */
 	struct wait_entry eventfd_entry;     /* w */
@@ -106,6 +109,8 @@ struct socket {
 #define SOCKET_CONNECTING 4u /* a connect() has begun whose end no call has told yet */
 #define SOCKET_UNWATCHED 16u /* no epoll instance may watch it any more */
 #define SOCKET_CLOEXEC 8u    /* kept for F_GETFD only: an exec ends the stack */
+#define SOCKET_ZEROCOPY 32u  /* SO_ZEROCOPY */
+#define SOCKET_INQ 64u       /* TCP_INQ: recvmsg() tells how much is left */
 
 struct timer_thread;
 
@@ -221,6 +226,17 @@ int socket_epoll_create(struct call *c, struct socket **out);
 void socket_epoll_free(struct socket *s);
 /* s is closed: no instance watches it any more. */
 void socket_epoll_forget(struct socket *s);
+
+/* socket/stream.c; the sock's lock is held. */
+int stream_setopt(struct socket *s, int level, int name, const void *v, socklen_t n);
+int stream_getopt(struct socket *s, int level, int name, int *x);
+/* The control messages of a recvmsg() that has done. */
+void stream_control(struct socket *s, struct sock_msg *m);
+/* A send has taken bytes: its completion is there if m asked for one. */
+void zerocopy_sent(struct stack *st, struct socket *s, const struct sock_msg *m);
+bool zerocopy_pending(const struct socket *s);
+/* What recvmsg(MSG_ERRQUEUE) reads: 0, or -EAGAIN. */
+ssize_t zerocopy_recv(struct socket *s, struct sock_msg *m);
 
 /* socket/poll.c: weft_poll().  How many are ready, or -errno. */
 int socket_poll(struct pollfd *fds, nfds_t n, int timeout_ms);

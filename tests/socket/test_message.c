@@ -351,6 +351,148 @@ START_TEST(test_error_queue_by_recvmsg)
 }
 END_TEST
 
+/* --- a stream's own ---------------------------------------------------------------------------- */
+
+START_TEST(test_inq_tells_what_is_left)
+{
+	struct cmsghdr *h;
+	int v = 1, n;
+
+	ck_assert_int_eq(weft_setsockopt(pair[1], IPPROTO_TCP, TCP_INQ, &v, sizeof(v)), 0);
+	ck_assert_int_eq(weft_send(pair[0], "abcdef", 6, 0), 6);
+	ck_assert_int_eq(weft_shutdown(pair[0], SHUT_WR), 0);
+	into.iov_len = 4;
+	for (int left = 2; left; left--) { /* 2, then the end, which counts as 1 */
+		ck_assert_int_eq(recv_with(pair[1], sizeof(control), 0), left == 2 ? 4 : 2);
+		h = CMSG_FIRSTHDR(&got);
+		ck_assert_ptr_nonnull(h);
+		ck_assert(h->cmsg_level == IPPROTO_TCP && h->cmsg_type == TCP_CM_INQ);
+		memcpy(&n, CMSG_DATA(h), sizeof(n));
+		ck_assert_int_eq(n, left);
+	}
+	into.iov_len = sizeof(buf);
+}
+END_TEST
+
+static ssize_t send_zerocopy(const char *data)
+{
+	return weft_send(pair[0], data, strlen(data), MSG_ZEROCOPY);
+}
+
+/* Completions first to last, all in one message. */
+static void expect_completions(uint32_t first, uint32_t last)
+{
+	struct sock_extended_err ee;
+	struct cmsghdr *h;
+
+	ck_assert_int_eq(events_of(pair[0]), POLLERR);
+	ck_assert_int_eq(recv_with(pair[0], sizeof(control), MSG_ERRQUEUE), 0);
+	ck_assert_int_eq(got.msg_flags, MSG_ERRQUEUE);
+	h = CMSG_FIRSTHDR(&got);
+	ck_assert_ptr_nonnull(h);
+	memcpy(&ee, CMSG_DATA(h), sizeof(ee));
+	ck_assert_uint_eq(ee.ee_origin, SO_EE_ORIGIN_ZEROCOPY);
+	ck_assert_uint_eq(ee.ee_code, SO_EE_CODE_ZEROCOPY_COPIED);
+	ck_assert_uint_eq(ee.ee_errno, 0);
+	ck_assert_uint_eq(ee.ee_info, first);
+	ck_assert_uint_eq(ee.ee_data, last);
+	ck_assert_int_eq(events_of(pair[0]), 0);
+	ck_assert_int_eq(recv_with(pair[0], sizeof(control), MSG_ERRQUEUE), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+}
+
+START_TEST(test_zerocopy_says_that_it_copied)
+{
+	int v = 1, err;
+	socklen_t n = sizeof(err);
+
+	ck_assert_int_eq(send_zerocopy("a"), 1); /* not asked for: a copy like any other */
+	ck_assert_int_eq(events_of(pair[0]), 0);
+	ck_assert_int_eq(weft_setsockopt(pair[0], SOL_SOCKET, SO_ZEROCOPY, &v, sizeof(v)), 0);
+	ck_assert_int_eq(weft_send(pair[0], "a", 1, 0), 1);
+	ck_assert_int_eq(send_zerocopy(""), 0);
+	ck_assert_int_eq(events_of(pair[0]), 0);
+	ck_assert_int_eq(send_zerocopy("abc"), 3);
+	expect_completions(0, 0);
+	ck_assert_int_eq(send_zerocopy("abc"), 3);
+	ck_assert_int_eq(send_zerocopy("abc"), 3);
+	ck_assert_int_eq(weft_getsockopt(pair[0], SOL_SOCKET, SO_ERROR, &err, &n), 0);
+	ck_assert_int_eq(err, 0); /* no error, though POLLERR stands for it */
+	expect_completions(1, 2);
+	v = 2;
+	ck_assert_errno(weft_setsockopt(pair[0], SOL_SOCKET, SO_ZEROCOPY, &v, sizeof(v)), EINVAL);
+	v = 1;
+	ck_assert_errno(weft_setsockopt(a, SOL_SOCKET, SO_ZEROCOPY, &v, sizeof(v)), EOPNOTSUPP);
+}
+END_TEST
+
+/* --- several at once --------------------------------------------------------------------------- */
+
+#define MANY 3
+
+static struct mmsghdr many[MANY];
+static struct iovec many_iov[MANY];
+static char many_buf[MANY][8];
+
+static void many_make(struct sockaddr_in *to)
+{
+	for (int i = 0; i < MANY; i++) {
+		memset(many_buf[i], 'a' + i, sizeof(many_buf[i]));
+		many_iov[i] = (struct iovec){many_buf[i], (size_t)i + 1};
+		many[i].msg_hdr = (struct msghdr){.msg_name = to,
+						  .msg_namelen = to ? SA_LEN : 0,
+						  .msg_iov = &many_iov[i],
+						  .msg_iovlen = 1};
+		many[i].msg_len = 99;
+	}
+}
+
+START_TEST(test_several_messages_in_one_call)
+{
+	many_make(&at_b);
+	ck_assert_int_eq(weft_sendmmsg(a, many, MANY, 0), MANY);
+	for (int i = 0; i < MANY; i++)
+		ck_assert_uint_eq(many[i].msg_len, (unsigned)i + 1);
+	many_make(NULL);
+	for (int i = 0; i < MANY; i++)
+		many_iov[i].iov_len = sizeof(many_buf[i]);
+	ck_assert_int_eq(weft_recvmmsg(b, many, 2, 0, NULL), 2);
+	ck_assert_uint_eq(many[0].msg_len, 1);
+	ck_assert_uint_eq(many[1].msg_len, 2);
+	ck_assert_mem_eq(many_buf[1], "bbb", 3); /* two of them came */
+	ck_assert_int_eq(weft_recvmmsg(b, many, MANY, MSG_WAITFORONE, NULL), 1);
+	ck_assert_uint_eq(many[0].msg_len, 3);
+	ck_assert_errno(weft_recvmmsg(b, many, MANY, MSG_DONTWAIT, NULL), EAGAIN);
+}
+END_TEST
+
+START_TEST(test_several_messages_end_at_the_first_error)
+{
+	struct timespec none = {0}, bad = {.tv_nsec = 1000000000};
+
+	many_make(&at_b);
+	many[1].msg_hdr.msg_namelen = 1;
+	ck_assert_int_eq(weft_sendmmsg(a, many, MANY, 0), 1);
+	ck_assert_errno(weft_sendmmsg(a, many + 1, 1, 0), EINVAL);
+	ck_assert_errno(weft_sendmmsg(a, NULL, 1, 0), EFAULT);
+	ck_assert_errno(weft_recvmmsg(b, NULL, 1, 0, NULL), EFAULT);
+	ck_assert_errno(weft_recvmmsg(b, many, 1, 0, &bad), EINVAL);
+	ck_assert_errno(weft_sendmmsg(-1, many, 1, 0), EBADF);
+	ck_assert_int_eq(weft_sendmmsg(a, many, 0, 0), 0);
+	send_b();
+	many_make(NULL);
+	ck_assert_int_eq(weft_recvmmsg(b, many, MANY, 0, &none), 1); /* and its time is over */
+}
+END_TEST
+
+static void tests_of_streams_and_many(TCase *tc)
+{
+	tcase_add_test(tc, test_inq_tells_what_is_left);
+	tcase_add_test(tc, test_zerocopy_says_that_it_copied);
+	tcase_add_test(tc, test_several_messages_in_one_call);
+	tcase_add_test(tc, test_several_messages_end_at_the_first_error);
+}
+
 int main(void)
 {
 	TCase *tc = tcase_create("message");
@@ -369,5 +511,6 @@ int main(void)
 	tcase_add_test(tc, test_stream_error_queue_is_empty);
 	tcase_add_test(tc, test_datagram_trunc_tells_the_length);
 	tcase_add_test(tc, test_error_queue_by_recvmsg);
+	tests_of_streams_and_many(tc);
 	return unit_run("message", tc);
 }

@@ -56,14 +56,18 @@ static const struct row {
     {SOL_SOCKET, SO_OOBINLINE, true, true, 0, 1, 1, NONE},
     {SOL_SOCKET, SO_RCVLOWAT, true, true, 1, 9, 9, NONE},
     {SOL_SOCKET, SO_MARK, true, true, 0, 7, 7, NONE},
+    {SOL_SOCKET, SO_PRIORITY, true, true, 0, 6, 6, NONE},
     {SOL_SOCKET, SO_RCVBUF, true, true, NONE, 10000, 20000, NONE},
     {SOL_SOCKET, SO_SNDBUF, true, true, NONE, 10000, 20000, NONE},
     {IPPROTO_IP, IP_TOS, true, true, 0, 0x10, 0x10, 256},
     {IPPROTO_IP, IP_TTL, true, true, 64, 3, 3, 0},
     {IPPROTO_IP, IP_TTL, true, true, 64, 255, 255, 256},
+    {IPPROTO_IP, IP_RECVERR, true, true, 0, 3, 1, NONE},
+    {IPPROTO_IP, IP_FREEBIND, true, true, 0, 1, 1, NONE},
     {IPPROTO_IP, IP_MINTTL, true, true, 0, 255, 255, 256},
     {IPPROTO_IP, IP_MTU_DISCOVER, true, true, IP_PMTUDISC_WANT, IP_PMTUDISC_DO, IP_PMTUDISC_DO, 17},
     {IPPROTO_TCP, TCP_NODELAY, false, true, 0, 1, 1, NONE},
+    {IPPROTO_TCP, TCP_INQ, false, true, 0, 1, 1, 2},
     {IPPROTO_TCP, TCP_CORK, false, true, 0, 1, 1, NONE},
     {IPPROTO_TCP, TCP_MAXSEG, false, true, 536, 1000, 1000, 87},
     {IPPROTO_TCP, TCP_KEEPIDLE, false, true, 7200, 10, 10, 0},
@@ -116,6 +120,9 @@ START_TEST(test_read_only)
 	ck_assert_int_eq(get(raw, SOL_SOCKET, SO_PROTOCOL), 253);
 	ck_assert_int_eq(get(udp, SOL_SOCKET, SO_ERROR), 0);
 	ck_assert_int_eq(get(udp, SOL_SOCKET, SO_ACCEPTCONN), 0);
+	ck_assert_int_eq(get(udp, SOL_SOCKET, SO_SNDLOWAT), 1);
+	ck_assert_errno(set(udp, SOL_SOCKET, SO_SNDLOWAT, 1), ENOPROTOOPT);
+	ck_assert_errno(set(udp, SOL_SOCKET, SO_PRIORITY, 7), EPERM);
 	for (int i = 0; i < 5; i++) {
 		static const int names[] = {SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ERROR,
 					    SO_ACCEPTCONN};
@@ -129,8 +136,8 @@ START_TEST(test_unknown_is_enoprotoopt)
 {
 	static const int none[][2] = {{SOL_SOCKET, SO_REUSEPORT}, {SOL_SOCKET, SO_DONTROUTE},
 				      {SOL_SOCKET, SO_TIMESTAMP}, {SOL_SOCKET, SO_ATTACH_FILTER},
-				      {SOL_SOCKET, 9999},         {IPPROTO_IP, IP_PKTINFO},
-				      {IPPROTO_IP, 9999},         {IPPROTO_TCP, TCP_FASTOPEN},
+				      {SOL_SOCKET, 9999},         {IPPROTO_IP, IP_RECVOPTS},
+				      {IPPROTO_IP, 9999},         {IPPROTO_TCP, TCP_REPAIR},
 				      {IPPROTO_TCP, 9999},        {IPPROTO_UDP, 1},
 				      {IPPROTO_IPV6, 26},         {12345, 1}};
 	int fd[] = {udp, tcp, raw}, v;

@@ -96,6 +96,15 @@ WEFT_API ssize_t weft_recv(int fd, void *buf, size_t n, int flags);
 WEFT_API ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
 			       socklen_t *len);
 WEFT_API ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags);
+/*
+ * Several messages in one call, as sendmmsg(2) and recvmmsg(2): how many, or -1 when the first failed.  The
+ * time-out of weft_recvmmsg() is looked at after each message (as on Linux); MSG_WAITFORONE.
+ */
+struct mmsghdr;
+struct timespec;
+WEFT_API int weft_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags);
+WEFT_API int weft_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags,
+			   struct timespec *timeout);
 WEFT_API ssize_t weft_read(int fd, void *buf, size_t n);
 WEFT_API ssize_t weft_readv(int fd, const struct iovec *iov, int niov);
 WEFT_API ssize_t weft_write(int fd, const void *buf, size_t n);
