@@ -226,11 +226,15 @@ static enum drop_reason ack_syn_received(struct tcp_sock *ts, struct pkbuf *b)
 /* RFC 5961, 5.2: what may be acknowledged, and how far back an old ACK may lie. */
 static enum drop_reason ack_range(struct tcp_sock *ts, const struct tcp_seg *g)
 {
+	uint32_t back = ts->max_window;
+
 	if (seq_gt(g->ack, ts->snd_nxt)) {
 		tcp_challenge_ack(ts);
 		return DROP_TCP_ACK_UNSENT;
 	}
-	if (seq_lt(g->ack, ts->snd_una - ts->max_window)) {
+	if (ts->bytes_acked < back) /* none is older than the SYN's */
+		back = (uint32_t)ts->bytes_acked + 1;
+	if (seq_lt(g->ack, ts->snd_una - back)) {
 		tcp_challenge_ack(ts);
 		return DROP_TCP_ACK_OLD;
 	}

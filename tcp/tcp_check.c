@@ -45,7 +45,7 @@ void tcp_challenge_ack(struct tcp_sock *ts)
 {
 	struct stack *st = ts->sk.stack;
 
-	if (!tcp_oow_allowed(st, ts->oow_ack_ms, MIB_TcpExt_TCPACKSkippedSeq))
+	if (!tcp_oow_allowed(st, ts->oow_ack_ms, MIB_TcpExt_TCPACKSkippedChallenge))
 		return;
 	if (!challenge_allowed(st))
 		return;
@@ -193,7 +193,17 @@ static int reset_errno(const struct tcp_sock *ts)
 	}
 }
 
-/* RFC 5961, 3.2: only the very next number ends the connection. */
+/*
+ * RFC 5961, 3.2: only the very next number ends the connection; to a peer whose segments have
+ * overtaken others that is the end of what came last in the window (RFC 5961, 3.2 as Linux has it).
+ */
+static bool rst_exact(const struct tcp_sock *ts, const struct tcp_seg *g)
+{
+	if (g->seq == ts->rcv_nxt)
+		return true;
+	return (ts->flags & TCP_F_SACK) && ts->ofo && g->seq == tcp_ofo_end(ts);
+}
+
 enum drop_reason tcp_check_rst(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
@@ -201,7 +211,7 @@ enum drop_reason tcp_check_rst(struct tcp_sock *ts, struct pkbuf *b)
 
 	if (!(g->flags & TCP_RST))
 		return DROP_NONE;
-	if (g->seq != ts->rcv_nxt) {
+	if (!rst_exact(ts, g)) {
 		tcp_challenge_ack(ts);
 		return DROP_TCP_RST_CHALLENGE;
 	}

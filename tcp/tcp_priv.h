@@ -387,6 +387,7 @@ bool tcp_ofo_prune(struct tcp_sock *ts, uint32_t need); /* true: rcv_bytes + nee
 void tcp_ofo_free(struct tcp_sock *ts);
 /* Up to max SACK blocks, the most recent first, then the others (RFC 2018, 4). */
 unsigned tcp_ofo_blocks(const struct tcp_sock *ts, uint32_t (*block)[2], unsigned max);
+uint32_t tcp_ofo_end(const struct tcp_sock *ts); /* the number after the highest byte held */
 void tcp_reclaim(struct sock *sk);
 void tcp_reclaim_stack(struct stack *st);
 

@@ -293,6 +293,11 @@ unsigned tcp_ofo_blocks(const struct tcp_sock *ts, uint32_t (*block)[2], unsigne
 	return n;
 }
 
+uint32_t tcp_ofo_end(const struct tcp_sock *ts)
+{
+	return RB_MAX(ofo_tree, &ts->ofo->tree)->end;
+}
+
 /* --- memory is short ---------------------------------------------------------------------------- */
 
 void tcp_reclaim(struct sock *sk)

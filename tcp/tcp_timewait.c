@@ -9,6 +9,8 @@
 
 #include "tcp/tcp_priv.h"
 
+#define TCP_REUSE_LOOPBACK 2 /* net.ipv4.tcp_tw_reuse */
+
 static struct tcp_timewait *timewait_of(struct sock_common *c)
 {
 	return (struct tcp_timewait *)(void *)c;
@@ -214,13 +216,22 @@ static bool timewait_yields(struct tcp_timewait *tw, struct tcp_seg *g)
 	return true;
 }
 
+/* RFC 1337, 3, unless a setting says that one which would have ended the connection ends this. */
+static void timewait_rst(struct tcp_timewait *tw, const struct tcp_seg *g, bool old)
+{
+	if (!old && g->seq == tw->rcv_nxt && !sysctl_get(tw->stack, tcp_rfc1337))
+		tcp_timewait_kill(tw);
+}
+
 bool tcp_timewait_in(struct tcp_timewait *tw, struct pkbuf *b)
 {
 	struct tcp_seg *g = tcp_seg(b);
 	bool old = timewait_paws(tw, g);
 
-	if (g->flags & TCP_RST)
+	if (g->flags & TCP_RST) {
+		timewait_rst(tw, g, old);
 		goto drop;
+	}
 	if (!old && timewait_yields(tw, g)) {
 		mib_inc(tw->stack, MIB_TcpExt_TWRecycled);
 		tcp_timewait_kill(tw);
@@ -241,17 +252,30 @@ drop:
 	return false;
 }
 
+/* net.ipv4.tcp_tw_reuse, of a port that connect() chose itself. */
+static bool timewait_reusable(const struct tcp_timewait *tw, uint32_t age)
+{
+	int64_t reuse = sysctl_get(tw->stack, tcp_tw_reuse);
+
+	if (reuse == TCP_REUSE_LOOPBACK)
+		reuse = ip_addr_is_loopback(&tw->c.laddr) || ip_addr_is_loopback(&tw->c.raddr);
+	return reuse && age >= sysctl_get(tw->stack, tcp_tw_reuse_delay);
+}
+
 /*
  * connect() wants this four-tuple.  With timestamps the peer can tell the new connection's segments
- * from old ones once a tick has passed (RFC 6191, 2); Linux's one second is kept to.
+ * from old ones once a tick has passed (RFC 6191, 2), which is enough where the program has asked
+ * for the port.
  */
 bool tcp_timewait_take(struct sock_common *c, struct sock *taker)
 {
 	struct tcp_timewait *tw = timewait_of(c);
 	struct tcp_sock *ts = tcp_sk(taker);
-	uint32_t now = tcp_ms(env_now(tw->stack->env));
+	uint32_t age = tcp_ms(env_now(tw->stack->env)) - load(&tw->ts_recent_ms);
 
-	if (!tw->ts_ok || now - load(&tw->ts_recent_ms) < 1000)
+	if (!tw->ts_ok)
+		return false;
+	if (taker->flags & SOCK_BOUND_PORT ? age == 0 : !timewait_reusable(tw, age))
 		return false;
 	ts->iss = tw->snd_nxt + 65535 + 2;
 	if (ts->iss == 0)
