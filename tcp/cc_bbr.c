@@ -4,7 +4,7 @@
  *
  * STARTUP doubles until the pipe is full, DRAIN empties the queue that made; then cycles of DOWN,
  * CRUISE, REFILL and UP look for more bandwidth every few seconds, and PROBE_RTT for a lower round
- * trip time.  Losses bound what is out, for a cycle (lo) and beyond (hi).  ECN is left to losses.
+ * trip time.  Losses bound what is out, for a cycle (lo) and beyond (hi), and so does ECN-Echo.
  */
 #include "tcp/cc_bbr.h"
 
@@ -133,8 +133,10 @@ static void startup_start(struct bbr *b)
 
 /* --- bounds from probing (5.5.10.2) ------------------------------------------------------------------- */
 
-static bool inflight_too_high(const struct tcp_rate *rs)
+static bool inflight_too_high(const struct bbr *b, const struct tcp_rate *rs)
 {
+	if (b->marked)
+		return true;
 	return rs->prior_at && (uint64_t)rs->lost * 100 > (uint64_t)rs->flight * BBR_LOSS_PERCENT;
 }
 
@@ -182,7 +184,7 @@ static void hi_adapt(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_in
 		if (bbr_probes_bw(b) && !a->rate.app_limited)
 			bbr_bw_advance(b);
 	}
-	if (inflight_too_high(&a->rate)) {
+	if (inflight_too_high(b, &a->rate)) {
 		if (b->samples)
 			too_high(ts, b, a);
 		return;
@@ -215,9 +217,9 @@ static void startup_loss(struct tcp_sock *ts, struct bbr *b, const struct tcp_ra
 {
 	uint32_t bdp = bbr_bdp(ts, b, b->bw, BBR_UNIT);
 
-	if (b->full_reached || !b->loss_round_start || b->loss_acks < STARTUP_LOSS_ACKS)
+	if (b->full_reached || !b->loss_round_start || !inflight_too_high(b, rs))
 		return;
-	if (ts->ca_state != CA_RECOVERY || !inflight_too_high(rs))
+	if (!b->marked && (b->loss_acks < STARTUP_LOSS_ACKS || ts->ca_state != CA_RECOVERY))
 		return;
 	b->full_reached = true;
 	b->inflight_hi = bdp > b->inflight_latest ? bdp : b->inflight_latest;
@@ -487,8 +489,10 @@ static void bbr_event(struct tcp_sock *ts, enum tcp_cc_event ev)
 		idle_end(ts, b, tcp_now(ts));
 	else if (ev == TCP_CC_UNDO)
 		loss_undo(ts, b);
-	else if (ev == TCP_CC_TIMEOUT)
+	else if (ev == TCP_CC_TIMEOUT || ev == TCP_CC_CWR)
 		bbr_note_loss(ts, b);
+	if (ev == TCP_CC_CWR) /* RFC 3168, 6.1.2: to be answered as a loss is */
+		b->marked = true;
 }
 
 const struct tcp_cc_ops cc_bbr = {

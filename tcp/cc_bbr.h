@@ -49,6 +49,7 @@ struct bbr {
 	uint64_t lost_seen;                                 /* l: delivery.lost at the last ACK */
 	uint32_t loss_acks; /* l: ACKs in this round that told of losses */
 	bool loss_in_round; /* l */
+	bool marked;        /* l: ECN-Echo in this round: as bad as losses above the threshold */
 	bool samples;       /* l: ACKs of what was sent to probe are coming in */
 	bool stopping;      /* l: ... and of what went before DOWN began */
 

@@ -66,7 +66,7 @@ void bbr_lo_reset(struct bbr *b)
 
 void bbr_signals_reset(struct bbr *b)
 {
-	b->loss_in_round = false;
+	b->loss_in_round = b->marked = false;
 	b->bw_latest = 0;
 	b->inflight_latest = 0;
 }
@@ -250,6 +250,7 @@ void bbr_model_end(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info
 		b->bw_latest = b->bw_sample;
 		b->inflight_latest = (uint32_t)delivered;
 		b->loss_acks = 0;
+		b->marked = false;
 	}
 	b->bw = bbr_bw_max(b) < b->bw_lo ? bbr_bw_max(b) : b->bw_lo;
 }

@@ -295,6 +295,42 @@ START_TEST(test_losses_in_cruise_lower_lo_until_refill)
 }
 END_TEST
 
+/* --- ECN: RFC 3168, 6.1.2 ---------------------------------------------------------------------------- */
+
+START_TEST(test_mark_in_startup_ends_it)
+{
+	run_ms(50);
+	ck_assert_int_eq(bbr()->state, BBR_STARTUP);
+	cc_bbr.event(&ts, TCP_CC_CWR);
+	run_ms(45);
+	ck_assert(bbr()->full_reached);
+	ck_assert_uint_ne(bbr()->inflight_hi, BBR_NO_LIMIT);
+}
+END_TEST
+
+START_TEST(test_mark_in_up_bounds_inflight)
+{
+	run_to(BBR_UP, 6000);
+	run_ms(25); /* ACKs of what was sent to probe come in */
+	ck_assert_int_eq(bbr()->state, BBR_UP);
+	cc_bbr.event(&ts, TCP_CC_CWR);
+	while (bbr()->state == BBR_UP)
+		step();
+	ck_assert_uint_ne(bbr()->inflight_hi, BBR_NO_LIMIT);
+}
+END_TEST
+
+START_TEST(test_mark_in_cruise_lowers_lo)
+{
+	run_to(BBR_CRUISE, 1000);
+	cc_bbr.event(&ts, TCP_CC_CWR);
+	run_ms(45);
+	ck_assert(bbr()->bw_lo != UINT64_MAX);
+	ck_assert_uint_ne(bbr()->inflight_lo, BBR_NO_LIMIT);
+	ck_assert(!bbr()->marked);
+}
+END_TEST
+
 /* --- ProbeRTT ---------------------------------------------------------------------------------------- */
 
 START_TEST(test_probe_rtt_after_five_seconds)
@@ -418,6 +454,9 @@ int main(void)
 	tcase_add_test(tc, test_more_and_less_bandwidth_are_found);
 	tcase_add_test(tc, test_losses_in_up_bound_inflight);
 	tcase_add_test(tc, test_losses_in_cruise_lower_lo_until_refill);
+	tcase_add_test(tc, test_mark_in_startup_ends_it);
+	tcase_add_test(tc, test_mark_in_up_bounds_inflight);
+	tcase_add_test(tc, test_mark_in_cruise_lowers_lo);
 	tcase_add_test(tc, test_probe_rtt_after_five_seconds);
 	tcase_add_test(tc, test_undo_gives_the_bounds_back);
 	tcase_add_test(tc, test_first_loss_of_a_round_is_what_undo_remembers);
