@@ -60,6 +60,8 @@ static void ip_note(struct pkbuf *b)
 	b->proto = h->proto;
 	b->ttl = h->ttl;
 	b->tos = h->tos;
+	mib_inc(b->stack,
+		MIB_IpExt_InNoECTPkts + (h->tos & IP_ECN)); /* in the order of the field */
 }
 
 /* A checksum that a device left for us to finish must lie in this very datagram. */

@@ -152,12 +152,22 @@ static void ack_info(const struct tcp_sock *ts, const struct tcp_seg *g, struct 
 	};
 }
 
+/* An echo of ECN stands for all that its ACK delivered: which was marked it does not say. */
+static void ack_marked(struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	uint32_t n = (a->delivered + ts->mss - 1) / ts->mss;
+
+	ts->delivery.segs_ce += n;
+	mib_add(ts->sk.stack, MIB_TcpExt_TCPDeliveredCE, n);
+}
+
 void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
 	struct tcp_ack_info a;
 
 	ack_info(ts, g, &a);
+	a.ece = tcp_ecn_echo(ts, g);
 	tcp_sack_in(ts, b, &a);
 	a.dup = ack_is_duplicate(ts, g, &a);
 	a.odd = a.odd || a.dup || a.ece;
@@ -167,6 +177,8 @@ void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b)
 	ack_rtt(ts, &a);
 	if (ts->xfer) {
 		tcp_recovery_ack(ts, &a);
+		if (a.ece)
+			ack_marked(ts, &a);
 		ack_timer(ts, &a);
 		tcp_rate_done(ts, &a);
 		tcp_cc_ack(ts, &a);

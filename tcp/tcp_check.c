@@ -170,6 +170,8 @@ enum drop_reason tcp_check_seq(struct tcp_sock *ts, struct pkbuf *b)
 		return tcp_check_syn(ts, b);
 	if (tcp_state_of(ts) == TCP_SYN_RECV)
 		skipped = MIB_TcpExt_TCPACKSkippedSynRecv;
+	else
+		tcp_dsack_old(ts, g);
 	oow_ack(ts, g, skipped);
 	return DROP_TCP_WINDOW;
 }

@@ -54,6 +54,8 @@ static void child_sequence(struct tcp_sock *child, const struct tcp_request *rq)
 	child->total_retrans = rq->resent;
 	if (rq->opts & SEG_OPT_TS)
 		child->flags |= TCP_F_TS;
+	if (rq->opts & SEG_OPT_ECN)
+		child->flags |= TCP_F_ECN;
 	if (rq->opts & SEG_OPT_SACK_OK)
 		child->flags |= TCP_F_SACK;
 	if (rq->opts & SEG_OPT_WSCALE)

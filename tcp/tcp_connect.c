@@ -178,6 +178,7 @@ static int connect_start(struct tcp_sock *ts, const struct path *path)
 	ts->push_seq = ts->pushed = ts->write_seq;
 	ts->snd_wnd = ts->max_window = 0;
 	ts->rcv_nxt = ts->rcv_adv = ts->copied_seq = 0;
+	tcp_ecn_connect(ts);
 	ts->advmss = tcp_advmss(sk, &sk->c.raddr, path);
 	ts->rcv_wscale = tcp_rcv_wscale_init(sk);
 	tcp_set_state(ts, TCP_SYN_SENT);
@@ -270,6 +271,7 @@ static void synsent_syn(struct tcp_sock *ts, const struct tcp_seg *g)
 	ts->snd_wnd = ts->max_window = g->wnd;
 	ts->snd_wl1 = g->seq;
 	ts->snd_wl2 = g->ack;
+	tcp_ecn_synsent(ts, g);
 	if ((g->opts & SEG_OPT_TS) && sysctl_get(st, tcp_timestamps)) {
 		ts->flags |= TCP_F_TS;
 		ts->ts_recent = g->tsval;

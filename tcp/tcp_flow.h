@@ -1,6 +1,6 @@
 /*
  * tcp/tcp_flow.h - the receive half and the two buffers: how large they grow and by what measure
- * (tcp_autotune.c), and what of a segment came twice (tcp_reass.c).
+ * (tcp_autotune.c), what of a segment came twice (tcp_reass.c), ECN (tcp_ecn.c).
  *
  * A buffer starts small and follows its connection: the receive buffer what the program reads in a
  * round trip, the send buffer cwnd.  A size the program has set stays.  Private to this room.
@@ -9,12 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct pkbuf;
+struct tcp_hdr;
 struct tcp_seg;
 struct tcp_sock;
 
-#define TCP_SMALL_RCVBUF 131072u /* a buffer up to this takes small pieces */
-#define TCP_RCVBUF_HALF 2u       /* of the receive buffer a half is the window: see tcp_window.c */
-#define TCP_WND_CLAMP_MIN 1152u  /* TCP_WINDOW_CLAMP: no less (Linux) */
+#define TCP_MID_RCVBUF 131072u  /* from here on what is copied goes into large pieces */
+#define TCP_RCVBUF_HALF 2u      /* of the receive buffer a half is the window: see tcp_window.c */
+#define TCP_WND_CLAMP_MIN 1152u /* TCP_WINDOW_CLAMP: no less (Linux) */
 
 /*
  * The measure the receive buffer is sized by.
@@ -32,6 +34,30 @@ struct tcp_tune {
 	uint32_t rtt_seq; /* l: the sample ends with what lies behind this */
 	uint32_t rtt_tsecr; /* l: the echo that the last sample was of */
 };
+
+/* What net.ipv4.tcp_ecn says: answer who asks, or ask as well. */
+#define TCP_ECN_ASK 1
+#define TCP_ECN_ANSWER 2
+
+/* --- tcp_ecn.c ---------------------------------------------------------------------------------
+ */
+
+bool tcp_ecn_offered(const struct pkbuf *b, const struct tcp_hdr *h); /* does this SYN ask? */
+void tcp_ecn_connect(struct tcp_sock *ts);                            /* before our SYN */
+void tcp_ecn_synsent(struct tcp_sock *ts, const struct tcp_seg *g);   /* its answer */
+/* What is added to a segment's flags; fresh: it carries new text. */
+uint8_t tcp_ecn_flags(struct tcp_sock *ts, uint8_t flags, bool fresh);
+void tcp_ecn_reduced(struct tcp_sock *ts); /* cwnd has fallen */
+void tcp_ecn_in(struct tcp_sock *ts, const struct pkbuf *b, const struct tcp_seg *g);
+bool tcp_ecn_echo(const struct tcp_sock *ts, const struct tcp_seg *g);
+
+/* --- tcp_reass.c: what came twice (RFC 2883) ---------------------------------------------------
+ */
+
+/* The next ACK tells the peer that left..right came once more. */
+void tcp_dsack_set(struct tcp_sock *ts, uint32_t left, uint32_t right);
+/* A segment that lies before RCV.NXT: an ACK of ours may have been lost. */
+void tcp_dsack_old(struct tcp_sock *ts, const struct tcp_seg *g);
 
 /* --- tcp_autotune.c ----------------------------------------------------------------------------
  */

@@ -21,6 +21,10 @@ static uint8_t info_options(const struct tcp_sock *ts)
 		o |= TCPI_OPT_WSCALE;
 	if (ts->flags & TCP_F_SYN_DATA)
 		o |= TCPI_OPT_SYN_DATA;
+	if (ts->flags & TCP_F_ECN)
+		o |= TCPI_OPT_ECN;
+	if (ts->flags & TCP_F_ECN_SEEN)
+		o |= TCPI_OPT_ECN_SEEN;
 	return o;
 }
 

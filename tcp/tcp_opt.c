@@ -108,6 +108,8 @@ unsigned tcp_seg_parse(struct pkbuf *b)
 	};
 	g->end = g->seq + (b->len - hlen);
 	g->end += (g->flags & TCP_SYN ? 1 : 0) + (g->flags & TCP_FIN ? 1 : 0);
+	if (tcp_ecn_offered(b, h))
+		g->opts |= SEG_OPT_ECN;
 	seg_opts_parse(g, (const uint8_t *)h, hlen);
 	return hlen;
 }

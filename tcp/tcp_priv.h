@@ -88,34 +88,38 @@ enum tcp_deadline {
 	TCP_DUE_MAX,
 };
 
-#define TCP_F_ACK_NOW 0x1u        /* the next push sends an ACK */
-#define TCP_F_ACK_DELAY 0x2u      /* an ACK is owed, at the latest at TCP_DUE_ACK */
-#define TCP_F_NODELAY 0x4u        /* TCP_NODELAY */
-#define TCP_F_CORK 0x8u           /* TCP_CORK */
-#define TCP_F_TS 0x10u            /* timestamps on every segment (RFC 7323) */
-#define TCP_F_SACK 0x20u          /* SACK permitted, both ways */
-#define TCP_F_WSCALE 0x40u        /* window scaling, both ways */
-#define TCP_F_FIN_QUEUED 0x80u    /* our FIN is on the send queue */
-#define TCP_F_FIN_SEEN 0x100u     /* rcv_fin is the peer's FIN */
-#define TCP_F_NOSPACE 0x200u      /* a sender was refused, or poll found no room: tell once */
-#define TCP_F_CWND_LIMITED 0x400u /* cwnd held something back in this window of data */
-#define TCP_F_URG_OUT 0x800u      /* snd_up is ahead of snd_una */
-#define TCP_F_URG_IN 0x1000u      /* rcv_up is ahead of what was read */
-#define TCP_F_URG_READ 0x2000u    /* ... and its byte was read by MSG_OOB */
-#define TCP_F_PASSIVE 0x4000u     /* came from a listener */
-#define TCP_F_ORPHAN 0x8000u      /* counted in GAUGE_tcp_orphans */
-#define TCP_F_WND_CLOSED 0x10000u /* a window of zero was advertised */
-#define TCP_F_SYN_RTX 0x20000u    /* the SYN was sent more than once */
-#define TCP_F_PUSH 0x40000u       /* cork or Nagle is overridden once */
-#define TCP_F_QUICKACK 0x80000u   /* TCP_QUICKACK: no ACK is delayed */
-#define TCP_F_PINGPONG 0x100000u  /* data went out after data came in: ACKs may ride on answers */
-#define TCP_F_MORE 0x200000u      /* MSG_MORE: as TCP_F_CORK for this send */
-#define TCP_F_NOMEM 0x400000u     /* send() was refused for want of memory: tell when it may */
-#define TCP_F_SYN_DATA 0x4000000u /* data beside the SYN were taken (RFC 7413) */
-#define TCP_F_FASTOPEN 0x8000000u /* a child whose SYN is not acknowledged; snd_una is behind it */
-#define TCP_F_CC_CHOSEN 0x800000u /* TCP_CONGESTION: a listener's children have it too */
-#define TCP_F_CC_RUNS 0x1000000u  /* the algorithm has been started: cc_priv is its own */
-#define TCP_F_SHRUNK 0x2000000u   /* the send queue has, since tcp_snd_wake() looked */
+#define TCP_F_ACK_NOW 0x1u         /* the next push sends an ACK */
+#define TCP_F_ACK_DELAY 0x2u       /* an ACK is owed, at the latest at TCP_DUE_ACK */
+#define TCP_F_NODELAY 0x4u         /* TCP_NODELAY */
+#define TCP_F_CORK 0x8u            /* TCP_CORK */
+#define TCP_F_TS 0x10u             /* timestamps on every segment (RFC 7323) */
+#define TCP_F_SACK 0x20u           /* SACK permitted, both ways */
+#define TCP_F_WSCALE 0x40u         /* window scaling, both ways */
+#define TCP_F_FIN_QUEUED 0x80u     /* our FIN is on the send queue */
+#define TCP_F_FIN_SEEN 0x100u      /* rcv_fin is the peer's FIN */
+#define TCP_F_NOSPACE 0x200u       /* a sender was refused, or poll found no room: tell once */
+#define TCP_F_CWND_LIMITED 0x400u  /* cwnd held something back in this window of data */
+#define TCP_F_URG_OUT 0x800u       /* snd_up is ahead of snd_una */
+#define TCP_F_URG_IN 0x1000u       /* rcv_up is ahead of what was read */
+#define TCP_F_URG_READ 0x2000u     /* ... and its byte was read by MSG_OOB */
+#define TCP_F_PASSIVE 0x4000u      /* came from a listener */
+#define TCP_F_ORPHAN 0x8000u       /* counted in GAUGE_tcp_orphans */
+#define TCP_F_WND_CLOSED 0x10000u  /* a window of zero was advertised */
+#define TCP_F_SYN_RTX 0x20000u     /* the SYN was sent more than once */
+#define TCP_F_PUSH 0x40000u        /* cork or Nagle is overridden once */
+#define TCP_F_QUICKACK 0x80000u    /* TCP_QUICKACK: no ACK is delayed */
+#define TCP_F_PINGPONG 0x100000u   /* data went out after data came in: ACKs may ride on answers */
+#define TCP_F_MORE 0x200000u       /* MSG_MORE: as TCP_F_CORK for this send */
+#define TCP_F_NOMEM 0x400000u      /* send() was refused for want of memory: tell when it may */
+#define TCP_F_SYN_DATA 0x4000000u  /* data beside the SYN were taken (RFC 7413) */
+#define TCP_F_FASTOPEN 0x8000000u  /* a child whose SYN is not acknowledged; snd_una is behind it */
+#define TCP_F_CC_CHOSEN 0x800000u  /* TCP_CONGESTION: a listener's children have it too */
+#define TCP_F_CC_RUNS 0x1000000u   /* the algorithm has been started: cc_priv is its own */
+#define TCP_F_SHRUNK 0x2000000u    /* the send queue has, since tcp_snd_wake() looked */
+#define TCP_F_ECN 0x10000000u      /* ECN, both ways; before the answer: our SYN asked */
+#define TCP_F_ECE 0x20000000u      /* a segment came marked: ECE on all until CWR comes */
+#define TCP_F_CWR 0x40000000u      /* cwnd has fallen: CWR on the next new segment */
+#define TCP_F_ECN_SEEN 0x80000000u /* the peer marks its segments as capable */
 
 struct tcp_ofo;
 struct tcp_listen;
@@ -142,12 +146,13 @@ struct tcp_sock {
 	uint32_t push_seq;      /* l: what the program finished writing ends here: PSH */
 	uint32_t pushed;        /* l: the end of the highest segment that went with PSH */
 	/* l: receive sequence space */
-	uint32_t rcv_nxt, rcv_up, irs; /* l */
-	uint32_t rcv_adv;              /* l: the right edge of the window advertised */
-	uint32_t copied_seq;           /* l: the reader has all before it */
-	uint32_t ack_sent;             /* l: RFC 7323's Last.ACK.sent */
-	uint32_t rcv_fin;              /* l: TCP_F_FIN_SEEN: the peer's FIN */
-	uint32_t wnd_clamp;            /* l: TCP_WINDOW_CLAMP; 0: none */
+	uint32_t rcv_nxt, rcv_up, irs;    /* l */
+	uint32_t rcv_adv;                 /* l: the right edge of the window advertised */
+	uint32_t copied_seq;              /* l: the reader has all before it */
+	uint32_t ack_sent;                /* l: RFC 7323's Last.ACK.sent */
+	uint32_t rcv_fin;                 /* l: TCP_F_FIN_SEEN: the peer's FIN */
+	uint32_t dsack_left, dsack_right; /* l: came twice, and is to be told; equal: nothing */
+	uint32_t wnd_clamp;               /* l: TCP_WINDOW_CLAMP; 0: none */
 
 	uint32_t flags;                 /* l: TCP_F_ */
 	uint16_t mss;                   /* l: payload of a segment beside its constant options */
@@ -385,9 +390,10 @@ void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b); /* consumes b */
 void tcp_ofo_drain(struct tcp_sock *ts);                /* what is in order now */
 bool tcp_ofo_prune(struct tcp_sock *ts, uint32_t need); /* true: rcv_bytes + need fit rcvbuf */
 void tcp_ofo_free(struct tcp_sock *ts);
-/* Up to max SACK blocks, the most recent first, then the others (RFC 2018, 4). */
-unsigned tcp_ofo_blocks(const struct tcp_sock *ts, uint32_t (*block)[2], unsigned max);
 uint32_t tcp_ofo_end(const struct tcp_sock *ts); /* the number after the highest byte held */
+/* Up to max SACK blocks: what came twice, then the most recent, then the others (RFC 2018, 4; RFC
+ * 2883, 4).  They are told by that. */
+unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max);
 void tcp_reclaim(struct sock *sk);
 void tcp_reclaim_stack(struct stack *st);
 

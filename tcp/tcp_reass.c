@@ -65,6 +65,13 @@ static void block_unlink(struct tcp_sock *ts, struct ofo_block *k)
 	TAILQ_REMOVE(&ts->ofo->recent, k, recent);
 }
 
+/* It is told of first. */
+static void block_recent(struct tcp_sock *ts, struct ofo_block *k)
+{
+	TAILQ_REMOVE(&ts->ofo->recent, k, recent);
+	TAILQ_INSERT_HEAD(&ts->ofo->recent, k, recent);
+}
+
 static void block_free(struct tcp_sock *ts, struct ofo_block *k, enum drop_reason why)
 {
 	struct pkbuf *b;
@@ -101,8 +108,11 @@ static bool ofo_cut(struct tcp_sock *ts, struct pkbuf *b, struct ofo_block *befo
 	struct ofo_block *next;
 
 	if (before && seq_gt(before->end, g->seq)) {
-		if (seq_leq(g->end, before->end))
+		tcp_dsack_set(ts, g->seq, seq_min(g->end, before->end));
+		if (seq_leq(g->end, before->end)) {
+			block_recent(ts, before);
 			return false;
+		}
 		pkbuf_trim_front(b, before->end - g->seq);
 		g->seq = before->end;
 	}
@@ -111,6 +121,7 @@ static bool ofo_cut(struct tcp_sock *ts, struct pkbuf *b, struct ofo_block *befo
 			      : RB_MIN(ofo_tree, &ts->ofo->tree);
 		if (!next || seq_leq(g->end, next->seq))
 			return true;
+		tcp_dsack_set(ts, next->seq, seq_min(g->end, next->end));
 		if (seq_lt(g->end, next->end))
 			break;
 		block_free(ts, next, DROP_TCP_OLD_DATA);
@@ -169,8 +180,7 @@ static bool block_add(struct tcp_sock *ts, struct ofo_block *k, struct pkbuf *b)
 	} else if (whole) {
 		pkbuf_free(b);
 	}
-	TAILQ_REMOVE(&ts->ofo->recent, k, recent);
-	TAILQ_INSERT_HEAD(&ts->ofo->recent, k, recent);
+	block_recent(ts, k);
 	block_join(ts, k);
 	return whole;
 }
@@ -275,13 +285,49 @@ void tcp_ofo_free(struct tcp_sock *ts)
 	}
 }
 
-unsigned tcp_ofo_blocks(const struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
+/* --- what the peer is told ---------------------------------------------------------------------- */
+
+void tcp_dsack_set(struct tcp_sock *ts, uint32_t left, uint32_t right)
+{
+	struct stack *st = ts->sk.stack;
+
+	if (!(ts->flags & TCP_F_SACK) || !sysctl_get(st, tcp_dsack))
+		return;
+	if (ts->dsack_left == ts->dsack_right) {
+		ts->dsack_left = left;
+		ts->dsack_right = right;
+		mib_inc(st, seq_lt(left, ts->rcv_nxt) ? MIB_TcpExt_TCPDSACKOldSent
+						      : MIB_TcpExt_TCPDSACKOfoSent);
+	} else if (seq_leq(left, ts->dsack_right) && seq_leq(ts->dsack_left, right)) {
+		ts->dsack_left = seq_min(ts->dsack_left, left);
+		ts->dsack_right = seq_max(ts->dsack_right, right);
+	}
+	if (ts->dupacks_owed == 0) /* an ACK of its own, for data carry no blocks */
+		ts->dupacks_owed = 1;
+}
+
+void tcp_dsack_old(struct tcp_sock *ts, const struct tcp_seg *g)
+{
+	if (g->seq == g->end || !seq_lt(g->seq, ts->rcv_nxt))
+		return;
+	mib_inc(ts->sk.stack, MIB_TcpExt_DelayedACKLost);
+	ts->quickacks = TCP_QUICKACKS;
+	ts->flags &= ~TCP_F_PINGPONG;
+	tcp_dsack_set(ts, g->seq, seq_min(g->end, ts->rcv_nxt));
+}
+
+unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
 {
 	const struct ofo_block *k;
 	unsigned n = 0;
 
+	if (ts->dsack_left != ts->dsack_right) {
+		block[n][0] = ts->dsack_left;
+		block[n++][1] = ts->dsack_right;
+		ts->dsack_left = ts->dsack_right;
+	}
 	if (!ts->ofo)
-		return 0;
+		return n;
 	TAILQ_FOREACH(k, &ts->ofo->recent, recent)
 	{
 		if (n == max)

@@ -23,6 +23,8 @@ bool tcp_retrans_out(const struct tcp_sock *ts)
 
 static void cc_event(struct tcp_sock *ts, enum tcp_cc_event ev)
 {
+	if (ev == TCP_CC_RECOVERY || ev == TCP_CC_CWR || ev == TCP_CC_TIMEOUT)
+		tcp_ecn_reduced(ts);
 	if (ts->cc->event)
 		ts->cc->event(ts, ev);
 }

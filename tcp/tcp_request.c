@@ -99,7 +99,7 @@ void tcp_request_synack(const struct tcp_request *rq, const struct tcp_fo_cookie
 
 	request_reply(rq, &r);
 	r.seq = rq->iss;
-	r.flags = TCP_SYN | TCP_ACK;
+	r.flags = TCP_SYN | TCP_ACK | (rq->opts & SEG_OPT_ECN ? TCP_ECE : 0);
 	r.wnd = rq->rcv_wnd;
 	r.opts = rq->opts | SEG_OPT_MSS;
 	r.mss = rq->advmss;

@@ -58,6 +58,8 @@ static void request_options(struct tcp_request *rq, struct sock *sk, const struc
 		want |= SEG_OPT_WSCALE;
 	if (sysctl_get(st, tcp_sack))
 		want |= SEG_OPT_SACK_OK;
+	if (sysctl_get(st, tcp_ecn))
+		want |= SEG_OPT_ECN;
 	rq->opts = g->opts & want;
 	rq->peer_mss = g->opts & SEG_OPT_MSS ? g->mss : TCP_MSS_DEFAULT;
 	rq->snd_wnd = g->wnd;

@@ -84,7 +84,7 @@ static uint8_t *tail_room(struct pkbuf *b, uint32_t *room)
 /* A small buffer gets small pieces. */
 static uint32_t tail_size(const struct sock *sk, uint32_t n)
 {
-	return n <= PIECE_SMALL || sk->rcvbuf <= TCP_SMALL_RCVBUF ? PIECE_SMALL : PIECE_MID;
+	return n <= PIECE_SMALL || sk->rcvbuf < TCP_MID_RCVBUF ? PIECE_SMALL : PIECE_MID;
 }
 
 /* An empty piece at the end of b, for n bytes to come. */
@@ -236,6 +236,7 @@ static enum drop_reason text_trim(struct tcp_sock *ts, struct pkbuf *b)
 	if (ts->flags & TCP_F_FIN_SEEN)
 		end = seq_min(end, ts->rcv_fin);
 	if (seq_lt(g->seq, ts->rcv_nxt)) {
+		tcp_dsack_old(ts, g);
 		old = ts->rcv_nxt - g->seq;
 		if (old > b->len)
 			old = b->len;
@@ -294,6 +295,7 @@ void tcp_text(struct tcp_sock *ts, struct pkbuf *b)
 		return;
 	}
 	ts->data_segs_in++;
+	tcp_ecn_in(ts, b, g);
 	if (g->seq == ts->rcv_nxt)
 		text_in_order(ts, b);
 	else

@@ -10,10 +10,7 @@
 static uint32_t wnd_free(const struct tcp_sock *ts)
 {
 	uint32_t buf = ts->sk.rcvbuf, have = ts->sk.rcv_bytes;
-	uint32_t aside = buf > TCP_SMALL_RCVBUF ? PIECE_MID : 2 * PIECE_SMALL;
-
-	if (aside > buf / 8)
-		aside = buf / 8;
+	uint32_t aside = buf >= TCP_MID_RCVBUF ? PIECE_MID : buf / 8;
 
 	have += aside;
 	return have < buf ? (buf - have) / 2 : 0;

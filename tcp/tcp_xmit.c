@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "lib/checksum.h"
+#include "lib/wire/ip4.h"
 #include "tcp/tcp_priv.h"
 
 #define TCP_CSUM_OFF 16
@@ -56,7 +57,7 @@ static void opts_of(struct tcp_sock *ts, uint8_t flags, bool data, struct tcp_op
 		o->tsecr = ts->ts_recent;
 	}
 	if ((ts->flags & TCP_F_SACK) && !data && !(flags & (TCP_SYN | TCP_RST)))
-		o->nsack = (uint8_t)tcp_ofo_blocks(
+		o->nsack = (uint8_t)tcp_sack_out(
 		    ts, o->sack, o->opts & SEG_OPT_TS ? TCP_SACK_SEND_MAX - 1 : TCP_SACK_SEND_MAX);
 }
 
@@ -119,7 +120,7 @@ static void ack_settled(struct tcp_sock *ts)
 	tcp_timer_clear(ts, TCP_DUE_ACK);
 }
 
-/* b holds the payload.  Consumes b.  0 or ip_out()'s -errno. */
+/* b holds the payload, its tos the ECN field.  Consumes b.  0 or ip_out()'s -errno. */
 static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8_t flags)
 {
 	struct sock *sk = &ts->sk;
@@ -127,6 +128,7 @@ static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8
 	struct path *path;
 	int err = 0;
 
+	flags |= tcp_ecn_flags(ts, flags, b->tos);
 	header_write(ts, b, seq, flags);
 	if (flags & TCP_ACK)
 		ack_settled(ts);
@@ -134,6 +136,7 @@ static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8
 	path = sock_path(sk, &err);
 	if (path) {
 		sock_flow(sk, &sk->c.raddr, &f);
+		f.tos |= b->tos;
 		tcp_debug_out(b, &f);
 		err = ip_out(b, &f, path);
 	} else {
@@ -320,6 +323,9 @@ static int span_out(struct tcp_sock *ts, const struct span *s, struct pkbuf *b)
 		flags |= TCP_FIN;
 	if (span_pushes(ts, s))
 		flags |= TCP_PSH;
+	/* RFC 3168, 6.1.5 and 6.1.6: new text only */
+	if ((ts->flags & TCP_F_ECN) && s->len && s->first->times == 1)
+		b->tos = IP_ECN_ECT0;
 	return segment_out(ts, b, s->first->seq, flags);
 }
 

@@ -11,6 +11,13 @@
 #define IP4_OFFMASK 0x1fff /* in units of 8 bytes */
 #define IP4_MTU_MIN 68     /* RFC 791, 3.2 */
 
+/* RFC 3168, 5: the low bits of the TOS octet. */
+#define IP_ECN 3u
+#define IP_ECN_NONE 0u
+#define IP_ECN_ECT1 1u
+#define IP_ECN_ECT0 2u
+#define IP_ECN_CE 3u
+
 #define IP_PROTO_ICMP 1
 #define IP_PROTO_TCP 6
 #define IP_PROTO_UDP 17

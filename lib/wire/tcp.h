@@ -13,6 +13,8 @@
 #define TCP_ECE 0x40
 #define TCP_CWR 0x80
 
+#define TCP_OFF_AE 0x01 /* in tcp_hdr.off: RFC 9768 */
+
 #define TCP_OPT_END 0
 #define TCP_OPT_NOP 1
 #define TCP_OPT_MSS 2     /* length 4 */

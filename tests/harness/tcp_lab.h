@@ -63,7 +63,7 @@ struct tcp_lab {
 	struct tcp_lab_peer peer;
 	int ls, fd;           /* listener, connection; -1: none */
 	uint32_t sent, recvd; /* bytes that went through fd */
-	struct seg syn;       /* options of the peer's SYN or SYN-ACK; .wnd */
+	struct seg syn;       /* ECE, CWR and options of the peer's SYN or SYN-ACK; .wnd */
 	uint32_t snd, rcv;    /* relative SND.NXT, RCV.NXT once tcp_lab_state() is done */
 	int64_t gauge[GAUGE_MAX];
 	uint32_t features; /* of the device; set before tcp_lab_open() */

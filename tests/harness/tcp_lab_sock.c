@@ -184,12 +184,12 @@ static void lab_syn_received(enum tcp_lab_open how)
 {
 	struct seg syn = tl.syn;
 
-	syn.flags = SYN;
+	syn.flags |= SYN;
 	if (how == PASSIVE) {
 		if (tl.ls < 0)
 			tcp_lab_listen(16);
 		tcp_lab_rx(&syn);
-		tx(SYN | ACK, .seq = 0, .ack = 1);
+		tx(SYN | ACK | (syn.flags & ECE), .seq = 0, .ack = 1);
 		return;
 	}
 	tcp_lab_connect();

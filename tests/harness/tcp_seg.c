@@ -113,6 +113,7 @@ uint32_t seg_build(const struct seg *s, const struct seg_addr *a, uint32_t from,
 
 	*ip = (struct ip4_hdr){
 	    .ver_ihl = 0x45,
+	    .tos = s->tos,
 	    .len = be16_of((uint16_t)n),
 	    .off = be16_of(IP4_DF),
 	    .ttl = 64,
@@ -125,7 +126,7 @@ uint32_t seg_build(const struct seg *s, const struct seg_addr *a, uint32_t from,
 	    .dport = be16_of(s->dport),
 	    .seq = be32_of(s->seq),
 	    .ack = be32_of(s->ack),
-	    .off = (uint8_t)((s->off ? s->off : hlen / 4) << 4),
+	    .off = (uint8_t)((s->off ? s->off : hlen / 4) << 4 | s->ae),
 	    .flags = (uint8_t)s->flags,
 	    .wnd = be16_of((uint16_t)(s->wnd == 0          ? 65535
 				      : s->wnd == WND_ZERO ? 0
@@ -246,6 +247,7 @@ const char *seg_parse(const uint8_t *datagram, uint32_t n, struct seg *s, const 
 		return "TCP header length or reserved bits wrong";
 	*s = (struct seg){
 	    .flags = t->flags,
+	    .tos = ip->tos,
 	    .seq = be32_get(t->seq),
 	    .ack = be32_get(t->ack),
 	    .wnd = be16_get(t->wnd),

@@ -47,6 +47,8 @@ struct seg {
 	uint16_t sport, dport; /* 0: those of the lab's peer */
 	const uint8_t *raw;    /* option bytes as they are, after the others */
 	unsigned nraw;
+	uint8_t tos;   /* of the IP header; expected: not compared, what there was is returned */
+	bool ae;       /* the bit beside the header length (RFC 9768) */
 	bool abs;      /* seq and ack are the numbers of the header */
 	bool no_ts;    /* no timestamp although they were agreed on */
 	bool bad_csum; /* wrong TCP checksum */

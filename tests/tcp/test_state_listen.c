@@ -80,19 +80,19 @@ END_TEST
 static const struct opened {
 	const char *name;
 	unsigned flags;
-	uint32_t len;
+	unsigned answer; /* beside SYN and ACK */
 } opened[] = {
     {"SYN", SYN, 0},
     {"SYN, PSH", SYN | PSH, 0},
     {"SYN, URG", SYN | URG, 0},
-    {"SYN, ECE, CWR", SYN | ECE | CWR, 0},
+    {"SYN, ECE, CWR", SYN | ECE | CWR, ECE},
 };
 #define OPENED (int)(sizeof(opened) / sizeof(opened[0]))
 
 START_TEST(test_listen_syn_to_synrcvd)
 {
 	rx(opened[_i].flags, .seq = 0, .mss = 1460);
-	tx(SYN | ACK, .seq = 0, .ack = 1);
+	tx(SYN | ACK | opened[_i].answer, .seq = 0, .ack = 1);
 	ck_state(TCP_SYN_RECV);
 	ck_assert_int_eq(tcp_lab_accept(), -1);
 	ck_assert_int_eq(errno, EAGAIN);
