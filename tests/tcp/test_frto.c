@@ -206,6 +206,81 @@ START_TEST(test_backoff_stays_until_a_sample)
 }
 END_TEST
 
+/* RFC 5682, 2.1, 1: not where a recovery failed: what was sent again in it blurs the answer. */
+START_TEST(test_not_after_a_failed_recovery)
+{
+	loss_open(O_SACK_OK);
+	loss_write(30);
+	sent(0, 10);
+	advance_ms(LOSS_RTT_MS);
+	sacks(0, 1, {{6, 10}});
+	next_is(0);
+	tcp_lab_drop();
+	wait_ms(1000);
+	next_is(0);
+	quiet();
+	ck_mib(TCPSackRecoveryFail, 1);
+	advance_ms(LOSS_RTT_MS);
+	sacks(1, 1, {{6, 10}});
+	next_is(1); /* and no new data first */
+	tcp_lab_drop();
+}
+END_TEST
+
+/* ACKs of what went before the head was sent again: its time begins anew with them. */
+START_TEST(test_sacks_put_the_timeout_off)
+{
+	loss_open(O_SACK_OK);
+	loss_write(10);
+	sent(0, 10);
+	advance_ms(LOSS_RTT_MS);
+	sacks(0, 1, {{1, 4}});
+	sent(0, 1);
+	advance_ms(250);
+	sacks(0, 1, {{1, 6}});
+	tcp_lab_drop();
+	advance_ms(150); /* it would have been due at 400 ms */
+	quiet();
+	wait_ms(1000);
+	next_is(0);
+	ck_mib(TCPTimeouts, 1);
+	tcp_lab_drop();
+	has(10);
+}
+END_TEST
+
+START_TEST(test_nothing_again_beyond_a_window_taken_back)
+{
+	loss_open(O_SACK_OK);
+	loss_write(10);
+	sent(0, 10);
+	advance_ms(LOSS_RTT_MS);
+	rx(ACK, .seq = 1, .ack = 1, .wnd = 2 * LOSS_MSS, .nsack = 1, .sack = {{3001, 10001}});
+	sent(0, 2);
+	ck_assert_uint_eq(loss_info().lost, 3);
+	sacks(2, 1, {{3, 10}});
+	sent(2, 3);
+	has(10);
+}
+END_TEST
+
+/* RFC 6582: more duplicates than segments that can have caused them. */
+START_TEST(test_reordering_measured_without_sack)
+{
+	loss_open(0);
+	loss_write(4);
+	sent(0, 4);
+	advance_ms(LOSS_RTT_MS);
+	for (unsigned i = 0; i < 5; i++)
+		has(0);
+	ck_assert_uint_eq(loss_info().sacked, 3);
+	ck_assert_uint_eq(loss_info().reordering, 4);
+	ck_assert_uint_ge(tcp_lab_mib(MIB_TcpExt_TCPRenoReorder), 1);
+	tcp_lab_drop();
+	has(4);
+}
+END_TEST
+
 /* --- round trips --------------------------------------------------------------------------------- */
 
 START_TEST(test_sacked_record_gives_a_sample)
@@ -256,5 +331,9 @@ int main(void)
 	tcase_add_test(tc, test_backoff_stays_until_a_sample);
 	tcase_add_test(tc, test_sacked_record_gives_a_sample);
 	tcase_add_test(tc, test_least_round_trip_is_forgotten);
+	tcase_add_test(tc, test_not_after_a_failed_recovery);
+	tcase_add_test(tc, test_sacks_put_the_timeout_off);
+	tcase_add_test(tc, test_nothing_again_beyond_a_window_taken_back);
+	tcase_add_test(tc, test_reordering_measured_without_sack);
 	return unit_run("tcp_frto", tc);
 }

@@ -144,6 +144,19 @@ START_TEST(test_limited_by_the_program)
 }
 END_TEST
 
+/* pipe is at ssthresh: there would be no room for it. */
+START_TEST(test_first_retransmission_is_never_held_back)
+{
+	flight(4, 4);
+	sacks(0, 1, {{1, 2}});
+	quiet();
+	sent_at(0, 127);
+	ck_assert_uint_eq(loss_info().ssthresh, 2);
+	ck_assert_uint_eq(loss_info().cwnd, 3);
+	has(4);
+}
+END_TEST
+
 /* Below a segment nothing is lost by rounding: 300 bytes are a segment to PRR. */
 START_TEST(test_short_segments)
 {
@@ -173,5 +186,6 @@ int main(void)
 	tcase_add_test(tc, test_no_more_than_delivered_while_losing);
 	tcase_add_test(tc, test_limited_by_the_program);
 	tcase_add_test(tc, test_short_segments);
+	tcase_add_test(tc, test_first_retransmission_is_never_held_back);
 	return unit_run("tcp_prr", tc);
 }

@@ -240,6 +240,48 @@ START_TEST(test_probe_of_new_data_proves_nothing)
 }
 END_TEST
 
+START_TEST(test_probe_that_came_twice_told_by_an_ack_of_more)
+{
+	probe_repairs();
+	loss_write(1);
+	sent(3, 4);
+	sacks(4, 1, {{2, 3}});
+	ck_mib(TCPLossProbeRecovery, 0);
+	ck_assert_uint_ge(loss_info().cwnd, 10);
+}
+END_TEST
+
+/* ACKs arm it again, but one is out already: then the time-out is next. */
+START_TEST(test_probe_not_twice_for_one_flight)
+{
+	loss_write(4);
+	sent(0, 4);
+	sent_at(3, 202);
+	advance_ms(48);
+	has(1);
+	wait_ms(1000);
+	next_is(1);
+	ck_mib(TCPLossProbes, 1);
+	ck_mib(TCPTimeouts, 1);
+	has(4);
+	tcp_lab_drop();
+}
+END_TEST
+
+START_TEST(test_probe_forgotten_by_the_timeout)
+{
+	loss_write(3);
+	sent(0, 3);
+	sent_at(2, 202);
+	sent_at(0, 502);
+	has(3);
+	loss_write(1);
+	tcp_lab_drop();
+	has(4);
+	ck_mib(TCPLossProbeRecovery, 0);
+}
+END_TEST
+
 static void add_when(TCase *tc)
 {
 	tcase_add_test(tc, test_probe_last_segment_after_two_round_trips);
@@ -267,5 +309,8 @@ int main(void)
 	tcase_add_test(tc, test_probe_that_came_twice_by_dsack);
 	tcase_add_test(tc, test_probe_that_came_twice_by_duplicate_ack);
 	tcase_add_test(tc, test_probe_of_new_data_proves_nothing);
+	tcase_add_test(tc, test_probe_that_came_twice_told_by_an_ack_of_more);
+	tcase_add_test(tc, test_probe_not_twice_for_one_flight);
+	tcase_add_test(tc, test_probe_forgotten_by_the_timeout);
 	return unit_run("tcp_tlp", tc);
 }

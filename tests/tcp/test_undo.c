@@ -138,6 +138,25 @@ START_TEST(test_dsacks_beyond_what_was_sent_again_ignored)
 }
 END_TEST
 
+/* What a loss probe had sent before may come twice as well: that undoes nothing. */
+START_TEST(test_dsack_of_an_earlier_probe_undoes_nothing)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_early_retrans", 3);
+	loss_open(O_SACK_OK);
+	loss_write(4);
+	sent(0, 4);
+	sent_at(3, 202);
+	advance_ms(LOSS_RTT_MS);
+	sacks(0, 1, {{3, 4}});
+	sent(0, 1);
+	sacks(0, 2, {{3, 4}, {3, 4}});
+	ck_mib(TCPDSACKOfoRecv, 1);
+	ck_mib(TCPDSACKUndo, 0);
+	ck_state_is(RECOVERY);
+	tcp_lab_drop();
+}
+END_TEST
+
 /* --- after a time-out ---------------------------------------------------------------------------- */
 
 /* At 300 ms the RTO sends 0 again; all of it is late by 250 ms only. */
@@ -233,5 +252,6 @@ int main(void)
 	tcase_add_test(tc, test_timeout_undone_by_dsack);
 	tcase_add_test(tc, test_timeout_undone_by_dsack_in_loss);
 	tcase_add_test(tc, test_timeout_stands_when_the_retransmission_is_echoed);
+	tcase_add_test(tc, test_dsack_of_an_earlier_probe_undoes_nothing);
 	return unit_run("tcp_undo", tc);
 }
