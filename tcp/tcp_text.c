@@ -213,13 +213,16 @@ static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
 
 /* --- seventh: text ------------------------------------------------------------------------------ */
 
-/* RFC 9293, 3.6.1 and RFC 1122, 4.2.2.13: data nobody will read. */
-static bool text_unwanted(struct tcp_sock *ts, const struct tcp_seg *g, uint32_t len)
+/* RFC 9293, 3.6.1 and RFC 1122, 4.2.2.13: data nobody will read, answered as if nobody were there. */
+static bool text_unwanted(struct tcp_sock *ts, struct pkbuf *b)
 {
-	if (!(ts->sk.flags & SOCK_DEAD) || len == 0 || seq_leq(g->seq + len, ts->rcv_nxt))
+	const struct tcp_seg *g = tcp_seg(b);
+
+	if (!(ts->sk.flags & SOCK_DEAD) || b->len == 0 || seq_leq(g->seq + b->len, ts->rcv_nxt))
 		return false;
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPAbortOnData);
-	tcp_abort(ts, 0);
+	tcp_reply_rst(b);
+	tcp_done(ts, 0);
 	return true;
 }
 
@@ -282,7 +285,7 @@ void tcp_text(struct tcp_sock *ts, struct pkbuf *b)
 	if (!tcp_state_in(ts, TCP_CAN_RECV))
 		goto drop;
 	why = DROP_TCP_DATA_AFTER_CLOSE;
-	if (text_unwanted(ts, g, b->len))
+	if (text_unwanted(ts, b))
 		goto drop;
 	why = text_trim(ts, b);
 	if (why) {
