@@ -88,8 +88,8 @@ void tcp_cc_init(struct tcp_sock *ts)
 	ts->ca_state = CA_OPEN;
 	ts->ssthresh = UINT32_MAX;
 	ts->cwnd = tcp_init_cwnd(ts);
-	/* RFC 5681, 3.1: a lost SYN means one segment to begin with */
-	if ((ts->flags & TCP_F_SYN_RTX) && !(ts->flags & TCP_F_TS))
+	/* RFC 6928, 2: a SYN lost again and again means one segment; once may be the 1 s of RFC 6298 */
+	if (ts->total_retrans > 1)
 		ts->cwnd = ts->mss;
 	ts->usage = (struct tcp_usage){.until = ts->snd_nxt, .stamp_ms = tcp_ms(tcp_now(ts))};
 	ts->delivery.segs = 1; /* the SYN */

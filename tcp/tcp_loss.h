@@ -166,6 +166,7 @@ struct tcp_rack {
 	uint16_t reord_seen;  /* l: how often */
 	uint8_t reo_steps;    /* l: RACK.reo_wnd_mult */
 	uint8_t reo_persist;  /* l: recoveries it still holds for */
+	bool probe_blind;     /* l: no RTT sample since the last loss probe (RFC 8985, 7.3) */
 };
 
 /* --- delivery rate, pacing ---------------------------------------------------------------------

@@ -73,8 +73,9 @@ void tcp_tlp_timeout(struct tcp_sock *ts, uint64_t now)
 
 	if (!x || tcp_flight(ts) == 0)
 		return;
-	if (!x->tlp_out && tlp_send(ts)) {
-		x->tlp_out = true;
+	/* 7.3: one at a time, and an RTT sample between two, or SRTT would never follow the path */
+	if (!x->tlp_out && !ts->rack.probe_blind && tlp_send(ts)) {
+		x->tlp_out = ts->rack.probe_blind = true;
 		x->tlp_end = ts->snd_nxt;
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPLossProbes);
 		tcp_rto_arm(ts, now);

@@ -75,6 +75,48 @@ START_TEST(test_first_window_of_large_segments_bounded)
 }
 END_TEST
 
+/* RFC 6928, 2: one SYN-ACK again may be the timer's haste, more of them are losses. */
+static void synack_lost(unsigned times, unsigned opts)
+{
+	tcp_lab_peer(1);
+	rx(SYN, .seq = 0, .mss = MSS + (opts & O_TS ? 12 : 0), .wnd = WND, .opts = opts);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	for (unsigned i = 0; i < times; i++) {
+		wait_ms(4100);
+		tx(SYN | ACK, .seq = 0, .ack = 1);
+	}
+	rx(ACK, .seq = 1, .ack = 1, .wnd = WND);
+}
+
+START_TEST(test_synack_lost_once_first_window_stays)
+{
+	synack_lost(1, _i ? O_TS : 0);
+	ck_assert_uint_eq(view().cwnd, 10 * MSS);
+}
+END_TEST
+
+START_TEST(test_synack_lost_twice_first_window_one_segment)
+{
+	synack_lost(2, _i ? O_TS : 0);
+	ck_assert_uint_eq(view().cwnd, MSS);
+}
+END_TEST
+
+START_TEST(test_syn_lost_twice_first_window_one_segment)
+{
+	tcp_lab_peer(1);
+	tcp_lab_connect();
+	tx(SYN, .seq = 0);
+	for (unsigned i = 0; i < 2; i++) {
+		wait_ms(4100);
+		tx(SYN, .seq = 0);
+	}
+	rx(SYN | ACK, .seq = 0, .ack = 1, .mss = MSS, .wnd = WND);
+	tx(ACK, .seq = 1, .ack = 1);
+	ck_assert_uint_eq(view().cwnd, MSS);
+}
+END_TEST
+
 START_TEST(test_slow_start_a_segment_an_ack)
 {
 	tcp_lab_write(60 * MSS);
@@ -264,6 +306,22 @@ START_TEST(test_third_duplicate_retransmits)
 	ck_assert_uint_eq(view().ssthresh, 5 * MSS);
 	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPFastRetrans), 1);
 	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPTimeouts), 0);
+}
+END_TEST
+
+/* RFC 5681, 3.2, step 2: what limited transmit sent is no part of the half. */
+START_TEST(test_half_is_without_limited_transmit)
+{
+	tcp_lab_write(20 * MSS);
+	segments(0, 10);
+	have(0);
+	have(0);
+	segments(10, 12);
+	ck_assert_uint_eq(view().cwnd, 10 * MSS);
+	have(0);
+	segments(0, 1);
+	ck_assert_uint_eq(view().ssthresh, 5 * MSS);
+	tcp_lab_drop();
 }
 END_TEST
 
@@ -470,6 +528,7 @@ END_TEST
 static void add_recovery(TCase *tc)
 {
 	tcase_add_test(tc, test_third_duplicate_retransmits);
+	tcase_add_test(tc, test_half_is_without_limited_transmit);
 	tcase_add_test(tc, test_two_duplicates_are_reordering);
 	tcase_add_test(tc, test_limited_transmit_two_new_segments);
 	tcase_add_test(tc, test_recovery_sends_new_in_proportion);
@@ -489,6 +548,9 @@ int main(void)
 	tcase_add_test(tc, test_first_window_ten_segments);
 	tcase_add_test(tc, test_first_window_by_sysctl);
 	tcase_add_test(tc, test_first_window_of_large_segments_bounded);
+	tcase_add_loop_test(tc, test_synack_lost_once_first_window_stays, 0, 2);
+	tcase_add_loop_test(tc, test_synack_lost_twice_first_window_one_segment, 0, 2);
+	tcase_add_test(tc, test_syn_lost_twice_first_window_one_segment);
 	tcase_add_test(tc, test_slow_start_a_segment_an_ack);
 	tcase_add_test(tc, test_slow_start_ack_division_gains_nothing);
 	tcase_add_test(tc, test_slow_start_stretched_ack_bounded);

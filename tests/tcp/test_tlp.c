@@ -119,6 +119,65 @@ START_TEST(test_probe_then_timeout)
 }
 END_TEST
 
+/* 7.3: no second probe before there is an RTT sample; the ACKs of the first, sent twice, give none. */
+START_TEST(test_probe_not_before_a_sample)
+{
+	loss_write(1);
+	sent(0, 1);
+	sent_at(0, 300);
+	has(1);
+	has(1); /* both came */
+	tcp_lab_mark();
+	loss_write(1);
+	sent(1, 2);
+	sent_at(1, 300);
+	ck_mib(TCPLossProbes, 1);
+	ck_mib(TCPTimeouts, 1);
+	has(2);
+}
+END_TEST
+
+START_TEST(test_probe_again_after_a_sample)
+{
+	loss_write(1);
+	sent(0, 1);
+	sent_at(0, 300);
+	has(1);
+	has(1);
+	loss_write(1);
+	sent(1, 2);
+	advance_ms(LOSS_RTT_MS);
+	has(2);
+	loss_write(1);
+	sent(2, 3);
+	wait_ms(400);
+	next_is(2);
+	ck_mib(TCPLossProbes, 2);
+	ck_mib(TCPTimeouts, 0);
+	has(3);
+}
+END_TEST
+
+/* 7.2: a SYN-ACK sent twice gives no SRTT either. */
+START_TEST(test_probe_without_srtt_after_1_s)
+{
+	tcp_lab_peer(1);
+	rx(SYN, .seq = 0, .mss = LOSS_MSS, .wnd = LOSS_WND, .opts = O_SACK_OK);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	wait_ms(1100);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	rx(ACK, .seq = 1, .ack = 1, .wnd = LOSS_WND);
+	tcp_lab_accept();
+	tl.sent = 0;
+	tcp_lab_mark();
+	loss_write(3);
+	sent(0, 3);
+	ck_assert_uint_eq(loss_info().rto_us, 3000000);
+	sent_at(2, 1000);
+	ck_mib(TCPLossProbes, 1);
+}
+END_TEST
+
 START_TEST(test_probe_off_by_sysctl)
 {
 	tcp_lab_sysctl("net.ipv4.tcp_early_retrans", 0);
@@ -293,6 +352,9 @@ static void add_when(TCase *tc)
 	tcase_add_test(tc, test_probe_put_off_by_each_ack);
 	tcase_add_test(tc, test_probe_put_off_by_new_data);
 	tcase_add_test(tc, test_probe_then_timeout);
+	tcase_add_test(tc, test_probe_not_before_a_sample);
+	tcase_add_test(tc, test_probe_again_after_a_sample);
+	tcase_add_test(tc, test_probe_without_srtt_after_1_s);
 	tcase_add_test(tc, test_probe_off_by_sysctl);
 	tcase_add_test(tc, test_probe_not_without_sack);
 	tcase_add_test(tc, test_probe_not_in_disorder);
