@@ -123,6 +123,44 @@ START_TEST(test_off_by_sysctl_repairs_at_once)
 }
 END_TEST
 
+/* RFC 6675, 5.1: until all that was out then is acknowledged, no other recovery begins. */
+START_TEST(test_losses_of_the_same_window_lower_cwnd_once)
+{
+	timed_out(O_SACK_OK, 10);
+	advance_ms(50);
+	ck_assert_uint_eq(loss_info().ssthresh, 5);
+	has(1);
+	sent(1, 3);
+	advance_ms(LOSS_RTT_MS);
+	sacks(1, 1, {{3, 7}});
+	tcp_lab_drop();
+	ck_state_is(LOSS);
+	ck_assert_uint_eq(loss_info().ssthresh, 5);
+	ck_mib(TCPSackRecovery, 0);
+	has(10);
+	ck_state_is(OPEN);
+}
+END_TEST
+
+/* RFC 5681, 4.3: but what was sent again and is lost again is congestion a second time. */
+START_TEST(test_retransmission_lost_lowers_cwnd_again)
+{
+	timed_out(O_SACK_OK, 10);
+	advance_ms(50);
+	has(1);
+	sent(1, 3);
+	advance_ms(LOSS_RTT_MS);
+	sacks(1, 1, {{2, 3}});
+	next_is(1);
+	tcp_lab_drop();
+	ck_mib(TCPLostRetransmit, 1);
+	ck_state_is(RECOVERY);
+	ck_assert_uint_eq(loss_info().ssthresh, 2);
+	has(10);
+	tcp_lab_drop();
+}
+END_TEST
+
 /* --- what is held for lost ----------------------------------------------------------------------- */
 
 START_TEST(test_timeout_spares_what_went_just_now)
@@ -325,6 +363,8 @@ int main(void)
 	tcase_add_test(tc, test_real_loss_goes_on_without_sack);
 	tcase_add_test(tc, test_nothing_new_to_send_repairs_at_once);
 	tcase_add_test(tc, test_off_by_sysctl_repairs_at_once);
+	tcase_add_test(tc, test_losses_of_the_same_window_lower_cwnd_once);
+	tcase_add_test(tc, test_retransmission_lost_lowers_cwnd_again);
 	tcase_add_test(tc, test_timeout_spares_what_went_just_now);
 	tcase_add_test(tc, test_sacked_is_not_sent_again_after_timeout);
 	tcase_add_test(tc, test_timeouts_counted_by_state);

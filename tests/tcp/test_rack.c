@@ -151,6 +151,33 @@ START_TEST(test_dsack_widens_the_window)
 }
 END_TEST
 
+/* n..n + 2 go; n is late by more than the window of `ms`, so it is sent again for nothing. */
+static void late_again(unsigned n, unsigned ms)
+{
+	tcp_lab_mark();
+	loss_write(3);
+	sent(n, n + 3);
+	advance_ms(LOSS_RTT_MS);
+	sacks(n, 1, {{n + 1, n + 3}});
+	sent_at(n, LOSS_RTT_MS + ms);
+	sacks(n + 3, 1, {{n, n + 1}});
+	tcp_lab_drop();
+}
+
+/* A quarter of the least round trip for each round with a D-SACK, but never more than SRTT. */
+START_TEST(test_window_at_most_srtt)
+{
+	static const unsigned ms[] = {27, 52, 77, 102, 102, 102};
+
+	reordering_seen();
+	has(20);
+	for (unsigned i = 0; i < 6; i++) {
+		ck_assert_uint_eq(loss_info().min_rtt_us, LOSS_RTT_MS * 1000);
+		late_again(20 + 3 * i, ms[i]);
+	}
+}
+END_TEST
+
 START_TEST(test_window_not_widened_by_sysctl)
 {
 	tcp_lab_sysctl("net.ipv4.tcp_recovery", 3);
@@ -267,6 +294,7 @@ int main(void)
 	tcase_add_test(tc, test_reordering_at_most_by_sysctl);
 	tcase_add_test(tc, test_reordering_seen_three_are_not_enough);
 	tcase_add_test(tc, test_dsack_widens_the_window);
+	tcase_add_test(tc, test_window_at_most_srtt);
 	tcase_add_test(tc, test_window_not_widened_by_sysctl);
 	tcase_add_test(tc, test_lost_retransmission_goes_again_without_timeout);
 	tcase_add_test(tc, test_ack_too_soon_for_the_retransmission);

@@ -74,6 +74,20 @@ START_TEST(test_sack_joins_neighbours)
 }
 END_TEST
 
+/* RFC 2018, 2: what was not permitted is not sent; and in SYNs alone is it permitted. */
+START_TEST(test_sack_not_sent_unless_permitted)
+{
+	tcp_lab_peer(1);
+	tl.syn = (struct seg){.mss = 1460};
+	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+	rx(ACK, .seq = 1, .ack = 1, .len = 10, .opts = O_SACK_OK);
+	tcp_lab_drop();
+	hole(31);
+	tx(ACK, .seq = 1, .ack = 11, .nsack = 0);
+	quiet();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("sack");
@@ -83,5 +97,6 @@ int main(void)
 	tcase_add_test(tc, test_sack_at_most_four_blocks);
 	tcase_add_test(tc, test_sack_at_most_three_beside_timestamps);
 	tcase_add_test(tc, test_sack_joins_neighbours);
+	tcase_add_test(tc, test_sack_not_sent_unless_permitted);
 	return unit_run("tcp_sack", tc);
 }

@@ -234,6 +234,37 @@ START_TEST(test_timeout_stands_when_the_retransmission_is_echoed)
 }
 END_TEST
 
+/* RFC 8985, 6.2, step 2.  0 and 1 are sent again; a round trip later 1 is SACKed, and the echo tells which transmission of it. */
+static void second_sacked(bool original)
+{
+	uint32_t first;
+
+	loss_open(O_SACK_OK | O_TS);
+	loss_write(10);
+	sent(0, 10);
+	first = tl.peer.ts_last;
+	advance_ms(LOSS_RTT_MS);
+	sacks(0, 1, {{2, 10}});
+	sent(0, 2);
+	advance_ms(LOSS_RTT_MS);
+	loss_ack(0, 1, (struct loss_blocks){{{1, 10}}}, original ? first : 0);
+	tcp_lab_drop();
+}
+
+START_TEST(test_echo_tells_that_it_was_the_original)
+{
+	second_sacked(true);
+	ck_mib(TCPLostRetransmit, 0);
+}
+END_TEST
+
+START_TEST(test_echo_tells_that_it_was_the_retransmission)
+{
+	second_sacked(false);
+	ck_mib(TCPLostRetransmit, 1);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("undo");
@@ -253,5 +284,7 @@ int main(void)
 	tcase_add_test(tc, test_timeout_undone_by_dsack_in_loss);
 	tcase_add_test(tc, test_timeout_stands_when_the_retransmission_is_echoed);
 	tcase_add_test(tc, test_dsack_of_an_earlier_probe_undoes_nothing);
+	tcase_add_test(tc, test_echo_tells_that_it_was_the_original);
+	tcase_add_test(tc, test_echo_tells_that_it_was_the_retransmission);
 	return unit_run("tcp_undo", tc);
 }
