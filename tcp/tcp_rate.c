@@ -64,9 +64,12 @@ void tcp_rate_done(struct tcp_sock *ts, struct tcp_ack_info *a)
 	uint64_t ack_ns;
 
 	if (a->delivered) {
+		uint32_t n = (a->delivered + ts->mss - 1) / ts->mss;
+
 		d->bytes += a->delivered;
 		d->at = a->now;
-		d->segs += (a->delivered + ts->mss - 1) / ts->mss;
+		d->segs += n;
+		mib_add(ts->sk.stack, MIB_TcpExt_TCPDelivered, n);
 	}
 	if (d->app_limited && d->bytes > d->app_limited)
 		d->app_limited = 0;

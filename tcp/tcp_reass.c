@@ -269,6 +269,9 @@ bool tcp_ofo_prune(struct tcp_sock *ts, uint32_t need)
 {
 	struct sock *sk = &ts->sk;
 
+	mib_inc(sk->stack, MIB_TcpExt_PruneCalled);
+	if (ts->ofo && sk->rcv_bytes + need > sk->rcvbuf)
+		mib_inc(sk->stack, MIB_TcpExt_OfoPruned);
 	while (sk->rcv_bytes + need > sk->rcvbuf && ts->ofo) {
 		mib_inc(sk->stack, MIB_TcpExt_TCPOFODrop);
 		block_free(ts, RB_MAX(ofo_tree, &ts->ofo->tree), DROP_TCP_OFO_LIMIT);

@@ -118,8 +118,7 @@ void tcp_process(struct tcp_sock *ts, struct pkbuf *b)
 	ts->segs_in++;
 	if (is_predicted(ts, tcp_seg(b))) {
 		i = STEP_ACK;
-		if (b->len)
-			mib_inc(b->stack, MIB_TcpExt_TCPHPHits);
+		mib_inc(b->stack, b->len ? MIB_TcpExt_TCPHPHits : MIB_TcpExt_TCPHPAcks);
 	}
 	for (; i < sizeof(steps) / sizeof(steps[0]) && !why; i++)
 		why = steps[i](ts, b);

@@ -176,6 +176,8 @@ static void rcvq_merge(struct tcp_sock *ts, struct pkbuf *b)
 
 	ts->rcvq.bytes += n;
 	rcvq_took(ts, n);
+	if (n && b->len == 0)
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPRcvCoalesce);
 }
 
 /* b is charged: it was out of order. */
@@ -226,6 +228,14 @@ static bool text_unwanted(struct tcp_sock *ts, struct pkbuf *b)
 	return true;
 }
 
+static enum drop_reason text_outside(const struct tcp_sock *ts, uint32_t end)
+{
+	if (end != ts->rcv_nxt)
+		return DROP_TCP_WINDOW;
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPZeroWindowDrop);
+	return DROP_TCP_ZERO_WINDOW;
+}
+
 /* Takes off what lies before RCV.NXT, behind the window or behind the peer's FIN. */
 static enum drop_reason text_trim(struct tcp_sock *ts, struct pkbuf *b)
 {
@@ -247,7 +257,7 @@ static enum drop_reason text_trim(struct tcp_sock *ts, struct pkbuf *b)
 		g->seq += old;
 	}
 	if (b->len && seq_geq(g->seq, end))
-		return end == ts->rcv_nxt ? DROP_TCP_ZERO_WINDOW : DROP_TCP_WINDOW;
+		return text_outside(ts, end);
 	if (b->len > end - g->seq)
 		pkbuf_trim_to(b, end - g->seq);
 	g->end = g->seq + b->len;

@@ -151,6 +151,8 @@ static void bare_out(struct tcp_sock *ts, uint32_t seq, uint8_t flags)
 {
 	struct pkbuf *b = pkbuf_alloc(ts->sk.stack, PKBUF_TX_HEAD);
 
+	if (!b && flags & TCP_RST)
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPAbortFailed);
 	if (!b)
 		return;
 	mib_inc(ts->sk.stack, MIB_Tcp_OutSegs);
@@ -315,6 +317,12 @@ static bool span_pushes(struct tcp_sock *ts, const struct span *s)
 	return s->len > ts->mss;
 }
 
+static void orig_sent(struct tcp_sock *ts, uint32_t segs)
+{
+	mib_add(ts->sk.stack, MIB_Tcp_OutSegs, segs);
+	mib_add(ts->sk.stack, MIB_TcpExt_TCPOrigDataSent, segs);
+}
+
 static int span_out(struct tcp_sock *ts, const struct span *s, struct pkbuf *b)
 {
 	uint8_t flags = TCP_ACK;
@@ -343,7 +351,7 @@ static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 	if (tcp_flight(ts) == 0 && ts->data_segs_in &&
 	    tcp_ms(now) - ts->last_rcvd_ms < TCP_ATO_MIN_NS / NSEC_PER_MSEC)
 		ts->flags |= TCP_F_PINGPONG;
-	mib_add(ts->sk.stack, MIB_Tcp_OutSegs, span_sent(ts, s, now));
+	orig_sent(ts, span_sent(ts, s, now));
 	ts->xfer->next = s->last->next;
 	ts->snd_nxt = s->last->end;
 	if (s->len % ts->mss)
@@ -382,7 +390,7 @@ int tcp_send_syn_data(struct tcp_sock *ts)
 	if (!b)
 		return -ENOMEM;
 	ts->syn_sent = now;
-	mib_add(ts->sk.stack, MIB_Tcp_OutSegs, span_sent(ts, &s, now));
+	orig_sent(ts, span_sent(ts, &s, now));
 	ts->xfer->next = s.last->next;
 	ts->snd_nxt = s.last->end;
 	return segment_out(ts, b, ts->iss, TCP_SYN);

@@ -1,0 +1,63 @@
+/*
+ * tests/tcp/test_mib.c - counters by Linux's names count what Linux's do: each event once, in segments
+ * of the wire.
+ */
+#include "tests/harness/tcp_lab.h"
+
+static void setup(void)
+{
+	tcp_lab_setup();
+	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+}
+
+START_TEST(test_header_prediction_by_kind)
+{
+	uint64_t acks = tcp_lab_mib(MIB_TcpExt_TCPHPAcks);
+
+	rx(ACK, .seq = 1, .ack = 1, .len = 10);
+	tcp_lab_drop();
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPHPHits), 1);
+	tcp_lab_write(10);
+	tcp_lab_drop();
+	rx(ACK, .seq = 11, .ack = 11);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPHPAcks), acks + 1);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPHPHits), 1);
+}
+END_TEST
+
+/* Sent again is not sent: the first is counted when it goes, what is delivered when it is told. */
+START_TEST(test_data_sent_and_delivered)
+{
+	tcp_lab_write(3000); /* three segments */
+	tcp_lab_drop();
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPOrigDataSent), 3);
+	wait_ms(2000);
+	tcp_lab_drop();
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPOrigDataSent), 3);
+	ck_assert_uint_ge(tcp_lab_mib(MIB_Tcp_RetransSegs), 1);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPDelivered), 0);
+	rx(ACK, .seq = 1, .ack = 3001);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPDelivered), 3);
+}
+END_TEST
+
+START_TEST(test_small_segments_coalesced)
+{
+	for (uint32_t i = 0; i < 5; i++)
+		rx(ACK, .seq = 1 + 10 * i, .ack = 1, .len = 10);
+	tcp_lab_drop();
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPRcvCoalesce), 4);
+	tcp_lab_read(50);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("mib");
+
+	tcase_add_checked_fixture(tc, setup, tcp_lab_teardown);
+	tcase_add_test(tc, test_header_prediction_by_kind);
+	tcase_add_test(tc, test_data_sent_and_delivered);
+	tcase_add_test(tc, test_small_segments_coalesced);
+	return unit_run("tcp_mib", tc);
+}
