@@ -6,10 +6,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "ip/route.h"
@@ -19,6 +21,8 @@
 #include "socket/packetdrill_priv.h"
 
 #define FDS 4096
+#define PIPE_END (-2) /* a descriptor of the kernel's, made for the script */
+#define SPLICE_MAX 65536u
 #define PATIENCE_NS (300 * NSEC_PER_SEC) /* virtual, for a packet that does not come */
 #define PATIENCE_MS 5000                 /* real */
 
@@ -26,7 +30,7 @@ struct drill {
 	struct world *world;
 	struct stack *stack;
 	struct wire *wire;
-	int weft_fd[FDS]; /* by kernel descriptor; 0: none */
+	int weft_fd[FDS]; /* by kernel descriptor; 0: none; PIPE_END */
 };
 
 static void drill_enter(struct drill *d)
@@ -188,8 +192,8 @@ static int pd_close(void *ud, int fd)
 
 	drill_enter(d);
 	wfd = weft_fd(d, fd);
-	r = weft_close(wfd);
-	if (wfd >= 0) {
+	r = wfd == PIPE_END ? 0 : weft_close(wfd);
+	if (wfd >= 0 || wfd == PIPE_END) {
 		int err = errno;
 
 		d->weft_fd[fd] = 0;
@@ -315,23 +319,54 @@ static int pd_gettimeofday(void *ud, struct timeval *tv, struct timezone *tz)
 	return 0;
 }
 
-/* --- what weft does not have ------------------------------------------------------------------- */
-
-static int absent(void)
-{
-	errno = ENOSYS;
-	return -1;
-}
+/* --- pipes, which are the kernel's ------------------------------------------------------------- */
 
 static int pd_pipe(void *ud, int fds[2])
 {
-	return absent();
+	struct drill *d = ud;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -1;
+	if (fds[0] >= FDS || fds[1] >= FDS) {
+		close(fds[0]);
+		close(fds[1]);
+		errno = EMFILE;
+		return -1;
+	}
+	d->weft_fd[fds[0]] = d->weft_fd[fds[1]] = PIPE_END;
+	return 0;
 }
 
+/* Linux stops a splice at the urgent mark, and does not go past it. */
+static ssize_t splice_in(struct drill *d, int in, char *buf, size_t n, unsigned flags)
+{
+	int mark = 0;
+
+	if (weft_fd(d, in) == PIPE_END)
+		return read(in, buf, n);
+	if (weft_ioctl(weft_fd(d, in), SIOCATMARK, &mark) == 0 && mark)
+		return 0;
+	return weft_recv(weft_fd(d, in), buf, n, flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0);
+}
+
+/* By way of a buffer: what counts here is what the program and the peer see. */
 static int pd_splice(void *ud, int in, loff_t *off_in, int out, loff_t *off_out, size_t n,
 		     unsigned flags)
 {
-	return absent();
+	struct drill *d = ud;
+	char *buf = malloc(SPLICE_MAX);
+	ssize_t r = -1;
+
+	drill_enter(d);
+	if (buf)
+		r = splice_in(d, in, buf, n < SPLICE_MAX ? n : SPLICE_MAX, flags);
+	if (r > 0 && weft_fd(d, out) == PIPE_END)
+		r = write(out, buf, (size_t)r);
+	else if (r > 0)
+		r = weft_send(weft_fd(d, out), buf, (size_t)r, 0);
+	drill_leave(d);
+	free(buf);
+	return (int)r;
 }
 
 /* --- beginning and end ------------------------------------------------------------------------- */
@@ -342,7 +377,7 @@ static void pd_free(void *ud)
 
 	drill_enter(d);
 	for (int i = 0; i < FDS; i++) {
-		if (d->weft_fd[i])
+		if (d->weft_fd[i] > 0)
 			weft_close(d->weft_fd[i]);
 	}
 	stack_destroy(d->stack);
@@ -462,6 +497,13 @@ static void drill_start(struct drill *d, const struct drill_flags *f)
 		die("no threads");
 }
 
+/* Of Linux's ways to find the end of slow start, a bit each, weft has one. */
+static bool is_hystart(const char *name)
+{
+	return !strcmp(name, "/sys/module/tcp_cubic/parameters/hystart") ||
+	       !strcmp(name, "/sys/module/tcp_cubic/parameters/hystart_detect");
+}
+
 int packetdrill_so_setting(void *ud, const char *name, const char *value)
 {
 	struct drill *d = ud;
@@ -471,6 +513,8 @@ int packetdrill_so_setting(void *ud, const char *name, const char *value)
 	drill_enter(d);
 	if (!strcmp(name, "harness.txqueue.limit"))
 		wire_cut(d->wire, !strcmp(value, "0"));
+	else if (is_hystart(name))
+		err = sysctl_write(d->stack, "net.weft.tcp_hystart", strcmp(value, "0") != 0);
 	else
 		err = sysctl_write_text(d->stack, name, value, why);
 	drill_leave(d);

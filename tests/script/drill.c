@@ -212,7 +212,8 @@ static void sysctl_word(struct drill *d, char *word)
 		eq[n - 1] = '\0';
 		eq++;
 	}
-	if (!strncmp(word, "net.", 4) || !strncmp(word, "harness.", 8))
+	if (!strncmp(word, "net.", 4) || !strncmp(word, "harness.", 8) ||
+	    !strncmp(word, "/sys/module/", 12))
 		setting(d, word, eq);
 }
 
