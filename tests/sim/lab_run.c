@@ -95,6 +95,8 @@ static void all_check(struct lab_world *w)
 		lab_pump_forlorn(c);
 		lab_check_conn(c);
 		lab_check_stall(c);
+		lab_check_info(&c->end[LAB_CLIENT]);
+		lab_check_info(&c->end[LAB_SERVER]);
 		lab_conn_settle(c);
 	}
 	lab_check_world(w);

@@ -103,6 +103,11 @@ void lab_check_scoreboard(struct lab_end *e, const struct tcp_sock *ts)
 		if (ts->snd_una != ts->write_seq)
 			lab_violate_end(e, "%u bytes are queued in no record",
 					ts->write_seq - ts->snd_una);
+		if (x && (x->sacked || x->lost || x->retrans))
+			lab_violate_end(e,
+					"nothing is queued, and %u bytes count as SACKed, %u as "
+					"lost, %u as sent again",
+					x->sacked, x->lost, x->retrans);
 		return;
 	}
 	if (ts->write_seq - ts->snd_una > WALK_ALWAYS && e->conn->w->checks % WALK_EACH)

@@ -269,6 +269,7 @@ void lab_end_close(struct lab_end *e, bool reset);
 void lab_check_end(struct lab_end *e);
 void lab_check_conn(struct lab_conn *c);
 void lab_check_stall(struct lab_conn *c);
+void lab_check_info(struct lab_end *e); /* lab_info.c: TCP_INFO */
 /* lab_scoreboard.c: the send queue's counts beside a walk over it. */
 struct tcp_sock;
 void lab_check_scoreboard(struct lab_end *e, const struct tcp_sock *ts);

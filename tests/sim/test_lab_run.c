@@ -77,6 +77,20 @@ static const char *const found[] = {
     "corrupt 0.61% <- delay 175ms blackout 2934ms 10601ms\n"
     "rr a1 b1 1 size 0B 0B at 2723ms\nrr a1 b1 1 size 1B 0B\nbulk a1 b1 152538B at 1725ms\n"
     "rr a1 b1 5 size 1B 7832B\n",
+    /* a path that takes larger segments again left a cwnd below one of them */
+    "seed 1618\nrouter r1 r2 r3\nhost a1 b1 a2 b2\n"
+    "link r1 r3 mtu 1196 -> rate 20616kbit delay 22ms jitter 19ms queue 31p loss 5.24% "
+    "gilbert 1.25% 13% 55% reorder 14.29% 38ms <- delay 44ms jitter 19ms loss 5.24% "
+    "gilbert 1.25% 13% 55% reorder 14.29% 38ms\n"
+    "link a1 r1 arp -> rate 2332kbit delay 61ms queue 72p reorder 4.53% 27ms "
+    "<- rate 2332kbit delay 61ms queue 72p loss 0.25% gilbert 0.83% 80% 76%\n"
+    "link r3 b1 -> delay 95ms <- rate 29283kbit delay 95ms queue 143p\n"
+    "link a2 r1 arp -> delay 54ms jitter 23ms reorder 4.32% 28ms truncate 0.02% "
+    "<- rate 857kbit delay 2ms queue 62p\n"
+    "link r3 b2 -> delay 37ms <- rate 810kbit delay 30ms jitter 14ms queue 30p "
+    "gilbert 0.04% 34% 66% corrupt 0.01%\n"
+    "many a2 b2 31 size 1402B 3264B once 1\nhalfclose b2 a2 1B reply 1B\n"
+    "halfclose a1 b1 965010B reply 0B\n",
 };
 
 START_TEST(test_found_scene_holds)
