@@ -119,10 +119,11 @@ static unsigned tcp_build(struct drill *d, const struct packet *p, uint8_t *fram
 	struct flow *f = &d->flow;
 	uint8_t *t = frame + IP_LEN;
 	unsigned hlen = TCP_HLEN + p->noption;
+	bool first_syn = (p->flags & TCP_SYN) && p->seq == f->remote_isn;
 
 	put16(t, f->remote_port);
 	put16(t + 2, f->local_port);
-	put32(t + 4, p->seq + (p->flags & TCP_SYN ? 0 : f->remote_isn));
+	put32(t + 4, p->seq + (first_syn ? 0 : f->remote_isn));
 	put32(t + 8, p->flags & TCP_ACK ? p->ack + f->local_isn : 0);
 	put16(t + 12, hlen / 4 << 12 | p->flags);
 	put16(t + 14, p->wnd < 0 ? 0 : (uint32_t)p->wnd);
@@ -162,7 +163,8 @@ static void learn_in(struct drill *d, const struct packet *p)
 		return;
 	if (f->passive && !f->syn_in)
 		f->remote_port = d->next_port++;
-	f->remote_isn = p->seq;
+	if (!f->syn_in)
+		f->remote_isn = p->seq;
 	f->syn_in = true;
 }
 
