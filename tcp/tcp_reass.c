@@ -337,6 +337,8 @@ unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
 			break;
 		block[n][0] = k->seq;
 		block[n][1] = k->end;
+		if ((ts->flags & TCP_F_FIN_SEEN) && k->end == ts->rcv_fin)
+			block[n][1]++; /* the FIN is here too */
 		n++;
 	}
 	return n;
