@@ -109,7 +109,8 @@ static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
 	i->tcpi_rcv_wscale = ts->rcv_wscale;
 	i->tcpi_snd_mss = ts->mss;
 	i->tcpi_rcv_mss = ts->rcv_mss;
-	i->tcpi_advmss = ts->advmss;
+	i->tcpi_advmss =
+	    ts->advmss - (ts->flags & TCP_F_TS ? 12 : 0); /* as the peer will fill it */
 	i->tcpi_pmtu = ts->sk.path ? ts->sk.path->mtu : 0;
 	i->tcpi_snd_cwnd = ts->mss ? ts->cwnd / ts->mss : 0;
 	i->tcpi_snd_ssthresh =
