@@ -100,6 +100,7 @@ void tcp_recovery_enter(struct tcp_sock *ts, const struct tcp_ack_info *a)
 	if (tcp_cwnd_falls(ts)) {
 		x->undo_ssthresh = 0;
 		x->recover = ts->snd_nxt;
+		x->tlp_out = false; /* RFC 8985, 7.1: cwnd falls for what the probe told already */
 	} else {
 		reduction_start(ts, a ? a->delivered : 0);
 	}

@@ -277,6 +277,93 @@ START_TEST(test_echo_without_ecn_says_nothing)
 }
 END_TEST
 
+/* --- beside loss recovery ------------------------------------------------------------------------- */
+
+/* A round trip of 100 ms, and `n` segments are out. */
+static void open_far(unsigned opts, unsigned n)
+{
+	tcp_lab_listen(5);
+	rx(SYN | ECE | CWR, .seq = 0, .mss = MSS + (opts & O_TS ? 12 : 0), .wnd = 65000,
+	   .opts = opts);
+	tx(SYN | ACK | ECE, .seq = 0, .ack = 1);
+	advance_ms(100);
+	rx(ACK, .seq = 1, .ack = 1, .wnd = 65000);
+	tcp_lab_accept();
+	tcp_lab_write(n * MSS);
+	ck_assert_uint_eq(tcp_lab_drop(), n);
+	advance_ms(100);
+}
+
+/* The peer has all before `upto`, and from..behind. */
+static void sack_field(unsigned flags, unsigned upto, unsigned from, unsigned behind)
+{
+	rx(ACK | flags, .seq = 1, .ack = 1 + upto * MSS, .wnd = 65000, .nsack = 1,
+	   .sack = {{1 + from * MSS, 1 + behind * MSS}});
+}
+
+/*
+ * RFC 8985, 7.1: a loss that the probe has told of is repaired, and cwnd fell for it; what comes behind
+ * the probe does not lower it again.
+ */
+START_TEST(test_loss_told_by_probe_in_cwr_lowers_once)
+{
+	struct tcp_info i;
+
+	open_far(O_SACK_OK, 6);
+	rx(ACK | ECE, .seq = 1, .ack = 1 + MSS, .wnd = 65000);
+	wait_ms(300);
+	tx(ACK, .seq = 1 + 5 * MSS, .ack = 1, .len = MSS);
+	advance_ms(100);
+	sack_field(0, 1, 5, 6);
+	get_info(&i);
+	ck_assert_uint_eq(i.tcpi_ca_state, 3); /* RECOVERY */
+	ck_assert_uint_eq(i.tcpi_snd_ssthresh, 7);
+	tcp_lab_write(6 * MSS);
+	for (unsigned n = 2; n <= 12; n++) {
+		advance_ms(10);
+		rx(ACK, .seq = 1, .ack = 1 + n * MSS, .wnd = 65000);
+	}
+	tcp_lab_drop();
+	get_info(&i);
+	ck_assert_uint_eq(i.tcpi_snd_ssthresh, 7);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPLossProbeRecovery), 0);
+}
+END_TEST
+
+/* RFC 4015, 3.2: the loss was none, but the mark was one: the windows stay lowered. */
+START_TEST(test_echo_forbids_undo)
+{
+	struct tcp_info i;
+	uint32_t first;
+
+	open_far(O_SACK_OK | O_TS, 10);
+	first = tl.peer.ts_last;
+	sack_field(_i ? ECE : 0, 0, 1, 4);
+	tx(ACK, .seq = 1, .ack = 1, .len = MSS);
+	tcp_lab_drop();
+	rx(ACK, .seq = 1, .ack = 1 + 10 * MSS, .wnd = 65000, .tsecr = first);
+	get_info(&i);
+	ck_assert_uint_eq(i.tcpi_ca_state, 0);
+	ck_assert_uint_eq(i.tcpi_snd_cwnd, _i ? 7 : 10);
+}
+END_TEST
+
+/* 6.1.3: the field of what lies outside the window is ignored. */
+START_TEST(test_mark_outside_the_window_is_not_echoed)
+{
+	struct seg s;
+
+	open_ecn();
+	rx(ACK, .seq = 1, .ack = 1, .len = 1000, .tos = IP_ECN_ECT0);
+	tcp_lab_drop();
+	rx(ACK, .seq = 1, .ack = 1, .len = 1000, .tos = IP_ECN_CE);
+	rx(ACK, .seq = 900001, .ack = 1, .len = 1000, .tos = IP_ECN_CE);
+	while (tcp_lab_take(&s))
+		ck_assert_uint_eq(s.flags & ECE, 0);
+	tcp_lab_read(1000);
+}
+END_TEST
+
 /* A loss lowers the window as well, and the peer is told by CWR on new text alone. */
 START_TEST(test_cwr_after_a_loss)
 {
@@ -319,5 +406,8 @@ int main(void)
 	tcase_add_test(tc, test_echo_lowers_the_window_once);
 	tcase_add_test(tc, test_echo_without_ecn_says_nothing);
 	tcase_add_test(tc, test_cwr_after_a_loss);
+	tcase_add_test(tc, test_loss_told_by_probe_in_cwr_lowers_once);
+	tcase_add_loop_test(tc, test_echo_forbids_undo, 0, 2);
+	tcase_add_test(tc, test_mark_outside_the_window_is_not_echoed);
 	return unit_run("tcp_ecn", tc);
 }
