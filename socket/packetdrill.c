@@ -448,9 +448,13 @@ static void defaults(struct stack *st)
 		const char *name;
 		int64_t value;
 	} set[] = {
-	    {"net.ipv4.tcp_rmem.max", 15 << 20},       {"net.ipv4.tcp_rmem.default", 540000},
-	    {"net.ipv4.tcp_wmem.default", 256 << 10},  {"net.ipv4.tcp_syn_retries", 5},
-	    {"net.ipv4.tcp_slow_start_after_idle", 0}, {"net.ipv4.tcp_fastopen", 0x403},
+	    {"net.ipv4.tcp_rmem.max", 15 << 20},
+	    {"net.ipv4.tcp_rmem.default", 540000},
+	    {"net.ipv4.tcp_wmem.default", 256 << 10},
+	    {"net.ipv4.tcp_syn_retries", 5},
+	    {"net.ipv4.tcp_slow_start_after_idle", 0},
+	    {"net.ipv4.tcp_fastopen", 0x403},
+	    {"net.weft.tcp_hystart", 2},
 	};
 	char why[SYSCTL_TEXT_MAX];
 

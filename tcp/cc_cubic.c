@@ -15,6 +15,8 @@
 #define ALPHA_DEN 17u
 #define MS3_PER_SEGMENT 2500000000ull /* (1000 ms/s)^3 / C */
 
+enum { HYSTART_PLUS = 1, HYSTART_DELAY = 2 }; /* net.weft.tcp_hystart */
+
 /* What a loss that was none gives back (RFC 9438, 4.9). */
 struct epoch {
 	uint32_t begin;  /* ms; 0: none has begun */
@@ -133,11 +135,22 @@ static void cubic_grow(struct tcp_sock *ts, struct cubic *c, uint32_t t, uint32_
 	ts->cwnd += (uint32_t)(sum / ts->cwnd);
 }
 
-static void cubic_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uint32_t n)
+/* Linux's way out of the first slow start, looked at before the ACK is added. */
+static void cubic_delay(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	struct cubic *c = cubic_of(ts);
-	uint32_t now = tcp_ms(a->now), t;
 
+	if (!c->avoids && sysctl_get(ts->sk.stack, tcp_hystart) == HYSTART_DELAY)
+		tcp_hystart_delay(ts, &c->hystart, a);
+}
+
+static void cubic_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uint32_t n)
+{
+	uint32_t now = tcp_ms(a->now), t;
+	struct cubic *c;
+
+	cubic_delay(ts, a);
+	c = cubic_of(ts);
 	if (ts->cwnd < ts->ssthresh)
 		n = tcp_slow_start(ts, n, c->avoids ? 1 : tcp_hystart_divisor(&c->hystart));
 	if (n == 0 || ts->cwnd < ts->ssthresh)
@@ -163,12 +176,15 @@ static void epoch_shift(struct cubic *c, uint32_t now)
 
 static void cubic_sample(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	struct cubic *c = cubic_of(ts);
 	uint32_t now = tcp_ms(a->now);
+	struct cubic *c;
 
+	if (!a->cwnd_limited) /* cubic_acked() was not asked */
+		cubic_delay(ts, a);
+	c = cubic_of(ts);
 	if (c->avoids && !a->cwnd_limited)
 		epoch_shift(c, now);
-	if (!c->avoids && a->acked && sysctl_get(ts->sk.stack, tcp_hystart))
+	if (!c->avoids && a->acked && sysctl_get(ts->sk.stack, tcp_hystart) == HYSTART_PLUS)
 		tcp_hystart_ack(ts, &c->hystart, a);
 	c->seen = now;
 }

@@ -126,22 +126,14 @@ uint32_t tcp_pipe(const struct tcp_sock *ts)
 
 /* --- an ACK ------------------------------------------------------------------------------------- */
 
-/*
- * RFC 3465, 2.3: the most one ACK adds in slow start.  RFC 9406, 4.3 says 8 segments where nothing
- * is paced; a burst that may go anyway, the initial window or a super-segment, is allowed as well.
- */
-static uint32_t slow_start_limit(struct tcp_sock *ts)
+/* RFC 3465, 2.3: the most one ACK adds in slow start; RFC 9406, 4.3 bounds it where nothing is paced. */
+static uint32_t slow_start_limit(const struct tcp_sock *ts)
 {
-	uint32_t most = 8u * ts->mss, init, super;
+	uint32_t segs = (uint32_t)sysctl_get(ts->sk.stack, tcp_slow_start_limit);
 
-	if (ts->pacing_rate)
-		return UINT32_MAX;
 	if (ts->ca_state == CA_LOSS && !(ts->flags & TCP_F_SACK))
 		return ts->mss; /* an ACK may stand for what came before the time-out */
-	init = tcp_init_cwnd(ts);
-	super = tcp_xmit_max(ts);
-	most = most > init ? most : init;
-	return most > super ? most : super;
+	return segs && !ts->pacing_rate ? segs * ts->mss : UINT32_MAX;
 }
 
 uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n, unsigned divisor)

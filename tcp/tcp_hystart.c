@@ -5,6 +5,9 @@
  * A round is a window of data.  When the least RTT of a round's first samples has risen over that of
  * the round before, growth goes on at a quarter of the pace (conservative slow start); if the RTT
  * falls again that was a mistake, else slow start is over after five rounds of it.
+ *
+ * Linux's older rule stands beside it, by setting: out at once when the least of a round's samples is
+ * as much above the least RTT there was.
  */
 #include "tcp/tcp_priv.h"
 
@@ -14,6 +17,7 @@
 #define RTT_SAMPLES 8u         /* N_RTT_SAMPLE */
 #define CSS_DIVISOR 4u         /* CSS_GROWTH_DIVISOR */
 #define CSS_ROUNDS 5u
+#define DELAY_LOW_WINDOW 16u /* segments: below it Linux's rule does not look */
 
 unsigned tcp_hystart_divisor(const struct tcp_hystart *h)
 {
@@ -75,4 +79,21 @@ void tcp_hystart_ack(struct tcp_sock *ts, struct tcp_hystart *h, const struct tc
 		rtt_take(h, (uint32_t)(a->rtt_ns / NSEC_PER_USEC));
 	if (seq_geq(ts->snd_una, h->end))
 		round_begin(ts, h);
+}
+
+/* HYSTART_DELAY; before the ACK is added to cwnd. */
+void tcp_hystart_delay(struct tcp_sock *ts, struct tcp_hystart *h, const struct tcp_ack_info *a)
+{
+	uint32_t us = (uint32_t)(a->rtt_ns / NSEC_PER_USEC);
+
+	if (ts->cwnd < DELAY_LOW_WINDOW * ts->mss || !us)
+		return;
+	if (!h->on || seq_gt(ts->snd_una, h->end))
+		*h = (struct tcp_hystart){.on = true, .end = ts->snd_nxt, .least_us = UINT32_MAX};
+	if (us < h->least_us)
+		h->least_us = us;
+	if (h->samples < RTT_SAMPLES)
+		h->samples++;
+	else if (h->least_us > ts->min_rtt_us + rise(ts->min_rtt_us))
+		slow_start_end(ts);
 }

@@ -415,6 +415,7 @@ struct tcp_hystart {
 };
 unsigned tcp_hystart_divisor(const struct tcp_hystart *h); /* for tcp_slow_start() */
 void tcp_hystart_ack(struct tcp_sock *ts, struct tcp_hystart *h, const struct tcp_ack_info *a);
+void tcp_hystart_delay(struct tcp_sock *ts, struct tcp_hystart *h, const struct tcp_ack_info *a);
 
 /* --- tcp_cc.c, cc_newreno.c --------------------------------------------------------------------
  */

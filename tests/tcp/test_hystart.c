@@ -167,6 +167,35 @@ START_TEST(test_off_by_sysctl)
 }
 END_TEST
 
+/* Linux's rule: the ninth sample of a round over 16 segments, before it is added. */
+START_TEST(test_delay_rule_ends_at_once)
+{
+	sysctl_write(ts.sk.stack, "net.weft.tcp_hystart", 2);
+	ts.min_rtt_us = 20000;
+	ts.cwnd = 20 * MSS;
+	ts.snd_nxt = 20 * MSS;
+	for (unsigned i = 0; i < 8; i++)
+		ack(MSS, 24001);
+	ck_assert(!ended());
+	ck_assert_uint_eq(ts.cwnd, 28 * MSS);
+	ack(MSS, 24001);
+	ck_assert_uint_eq(ts.ssthresh, 28 * MSS);
+	ck_assert_uint_lt(ts.cwnd, 29 * MSS);
+}
+END_TEST
+
+START_TEST(test_delay_rule_small_rise_or_window_goes_on)
+{
+	sysctl_write(ts.sk.stack, "net.weft.tcp_hystart", 2);
+	ts.min_rtt_us = 20000;
+	for (unsigned i = 0; i < 5; i++) /* up to 15 segments: not looked at */
+		ack(MSS, 90000);
+	for (unsigned i = 0; i < 8; i++)
+		round_of(16, 24000);
+	ck_assert(!ended());
+}
+END_TEST
+
 /* RFC 9406, 4.2: only the first slow start. */
 START_TEST(test_after_a_loss_plain_slow_start)
 {
@@ -191,6 +220,8 @@ int main(void)
 	tcase_add_test(tc, test_five_rounds_of_it_end_slow_start);
 	tcase_add_test(tc, test_rtt_that_falls_again_goes_back);
 	tcase_add_test(tc, test_off_by_sysctl);
+	tcase_add_test(tc, test_delay_rule_ends_at_once);
+	tcase_add_test(tc, test_delay_rule_small_rise_or_window_goes_on);
 	tcase_add_test(tc, test_after_a_loss_plain_slow_start);
 	return unit_run("tcp_hystart", tc);
 }
