@@ -8,14 +8,15 @@
 
 #include "tcp/tcp_priv.h"
 
-/* *cookie: nothing is to be kept.  A SYN that follows a TIME-WAIT has its ISS chosen and is kept. */
+/* *cookie: nothing is to be kept, for the queue is full or memory short.  A SYN that follows a TIME-WAIT has its ISS chosen and is kept. */
 static enum drop_reason request_admit(struct tcp_sock *ls, const struct tcp_seg *g, bool *cookie)
 {
 	struct stack *st = ls->sk.stack;
 	bool full = ls->listen->nrequests >= tcp_request_bound(ls);
 	int64_t cookies = sysctl_get(st, tcp_syncookies);
 
-	*cookie = (full || cookies == TCP_COOKIES_ALWAYS) && cookies && !g->iss;
+	*cookie =
+	    (full || cookies == TCP_COOKIES_ALWAYS || depot_pressure(st)) && cookies && !g->iss;
 	if (full && !cookies) {
 		mib_inc(st, MIB_TcpExt_TCPReqQFullDrop);
 		return DROP_TCP_SYN_QUEUE;

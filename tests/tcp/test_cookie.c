@@ -268,6 +268,30 @@ START_TEST(test_flood_leaves_client_its_options)
 }
 END_TEST
 
+/* Memory is short, though the queue is not full: who comes now takes none. */
+START_TEST(test_memory_short_cookies)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_syncookies", 1);
+	tcp_lab_sysctl("net.weft.mem_limit", 1048576);
+	tcp_lab_listen(16);
+	for (unsigned i = 0; !depot_pressure(tl.st); i++) {
+		tcp_lab_peer(i);
+		rx(SYN, .seq = 0, .mss = 1460);
+		tx(SYN | ACK, .seq = 0, .ack = 1);
+		rx(ACK, .seq = 1, .ack = 1);
+		for (uint32_t n = 0; n < 40 && !depot_pressure(tl.st); n++)
+			rx(ACK, .seq = 1 + n * 1460, .ack = 1, .len = 1460);
+		tcp_lab_drop();
+		ck_assert_uint_lt(i, 16);
+	}
+	tcp_lab_peer(100);
+	rx(SYN, .seq = 0, .mss = 1460);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	ck_assert_int_eq(requests(), 0);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_SyncookiesSent), 1);
+}
+END_TEST
+
 /* Old requests give way once the queue is half full of young ones: two SYN-ACKs again, not five. */
 START_TEST(test_old_requests_leave_for_young)
 {
@@ -302,6 +326,7 @@ int main(void)
 	tcase_add_test(tc, test_cookie_accept_queue_full_ack_dropped);
 	tcase_add_test(tc, test_cookies_off_queue_full_drops);
 	tcase_add_test(tc, test_flood_leaves_client_its_options);
+	tcase_add_test(tc, test_memory_short_cookies);
 	tcase_add_test(tc, test_old_requests_leave_for_young);
 	return unit_run("tcp_cookie", tc);
 }
