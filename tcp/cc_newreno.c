@@ -7,13 +7,13 @@
 #include "tcp/tcp_priv.h"
 
 /*
- * RFC 5681, 3.1, eq. 4: half of what was out, at least two segments; what limited transmit has sent
- * beyond cwnd does not count (3.2, step 2).
+ * RFC 5681, 3.1, eq. 4: half of what was out, at least two segments: cwnd, where that was the limit,
+ * without what limited transmit has sent beyond it (3.2, step 2).
  */
 static uint32_t newreno_ssthresh(struct tcp_sock *ts)
 {
-	uint32_t out = tcp_flight(ts) < ts->cwnd ? tcp_flight(ts) : ts->cwnd;
-	uint32_t half = out / 2, least = 2u * ts->mss;
+	bool full = ts->flags & TCP_F_CWND_LIMITED || tcp_flight(ts) > ts->cwnd;
+	uint32_t half = (full ? ts->cwnd : tcp_flight(ts)) / 2, least = 2u * ts->mss;
 
 	return half > least ? half : least;
 }

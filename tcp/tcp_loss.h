@@ -340,9 +340,7 @@ void tcp_recovery_mtu(struct tcp_sock *ts); /* all that is out was too large */
 struct tcp_rec *tcp_recovery_next(struct tcp_sock *ts);
 /* OPEN, or DISORDER while something is SACKed, lost or may come twice. */
 void tcp_recovery_open(struct tcp_sock *ts);
-/* cwnd is to fall to a new ssthresh by PRR, in the state CWR: ECN-Echo, or a full queue below. */
-void tcp_cwr_enter(struct tcp_sock *ts);
-void tcp_cwr_once(struct tcp_sock *ts); /* the same, at once: what was lost has been repaired */
+void tcp_cwr_once(struct tcp_sock *ts); /* cwnd falls at once: what was lost has been repaired */
 bool tcp_cwnd_falls(const struct tcp_sock *ts); /* in CWR or RECOVERY */
 bool tcp_retrans_out(const struct tcp_sock *ts);
 /* Nothing is out or queued, and no ACK can tell more about what was. */

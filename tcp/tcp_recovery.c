@@ -83,12 +83,6 @@ static void cwr_enter(struct tcp_sock *ts, uint32_t delivered)
 	cc_event(ts, TCP_CC_CWR);
 }
 
-void tcp_cwr_enter(struct tcp_sock *ts)
-{
-	if (ts->xfer)
-		cwr_enter(ts, 0);
-}
-
 void tcp_recovery_enter(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	struct tcp_xfer *x = ts->xfer;

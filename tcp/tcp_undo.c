@@ -75,6 +75,7 @@ static void undo_window(struct tcp_sock *ts, bool unlose)
 			ts->cwnd = x->undo_cwnd;
 		if (ts->ssthresh < x->undo_ssthresh)
 			ts->ssthresh = x->undo_ssthresh;
+		ts->flags &= ~TCP_F_CWR; /* nothing has fallen that the peer should be told of */
 		if (ts->cc->event)
 			ts->cc->event(ts, TCP_CC_UNDO);
 	}

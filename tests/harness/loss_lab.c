@@ -8,9 +8,13 @@
 
 void loss_open(unsigned opts)
 {
+	unsigned asks = opts & LOSS_ECN ? ECE | CWR : 0, answers = opts & LOSS_ECN ? ECE : 0;
+
+	opts &= ~LOSS_ECN;
 	tcp_lab_listen(5);
-	rx(SYN, .seq = 0, .mss = LOSS_MSS + (opts & O_TS ? 12 : 0), .wnd = LOSS_WND, .opts = opts);
-	tx(SYN | ACK, .seq = 0, .ack = 1);
+	rx(SYN | asks, .seq = 0, .mss = LOSS_MSS + (opts & O_TS ? 12 : 0), .wnd = LOSS_WND,
+	   .opts = opts);
+	tx(SYN | ACK | answers, .seq = 0, .ack = 1);
 	advance_ms(LOSS_RTT_MS);
 	rx(ACK, .seq = 1, .ack = 1, .wnd = LOSS_WND);
 	ck_assert_int_ge(tcp_lab_accept(), 0);

@@ -22,6 +22,8 @@
 /* TCP_INFO's states of repair. */
 enum { OPEN, DISORDER, CWR_STATE, RECOVERY, LOSS };
 
+#define LOSS_ECN 0x100u /* beside options: ECN is agreed on */
+
 void loss_open(unsigned opts);
 void loss_write(unsigned segments);
 /* Segments from..to - 1 are the next sent, in one go each; and then nothing more. */

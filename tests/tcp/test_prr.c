@@ -7,15 +7,11 @@
 
 #include "tests/harness/loss_lab.h"
 
-static void setup(void)
-{
-	tcp_lab_setup();
-	loss_open(O_SACK_OK);
-}
-
 /* n segments are sent in one go, and the answers are due; cwnd is 10, so n is at most that. */
 static void flight(unsigned n, unsigned written)
 {
+	if (tl.fd < 0)
+		loss_open(O_SACK_OK);
 	loss_write(written);
 	sent(0, n);
 	advance_ms(LOSS_RTT_MS);
@@ -65,6 +61,7 @@ END_TEST
 
 START_TEST(test_cubic_falls_to_seven_tenths)
 {
+	loss_open(O_SACK_OK);
 	ck_assert_int_eq(weft_setsockopt(tl.fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5), 0);
 	flight(10, 30);
 	sacks(0, 1, {{1, 4}});
@@ -157,9 +154,44 @@ START_TEST(test_first_retransmission_is_never_held_back)
 }
 END_TEST
 
+/* A millisecond later the peer has all before upto, and the network marked something, or not. */
+static void has_marked(unsigned upto, unsigned ece)
+{
+	advance_ms(1);
+	rx(ACK | ece, .seq = 1, .ack = 1 + upto * LOSS_MSS, .wnd = LOSS_WND);
+}
+
+/* ECN-Echo: the same fall, with nothing lost; the first new segment tells (RFC 3168, 6.1.2). */
+START_TEST(test_marked_half_for_each_delivered)
+{
+	loss_open(O_SACK_OK | LOSS_ECN);
+	flight(10, 30);
+	has_marked(1, ECE);
+	tx(ACK | CWR, .seq = 10001, .ack = 1, .len = LOSS_MSS);
+	quiet();
+	ck_cwnd(10, CWR_STATE);
+	ck_assert_uint_eq(loss_info().ssthresh, 5);
+	has_marked(2, ECE); /* once a round trip */
+	quiet();
+	ck_assert_uint_eq(loss_info().ssthresh, 5);
+	has_marked(3, 0);
+	sent(11, 12);
+	has_marked(4, 0);
+	quiet();
+	has_marked(10, 0);
+	sent(12, 15);
+	ck_cwnd(5, CWR_STATE);
+	advance_ms(LOSS_RTT_MS);
+	has_marked(11, 0);
+	ck_cwnd(5, OPEN);
+	tcp_lab_drop();
+}
+END_TEST
+
 /* Below a segment nothing is lost by rounding: 300 bytes are a segment to PRR. */
 START_TEST(test_short_segments)
 {
+	loss_open(O_SACK_OK);
 	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	for (unsigned i = 0; i < 6; i++)
 		tcp_lab_write(100);
@@ -178,7 +210,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("prr");
 
-	tcase_add_checked_fixture(tc, setup, tcp_lab_teardown);
+	tcase_add_checked_fixture(tc, tcp_lab_setup, tcp_lab_teardown);
 	tcase_add_test(tc, test_one_lost_half_for_each_delivered);
 	tcase_add_test(tc, test_cubic_falls_to_seven_tenths);
 	tcase_add_test(tc, test_burst_bounded_by_ssthresh);
@@ -187,5 +219,6 @@ int main(void)
 	tcase_add_test(tc, test_limited_by_the_program);
 	tcase_add_test(tc, test_short_segments);
 	tcase_add_test(tc, test_first_retransmission_is_never_held_back);
+	tcase_add_test(tc, test_marked_half_for_each_delivered);
 	return unit_run("tcp_prr", tc);
 }

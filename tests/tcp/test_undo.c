@@ -157,6 +157,39 @@ START_TEST(test_dsack_of_an_earlier_probe_undoes_nothing)
 }
 END_TEST
 
+/* The network has marked something as well: cwnd stays lowered. */
+START_TEST(test_marked_recovery_is_not_undone)
+{
+	loss_open(O_SACK_OK | LOSS_ECN);
+	loss_write(10);
+	sent(0, 10);
+	advance_ms(LOSS_RTT_MS);
+	rx(ACK | ECE, .seq = 1, .ack = 1, .wnd = LOSS_WND, .nsack = 1, .sack = {{1001, 4001}});
+	sent(0, 1);
+	has(10);
+	sacks(10, 1, {{0, 1}});
+	ck_cwnd(5, OPEN);
+	ck_assert_uint_eq(loss_info().ssthresh, 5);
+}
+END_TEST
+
+/* What the peer would be told of a fall that is undone is not said. */
+START_TEST(test_undo_takes_cwr_back)
+{
+	loss_open(O_SACK_OK | LOSS_ECN);
+	loss_write(10);
+	sent(0, 10);
+	advance_ms(LOSS_RTT_MS);
+	sacks(0, 1, {{1, 4}});
+	sent(0, 1);
+	has(10);
+	sacks(10, 1, {{0, 1}});
+	ck_mib(TCPDSACKUndo, 1);
+	loss_write(1);
+	sent(10, 11); /* without CWR */
+}
+END_TEST
+
 /* --- after a time-out ---------------------------------------------------------------------------- */
 
 /* At 300 ms the RTO sends 0 again; all of it is late by 250 ms only. */
@@ -286,5 +319,7 @@ int main(void)
 	tcase_add_test(tc, test_dsack_of_an_earlier_probe_undoes_nothing);
 	tcase_add_test(tc, test_echo_tells_that_it_was_the_original);
 	tcase_add_test(tc, test_echo_tells_that_it_was_the_retransmission);
+	tcase_add_test(tc, test_marked_recovery_is_not_undone);
+	tcase_add_test(tc, test_undo_takes_cwr_back);
 	return unit_run("tcp_undo", tc);
 }
