@@ -188,7 +188,9 @@ void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b)
 	}
 	if (a.acked)
 		ack_confirm(ts);
-	if (g->seq == g->end)
+	if (a.acked && (g->opts & SEG_PREDICTED))
+		mib_inc(ts->sk.stack, MIB_TcpExt_TCPHPAcks);
+	else if (g->seq == g->end)
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPPureAcks);
 }
 

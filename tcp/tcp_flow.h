@@ -39,6 +39,13 @@ struct tcp_tune {
 #define TCP_ECN_ASK 1
 #define TCP_ECN_ANSWER 2
 
+/* --- tcp_delack.c ------------------------------------------------------------------------------
+ */
+
+void tcp_ack_schedule(struct tcp_sock *ts); /* text has come in order */
+void tcp_ack_waited(struct tcp_sock *ts);   /* ... and its ACK long enough */
+void tcp_ack_rides(struct tcp_sock *ts, uint64_t now);
+
 /* --- tcp_ecn.c ---------------------------------------------------------------------------------
  */
 

@@ -54,7 +54,7 @@ static void info_times(const struct tcp_sock *ts, struct tcp_info *i)
 	uint32_t now = tcp_ms(tcp_now(ts));
 
 	i->tcpi_rto = ts->rto_us;
-	i->tcpi_ato = (uint32_t)(TCP_ATO_MIN_NS / NSEC_PER_USEC);
+	i->tcpi_ato = ts->ato_ms * 1000u;
 	i->tcpi_rtt = ts->srtt_us;
 	i->tcpi_rttvar = ts->rttvar_us;
 	i->tcpi_min_rtt = ts->min_rtt_us;

@@ -41,9 +41,10 @@
 #define SEG_OPT_WSCALE 2u
 #define SEG_OPT_SACK_OK 4u
 #define SEG_OPT_TS 8u
-#define SEG_OPT_FO 32u    /* Fast Open (RFC 7413, 4.1.1): a cookie or a request */
-#define SEG_OPT_FOEXP 64u /* with it: in the experimental option */
-#define SEG_OPT_ECN 16u   /* not an option: the SYN asks for ECN, and we answer that we can */
+#define SEG_OPT_FO 32u     /* Fast Open (RFC 7413, 4.1.1): a cookie or a request */
+#define SEG_OPT_FOEXP 64u  /* with it: in the experimental option */
+#define SEG_PREDICTED 128u /* not an option: header prediction took it */
+#define SEG_OPT_ECN 16u    /* not an option: the SYN asks for ECN, and we answer that we can */
 
 /* A segment in host order, in the cb of its pkbuf from tcp_in() until the reader has it. */
 struct tcp_seg {
@@ -164,6 +165,7 @@ struct tcp_sock {
 	uint8_t rtx;                    /* l: enum tcp_rtx */
 	uint8_t backoff, retransmits;   /* l: of the RTX deadline; times it went by in a row */
 	uint8_t keep_probes;            /* l: keepalives without an answer */
+	uint16_t ato_ms;                /* l: how long an ACK waits; 0: no text has come */
 	uint8_t quickacks;              /* l: ACKs still to be sent without delay */
 	uint8_t dupacks_owed;           /* l: ACKs that the next push sends for data out of order */
 	uint8_t keepcnt, syncnt;        /* l: options; 0: the stack's setting */

@@ -92,16 +92,18 @@ static tcp_step_fn *const steps[] = {
 
 /*
  * Header prediction: the next segment in order of an open connection, with nothing about it that a
- * step before the fifth could refuse.
+ * step before the fifth could refuse.  What is odd is gathered, and asked once.
  */
 static bool is_predicted(const struct tcp_sock *ts, const struct tcp_seg *g)
 {
-	if (tcp_state_of(ts) != TCP_ESTABLISHED || (g->flags & ~TCP_PSH) != TCP_ACK)
-		return false;
-	if (g->seq != ts->rcv_nxt || seq_gt(g->end, ts->rcv_adv))
-		return false;
-	return !(ts->flags & TCP_F_TS) ||
-	       ((g->opts & SEG_OPT_TS) && seq_geq(g->tsval, ts->ts_recent));
+	bool stamps = ts->flags & TCP_F_TS, stamped = g->opts & SEG_OPT_TS;
+	uint32_t odd = tcp_state_of(ts) ^ TCP_ESTABLISHED;
+
+	odd |= (g->flags & ~(uint32_t)TCP_PSH) ^ TCP_ACK;
+	odd |= g->seq ^ ts->rcv_nxt;
+	odd |= seq_gt(g->end, ts->rcv_adv);
+	odd |= stamps & (!stamped | seq_lt(g->tsval, ts->ts_recent));
+	return odd == 0;
 }
 
 /* Its callers' locks are beyond clang's analysis: they come through the table of steps. */
@@ -118,7 +120,9 @@ void tcp_process(struct tcp_sock *ts, struct pkbuf *b)
 	ts->segs_in++;
 	if (is_predicted(ts, tcp_seg(b))) {
 		i = STEP_ACK;
-		mib_inc(b->stack, b->len ? MIB_TcpExt_TCPHPHits : MIB_TcpExt_TCPHPAcks);
+		tcp_seg(b)->opts |= SEG_PREDICTED;
+		if (b->len)
+			mib_inc(b->stack, MIB_TcpExt_TCPHPHits);
 	}
 	for (; i < sizeof(steps) / sizeof(steps[0]) && !why; i++)
 		why = steps[i](ts, b);

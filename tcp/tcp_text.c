@@ -1,6 +1,6 @@
 /*
  * tcp/tcp_text.c - sixth to eighth: the urgent pointer (RFC 6093), the text in order, the FIN
- * (RFC 9293, 3.10.7.4), and when what came is acknowledged (RFC 9293, 3.8.6.3; RFC 5681, 4.2).
+ * (RFC 9293, 3.10.7.4).
  *
  * A packet that pins more than twice what it carries is copied behind the one before it: so a peer
  * of many small segments pins no more than twice what it was allowed to send.
@@ -34,8 +34,6 @@ enum drop_reason tcp_urg(struct tcp_sock *ts, struct pkbuf *b)
 	return DROP_NONE;
 }
 
-/* --- when an ACK is owed ------------------------------------------------------------------------ */
-
 /* What one segment of the peer carries: the second one is acknowledged at once. */
 static void rcv_mss_update(struct tcp_sock *ts, const struct pkbuf *b)
 {
@@ -45,27 +43,6 @@ static void rcv_mss_update(struct tcp_sock *ts, const struct pkbuf *b)
 		n = ts->advmss;
 	if (n > ts->rcv_mss)
 		ts->rcv_mss = (uint16_t)n;
-}
-
-/* n bytes came in order. */
-static void ack_schedule(struct tcp_sock *ts)
-{
-	uint64_t now = tcp_now(ts);
-
-	ts->last_rcvd_ms = tcp_ms(now);
-	if (ts->rcv_nxt - ts->ack_sent > ts->rcv_mss || (ts->flags & TCP_F_QUICKACK)) {
-		ts->flags |= TCP_F_ACK_NOW;
-		return;
-	}
-	if (ts->quickacks > 0 && !(ts->flags & TCP_F_PINGPONG)) {
-		ts->quickacks--;
-		ts->flags |= TCP_F_ACK_NOW;
-		return;
-	}
-	if (!(ts->flags & TCP_F_ACK_DELAY)) {
-		ts->flags |= TCP_F_ACK_DELAY;
-		tcp_timer_set(ts, TCP_DUE_ACK, now + TCP_ATO_MIN_NS);
-	}
 }
 
 /* --- the receive queue -------------------------------------------------------------------------- */
@@ -279,7 +256,7 @@ static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
 		ts->flags |=
 		    TCP_F_ACK_NOW; /* RFC 5681, 4.2: a hole was filled, in whole or in part */
 	}
-	ack_schedule(ts);
+	tcp_ack_schedule(ts);
 	sock_ready(&ts->sk, EPOLLIN | urg_event(ts));
 }
 

@@ -269,12 +269,7 @@ static void rtx_timeout(struct tcp_sock *ts, uint64_t now)
 
 static void ack_timeout(struct tcp_sock *ts, uint64_t now)
 {
-	if (!(ts->flags & TCP_F_ACK_DELAY))
-		return;
-	ts->flags &= ~TCP_F_PINGPONG; /* the answer that the ACK waited for did not come */
-	ts->flags |= TCP_F_ACK_NOW;
-	mib_inc(ts->sk.stack, MIB_TcpExt_DelayedACKs);
-	tcp_push(&ts->sk);
+	tcp_ack_waited(ts);
 }
 
 /* --- keepalive and FIN-WAIT-2 ------------------------------------------------------------------- */

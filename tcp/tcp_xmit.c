@@ -347,10 +347,8 @@ static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 	b = span_packet(ts, s);
 	if (!b)
 		return -ENOMEM;
-	/* data in answer to data: the next ACKs may ride on answers too */
-	if (tcp_flight(ts) == 0 && ts->data_segs_in &&
-	    tcp_ms(now) - ts->last_rcvd_ms < TCP_ATO_MIN_NS / NSEC_PER_MSEC)
-		ts->flags |= TCP_F_PINGPONG;
+	if (tcp_flight(ts) == 0)
+		tcp_ack_rides(ts, now);
 	orig_sent(ts, span_sent(ts, s, now));
 	ts->xfer->next = s->last->next;
 	ts->snd_nxt = s->last->end;

@@ -12,7 +12,8 @@ static struct sim sim;
 static uint64_t stream(uint64_t delay_ms, uint64_t rate, uint32_t bytes)
 {
 	struct sim_config cfg = {
-	    .seed = 7, .whole = true,
+	    .seed = 7,
+	    .whole = true,
 	    .netem = {.delay = delay_ms * MS, .rate = rate, .limit = 100000},
 	};
 	uint64_t start, took;
@@ -41,7 +42,8 @@ END_TEST
 START_TEST(test_long_way_without_autotuning_is_not)
 {
 	uint64_t took;
-	struct sim_config cfg = {.seed = 7, .whole = true,
+	struct sim_config cfg = {.seed = 7,
+				 .whole = true,
 				 .netem = {.delay = 50 * MS, .rate = 100000000, .limit = 100000}};
 
 	sim_open(&sim, &cfg);

@@ -1,0 +1,88 @@
+/*
+ * tcp/tcp_delack.c - when an ACK of text goes (RFC 9293, 3.8.6.3; RFC 5681, 4.2): at once for every
+ * second full segment and for the first ones of a burst; else it waits for an answer to ride on, or
+ * for the next segment, 40 to 200 ms.
+ *
+ * How long follows the pace at which segments come, as Linux has it: a wait that was in vain doubles
+ * it, and a sender that was quiet longer than an RTO is in slow start and gets its ACKs at once.
+ */
+#include "tcp/tcp_priv.h"
+
+#define ATO_MIN_MS ((uint32_t)(TCP_ATO_MIN_NS / NSEC_PER_MSEC))
+#define ATO_MAX_MS ((uint32_t)(TCP_ATO_MAX_NS / NSEC_PER_MSEC))
+
+static uint32_t rto_ms(const struct tcp_sock *ts)
+{
+	return ts->rto_us / 1000 < UINT16_MAX ? ts->rto_us / 1000 : UINT16_MAX;
+}
+
+static uint16_t ato_bound(const struct tcp_sock *ts, uint32_t ms)
+{
+	return (uint16_t)(ms < rto_ms(ts) ? ms : rto_ms(ts));
+}
+
+/* Text came `gap` ms after the last. */
+static void ato_follow(struct tcp_sock *ts, uint32_t gap)
+{
+	if (ts->ato_ms == 0)
+		ts->ato_ms = (uint16_t)ATO_MIN_MS;
+	else if (gap <= ATO_MIN_MS / 2)
+		ts->ato_ms = (uint16_t)(ts->ato_ms / 2 + ATO_MIN_MS / 2);
+	else if (gap < ts->ato_ms)
+		ts->ato_ms = ato_bound(ts, ts->ato_ms / 2 + gap);
+	else if (gap > rto_ms(ts))
+		ts->quickacks = TCP_QUICKACKS;
+}
+
+/* No longer than a round trip, where one is known: the sender may wait for it. */
+static uint32_t ack_wait_ms(const struct tcp_sock *ts)
+{
+	uint32_t most = ATO_MAX_MS, rtt = ts->srtt_us / 1000;
+
+	if (rtt && rtt < most)
+		most = rtt > ATO_MIN_MS ? rtt : ATO_MIN_MS;
+	return ts->ato_ms < most ? ts->ato_ms : most;
+}
+
+void tcp_ack_schedule(struct tcp_sock *ts)
+{
+	uint64_t now = tcp_now(ts);
+
+	ato_follow(ts, tcp_ms(now) - ts->last_rcvd_ms);
+	ts->last_rcvd_ms = tcp_ms(now);
+	if (ts->rcv_nxt - ts->ack_sent > ts->rcv_mss || (ts->flags & TCP_F_QUICKACK)) {
+		ts->flags |= TCP_F_ACK_NOW;
+		return;
+	}
+	if (ts->quickacks > 0 && !(ts->flags & TCP_F_PINGPONG)) {
+		ts->quickacks--;
+		ts->flags |= TCP_F_ACK_NOW;
+		return;
+	}
+	if (!(ts->flags & TCP_F_ACK_DELAY)) {
+		ts->flags |= TCP_F_ACK_DELAY;
+		tcp_timer_set(ts, TCP_DUE_ACK, now + ack_wait_ms(ts) * NSEC_PER_MSEC);
+	}
+}
+
+/* What the ACK waited for, an answer or the next segment, did not come. */
+void tcp_ack_waited(struct tcp_sock *ts)
+{
+	if (!(ts->flags & TCP_F_ACK_DELAY))
+		return;
+	if (ts->flags & TCP_F_PINGPONG)
+		ts->ato_ms = (uint16_t)ATO_MIN_MS;
+	else
+		ts->ato_ms = ato_bound(ts, 2u * ts->ato_ms);
+	ts->flags &= ~TCP_F_PINGPONG;
+	ts->flags |= TCP_F_ACK_NOW;
+	mib_inc(ts->sk.stack, MIB_TcpExt_DelayedACKs);
+	tcp_push(&ts->sk);
+}
+
+/* Text goes out: the ACKs of what comes may ride on such, if it answers what has just come. */
+void tcp_ack_rides(struct tcp_sock *ts, uint64_t now)
+{
+	if (ts->data_segs_in && tcp_ms(now) - ts->last_rcvd_ms < ts->ato_ms)
+		ts->flags |= TCP_F_PINGPONG;
+}
