@@ -88,13 +88,19 @@ struct chain {
 	struct sock_common **head;
 };
 
-static struct chain conn_chain(struct inet_table *t, const struct inet_tuple *tu)
+static uint64_t tuple_hash(const struct inet_table *t, const struct inet_tuple *tu)
 {
 	struct {
 		struct ip_addr laddr, raddr;
 		uint16_t lport, rport;
 	} key = {tu->laddr, tu->raddr, tu->lport, tu->rport};
-	uint64_t h = siphash(&key, 36, t->stack->key);
+
+	return siphash(&key, 36, t->stack->key);
+}
+
+static struct chain conn_chain(struct inet_table *t, const struct inet_tuple *tu)
+{
+	uint64_t h = tuple_hash(t, tu);
 
 	return (struct chain){&t->conn_lock[h % INET_LOCKS], &t->conn[h % INET_CONN_CHAINS]};
 }
@@ -311,7 +317,27 @@ static int bound_score(const struct sock_common *c, const struct inet_tuple *tu)
 	return score + (c->families == family);
 }
 
-/* Of equals the one that came last. */
+/*
+ * SO_REUSEPORT: of a group of equals each has its share of the peers, by a hash of both ends.  The
+ * chain's lock is held.
+ */
+static struct sock_common *group_choose(const struct inet_table *t, const struct chain *ch,
+					const struct inet_tuple *tu, int score)
+{
+	unsigned n = 0, skip;
+	struct sock_common *c;
+
+	for (c = *ch->head; c; c = c->hash_next)
+		n += c->reuseport && bound_score(c, tu) == score;
+	skip = (unsigned)(tuple_hash(t, tu) % n);
+	for (c = *ch->head; c; c = c->hash_next) {
+		if (c->reuseport && bound_score(c, tu) == score && skip-- == 0)
+			break;
+	}
+	return c;
+}
+
+/* Of equals the one that came last, if they are no group.  A connected one is the peer's own. */
 struct sock *inet_lookup_bound(struct inet_table *t, const struct inet_tuple *tu)
 {
 	struct chain ch = bound_chain(t, tu->lport);
@@ -327,6 +353,8 @@ struct sock *inet_lookup_bound(struct inet_table *t, const struct inet_tuple *tu
 			best = c;
 		}
 	}
+	if (best && best->reuseport && ip_addr_is_any(&best->raddr))
+		best = group_choose(t, &ch, tu, high);
 	if (best)
 		common_hold(best);
 	mutex_unlock(ch.lock);

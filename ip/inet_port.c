@@ -1,8 +1,8 @@
 /*
  * ip/inet_port.c - who may have which port: bind(), listen(), the shares of children and TIME-WAIT.
  *
- * The rules are Linux's for TCP and UDP without SO_REUSEPORT, which is not offered.  Ephemeral
- * ports of bind() start at random (RFC 6056, 3.3.1); those of connect() are in inet_hash.c.
+ * The rules are Linux's for TCP and UDP, but that SO_REUSEPORT asks for no common user: a stack has one
+ * program.  Ephemeral ports of bind() start at random (RFC 6056, 3.3.1); those of connect() are in inet_hash.c.
  */
 #include <assert.h>
 #include <errno.h>
@@ -17,11 +17,12 @@
  *	devices both named, and different	share
  *	no family in common			share	(IPV6_V6ONLY beside IPv4)
  *	addresses both named, and different	share
+ *	both have SO_REUSEPORT			share	(listeners too: a group)
  *	one without SO_REUSEADDR		conflict
  *	the one that has it listens		conflict
  *	else					share	(bound, connected, TIME-WAIT)
  *
- * What is left to the fourth line has equal addresses or a wildcard.  A TIME-WAIT sock counts with
+ * What is left to the lines after has equal addresses or a wildcard.  A TIME-WAIT sock counts with
  * the options of the sock it stands for.
  */
 bool port_conflict(const struct port_share *have, const struct port_share *want)
@@ -32,6 +33,8 @@ bool port_conflict(const struct port_share *have, const struct port_share *want)
 		return false;
 	if (!ip_addr_is_any(&have->laddr) && !ip_addr_is_any(&want->laddr) &&
 	    !ip_addr_eq(&have->laddr, &want->laddr))
+		return false;
+	if (have->flags & want->flags & PORT_REUSEPORT)
 		return false;
 	if (!(have->flags & want->flags & PORT_REUSE))
 		return true;
@@ -56,7 +59,8 @@ static struct port_share port_want(const struct sock *sk, const struct ip_addr *
 	    .ifindex = sk->c.ifindex,
 	    .port = port,
 	    .families = sk->c.families,
-	    .flags = sk->flags & SOCK_REUSEADDR ? PORT_REUSE : 0,
+	    .flags = (sk->flags & SOCK_REUSEADDR ? PORT_REUSE : 0) |
+		     (sk->flags & SOCK_REUSEPORT ? PORT_REUSEPORT : 0),
 	};
 }
 
@@ -216,6 +220,7 @@ int inet_bind(struct inet_table *t, struct sock *sk, const struct ip_addr *a, ui
 		return err;
 	sk->c.laddr = *a;
 	sk->c.lport = sk->port->port;
+	sk->c.reuseport = sk->flags & SOCK_REUSEPORT;
 	if (!ip_addr_is_any(a))
 		sk->flags |= SOCK_BOUND_ADDR;
 	if (port)
@@ -261,7 +266,8 @@ void inet_port_unlisten(struct inet_table *t, struct sock *sk)
 	uint16_t port = sk->port->port;
 
 	mutex_lock(port_lock(t, port));
-	sk->port->flags &= (uint8_t)~PORT_LISTEN;
+	if (sk->port->users == 1) /* else others of its group listen on */
+		sk->port->flags &= (uint8_t)~PORT_LISTEN;
 	mutex_unlock(port_lock(t, port));
 }
 

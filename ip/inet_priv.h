@@ -31,9 +31,10 @@ struct port_share {
 	uint8_t flags;           /* p: PORT_ */
 };
 
-#define PORT_REUSE 1u   /* SO_REUSEADDR as it stood at bind() */
-#define PORT_LISTEN 2u  /* of one listener */
-#define PORT_CONNECT 4u /* chosen by connect(): others of the kind may have it too */
+#define PORT_REUSE 1u     /* SO_REUSEADDR as it stood at bind() */
+#define PORT_LISTEN 2u    /* of one listener */
+#define PORT_REUSEPORT 8u /* SO_REUSEPORT as it stood at bind() */
+#define PORT_CONNECT 4u   /* chosen by connect(): others of the kind may have it too */
 
 /*
  * LOCKING

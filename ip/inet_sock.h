@@ -51,6 +51,7 @@ struct sock_common {
 	/* a: SO_BINDTODEVICE or the scope of a link-local address; 0: any; constant with a port */
 	_Atomic uint32_t ifindex;
 	_Atomic uint8_t hashed; /* a: written under b; which table it is in, ip/inet_hash.c */
+	bool reuseport;         /* h: SO_REUSEPORT as it stood at bind() */
 };
 _Static_assert(sizeof(struct sock_common) == 64, "one cache line");
 

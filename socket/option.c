@@ -25,6 +25,7 @@ static const struct sock_flag {
 	uint32_t flag;
 } sock_flags[] = {
     {SO_REUSEADDR, SOCK_REUSEADDR},
+    {SO_REUSEPORT, SOCK_REUSEPORT},
     {SO_KEEPALIVE, SOCK_KEEPALIVE},
     {SO_BROADCAST, SOCK_BROADCAST},
     {SO_OOBINLINE, SOCK_OOBINLINE},

@@ -6,8 +6,9 @@
 
 static void child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 {
-	const uint32_t kept = SOCK_REUSEADDR | SOCK_KEEPALIVE | SOCK_OOBINLINE | SOCK_LINGER |
-			      SOCK_RCVBUF_LOCKED | SOCK_SNDBUF_LOCKED | SOCK_DONTROUTE;
+	const uint32_t kept = SOCK_REUSEADDR | SOCK_REUSEPORT | SOCK_KEEPALIVE | SOCK_OOBINLINE |
+			      SOCK_LINGER | SOCK_RCVBUF_LOCKED | SOCK_SNDBUF_LOCKED |
+			      SOCK_DONTROUTE;
 	struct sock *to = &child->sk;
 	const struct sock *from = &ls->sk;
 

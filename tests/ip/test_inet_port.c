@@ -113,6 +113,51 @@ START_TEST(test_port_cell)
 }
 END_TEST
 
+/* Both with SO_REUSEPORT share whatever they do; with one of them it is as without. */
+START_TEST(test_port_reuseport_cell)
+{
+	const struct row *r = &rows[_i / 4];
+	struct sock *have = stream(_i & 1 ? SOCK_REUSEPORT : 0);
+	struct sock *want = stream(_i & 2 ? SOCK_REUSEPORT : 0);
+	bool shares = r->cells[0] == 'S' || _i % 4 == 3;
+	struct port_share *tw = NULL;
+
+	ck_assert_int_eq(bind_to(have, r->have, PORT), 0);
+	if (r->state == LISTEN)
+		ck_assert_int_eq(listen_on(have), 0);
+	if (r->state == TIMEWAIT)
+		tw = inet_port_give(table, have);
+	ck_assert_int_eq(bind_to(want, r->want, PORT), shares ? 0 : -EADDRINUSE);
+	if (shares)
+		ck_assert_int_eq(listen_on(want), 0);
+	inet_lab_end(table, want);
+	inet_lab_end(table, have);
+	inet_port_release(table, tw);
+}
+END_TEST
+
+/* Of a group that listens one ends: the others still stand in the way of who is not of it. */
+START_TEST(test_port_group_goes_on_without_one)
+{
+	struct sock *sk[4];
+
+	for (int i = 0; i < 4; i++) {
+		sk[i] = stream(i < 3 ? SOCK_REUSEPORT | SOCK_REUSEADDR : SOCK_REUSEADDR);
+		if (i < 3) {
+			ck_assert_int_eq(bind_to(sk[i], "0.0.0.0", PORT), 0);
+			ck_assert_int_eq(listen_on(sk[i]), 0);
+		}
+	}
+	inet_lab_end(table, sk[0]);
+	ck_assert_int_eq(bind_to(sk[3], "0.0.0.0", PORT), -EADDRINUSE);
+	inet_lab_end(table, sk[1]);
+	ck_assert_int_eq(bind_to(sk[3], "0.0.0.0", PORT), -EADDRINUSE);
+	inet_lab_end(table, sk[2]);
+	ck_assert_int_eq(bind_to(sk[3], "0.0.0.0", PORT), 0);
+	inet_lab_end(table, sk[3]);
+}
+END_TEST
+
 /* Datagram socks never listen: shared when both have SO_REUSEADDR, as on Linux. */
 START_TEST(test_port_dgram_cell)
 {
@@ -476,6 +521,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_port_cell, 0, CELLS);
+	tcase_add_loop_test(tc, test_port_reuseport_cell, 0, CELLS);
+	tcase_add_test(tc, test_port_group_goes_on_without_one);
 	tcase_add_loop_test(tc, test_port_dgram_cell, 0, 4);
 	tcase_add_loop_test(tc, test_port_device_and_family_cell, 0,
 			    (int)(sizeof(aparts) / sizeof(aparts[0])));

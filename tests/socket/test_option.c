@@ -51,6 +51,7 @@ static const struct row {
 	int first, good, back, bad;
 } rows[] = {
     {SOL_SOCKET, SO_REUSEADDR, true, true, 0, 5, 1, NONE},
+    {SOL_SOCKET, SO_REUSEPORT, true, true, 0, 5, 1, NONE},
     {SOL_SOCKET, SO_KEEPALIVE, true, true, 0, 1, 1, NONE},
     {SOL_SOCKET, SO_BROADCAST, true, true, 0, 1, 1, NONE},
     {SOL_SOCKET, SO_OOBINLINE, true, true, 0, 1, 1, NONE},
@@ -134,12 +135,18 @@ END_TEST
 
 START_TEST(test_unknown_is_enoprotoopt)
 {
-	static const int none[][2] = {{SOL_SOCKET, SO_REUSEPORT}, {SOL_SOCKET, SO_DONTROUTE},
-				      {SOL_SOCKET, SO_TIMESTAMP}, {SOL_SOCKET, SO_ATTACH_FILTER},
-				      {SOL_SOCKET, 9999},         {IPPROTO_IP, IP_RECVOPTS},
-				      {IPPROTO_IP, 9999},         {IPPROTO_TCP, TCP_REPAIR},
-				      {IPPROTO_TCP, 9999},        {IPPROTO_UDP, 1},
-				      {IPPROTO_IPV6, 26},         {12345, 1}};
+	static const int none[][2] = {{SOL_SOCKET, SO_INCOMING_CPU},
+				      {SOL_SOCKET, SO_DONTROUTE},
+				      {SOL_SOCKET, SO_TIMESTAMP},
+				      {SOL_SOCKET, SO_ATTACH_FILTER},
+				      {SOL_SOCKET, 9999},
+				      {IPPROTO_IP, IP_RECVOPTS},
+				      {IPPROTO_IP, 9999},
+				      {IPPROTO_TCP, TCP_REPAIR},
+				      {IPPROTO_TCP, 9999},
+				      {IPPROTO_UDP, 1},
+				      {IPPROTO_IPV6, 26},
+				      {12345, 1}};
 	int fd[] = {udp, tcp, raw}, v;
 	socklen_t n;
 
