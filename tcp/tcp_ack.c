@@ -51,7 +51,7 @@ static void ack_rtt(struct tcp_sock *ts, struct tcp_ack_info *a)
 
 		if (!a->echo || !a->acked || ms >= TCP_PAWS_IDLE_MS)
 			return;
-		rtt = a->rtt_ns = ms * NSEC_PER_MSEC;
+		rtt = a->rtt_ns = (ms ? ms : 1) * NSEC_PER_MSEC; /* less than a tick */
 	}
 	tcp_min_rtt_sample(ts, a->rtt_ns);
 	tcp_rtt_sample(ts, rtt);

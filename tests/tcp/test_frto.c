@@ -335,6 +335,18 @@ START_TEST(test_sacked_record_gives_a_sample)
 }
 END_TEST
 
+/* Within the tick of the timestamp it was sent: that is a tick, and no round trip of nothing. */
+START_TEST(test_echo_within_a_tick_is_a_tick)
+{
+	loss_open(O_SACK_OK | O_TS);
+	loss_write(1);
+	sent(0, 1);
+	sent_at(0, 300);
+	has(1);
+	ck_assert_uint_eq(loss_info().min_rtt_us, 1000);
+}
+END_TEST
+
 START_TEST(test_least_round_trip_is_forgotten)
 {
 	tcp_lab_sysctl("net.ipv4.tcp_min_rtt_wlen", 2);
@@ -375,5 +387,6 @@ int main(void)
 	tcase_add_test(tc, test_sacks_put_the_timeout_off);
 	tcase_add_test(tc, test_nothing_again_beyond_a_window_taken_back);
 	tcase_add_test(tc, test_reordering_measured_without_sack);
+	tcase_add_test(tc, test_echo_within_a_tick_is_a_tick);
 	return unit_run("tcp_frto", tc);
 }
