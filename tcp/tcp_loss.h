@@ -113,7 +113,7 @@ struct tcp_rate {
 	uint32_t lost;            /* bytes since */
 	uint32_t flight;          /* bytes on the way when that record was sent */
 	uint32_t end;             /* its end */
-	bool app_limited, retrans;
+	bool app_limited;
 };
 
 /*

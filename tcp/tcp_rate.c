@@ -41,7 +41,6 @@ void tcp_rate_delivered(struct tcp_sock *ts, const struct tcp_rec *r, struct tcp
 	rs->flight = r->flight;
 	rs->end = r->end;
 	rs->app_limited = r->flags & REC_APP_LIMITED;
-	rs->retrans = r->times > 1;
 	ts->delivery.first_sent = r->sent;
 }
 
