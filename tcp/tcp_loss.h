@@ -63,6 +63,45 @@ struct tcp_rec {
 };
 
 /*
+ * The loss probe (RFC 8985, 7.1).
+ *
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_tlp {
+	uint32_t end; /* l: SND.NXT when it went */
+	bool out;     /* l: no ACK has told what became of it */
+	bool again;   /* l: it was a retransmission */
+};
+
+/*
+ * Proportional Rate Reduction (RFC 9937), in CWR and RECOVERY.
+ *
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_prr {
+	uint32_t flight;         /* l: RecoverFS */
+	uint32_t delivered, out; /* l: since it began */
+};
+
+/*
+ * Where cwnd and ssthresh stood, should it have been for nothing that they were lowered.
+ *
+ * LOCKING
+ *	l	lock of its sock
+ */
+struct tcp_undo {
+	int64_t retrans;   /* l: bytes sent again less those that came twice; -1: none yet */
+	uint32_t cwnd;     /* l */
+	uint32_t ssthresh; /* l: 0: they stay lowered whatever comes */
+	uint32_t marker;   /* l: SND.UNA then */
+	uint32_t tsval;    /* l: of the first retransmission (RFC 3522) ... */
+	bool stamped;      /* l: ... when there has been one */
+	bool on;           /* l: else nothing of this holds */
+};
+
+/*
  * What lives while data are out or queued, and for as long as an ACK may still tell that a recovery
  * was not needed (tcp_xfer_done()).
  *
@@ -73,30 +112,21 @@ struct tcp_xfer {
 	struct tcp_rec *head, *tail; /* l: all records, by sequence number */
 	struct tcp_rec *next;        /* l: the first that was never sent; NULL: all were */
 	struct tcp_rec *again;       /* l: none before it is to be sent again; NULL: none at all */
-	struct tcp_rec *oldest, *newest; /* l: the list by time of transmission */
+	struct tcp_rec *oldest, *newest;        /* l: the list by time of transmission */
+	struct tcp_rec *sack_last;              /* l: where the last walk marked */
+	struct tcp_rec *sack_high;              /* l: the highest marked */
+	uint32_t sack_seen[TCP_SACK_BLOCKS][2]; /* l: blocks of the last ACK; left == right: none */
 	uint32_t sacked;      /* l: bytes the peer has out of order; without SACK by count */
 	uint32_t lost;        /* l: bytes of records held for lost */
 	uint32_t retrans;     /* l: bytes of those that were sent again since */
 	uint32_t high_sacked; /* l: the end of the highest SACKed record, while there is one */
-	struct tcp_rec *sack_last,
-	    *sack_high; /* l: where the last walk marked; the highest marked */
-	uint32_t sack_seen[TCP_SACK_BLOCKS][2]; /* l: blocks of the last ACK; left == right: none */
-	uint32_t recover;   /* l: what was out when the state was entered ends here */
-	bool rack_advanced; /* l: RACK has news since it last looked for losses */
-	bool frto;          /* l: RFC 5682: the time-out may have been spurious */
-	bool new_first;     /* l: RFC 5682, 2.1, 2b: the next push sends new data */
-	bool tlp_again;     /* l: the loss probe was a retransmission */
-	uint32_t tlp_end;   /* l: RFC 8985, 7.4: SND.NXT when the loss probe went ... */
-	bool tlp_out;       /* l: ... and no ACK has told what became of it */
-	/* l: PRR, RFC 9937: RecoverFS and its two counts */
-	uint32_t prr_flight, prr_delivered, prr_out;
-	/* l: undo: where cwnd and ssthresh stood; ssthresh 0: they stay lowered whatever comes */
-	bool undo; /* l: the rest holds: a window was lowered and may have been for nothing */
-	bool undo_stamped;    /* l: undo_tsval is that of the first retransmission (RFC 3522) */
-	uint32_t undo_marker; /* l: SND.UNA then */
-	int64_t
-	    undo_retrans; /* l: bytes sent again less those D-SACK says came twice; -1: none yet */
-	uint32_t undo_cwnd, undo_ssthresh, undo_tsval; /* l */
+	uint32_t recover;     /* l: what was out when the state was entered ends here */
+	bool rack_advanced;   /* l: RACK has news since it last looked for losses */
+	bool frto;            /* l: RFC 5682: the time-out may have been spurious */
+	bool new_first;       /* l: RFC 5682, 3.1, 2b: the next push sends new data */
+	struct tcp_tlp tlp;   /* l */
+	struct tcp_prr prr;   /* l */
+	struct tcp_undo undo; /* l */
 };
 
 /* --- what an ACK said --------------------------------------------------------------------------

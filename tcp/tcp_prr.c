@@ -12,10 +12,10 @@ void tcp_prr_start(struct tcp_sock *ts, uint32_t delivered)
 {
 	struct tcp_xfer *x = ts->xfer;
 
-	x->prr_flight = tcp_flight(ts) - x->sacked + delivered;
-	if (x->prr_flight < ts->mss)
-		x->prr_flight = ts->mss;
-	x->prr_delivered = x->prr_out = 0;
+	x->prr.flight = tcp_flight(ts) - x->sacked + delivered;
+	if (x->prr.flight < ts->mss)
+		x->prr.flight = ts->mss;
+	x->prr.delivered = x->prr.out = 0;
 }
 
 static uint32_t round_up(const struct tcp_sock *ts, uint64_t n)
@@ -28,10 +28,10 @@ static uint32_t prr_proportional(const struct tcp_sock *ts)
 {
 	const struct tcp_xfer *x = ts->xfer;
 	uint64_t due =
-	    ((uint64_t)x->prr_delivered * ts->ssthresh + x->prr_flight - 1) / x->prr_flight;
+	    ((uint64_t)x->prr.delivered * ts->ssthresh + x->prr.flight - 1) / x->prr.flight;
 	uint32_t n = round_up(ts, due);
 
-	return n > x->prr_out ? n - x->prr_out : 0;
+	return n > x->prr.out ? n - x->prr.out : 0;
 }
 
 /* Less is out: as much as was delivered (CRB), a segment more while that goes well (SSRB). */
@@ -40,8 +40,8 @@ static uint32_t prr_bound(const struct tcp_sock *ts, const struct tcp_ack_info *
 	const struct tcp_xfer *x = ts->xfer;
 	uint32_t room = round_up(ts, ts->ssthresh - pipe), n = a->delivered;
 
-	if (x->prr_delivered > x->prr_out && x->prr_delivered - x->prr_out > n)
-		n = x->prr_delivered - x->prr_out;
+	if (x->prr.delivered > x->prr.out && x->prr.delivered - x->prr.out > n)
+		n = x->prr.delivered - x->prr.out;
 	n = round_up(ts, n);
 	if (a->acked && !a->lost)
 		n += ts->mss;
@@ -55,9 +55,9 @@ void tcp_prr_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
 
 	if (a->delivered == 0)
 		return;
-	x->prr_delivered += a->delivered;
+	x->prr.delivered += a->delivered;
 	n = pipe > ts->ssthresh ? prr_proportional(ts) : prr_bound(ts, a, pipe);
-	if (n == 0 && x->prr_out == 0) /* the first retransmission is never held back */
+	if (n == 0 && x->prr.out == 0) /* the first retransmission is never held back */
 		n = ts->mss;
 	ts->cwnd = pipe + n;
 }
@@ -65,5 +65,5 @@ void tcp_prr_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
 void tcp_prr_sent(struct tcp_sock *ts, uint32_t n)
 {
 	if (tcp_cwnd_falls(ts))
-		ts->xfer->prr_out += n;
+		ts->xfer->prr.out += n;
 }

@@ -42,8 +42,8 @@ bool tcp_xfer_done(const struct tcp_sock *ts)
 {
 	const struct tcp_xfer *x = ts->xfer;
 
-	return !x->head && ts->ca_state == CA_OPEN && !x->tlp_out &&
-	       !(x->undo && ts->snd_una == x->recover);
+	return !x->head && ts->ca_state == CA_OPEN && !x->tlp.out &&
+	       !(x->undo.on && ts->snd_una == x->recover);
 }
 
 /* --- into a state ------------------------------------------------------------------------------- */
@@ -54,8 +54,8 @@ static void reduction_start(struct tcp_sock *ts, uint32_t delivered)
 	struct tcp_xfer *x = ts->xfer;
 
 	x->recover = ts->snd_nxt;
-	x->tlp_out = false;
-	x->undo_cwnd = ts->cwnd;
+	x->tlp.out = false;
+	x->undo.cwnd = ts->cwnd;
 	tcp_prr_start(ts, delivered);
 	ts->ssthresh = ts->cc->ssthresh(ts);
 }
@@ -65,7 +65,7 @@ static void reduction_end(struct tcp_sock *ts)
 {
 	if (ts->cc->control)
 		return;
-	if (ts->ssthresh < UINT32_MAX && (ts->ca_state == CA_CWR || ts->xfer->undo))
+	if (ts->ssthresh < UINT32_MAX && (ts->ca_state == CA_CWR || ts->xfer->undo.on))
 		ts->cwnd = ts->ssthresh;
 	cc_event(ts, TCP_CC_EXIT);
 }
@@ -74,10 +74,10 @@ static void cwr_enter(struct tcp_sock *ts, uint32_t delivered)
 {
 	struct tcp_xfer *x = ts->xfer;
 
-	x->undo_ssthresh = 0;
+	x->undo.ssthresh = 0;
 	if (ts->ca_state >= CA_CWR)
 		return;
-	x->undo = false;
+	x->undo.on = false;
 	reduction_start(ts, delivered);
 	ts->ca_state = CA_CWR;
 	cc_event(ts, TCP_CC_CWR);
@@ -90,11 +90,11 @@ void tcp_recovery_enter(struct tcp_sock *ts, const struct tcp_ack_info *a)
 	mib_inc(ts->sk.stack,
 		ts->flags & TCP_F_SACK ? MIB_TcpExt_TCPSackRecovery : MIB_TcpExt_TCPRenoRecovery);
 	tcp_undo_start(ts);
-	x->undo_ssthresh = a && a->ece ? 0 : ssthresh_now(ts);
+	x->undo.ssthresh = a && a->ece ? 0 : ssthresh_now(ts);
 	if (tcp_cwnd_falls(ts)) {
-		x->undo_ssthresh = 0;
+		x->undo.ssthresh = 0;
 		x->recover = ts->snd_nxt;
-		x->tlp_out = false; /* RFC 8985, 7.1: cwnd falls for what the probe told already */
+		x->tlp.out = false; /* RFC 8985, 7.1: cwnd falls for what the probe told already */
 	} else {
 		reduction_start(ts, a ? a->delivered : 0);
 	}
@@ -109,8 +109,8 @@ static void repair_plain(struct tcp_sock *ts)
 
 	if (ts->ca_state != CA_LOSS) {
 		ts->ssthresh = ssthresh_now(ts);
-		x->undo = false;
-		x->undo_ssthresh = 0;
+		x->undo.on = false;
+		x->undo.ssthresh = 0;
 		ts->ca_state = CA_LOSS;
 	}
 	x->recover = ts->snd_nxt;
@@ -141,7 +141,7 @@ void tcp_cwr_once(struct tcp_sock *ts)
 static void open_try(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	if (!tcp_retrans_out(ts))
-		ts->xfer->undo_stamped = false;
+		ts->xfer->undo.stamped = false;
 	if (a->ece)
 		cwr_enter(ts, a->delivered);
 	if (ts->ca_state != CA_CWR)
@@ -302,9 +302,9 @@ void tcp_recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 	if (a->prior_flight == 0 && !a->dsack)
 		return;
 	if (a->ece)
-		x->undo_ssthresh = 0;
+		x->undo.ssthresh = 0;
 	if (ts->ca_state == CA_OPEN && !a->odd)
-		x->undo_stamped = x->undo_stamped && tcp_retrans_out(ts);
+		x->undo.stamped = x->undo.stamped && tcp_retrans_out(ts);
 	else if (is_reneging(ts, a) || state_ends(ts, a))
 		;
 	else if (ts->ca_state == CA_RECOVERY)
@@ -373,15 +373,15 @@ void tcp_recovery_timeout(struct tcp_sock *ts)
 	timeout_lose(ts);
 	if (ts->ca_state <= CA_DISORDER || seq_leq(x->recover, ts->snd_una) ||
 	    (ts->ca_state == CA_LOSS && !again)) {
-		x->undo_ssthresh = ssthresh_now(ts);
-		x->undo_cwnd = ts->cwnd;
+		x->undo.ssthresh = ssthresh_now(ts);
+		x->undo.cwnd = ts->cwnd;
 		ts->ssthresh = ts->cc->ssthresh(ts);
 		tcp_undo_start(ts);
 	}
 	ts->cwnd = tcp_pipe(ts) + ts->mss;
 	ts->ca_state = CA_LOSS;
 	x->recover = ts->snd_nxt;
-	x->tlp_out = x->new_first = false;
+	x->tlp.out = x->new_first = false;
 	x->frto = sysctl_get(ts->sk.stack, tcp_frto) && (fresh || again);
 	cc_event(ts, TCP_CC_TIMEOUT);
 }

@@ -70,7 +70,7 @@ static void dsack_take(struct tcp_sock *ts, const uint32_t *b, uint32_t ack, str
 	}
 	mib_add(st, MIB_TcpExt_TCPDSACKRecvSegs, (b[1] - b[0] + ts->mss - 1) / ts->mss);
 	a->dsack = a->odd = true;
-	a->dsack_tlp = ts->xfer && ts->xfer->tlp_out && ts->xfer->tlp_end == b[1];
+	a->dsack_tlp = ts->xfer && ts->xfer->tlp.out && ts->xfer->tlp.end == b[1];
 	if (seq_leq(b[1], ack) || seq_leq(b[1], a->prior_fack))
 		tcp_undo_dsack(ts, b[0], b[1]);
 }
@@ -90,8 +90,8 @@ static void count_invalid(struct tcp_sock *ts, const uint32_t *b, uint32_t ack, 
 	if (dsack) {
 		if (seq_leq(b[1], ts->snd_una))
 			return; /* as such blocks are */
-		mib_inc(st, ts->xfer->undo ? MIB_TcpExt_TCPDSACKIgnoredOld
-					   : MIB_TcpExt_TCPDSACKIgnoredNoUndo);
+		mib_inc(st, ts->xfer->undo.on ? MIB_TcpExt_TCPDSACKIgnoredOld
+					      : MIB_TcpExt_TCPDSACKIgnoredNoUndo);
 	} else if (ack == ts->snd_una || seq_gt(b[1], ts->snd_una)) {
 		mib_inc(st, MIB_TcpExt_TCPSACKDiscard);
 	}
@@ -266,7 +266,7 @@ void tcp_sack_in(struct tcp_sock *ts, const struct pkbuf *b, struct tcp_ack_info
 	blocks_take(ts, &valid, a);
 	if (a->sacked)
 		a->odd = true;
-	if (seq_lt(a->reordered, a->prior_fack) && (ts->ca_state != CA_LOSS || ts->xfer->undo))
+	if (seq_lt(a->reordered, a->prior_fack) && (ts->ca_state != CA_LOSS || ts->xfer->undo.on))
 		tcp_reordering(ts, a->reordered, false);
 }
 

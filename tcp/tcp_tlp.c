@@ -59,11 +59,11 @@ static bool tlp_send(struct tcp_sock *ts)
 {
 	struct tcp_rec *r;
 
-	ts->xfer->tlp_again = false;
+	ts->xfer->tlp.again = false;
 	if (tcp_push_one(ts))
 		return true;
 	r = last_segment(ts);
-	ts->xfer->tlp_again = true;
+	ts->xfer->tlp.again = true;
 	return r && tcp_retransmit(ts, r, ts->mss) == 0;
 }
 
@@ -74,9 +74,9 @@ void tcp_tlp_timeout(struct tcp_sock *ts, uint64_t now)
 	if (!x || tcp_flight(ts) == 0)
 		return;
 	/* 7.3: one at a time, and an RTT sample between two, or SRTT would never follow the path */
-	if (!x->tlp_out && !ts->rack.probe_blind && tlp_send(ts)) {
-		x->tlp_out = ts->rack.probe_blind = true;
-		x->tlp_end = ts->snd_nxt;
+	if (!x->tlp.out && !ts->rack.probe_blind && tlp_send(ts)) {
+		x->tlp.out = ts->rack.probe_blind = true;
+		x->tlp.end = ts->snd_nxt;
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPLossProbes);
 		tcp_rto_arm(ts, now);
 		return;
@@ -96,14 +96,14 @@ void tcp_tlp_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	struct tcp_xfer *x = ts->xfer;
 
-	if (!x->tlp_out || seq_lt(ts->snd_una, x->tlp_end))
+	if (!x->tlp.out || seq_lt(ts->snd_una, x->tlp.end))
 		return;
-	if (!x->tlp_again || a->dsack_tlp) {
-		x->tlp_out = false;
-	} else if (seq_gt(ts->snd_una, x->tlp_end)) {
-		x->tlp_out = false;
+	if (!x->tlp.again || a->dsack_tlp) {
+		x->tlp.out = false;
+	} else if (seq_gt(ts->snd_una, x->tlp.end)) {
+		x->tlp.out = false;
 		tlp_repaired(ts);
 	} else if (a->pure && !a->acked && !a->sacked) {
-		x->tlp_out = false; /* both came: the second's ACK is a duplicate */
+		x->tlp.out = false; /* both came: the second's ACK is a duplicate */
 	}
 }

@@ -11,28 +11,28 @@ void tcp_undo_start(struct tcp_sock *ts)
 {
 	struct tcp_xfer *x = ts->xfer;
 
-	x->undo = true;
-	x->undo_marker = ts->snd_una;
-	x->undo_retrans = x->retrans;
-	if (x->tlp_out && x->tlp_again)
-		x->undo_retrans += ts->mss;
-	if (x->undo_retrans == 0)
-		x->undo_retrans = -1;
+	x->undo.on = true;
+	x->undo.marker = ts->snd_una;
+	x->undo.retrans = x->retrans;
+	if (x->tlp.out && x->tlp.again)
+		x->undo.retrans += ts->mss;
+	if (x->undo.retrans == 0)
+		x->undo.retrans = -1;
 	if (x->retrans == 0)
-		x->undo_stamped = false;
+		x->undo.stamped = false;
 }
 
 void tcp_undo_sent(struct tcp_sock *ts, const struct tcp_rec *r)
 {
 	struct tcp_xfer *x = ts->xfer;
 
-	if (!x->undo_stamped) {
-		x->undo_stamped = true;
-		x->undo_tsval = tcp_ms(r->sent) + ts->ts_offset;
+	if (!x->undo.stamped) {
+		x->undo.stamped = true;
+		x->undo.tsval = tcp_ms(r->sent) + ts->ts_offset;
 	}
-	if (x->undo_retrans < 0)
-		x->undo_retrans = 0;
-	x->undo_retrans += r->end - r->seq;
+	if (x->undo.retrans < 0)
+		x->undo.retrans = 0;
+	x->undo.retrans += r->end - r->seq;
 }
 
 /* left..right came twice. */
@@ -41,9 +41,9 @@ void tcp_undo_dsack(struct tcp_sock *ts, uint32_t left, uint32_t right)
 	struct tcp_xfer *x = ts->xfer;
 	uint32_t n = right - left;
 
-	if (!x || !x->undo || x->undo_retrans <= 0 || seq_leq(right, x->undo_marker))
+	if (!x || !x->undo.on || x->undo.retrans <= 0 || seq_leq(right, x->undo.marker))
 		return;
-	x->undo_retrans = x->undo_retrans > n ? x->undo_retrans - n : 0;
+	x->undo.retrans = x->undo.retrans > n ? x->undo.retrans - n : 0;
 }
 
 /* What was held for lost had only been delayed: no answer to a retransmission can be here yet. */
@@ -51,14 +51,14 @@ static bool is_delayed(const struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	const struct tcp_xfer *x = ts->xfer;
 
-	if (!x->undo_stamped)
+	if (!x->undo.stamped)
 		return true;
-	return a->echo && seq_lt(a->echo, x->undo_tsval);
+	return a->echo && seq_lt(a->echo, x->undo.tsval);
 }
 
 static bool may_undo(const struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	return ts->xfer->undo && (ts->xfer->undo_retrans == 0 || is_delayed(ts, a));
+	return ts->xfer->undo.on && (ts->xfer->undo.retrans == 0 || is_delayed(ts, a));
 }
 
 /* RFC 4015, 3.2, but at once: what is sent goes on being clocked by ACKs. */
@@ -68,18 +68,18 @@ static void undo_window(struct tcp_sock *ts, bool unlose)
 
 	if (unlose)
 		tcp_rec_unlose(ts);
-	if (x->undo_ssthresh) {
+	if (x->undo.ssthresh) {
 		if (ts->cc->undo)
 			ts->cwnd = ts->cc->undo(ts);
-		else if (ts->cwnd < x->undo_cwnd)
-			ts->cwnd = x->undo_cwnd;
-		if (ts->ssthresh < x->undo_ssthresh)
-			ts->ssthresh = x->undo_ssthresh;
+		else if (ts->cwnd < x->undo.cwnd)
+			ts->cwnd = x->undo.cwnd;
+		if (ts->ssthresh < x->undo.ssthresh)
+			ts->ssthresh = x->undo.ssthresh;
 		ts->flags &= ~TCP_F_CWR; /* nothing has fallen that the peer should be told of */
 		if (ts->cc->event)
 			ts->cc->event(ts, TCP_CC_UNDO);
 	}
-	x->undo = false;
+	x->undo.on = false;
 	x->rack_advanced = true; /* what it found was found too soon: look again */
 }
 
@@ -109,7 +109,7 @@ bool tcp_undo_partial(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	struct tcp_xfer *x = ts->xfer;
 
-	if (!x->undo || !is_delayed(ts, a))
+	if (!x->undo.on || !is_delayed(ts, a))
 		return false;
 	tcp_reordering(ts, a->prior_una, true);
 	if (x->retrans)
@@ -122,7 +122,7 @@ bool tcp_undo_partial(struct tcp_sock *ts, const struct tcp_ack_info *a)
 
 bool tcp_undo_by_dsack(struct tcp_sock *ts)
 {
-	if (!ts->xfer->undo || ts->xfer->undo_retrans != 0)
+	if (!ts->xfer->undo.on || ts->xfer->undo.retrans != 0)
 		return false;
 	undo_window(ts, false);
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPDSACKUndo);
