@@ -12,6 +12,7 @@
 
 #define TIMER_SLACK_NS (10 * NSEC_PER_MSEC)
 #define STALL_SLACK_NS (2 * NSEC_PER_SEC)
+#define PACED_NS (60 * NSEC_PER_SEC) /* a first round trip of half a minute makes for such a rate */
 #define OPENING_NS (70 * NSEC_PER_SEC) /* a SYN-ACK's last interval, which no sock shows */
 #define PINNED 131072u                 /* a buffer may be overrun by a segment and what it pins */
 
@@ -58,14 +59,17 @@ static void check_receive(struct lab_end *e, const struct tcp_sock *ts)
 static void check_timer_armed(struct lab_end *e, const struct tcp_sock *ts, const char *why)
 {
 	uint64_t now = tcp_now(ts), due = ts->due[TCP_DUE_RTX];
+	uint64_t most;
 
 	if (e->rto < tcp_rto_ns(ts))
 		e->rto = tcp_rto_ns(ts);
+	/* a time-out that pacing keeps from sending is not seen as it happens */
+	most = ts->retransmits ? 2 * e->rto : e->rto;
 	if (!due)
 		lab_violate_end(e, "%s in %s, and no timer", why, tcp_state_text(tcp_state_of(ts)));
 	else if (!ts->timer_at || ts->timer_at > due)
 		lab_violate_end(e, "%s, and the timer is not on the wheel", why);
-	else if (due > now + e->rto + TIMER_SLACK_NS)
+	else if (due > now + most + TIMER_SLACK_NS)
 		lab_violate_end(e, "%s, and the timer waits %llu ms, RTO %llu ms", why,
 				ms_of(due - now), ms_of(e->rto));
 }
@@ -192,6 +196,8 @@ static uint64_t stall_limit(const struct lab_conn *c)
 
 		if (ts && c->end[i].rto > ns)
 			ns = c->end[i].rto;
+		if (ts && ts->due[TCP_DUE_PACE]) /* the algorithm holds it back */
+			ns = PACED_NS;
 	}
 	/* a loss probe puts the time-out off once (RFC 8985, 7.3) */
 	return 2 * ns + 2 * c->w->path + STALL_SLACK_NS;

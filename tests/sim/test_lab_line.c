@@ -268,6 +268,20 @@ START_TEST(test_ecn_marks_who_knows_it)
 }
 END_TEST
 
+/* Marks slow a sender down before the queue overflows; nothing is lost and nothing sent again. */
+START_TEST(test_ecn_in_place_of_drops)
+{
+	const char *flow = "sysctl * net.ipv4.tcp_ecn=1\nbulk a b 5MB";
+	const char *queue[] = {"rate 10mbit delay 20ms queue 200p ecn 20p",
+			       "rate 10mbit delay 20ms queue 500p codel"};
+	struct lab_line_stats s = run(queue[_i], flow);
+
+	ck_assert_uint_gt(s.marked, 0);
+	ck_assert_uint_eq(s.dropped[LAB_DROP_TAIL] + s.dropped[LAB_DROP_CODEL], 0);
+	ck_assert_uint_lt(s.in, 3500); /* 5 MB in segments of 1448 are 3454 */
+}
+END_TEST
+
 START_TEST(test_small_mtu_found_by_icmp)
 {
 	uint64_t told;
@@ -303,6 +317,7 @@ int main(void)
 	tcase_add_test(tc, test_codel_keeps_the_queue_short);
 	tcase_add_test(tc, test_codel_drops_at_its_head);
 	tcase_add_test(tc, test_ecn_marks_who_knows_it);
+	tcase_add_loop_test(tc, test_ecn_in_place_of_drops, 0, 2);
 	tcase_add_test(tc, test_small_mtu_found_by_icmp);
 	return unit_run("lab_line", tc);
 }
