@@ -132,8 +132,24 @@ static void ss_print_memory(FILE *out, const struct tcp_view *v)
 		v->snd_bytes, v->sndbuf, v->snd_bytes, v->backlog);
 }
 
+/* Bits a second, as ss of iproute2 writes them. */
+static void ss_print_rate(FILE *out, const char *name, uint64_t bytes)
+{
+	static const char unit[] = {' ', 'K', 'M', 'G', 'T'};
+	double bits = (double)bytes * 8;
+	unsigned u = 0;
+
+	if (bytes == 0)
+		return;
+	for (; bits >= 1000 && u + 1 < sizeof(unit); u++)
+		bits /= 1000;
+	fprintf(out, " %s %.3g%.*sbps", name, bits, u > 0, &unit[u]);
+}
+
 static void ss_print_info(FILE *out, const struct tcp_view *v)
 {
+	if (v->cc)
+		fprintf(out, " %s", v->cc);
 	if (v->snd_wscale || v->rcv_wscale)
 		fprintf(out, " wscale:%u,%u", v->snd_wscale, v->rcv_wscale);
 	fprintf(out, " rto:%g", v->rto_us / 1e3);
@@ -146,6 +162,8 @@ static void ss_print_info(FILE *out, const struct tcp_view *v)
 		fprintf(out, " ssthresh:%u", v->ssthresh / v->mss);
 	if (v->retransmits)
 		fprintf(out, " backoff:%u", v->retransmits);
+	ss_print_rate(out, "pacing_rate", v->pacing_rate);
+	ss_print_rate(out, "delivery_rate", v->delivery_rate);
 }
 
 static void ss_print_tcb(FILE *out, const struct tcp_view *v)
@@ -203,10 +221,12 @@ static void ss_print_json(struct ss *s, const struct ss_row *r)
 			", \"snd_una\": %u, \"snd_nxt\": %u, \"snd_wnd\": %u, \"rcv_nxt\": %u, "
 			"\"rcv_wnd\": %u, \"mss\": %u, \"cwnd\": %u, \"ssthresh\": %u, "
 			"\"srtt_us\": %u, \"rttvar_us\": %u, \"rto_us\": %u, \"timer\": \"%s\", "
-			"\"timer_ms\": %" PRIu64 ", \"retransmits\": %u",
+			"\"timer_ms\": %" PRIu64 ", \"retransmits\": %u, \"cc\": \"%s\", "
+			"\"pacing_rate\": %" PRIu64 ", \"delivery_rate\": %" PRIu64,
 			v->snd_una, v->snd_nxt, v->snd_wnd, v->rcv_nxt, v->rcv_wnd, v->mss, v->cwnd,
 			v->ssthresh, v->srtt_us, v->rttvar_us, v->rto_us, v->timer ? v->timer : "",
-			v->timer_ns / 1000000, v->retransmits);
+			v->timer_ns / 1000000, v->retransmits, v->cc ? v->cc : "", v->pacing_rate,
+			v->delivery_rate);
 	fputc('}', out);
 }
 

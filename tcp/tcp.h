@@ -37,6 +37,8 @@ struct tcp_view {
 	uint32_t rcvq, sndq; /* bytes; a listener: accept queue length and backlog */
 	uint32_t rcv_bytes, snd_bytes, rcvbuf, sndbuf, backlog;
 	uint8_t snd_wscale, rcv_wscale;
+	const char *cc;                      /* of a full sock: its congestion control */
+	uint64_t pacing_rate, delivery_rate; /* bytes a second; 0: not known */
 	const char
 	    *timer; /* "on", "keepalive", "timewait", "persist", "delack" or NULL: as ss -o */
 	uint64_t timer_ns; /* left */

@@ -200,6 +200,9 @@ static void view_full(const struct tcp_sock *ts, struct tcp_view *v)
 	v->snd_wscale = ts->snd_wscale;
 	v->rcv_wscale = ts->rcv_wscale;
 	v->retransmits = ts->retransmits;
+	v->cc = ts->cc->name;
+	v->pacing_rate = tcp_pace_estimate(ts);
+	v->delivery_rate = ts->delivery.rate;
 	if (!ts->listen) {
 		view_timer(ts, v);
 		return;

@@ -51,7 +51,8 @@ nc=$!
 expect ss_established until_true 10 seen '^ESTAB +0 +0 +10\.0\.0\.1:7 +10\.0\.0\.2:[0-9]+$' ctl ss -t
 says ss_control_block ' SND\.UNA=[0-9]+ SND\.NXT=[0-9]+ SND\.WND=[1-9][0-9]* SND\.UP=[0-9]+ SND\.WL1=[0-9]+ SND\.WL2=[0-9]+ ISS=[0-9]+ RCV\.NXT=[0-9]+ RCV\.WND=[1-9][0-9]* RCV\.UP=[0-9]+ IRS=[0-9]+$' ss -te
 expect ss_descriptor until_true 10 seen ' fd:[0-9]+' ctl ss -te
-says ss_info ' wscale:[0-9]+,[0-9]+ rto:.* mss:[0-9]+ .*cwnd:10' ss -ti
+says ss_info ' reno wscale:[0-9]+,[0-9]+ rto:.* mss:[0-9]+ .*cwnd:10' ss -ti
+says ss_rates ' pacing_rate [0-9.e+]+[KMG]?bps' ss -ti
 says ss_memory ' skmem:\(r0,rb[1-9][0-9]*,t0,tb[1-9]' ss -tm
 expect ss_json sh -c "'$WEFT' ctl --control '$DIR/control' ss -ta --json | python3 -c '
 import json,sys
