@@ -107,6 +107,23 @@ static const char *read_text(const char *name)
 #define AVAILABLE "net.ipv4.tcp_available_congestion_control"
 #define ALLOWED "net.ipv4.tcp_allowed_congestion_control"
 
+/* As Linux writes net.ipv4.tcp_fastopen_key; whole or not at all. */
+START_TEST(test_text_of_a_key)
+{
+	static const char *const bad[] = {"1-2-3", "1-2-3-4-5", "1-2-3-x", "123456789-1-1-1", ""};
+	static const char name[] = "net.ipv4.tcp_fastopen_key";
+	char why[SYSCTL_TEXT_MAX];
+
+	ck_assert_int_eq(sysctl_write_text(st, name, "A1b2-0-ffffffff-00000001", why), 0);
+	ck_assert_str_eq(read_text(name), "0000a1b2-00000000-ffffffff-00000001");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_int_eq(sysctl_write_text(st, name, bad[i], why), -EINVAL);
+	ck_assert_str_eq(read_text(name), "0000a1b2-00000000-ffffffff-00000001");
+	ck_assert_int_eq(sysctl_write_text(st, "net.ipv4.tcp_fastopen", "0x403", why), 0);
+	ck_assert_str_eq(read_text("net.ipv4.tcp_fastopen"), "1027");
+}
+END_TEST
+
 START_TEST(test_text_of_a_number)
 {
 	char why[SYSCTL_TEXT_MAX];
@@ -234,6 +251,7 @@ int main(void)
 	tcase_add_test(tc, test_sysctl_of_one_stack_leaves_the_other);
 	tcase_add_test(tc, test_sysctl_range_is_kept);
 	tcase_add_test(tc, test_sysctl_unknown_name_is_noent);
+	tcase_add_test(tc, test_text_of_a_key);
 	tcase_add_test(tc, test_text_of_a_number);
 	tcase_add_test(tc, test_text_of_a_list);
 	tcase_add_test(tc, test_text_of_words);
