@@ -42,7 +42,7 @@ START_TEST(test_info_of_options)
 	ck_assert_uint_eq(t.tcpi_snd_wscale, 7);
 	ck_assert_uint_gt(t.tcpi_rcv_wscale, 0);
 	ck_assert_uint_eq(t.tcpi_snd_mss, 1188);
-	ck_assert_uint_eq(t.tcpi_advmss, 1460);
+	ck_assert_uint_eq(t.tcpi_advmss, 1448);
 	ck_assert_uint_eq(t.tcpi_pmtu, 1500);
 	ck_assert_uint_eq(t.tcpi_snd_cwnd, 10); /* segments */
 }
