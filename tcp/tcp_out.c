@@ -93,11 +93,24 @@ static uint32_t full_segments(const struct tcp_sock *ts, uint32_t room, bool by_
 	return 0;
 }
 
+/* Of `data` bytes those that one segment may hold: up to the end of a message (MSG_EOR). */
+static uint32_t message_len(const struct tcp_sock *ts, uint32_t data, uint32_t max)
+{
+	uint32_t n = 0;
+
+	for (const struct tcp_rec *r = ts->xfer->next; r && n < max; r = r->next) {
+		n += tcp_rec_len(r);
+		if (r->flags & REC_EOR)
+			return n < data ? n : data;
+	}
+	return data;
+}
+
 /* Bytes of the next segment, *fin: and the FIN.  0 and no FIN: nothing may go. */
 static uint32_t push_len(struct tcp_sock *ts, bool *fin)
 {
 	uint32_t data = ts->write_seq - ts->snd_nxt, wnd = wnd_room(ts), cwnd = cwnd_room(ts);
-	uint32_t room = wnd < cwnd ? wnd : cwnd, max, small;
+	uint32_t room = wnd < cwnd ? wnd : cwnd, max, small, message;
 
 	*fin = false;
 	if (data == 0)
@@ -105,6 +118,9 @@ static uint32_t push_len(struct tcp_sock *ts, bool *fin)
 	if (ts->flags & TCP_F_FIN_QUEUED)
 		data--;
 	max = tcp_xmit_max(ts);
+	message = message_len(ts, data, max);
+	if (message < data && message <= room)
+		return message < max ? message : max;
 	if (data > room)
 		room = full_segments(ts, room, wnd <= cwnd);
 	if (data > room || data > max)
@@ -161,12 +177,15 @@ static void push_new_first(struct tcp_sock *ts)
 
 bool tcp_push_one(struct tcp_sock *ts)
 {
-	uint32_t n = ts->write_seq - ts->snd_nxt, wnd = wnd_room(ts);
+	uint32_t n = ts->write_seq - ts->snd_nxt, wnd = wnd_room(ts), message;
 	bool fin = ts->flags & TCP_F_FIN_QUEUED;
 
 	if (n == 0 || wnd == 0)
 		return false;
 	n -= fin ? 1 : 0;
+	message = message_len(ts, n, ts->mss);
+	fin = fin && message == n;
+	n = message;
 	if (n > ts->mss || n > wnd) {
 		n = wnd < ts->mss ? wnd : ts->mss;
 		fin = false;

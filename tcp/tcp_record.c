@@ -102,7 +102,7 @@ int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len)
 	rest->lead = (uint16_t)((r->lead + len) % ts->mss);
 	piece_get(rest->piece);
 	r->end = rest->seq;
-	r->flags &= (uint8_t)~REC_FIN;
+	r->flags &= (uint8_t) ~(REC_FIN | REC_EOR);
 	r->next = rest;
 	if (x->tail == r)
 		x->tail = rest;
@@ -136,7 +136,7 @@ bool tcp_rec_join(struct tcp_sock *ts, struct tcp_rec *r)
 	    (r->flags & n->flags & marks) != REC_SACKED)
 		return false;
 	r->end = n->end;
-	r->flags |= n->flags & REC_FIN;
+	r->flags |= n->flags & (REC_FIN | REC_EOR);
 	if (n->times > r->times)
 		r->times = n->times;
 	r->next = n->next;

@@ -87,7 +87,7 @@ static struct tcp_rec *tail_open(struct tcp_sock *ts, uint32_t n, uint32_t *room
 
 	if (last && last->piece && used < piece_size(last->piece)) {
 		*room = piece_size(last->piece) - used;
-		if (!last->times)
+		if (!last->times && !(last->flags & REC_EOR))
 			return last;
 		p = piece_get(last->piece);
 	} else {
@@ -147,6 +147,8 @@ static void send_flags(struct tcp_sock *ts, const struct sock_msg *m, bool all)
 		ts->flags |= TCP_F_MORE;
 	else
 		ts->push_seq = ts->write_seq;
+	if ((m->flags & MSG_EOR) && all && ts->xfer && ts->xfer->tail)
+		ts->xfer->tail->flags |= REC_EOR;
 	if ((m->flags & MSG_OOB) && all) {
 		ts->snd_up = ts->write_seq; /* RFC 6093, 4: the number after the urgent byte */
 		ts->flags |= TCP_F_URG_OUT | TCP_F_PUSH;

@@ -310,7 +310,7 @@ static bool span_pushes(struct tcp_sock *ts, const struct span *s)
 	if (s->len == 0)
 		return false;
 	half = (half / burst + 1) * burst;
-	if (end == ts->push_seq || seq_geq(end, ts->pushed + half)) {
+	if (end == ts->push_seq || (s->last->flags & REC_EOR) || seq_geq(end, ts->pushed + half)) {
 		ts->pushed = seq_gt(end, ts->pushed) ? end : ts->pushed;
 		return true;
 	}
@@ -405,7 +405,8 @@ static uint32_t again_len(const struct tcp_sock *ts, const struct tcp_rec *r, ui
 
 	if (n > ts->mss)
 		return n < most ? n : most;
-	while ((r = r->next) && r->times && n < ts->mss && (r->flags & all) == marks)
+	while (!(r->flags & REC_EOR) && (r = r->next) && r->times && n < ts->mss &&
+	       (r->flags & all) == marks)
 		n += tcp_rec_len(r);
 	return n < ts->mss ? n : ts->mss;
 }
