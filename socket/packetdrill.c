@@ -30,6 +30,7 @@ struct drill {
 	struct world *world;
 	struct stack *stack;
 	struct wire *wire;
+	bool paced;       /* the device paces: new sockets do */
 	int weft_fd[FDS]; /* by kernel descriptor; 0: none; PIPE_END */
 };
 
@@ -83,10 +84,14 @@ static int drill_install(struct drill *d, int fd)
 static int pd_socket(void *ud, int domain, int type, int protocol)
 {
 	struct drill *d = ud;
-	int r;
+	uint64_t any = UINT64_MAX - 1; /* a limit that is none: the window's own pace */
+	int r, fd;
 
 	drill_enter(d);
-	r = drill_install(d, weft_socket(domain, type, protocol));
+	fd = weft_socket(domain, type, protocol);
+	if (fd >= 0 && d->paced)
+		weft_setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &any, sizeof(any));
+	r = drill_install(d, fd);
 	drill_leave(d);
 	return r;
 }
@@ -517,6 +522,8 @@ int packetdrill_so_setting(void *ud, const char *name, const char *value)
 	drill_enter(d);
 	if (!strcmp(name, "harness.txqueue.limit"))
 		wire_cut(d->wire, !strcmp(value, "0"));
+	else if (!strcmp(name, "harness.txqueue.pacing"))
+		d->paced = strcmp(value, "0") != 0;
 	else if (is_hystart(name))
 		err = sysctl_write(d->stack, "net.weft.tcp_hystart", strcmp(value, "0") != 0);
 	else

@@ -9,6 +9,7 @@
 #include "tcp/tcp_priv.h"
 
 #define PACE_QUANTUM_NS NSEC_PER_MSEC
+#define PACE_FREE_SEGS 10 /* what goes first is not held, unless SO_MAX_PACING_RATE says so */
 #define PACE_NEAR_SHIFT 9 /* us: each half millisecond of the path halves what may go on top */
 #define PACE_CREDIT_NS (2 * NSEC_PER_MSEC) /* a tick, and the timer thread's lateness */
 
@@ -81,6 +82,8 @@ void tcp_pace_sent(struct tcp_sock *ts, uint32_t n, uint64_t now)
 
 	if (!rate)
 		return;
+	if (!ts->pacing_rate && rate < ts->max_pacing_rate && ts->data_segs_out < PACE_FREE_SEGS)
+		return; /* nobody asked for less than the first window (RFC 6928) */
 	if (from + PACE_CREDIT_NS < now)
 		from = now - PACE_CREDIT_NS;
 	ts->pace_next = from + n * NSEC_PER_SEC / rate;
