@@ -1,5 +1,5 @@
 /*
- * socket/inet.c - the AF_INET sockets: from a socket to its protocol's sock, and the loops that make
+ * socket/inet.c - the AF_INET sockets, and those of AF_INET6 with mapped addresses: from a socket to its protocol's sock, and the loops that make
  * a protocol's -EAGAIN into a blocking call.
  *
  * Every function is called inside a batch with no lock held and returns so.
@@ -86,6 +86,8 @@ static int inet_bind_addr(struct socket *s, const struct sockaddr *a, socklen_t 
 	uint16_t port;
 	int err = sockaddr_get(a, n, s->family, &addr, &port);
 
+	if (!err && !ip_addr_is4(&addr))
+		err = -EADDRNOTAVAIL;
 	if (!err)
 		err = inet_lock(s);
 	if (err)
@@ -167,6 +169,8 @@ static int inet_connect_addr(struct call *c, struct socket *s, const struct sock
 	if (a && n >= sizeof(a->sa_family) && a->sa_family == AF_UNSPEC)
 		return inet_disconnect(s);
 	err = sockaddr_get(a, n, s->family, &addr, &port);
+	if (!err && !ip_addr_is4(&addr))
+		err = -ENETUNREACH;
 	if (!err)
 		err = inet_lock(s);
 	if (err)
@@ -463,9 +467,9 @@ static int inet_name(struct socket *s, struct sockaddr *a, socklen_t *n, enum so
 		return -EINVAL;
 	sock_lock(sk);
 	if (end == SOCKET_OWN)
-		sockaddr_put(&sk->c.laddr, sk->c.lport, a, n);
+		sockaddr_put(&sk->c.laddr, sk->c.lport, s->family, a, n);
 	else if (inet_has_peer(s, end))
-		sockaddr_put(&sk->c.raddr, sk->c.rport, a, n);
+		sockaddr_put(&sk->c.raddr, sk->c.rport, s->family, a, n);
 	else
 		err = -ENOTCONN;
 	sock_unlock(sk);

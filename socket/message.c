@@ -69,6 +69,8 @@ static ssize_t do_send(struct call *c, struct socket *s, const struct msghdr *ms
 	if (!err && msg->msg_name && msg->msg_namelen &&
 	    (s->type != SOCK_STREAM || flags & MSG_FASTOPEN)) {
 		err = sockaddr_get(msg->msg_name, msg->msg_namelen, s->family, &m.addr, &m.port);
+		if (!err && !ip_addr_is4(&m.addr))
+			err = -ENETUNREACH;
 		m.has_addr = true;
 		if (err == -EAFNOSUPPORT && s->type == SOCK_STREAM)
 			err = -EOPNOTSUPP; /* MSG_FASTOPEN to AF_UNSPEC */
@@ -148,7 +150,7 @@ static ssize_t do_recv(struct call *c, struct socket *s, struct msghdr *msg, int
 	msg->msg_flags = m.out_flags;
 	msg->msg_controllen = m.control_done;
 	if (m.has_addr)
-		sockaddr_put(&m.addr, m.port, msg->msg_name, &msg->msg_namelen);
+		sockaddr_put(&m.addr, m.port, s->family, msg->msg_name, &msg->msg_namelen);
 	else
 		msg->msg_namelen = 0;
 	return r;

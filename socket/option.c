@@ -202,6 +202,16 @@ static int set_socket(struct socket *s, int name, const void *v, socklen_t n)
 	}
 }
 
+/* What comes and goes is IPv4: a socket that refuses it would be none. */
+static int set_ipv6(int name, const void *v, socklen_t n)
+{
+	int on, err = get_int(v, n, &on);
+
+	if (name != IPV6_V6ONLY)
+		return -ENOPROTOOPT;
+	return err || !on ? err : -EINVAL;
+}
+
 int socket_setopt(struct socket *s, int level, int name, const void *v, socklen_t n)
 {
 	struct sock *sk = s->sk;
@@ -214,6 +224,8 @@ int socket_setopt(struct socket *s, int level, int name, const void *v, socklen_
 		err = set_socket(s, name, v, n);
 	else if (level == IPPROTO_IP)
 		err = inet_sock_setopt(sk, name, v, n);
+	else if (level == IPPROTO_IPV6 && s->family == AF_INET6)
+		err = set_ipv6(name, v, n);
 	if (err == -ENOPROTOOPT && level != SOL_SOCKET && sk->ops->setopt)
 		err = sk->ops->setopt(sk, level, name, v, n);
 	if (err == -ENOPROTOOPT)
@@ -340,6 +352,8 @@ int socket_getopt(struct socket *s, int level, int name, void *v, socklen_t *n)
 		err = get_socket(s, name, v, n);
 	else if (level == IPPROTO_IP)
 		err = inet_sock_getopt(sk, name, v, n);
+	else if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY && s->family == AF_INET6)
+		err = put_int(0, v, n);
 	if (err == -ENOPROTOOPT && sk->ops->getopt)
 		err = sk->ops->getopt(sk, level, name, v, n);
 	if (err == -ENOPROTOOPT && stream_getopt(s, level, name, &x) == 0)

@@ -96,6 +96,12 @@ static int open_socket(struct call *c, int domain, int type, int protocol)
 	return err;
 }
 
+/* An AF_INET6 socket carries IPv4, by mapped addresses: there is no IPv6 for it to be raw about. */
+static bool is_dual(int domain, int type)
+{
+	return domain == AF_INET6 && (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_RAW;
+}
+
 int weft_socket(int domain, int type, int protocol)
 {
 	struct call c;
@@ -103,7 +109,7 @@ int weft_socket(int domain, int type, int protocol)
 
 	if (slot_forked())
 		return (int)socket_answer(-ENETDOWN);
-	if (domain != AF_INET)
+	if (domain != AF_INET && !is_dual(domain, type))
 		return (int)socket_answer(-EAFNOSUPPORT);
 	if (protocol < 0)
 		return (int)socket_answer(-EINVAL);

@@ -211,7 +211,8 @@ void call_end(struct call *c);
 extern const struct socket_ops inet_socket_ops;
 int sockaddr_get(const struct sockaddr *a, socklen_t n, int family, struct ip_addr *addr,
 		 uint16_t *port);
-void sockaddr_put(const struct ip_addr *addr, uint16_t port, struct sockaddr *a, socklen_t *n);
+void sockaddr_put(const struct ip_addr *addr, uint16_t port, int family, struct sockaddr *a,
+		  socklen_t *n);
 
 /* socket/option.c */
 int socket_setopt(struct socket *s, int level, int name, const void *v, socklen_t n);

@@ -354,6 +354,7 @@ static void script_events(struct drill *d)
 struct run {
 	const char *library, *flags;
 	bool lenient; /* settings the library does not know are passed over */
+	bool mapped;  /* AF_INET6 sockets with mapped addresses */
 };
 
 /* 0, or 1 and the reason is on stderr. */
@@ -366,6 +367,7 @@ static int script_run(const char *path, const struct run *run)
 	d->script = script_read(path);
 	d->next_port = 40000;
 	d->lenient = run->lenient;
+	d->mapped = run->mapped;
 	if (setjmp(d->failed)) {
 		fprintf(stderr, "%s:%d: %s\n", path, d->now ? d->now->line : 0, d->why);
 		return 1;
@@ -379,7 +381,7 @@ static int script_run(const char *path, const struct run *run)
 
 static int usage(FILE *f)
 {
-	fputs("usage: drill [-i] [-l LIBRARY] [-f FLAGS] SCRIPT.pkt...\n", f);
+	fputs("usage: drill [-i] [-m] [-l LIBRARY] [-f FLAGS] SCRIPT.pkt...\n", f);
 	return f == stdout ? 0 : 2;
 }
 
@@ -406,9 +408,11 @@ int main(int argc, char **argv)
 	struct run run = {.library = "build/libweft_packetdrill.so", .flags = FLAGS};
 	int opt, failed = 0;
 
-	while ((opt = getopt(argc, argv, "il:f:h")) != -1) {
+	while ((opt = getopt(argc, argv, "iml:f:h")) != -1) {
 		if (opt == 'i')
 			run.lenient = true;
+		else if (opt == 'm')
+			run.mapped = true;
 		else if (opt == 'l')
 			run.library = optarg;
 		else if (opt == 'f')

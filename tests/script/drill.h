@@ -1,9 +1,10 @@
 /*
  * tests/script/drill.h - runs a packet script through libweft_packetdrill.so as packetdrill would.
  *
- *	drill [-i] [-l LIBRARY] [-f FLAGS] SCRIPT.pkt...
+ *	drill [-i] [-m] [-l LIBRARY] [-f FLAGS] SCRIPT.pkt...
  *
  * -i: settings that the library does not know are passed over, for scripts from elsewhere.
+ * -m: sockets are of AF_INET6, with mapped IPv4 addresses.
  *
  * The language is the part of packetdrill's that the scripts beside this file use, so they run under
  * packetdrill itself too: socket calls with what they answer and when, segments in and out, ICMP,
@@ -136,7 +137,7 @@ struct drill {
 	    live_fd[64]; /* descriptors as the script and as the library calls them */
 	unsigned nfd;
 	uint16_t next_port;
-	bool lenient; /* -i */
+	bool lenient, mapped; /* -i, -m */
 	FILE *python;
 	jmp_buf failed;
 	char why[512];

@@ -74,9 +74,39 @@ static int fd_arg(struct drill *d, const struct event *ev, unsigned i)
 	return live_fd(d, number(d, ev, i));
 }
 
-static struct sockaddr_in address(struct in_addr a)
+/* One end as the script's sockets see it: an IPv4 address, or a mapped one. */
+struct end {
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	};
+	socklen_t n;
+};
+
+static struct end address(const struct drill *d, struct in_addr a)
 {
-	return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr = a};
+	struct end e = {.n = sizeof(e.in)};
+
+	e.in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr = a};
+	if (!d->mapped)
+		return e;
+	e.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
+	e.in6.sin6_addr.s6_addr[10] = e.in6.sin6_addr.s6_addr[11] = 0xff;
+	memcpy(&e.in6.sin6_addr.s6_addr[12], &a, sizeof(a));
+	e.n = sizeof(e.in6);
+	return e;
+}
+
+static bool is_remote(const struct drill *d, const struct end *e)
+{
+	struct end want = address(d, d->remote);
+
+	if (e->n != want.n || e->sa.sa_family != want.sa.sa_family)
+		return false;
+	if (!d->mapped)
+		return e->in.sin_addr.s_addr == want.in.sin_addr.s_addr;
+	return !memcmp(&e->in6.sin6_addr, &want.in6.sin6_addr, sizeof(want.in6.sin6_addr));
 }
 
 static void *buffer(size_t n)
@@ -100,7 +130,7 @@ static void *buffer_arg(struct drill *d, const struct event *ev, unsigned i, siz
 struct message {
 	struct msghdr hdr;
 	struct iovec iov[IOV_MOST];
-	struct sockaddr_in name;
+	struct end name;
 	char control[CONTROL_MOST];
 };
 
@@ -129,9 +159,9 @@ static void message_make(struct drill *d, const struct value *v, struct message 
 
 	memset(m, 0, sizeof(*m));
 	if (member(v, "msg_name")) {
-		m->name = address(d->remote);
-		m->hdr.msg_name = &m->name;
-		m->hdr.msg_namelen = sizeof(m->name);
+		m->name = address(d, d->remote);
+		m->hdr.msg_name = &m->name.sa;
+		m->hdr.msg_namelen = m->name.n;
 	}
 	m->hdr.msg_iov = m->iov;
 	m->hdr.msg_iovlen = iov ? (size_t)iov_make(d, iov, m->iov) : 0;
@@ -289,7 +319,8 @@ static int64_t fd_new(struct drill *d, const struct event *ev, int fd)
 
 static int64_t call_socket(struct drill *d, const struct event *ev)
 {
-	int domain = arg(d, ev, 0)->kind == VALUE_ELLIPSIS ? AF_INET : (int)number(d, ev, 0);
+	int domain = arg(d, ev, 0)->kind == VALUE_ELLIPSIS ? (d->mapped ? AF_INET6 : AF_INET)
+							   : (int)number(d, ev, 0);
 	int fd =
 	    d->ifc.socket(d->ifc.userdata, domain, (int)number(d, ev, 1), (int)number(d, ev, 2));
 
@@ -299,9 +330,9 @@ static int64_t call_socket(struct drill *d, const struct event *ev)
 
 static int64_t call_bind(struct drill *d, const struct event *ev)
 {
-	struct sockaddr_in a = address(d->local);
+	struct end a = address(d, d->local);
 
-	return d->ifc.bind(d->ifc.userdata, fd_arg(d, ev, 0), (struct sockaddr *)&a, sizeof(a));
+	return d->ifc.bind(d->ifc.userdata, fd_arg(d, ev, 0), &a.sa, a.n);
 }
 
 static int64_t call_listen(struct drill *d, const struct event *ev)
@@ -312,11 +343,10 @@ static int64_t call_listen(struct drill *d, const struct event *ev)
 
 static int64_t call_accept(struct drill *d, const struct event *ev)
 {
-	struct sockaddr_in a = {0};
-	socklen_t n = sizeof(a);
-	int fd = d->ifc.accept(d->ifc.userdata, fd_arg(d, ev, 0), (struct sockaddr *)&a, &n);
+	struct end a = {.n = sizeof(a.in6)};
+	int fd = d->ifc.accept(d->ifc.userdata, fd_arg(d, ev, 0), &a.sa, &a.n);
 
-	if (fd >= 0 && (a.sin_addr.s_addr != d->remote.s_addr || n != sizeof(a)))
+	if (fd >= 0 && !is_remote(d, &a))
 		drill_fail(d, "accept: the peer's address is wrong");
 	if (fd >= 0)
 		d->flow.fd = fd;
@@ -325,10 +355,10 @@ static int64_t call_accept(struct drill *d, const struct event *ev)
 
 static int64_t call_connect(struct drill *d, const struct event *ev)
 {
-	struct sockaddr_in a = address(d->remote);
+	struct end a = address(d, d->remote);
 
 	d->flow.fd = fd_arg(d, ev, 0);
-	return d->ifc.connect(d->ifc.userdata, fd_arg(d, ev, 0), (struct sockaddr *)&a, sizeof(a));
+	return d->ifc.connect(d->ifc.userdata, fd_arg(d, ev, 0), &a.sa, a.n);
 }
 
 /* read, recv, recvfrom, write, send, sendto: (fd, buffer, n, flags, ...) */
@@ -337,8 +367,7 @@ static int64_t call_buffer(struct drill *d, const struct event *ev)
 	size_t n = (size_t)number(d, ev, 2);
 	void *b = buffer_arg(d, ev, 1, n), *ud = d->ifc.userdata;
 	int fd = fd_arg(d, ev, 0), flags = 0, err;
-	struct sockaddr_in a = address(d->remote);
-	socklen_t len = sizeof(a);
+	struct end a = address(d, d->remote);
 	int64_t r;
 
 	if (strcmp(ev->name, "read") && strcmp(ev->name, "write"))
@@ -352,9 +381,9 @@ static int64_t call_buffer(struct drill *d, const struct event *ev)
 	else if (!strcmp(ev->name, "send"))
 		r = d->ifc.send(ud, fd, b, n, flags);
 	else if (!strcmp(ev->name, "recvfrom"))
-		r = d->ifc.recvfrom(ud, fd, b, n, flags, (struct sockaddr *)&a, &len);
+		r = d->ifc.recvfrom(ud, fd, b, n, flags, &a.sa, &a.n);
 	else
-		r = d->ifc.sendto(ud, fd, b, n, flags, (struct sockaddr *)&a, len);
+		r = d->ifc.sendto(ud, fd, b, n, flags, &a.sa, a.n);
 	err = errno;
 	free(b);
 	errno = err;
