@@ -136,6 +136,7 @@ static void synack_crossed(struct tcp_sock *ts, struct tcp_seg *g)
 		return;
 	g->flags &= (uint8_t)~TCP_SYN;
 	g->seq++;
+	g->wnd >>= ts->snd_wscale; /* a SYN's is not scaled (RFC 7323, 2.2), and an ACK's will be */
 }
 
 /* The SYN of a child of Fast Open came again: our SYN-ACK may have been lost. */

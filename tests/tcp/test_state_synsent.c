@@ -179,6 +179,25 @@ START_TEST(test_simultaneous_open_text_with_ack_established)
 }
 END_TEST
 
+/* RFC 7323, 2.2: the window of a SYN is never scaled, not even of one that comes late. */
+START_TEST(test_simultaneous_open_synack_window_not_scaled)
+{
+	struct tcp_view v;
+
+	rx(SYN, .seq = 0, .mss = 1460, .wnd = 8192, .opts = O_WS, .ws = 7);
+	tx(SYN | ACK, .seq = 0, .ack = 1);
+	rx(SYN | ACK, .seq = 0, .ack = 1, .mss = 1460, .wnd = 8192, .opts = O_WS, .ws = 7);
+	ck_state(TCP_ESTABLISHED);
+	ck_assert(tcp_lab_view(&v));
+	ck_assert_uint_eq(v.snd_wscale, 7);
+	ck_assert_uint_eq(v.snd_wnd, 8192);
+	tcp_lab_drop();
+	rx(ACK, .seq = 1, .ack = 1, .wnd = 100);
+	ck_assert(tcp_lab_view(&v));
+	ck_assert_uint_eq(v.snd_wnd, 12800);
+}
+END_TEST
+
 START_TEST(test_simultaneous_open_synack_again_by_timer)
 {
 	rx(SYN, .seq = 0, .mss = 1460);
@@ -317,6 +336,7 @@ int main(void)
 	tcase_add_test(tc, test_simultaneous_open_ack_established);
 	tcase_add_test(tc, test_simultaneous_open_synack_established);
 	tcase_add_test(tc, test_simultaneous_open_text_with_ack_established);
+	tcase_add_test(tc, test_simultaneous_open_synack_window_not_scaled);
 	tcase_add_test(tc, test_simultaneous_open_synack_again_by_timer);
 	tcase_add_test(tc, test_synsent_timer_syn_again_backed_off);
 	tcase_add_test(tc, test_synsent_timer_retries_by_sysctl);
