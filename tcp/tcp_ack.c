@@ -23,11 +23,15 @@ void tcp_snd_wnd_update(struct tcp_sock *ts, const struct tcp_seg *g)
 		ts->max_window = wnd;
 }
 
-/* RFC 5681, 2: nothing new in it while data are out; but what D-SACK tells of is no loss. */
+/*
+ * RFC 5681, 2: nothing new in it while data are out; but what D-SACK tells of is no loss.  The first
+ * ACK, behind the SYN, repeats none: of Fast Open's data it says nothing.
+ */
 static bool ack_is_duplicate(const struct tcp_sock *ts, const struct tcp_seg *g,
 			     const struct tcp_ack_info *a)
 {
-	return g->ack == ts->snd_una && a->pure && !a->dsack && a->prior_flight;
+	return g->ack == ts->snd_una && a->pure && !a->dsack && a->prior_flight &&
+	       !seq_lt(ts->snd_wl1, g->seq);
 }
 
 /* What was sent so long ago is delivered now; 0: nothing was. */
@@ -226,8 +230,6 @@ static enum drop_reason ack_syn_received(struct tcp_sock *ts, struct pkbuf *b)
 		tcp_rtt_sample(ts, now - ts->syn_sent);
 	}
 	ts->snd_una = ts->iss + 1;
-	ts->snd_wl1 = g->seq;
-	ts->snd_wl2 = g->ack;
 	ts->snd_wnd = g->wnd << ts->snd_wscale;
 	if (ts->snd_wnd > ts->max_window)
 		ts->max_window = ts->snd_wnd;

@@ -88,6 +88,33 @@ START_TEST(test_server_child_before_third_ack)
 }
 END_TEST
 
+/* RFC 7413, 4.2.2: before the third ACK no more than the initial window. */
+START_TEST(test_server_sends_initial_window_before_third_ack)
+{
+	struct seg s;
+	uint32_t end = 1;
+
+	serve(5, 5);
+	open_fast(0);
+	ck_assert_int_ge(tcp_lab_accept(), 0);
+	tcp_lab_write(40000);
+	while (tcp_lab_take(&s))
+		end = s.seq + s.len;
+	ck_assert_uint_eq(end, 1 + 10 * 1460);
+	advance_ms(400);
+	quiet();
+	rx(ACK, .seq = 11, .ack = 1);
+	while (tcp_lab_take(&s))
+		end = s.seq + s.len > end ? s.seq + s.len : end;
+	ck_assert_uint_eq(end, 1 + 10 * 1460);
+	rx(ACK, .seq = 11, .ack = 1461);
+	ck_assert(tcp_lab_take(&s));
+	ck_assert_uint_eq(s.seq, end);
+	tcp_lab_drop();
+	tcp_lab_read(10);
+}
+END_TEST
+
 START_TEST(test_server_needs_setting_and_queue)
 {
 	serve(5, 0);
@@ -338,6 +365,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, tcp_lab_teardown);
 	tcase_add_test(tc, test_server_child_before_third_ack);
+	tcase_add_test(tc, test_server_sends_initial_window_before_third_ack);
 	tcase_add_test(tc, test_server_needs_setting_and_queue);
 	tcase_add_test(tc, test_server_all_listeners_by_setting);
 	tcase_add_test(tc, test_server_bad_cookie_text_not_taken);
