@@ -241,6 +241,16 @@ START_TEST(test_timeout_again_keeps_ssthresh)
 }
 END_TEST
 
+/* RFC 3465, 2.3: what an ACK then says may be of what came before the time-out. */
+START_TEST(test_after_timeout_one_ack_adds_one_segment)
+{
+	timed_out();
+	have(5);
+	ck_assert_uint_eq(view().cwnd, 2 * MSS);
+	tcp_lab_drop();
+}
+END_TEST
+
 START_TEST(test_timeout_slow_starts_to_ssthresh_then_avoids)
 {
 	struct tcp_view v;
@@ -561,6 +571,7 @@ int main(void)
 	tcase_add_test(tc, test_window_not_filled_does_not_grow);
 	tcase_add_test(tc, test_timeout_one_segment_half_ssthresh);
 	tcase_add_test(tc, test_timeout_again_keeps_ssthresh);
+	tcase_add_test(tc, test_after_timeout_one_ack_adds_one_segment);
 	tcase_add_test(tc, test_timeout_slow_starts_to_ssthresh_then_avoids);
 	tcase_add_test(tc, test_avoidance_a_segment_a_window);
 	add_recovery(tc);

@@ -88,6 +88,54 @@ START_TEST(test_sack_not_sent_unless_permitted)
 }
 END_TEST
 
+/* Fills what is missing below n, 100 bytes at a time; what was told is found to be there. */
+static void fill(const struct seg *told, uint32_t next, uint32_t n)
+{
+	struct seg s = {0};
+
+	while (next < n) {
+		uint32_t right = 0, left = next + 100;
+
+		for (unsigned i = 0; i < told->nsack; i++) {
+			if (told->sack[i][0] >= next && told->sack[i][0] <= left) {
+				left = told->sack[i][0];
+				right = told->sack[i][1];
+			}
+		}
+		rx(ACK, .seq = next, .ack = 1, .len = left - next);
+		while (tcp_lab_take(&s))
+			;
+		ck_assert_uint_ge(s.ack, right);
+		tcp_lab_read(s.ack - next);
+		next = s.ack;
+	}
+}
+
+/* RFC 2018, 8: of what had to give way to data in order nothing is told any more. */
+START_TEST(test_sack_tells_of_nothing_that_has_gone)
+{
+	struct seg told = {0};
+	uint32_t next = 1;
+
+	tcp_lab_setopt(tl.ls, SOL_SOCKET, SO_RCVBUF, 8192);
+	tcp_lab_peer(1);
+	tl.syn = (struct seg){.mss = 1460, .opts = O_SACK_OK};
+	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+	for (uint32_t at = 5001; at <= 7401; at += 600)
+		rx(ACK, .seq = at, .ack = 1, .len = 500);
+	tcp_lab_drop();
+	for (; tcp_lab_mib(MIB_TcpExt_TCPOFODrop) == 0 && next < 5001; next += 500)
+		rx(ACK, .seq = next, .ack = 1, .len = 500);
+	ck_assert_uint_gt(tcp_lab_mib(MIB_TcpExt_TCPOFODrop), 0);
+	tcp_lab_read(next - 1);
+	tcp_lab_drop();
+	hole(next + 10); /* calls for an ACK with blocks */
+	ck_assert(tcp_lab_take(&told));
+	ck_assert_uint_eq(told.sack[0][0], next + 10);
+	fill(&told, next, 7901);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("sack");
@@ -98,5 +146,6 @@ int main(void)
 	tcase_add_test(tc, test_sack_at_most_three_beside_timestamps);
 	tcase_add_test(tc, test_sack_joins_neighbours);
 	tcase_add_test(tc, test_sack_not_sent_unless_permitted);
+	tcase_add_test(tc, test_sack_tells_of_nothing_that_has_gone);
 	return unit_run("tcp_sack", tc);
 }

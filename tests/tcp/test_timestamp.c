@@ -238,6 +238,17 @@ START_TEST(test_paws_fin_refused)
 }
 END_TEST
 
+/* RFC 7323, 3.2: a RST has them too, or who checks would not believe it. */
+START_TEST(test_reset_has_timestamps)
+{
+	text(1, 10, 5);
+	echoed(11, 5);
+	ck_assert_int_eq(weft_close(tl.fd), 0);
+	tl.fd = -1;
+	tx(RST | ACK, .seq = 1, .ack = 11, .opts = O_TS, .tsecr = T0 + 5);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("timestamp");
@@ -260,5 +271,6 @@ int main(void)
 	tcase_add_test(tc, test_third_ack_with_older_timestamp_acked);
 	tcase_add_test(tc, test_rst_without_timestamp_believed);
 	tcase_add_test(tc, test_paws_fin_refused);
+	tcase_add_test(tc, test_reset_has_timestamps);
 	return unit_run("tcp_timestamp", tc);
 }
