@@ -389,7 +389,6 @@ void tcp_dupthresh_find(struct tcp_sock *ts); /* RFC 6675, 4: IsLost() */
 
 void tcp_prr_start(struct tcp_sock *ts, uint32_t delivered);
 void tcp_prr_ack(struct tcp_sock *ts, const struct tcp_ack_info *a); /* sets cwnd */
-void tcp_prr_sent(struct tcp_sock *ts, uint32_t n);
 
 /* --- tcp_undo.c --------------------------------------------------------------------------------
  */

@@ -61,9 +61,3 @@ void tcp_prr_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
 		n = ts->mss;
 	ts->cwnd = pipe + n;
 }
-
-void tcp_prr_sent(struct tcp_sock *ts, uint32_t n)
-{
-	if (tcp_cwnd_falls(ts))
-		ts->xfer->prr.out += n;
-}

@@ -60,7 +60,7 @@ static bool dsack_is_dubious(struct tcp_sock *ts, uint32_t left, uint32_t right)
 	return ts->rack.dsack_dups > ts->total_retrans;
 }
 
-static void dsack_take(struct tcp_sock *ts, const uint32_t *b, uint32_t ack, struct tcp_ack_info *a)
+static void dsack_take(struct tcp_sock *ts, const uint32_t *b, struct tcp_ack_info *a)
 {
 	struct stack *st = ts->sk.stack;
 
@@ -71,7 +71,7 @@ static void dsack_take(struct tcp_sock *ts, const uint32_t *b, uint32_t ack, str
 	mib_add(st, MIB_TcpExt_TCPDSACKRecvSegs, (b[1] - b[0] + ts->mss - 1) / ts->mss);
 	a->dsack = a->odd = true;
 	a->dsack_tlp = ts->xfer && ts->xfer->tlp.out && ts->xfer->tlp.end == b[1];
-	if (seq_leq(b[1], ack) || seq_leq(b[1], a->prior_fack))
+	if (seq_leq(b[1], ts->snd_nxt))
 		tcp_undo_dsack(ts, b[0], b[1]);
 }
 
@@ -253,7 +253,7 @@ void tcp_sack_in(struct tcp_sock *ts, const struct pkbuf *b, struct tcp_ack_info
 	blocks_read(g, b, &all);
 	dsack = first_is_dsack(ts, &all, g->ack);
 	if (dsack)
-		dsack_take(ts, all.b[0], g->ack, a);
+		dsack_take(ts, all.b[0], a);
 	if (!ts->xfer || tcp_flight(ts) == 0)
 		return;
 	for (unsigned i = 0; i < all.n; i++) {

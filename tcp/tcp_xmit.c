@@ -295,7 +295,7 @@ static uint32_t span_sent(struct tcp_sock *ts, const struct span *s, uint64_t no
 	ts->bytes_sent += s->len;
 	tcp_pace_sent(ts, s->len, now);
 	ts->data_segs_out += segs;
-	tcp_prr_sent(ts, s->last->end - s->first->seq);
+	ts->xfer->prr.out += s->last->end - s->first->seq;
 	return segs;
 }
 

@@ -89,5 +89,6 @@ struct loss_info loss_info(void)
 	    .rto_us = t.tcpi_rto,
 	    .total_retrans = t.tcpi_total_retrans,
 	    .dsack_dups = t.tcpi_dsack_dups,
+	    .delivered = t.tcpi_delivered,
 	};
 }

@@ -49,7 +49,7 @@ void loss_sent_at(const char *file, int line, unsigned segment, unsigned ms);
 /* The parts of TCP_INFO that recovery is about; counts are segments. */
 struct loss_info {
 	unsigned state, cwnd, ssthresh, unacked, sacked, lost, retrans, reordering, reord_seen;
-	unsigned rtt_us, min_rtt_us, rto_us, total_retrans, dsack_dups;
+	unsigned rtt_us, min_rtt_us, rto_us, total_retrans, dsack_dups, delivered;
 };
 struct loss_info loss_info(void);
 

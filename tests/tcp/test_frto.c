@@ -302,6 +302,25 @@ START_TEST(test_nothing_again_beyond_a_window_taken_back)
 }
 END_TEST
 
+/* What duplicates stand for is not delivered once more when it is acknowledged. */
+START_TEST(test_each_delivered_once_without_sack)
+{
+	loss_open(0);
+	loss_write(10);
+	sent(0, 10); /* 0 and 4 are lost */
+	advance_ms(LOSS_RTT_MS);
+	for (unsigned i = 0; i < 8; i++)
+		has(0);
+	sent(0, 1);
+	ck_assert_uint_eq(loss_info().delivered, 1 + 8); /* the SYN has one */
+	has(4);
+	sent(4, 5);
+	ck_assert_uint_eq(loss_info().delivered, 1 + 9);
+	has(10);
+	ck_assert_uint_eq(loss_info().delivered, 1 + 10);
+}
+END_TEST
+
 /* RFC 6582: more duplicates than segments that can have caused them. */
 START_TEST(test_reordering_measured_without_sack)
 {
@@ -388,5 +407,6 @@ int main(void)
 	tcase_add_test(tc, test_nothing_again_beyond_a_window_taken_back);
 	tcase_add_test(tc, test_reordering_measured_without_sack);
 	tcase_add_test(tc, test_echo_within_a_tick_is_a_tick);
+	tcase_add_test(tc, test_each_delivered_once_without_sack);
 	return unit_run("tcp_frto", tc);
 }

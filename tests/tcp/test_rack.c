@@ -178,6 +178,29 @@ START_TEST(test_window_at_most_srtt)
 }
 END_TEST
 
+/* n is lost, once the window of `ms` has passed, and no D-SACK says otherwise. */
+static void lost_after(unsigned n, unsigned ms)
+{
+	tcp_lab_mark();
+	loss_write(2);
+	sent(n, n + 2);
+	advance_ms(LOSS_RTT_MS);
+	sacks(n, 1, {{n + 1, n + 2}});
+	sent_at(n, LOSS_RTT_MS + ms);
+	has(n + 2);
+}
+
+/* ... and after 16 recoveries that were needed it is what it was. */
+START_TEST(test_window_narrows_after_sixteen_recoveries)
+{
+	reordering_seen();
+	has(20);
+	late_again(20, 27);
+	for (unsigned i = 0; i < 17; i++)
+		lost_after(23 + 2 * i, i < 16 ? 52 : 27);
+}
+END_TEST
+
 START_TEST(test_window_not_widened_by_sysctl)
 {
 	tcp_lab_sysctl("net.ipv4.tcp_recovery", 3);
@@ -301,5 +324,6 @@ int main(void)
 	tcase_add_test(tc, test_every_hole_repaired_in_a_round_trip_or_two);
 	tcase_add_test(tc, test_counting_two_above_are_not_enough);
 	tcase_add_test(tc, test_counting_three_above_are);
+	tcase_add_test(tc, test_window_narrows_after_sixteen_recoveries);
 	return unit_run("tcp_rack", tc);
 }

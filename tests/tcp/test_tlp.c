@@ -57,6 +57,20 @@ START_TEST(test_probe_sends_what_nagle_holds)
 }
 END_TEST
 
+/* Of a super-segment its last segment alone. */
+START_TEST(test_probe_last_of_a_super_segment)
+{
+	tl.dev->features = NETDEV_F_ALL;
+	loss_write(4);
+	ck_assert_uint_le(tcp_lab_drop(), 2);
+	wait_ms(300);
+	next_is(3);
+	quiet();
+	ck_mib(TCPLossProbes, 1);
+	has(4);
+}
+END_TEST
+
 START_TEST(test_probe_fin)
 {
 	loss_write(2);
@@ -374,5 +388,6 @@ int main(void)
 	tcase_add_test(tc, test_probe_that_came_twice_told_by_an_ack_of_more);
 	tcase_add_test(tc, test_probe_not_twice_for_one_flight);
 	tcase_add_test(tc, test_probe_forgotten_by_the_timeout);
+	tcase_add_test(tc, test_probe_last_of_a_super_segment);
 	return unit_run("tcp_tlp", tc);
 }
