@@ -185,8 +185,10 @@ static int connect_start(struct tcp_sock *ts, const struct path *path)
 	ts->advmss = tcp_advmss(sk, &sk->c.raddr, path);
 	ts->rcv_wscale = tcp_rcv_wscale_init(sk);
 	tcp_set_state(ts, TCP_SYN_SENT);
-	if (tcp_fastopen_defer(ts))
+	if (tcp_fastopen_defer(ts)) {
+		sock_ready(sk, EPOLLOUT);
 		return 0;
+	}
 	tcp_connect_syn(ts);
 	return -EINPROGRESS;
 }

@@ -182,6 +182,9 @@ static void syn_timeout(struct tcp_sock *ts, uint64_t now)
 		return;
 	}
 	retry(ts);
+	if (tcp_state_of(ts) == TCP_SYN_SENT &&
+	    ts->retransmits <= sysctl_get(st, tcp_syn_linear_timeouts))
+		ts->backoff = 0;
 	doubt_path(ts);
 	ts->flags |= TCP_F_SYN_RTX;
 	mib_inc(st, MIB_TcpExt_TCPTimeouts);

@@ -1,6 +1,6 @@
 /*
  * tests/tcp/test_defer.c - TCP_DEFER_ACCEPT: a connection opens with its first data (as Linux), and
- * TCP_SYNCNT of a listener and of connect().
+ * TCP_SYNCNT of a listener, net.ipv4.tcp_syn_linear_timeouts.
  */
 #include <netinet/in.h>
 
@@ -128,6 +128,23 @@ START_TEST(test_defer_of_client_delays_third_ack)
 }
 END_TEST
 
+/* SYNs at 1, 2, 3 s, then doubled as ever. */
+START_TEST(test_syn_linear_timeouts)
+{
+	static const uint64_t at[] = {1000, 2000, 3000, 5000, 9000};
+
+	tcp_lab_sysctl("net.ipv4.tcp_syn_linear_timeouts", 2);
+	tcp_lab_connect();
+	tx(SYN, .seq = 0);
+	tcp_lab_mark();
+	for (unsigned i = 0; i < 5; i++) {
+		wait_ms(5000);
+		tx(SYN, .seq = 0);
+		ck_assert_uint_eq(tcp_lab_elapsed_ms() / 10, at[i] / 10);
+	}
+}
+END_TEST
+
 START_TEST(test_syncnt_of_listener)
 {
 	tcp_lab_listen(5);
@@ -154,6 +171,7 @@ int main(void)
 	tcase_add_test(tc, test_defer_longer_than_retries);
 	tcase_add_test(tc, test_defer_without_ack_synack_again);
 	tcase_add_test(tc, test_defer_of_client_delays_third_ack);
+	tcase_add_test(tc, test_syn_linear_timeouts);
 	tcase_add_test(tc, test_syncnt_of_listener);
 	return unit_run("tcp_defer", tc);
 }
