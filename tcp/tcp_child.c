@@ -22,7 +22,7 @@ static void child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 	to->ttl = from->ttl;
 	to->minttl = from->minttl;
 	to->pmtudisc = from->pmtudisc;
-	child->flags = ls->flags & (TCP_F_NODELAY | TCP_F_CORK | TCP_F_QUICKACK | TCP_F_CC_CHOSEN);
+	child->flags = ls->flags & (TCP_F_NODELAY | TCP_F_CORK | TCP_F_PINGPONG | TCP_F_CC_CHOSEN);
 	child->user_mss = ls->user_mss;
 	child->keepidle = ls->keepidle;
 	child->keepintvl = ls->keepintvl;

@@ -104,7 +104,7 @@ void tcp_established(struct tcp_sock *ts, uint64_t now)
 /* As if it had never been used: a sock may connect again. */
 static void connect_reset(struct tcp_sock *ts)
 {
-	const uint32_t options = TCP_F_NODELAY | TCP_F_CORK | TCP_F_QUICKACK;
+	const uint32_t options = TCP_F_NODELAY | TCP_F_CORK | TCP_F_PINGPONG;
 
 	ts->flags &= options;
 	ts->iss = 0;

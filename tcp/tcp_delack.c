@@ -50,7 +50,7 @@ void tcp_ack_schedule(struct tcp_sock *ts)
 
 	ato_follow(ts, tcp_ms(now) - ts->last_rcvd_ms);
 	ts->last_rcvd_ms = tcp_ms(now);
-	if (ts->rcv_nxt - ts->ack_sent > ts->rcv_mss || (ts->flags & TCP_F_QUICKACK)) {
+	if (ts->rcv_nxt - ts->ack_sent > ts->rcv_mss) {
 		ts->flags |= TCP_F_ACK_NOW;
 		return;
 	}

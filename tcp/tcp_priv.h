@@ -108,7 +108,6 @@ enum tcp_deadline {
 #define TCP_F_WND_CLOSED 0x10000u  /* a window of zero was advertised */
 #define TCP_F_SYN_RTX 0x20000u     /* the SYN was sent more than once */
 #define TCP_F_PUSH 0x40000u        /* cork or Nagle is overridden once */
-#define TCP_F_QUICKACK 0x80000u    /* TCP_QUICKACK: no ACK is delayed */
 #define TCP_F_PINGPONG 0x100000u   /* data went out after data came in: ACKs may ride on answers */
 #define TCP_F_MORE 0x200000u       /* MSG_MORE: as TCP_F_CORK for this send */
 #define TCP_F_NOMEM 0x400000u      /* send() was refused for want of memory: tell when it may */

@@ -51,10 +51,12 @@ static int set_push(struct tcp_sock *ts, uint32_t flag, int on, bool push)
 	return 0;
 }
 
+/* tcp(7): into quick ACKs or out of them; what comes later may lead back. */
 static int set_quickack(struct tcp_sock *ts, int on)
 {
-	flag_set(ts, TCP_F_QUICKACK, on);
-	flag_set(ts, TCP_F_PINGPONG, !on); /* tcp(7): 0 waits for an answer to ride on */
+	flag_set(ts, TCP_F_PINGPONG, !on);
+	if (on)
+		ts->quickacks = TCP_QUICKACKS;
 	if (on && (ts->flags & TCP_F_ACK_DELAY)) {
 		ts->flags |= TCP_F_ACK_NOW;
 		tcp_push(&ts->sk);
@@ -294,7 +296,7 @@ static int getopt_tcp(struct tcp_sock *ts, int name, int *v)
 		*v = !!(ts->flags & TCP_F_CORK);
 		return 0;
 	case TCP_QUICKACK:
-		*v = !(ts->flags & TCP_F_PINGPONG) || (ts->flags & TCP_F_QUICKACK);
+		*v = !(ts->flags & TCP_F_PINGPONG);
 		return 0;
 	case TCP_MAXSEG:
 		*v = get_maxseg(ts);

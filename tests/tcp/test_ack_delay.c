@@ -150,6 +150,33 @@ START_TEST(test_answers_carry_the_ack)
 }
 END_TEST
 
+/* tcp(7): the option leads into quick ACKs and is not permanent. */
+START_TEST(test_quickack_for_a_while)
+{
+	warm();
+	text(10);
+	quiet();
+	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_QUICKACK, 1);
+	tx(ACK, .seq = 1, .ack = at); /* what was owed */
+	for (unsigned i = 0; i < START; i++) {
+		text(10);
+		tx(ACK, .seq = 1, .ack = at);
+	}
+	text(10);
+	quiet();
+}
+END_TEST
+
+/* 0: from the start they wait for an answer to ride on. */
+START_TEST(test_quickack_off_waits_from_the_start)
+{
+	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_QUICKACK, 0);
+	ck_assert_uint_ge(waited(), 39);
+	text(10); /* none came: at once again */
+	tx(ACK, .seq = 1, .ack = at);
+}
+END_TEST
+
 START_TEST(test_never_over_200_ms)
 {
 	for (unsigned i = 0; i < START; i++) {
@@ -175,6 +202,8 @@ int main(void)
 	tcase_add_test(tc, test_fast_segments_shorten_it);
 	tcase_add_test(tc, test_at_once_after_a_pause);
 	tcase_add_test(tc, test_answers_carry_the_ack);
+	tcase_add_test(tc, test_quickack_for_a_while);
+	tcase_add_test(tc, test_quickack_off_waits_from_the_start);
 	tcase_add_test(tc, test_never_over_200_ms);
 	return unit_run("tcp_ack_delay", tc);
 }
