@@ -61,16 +61,23 @@ void tcp_tune_rtt(struct tcp_sock *ts, const struct tcp_seg *g, uint32_t n)
 
 /* --- the receive buffer ------------------------------------------------------------------------- */
 
+/* What a peer in slow start may send in the next round trip, when `copied` were read in this. */
+static uint64_t next_window(const struct tcp_sock *ts, uint32_t copied)
+{
+	uint64_t wnd = 2ull * copied + TUNE_SEGMENTS * ts->advmss;
+
+	return wnd + 2 * (wnd * (copied - ts->tune.space) / ts->tune.space);
+}
+
 static void rcvbuf_grow(struct tcp_sock *ts, uint32_t copied)
 {
-	uint64_t most = (uint64_t)sysctl_get(ts->sk.stack, tcp_rmem_max);
-	uint64_t wnd = 2ull * copied + TUNE_SEGMENTS * ts->advmss, buf;
+	uint64_t most = (uint64_t)sysctl_get(ts->sk.stack, tcp_rmem_max), buf = most;
 
 	if ((ts->sk.flags & SOCK_RCVBUF_LOCKED) || depot_pressure(ts->sk.stack) ||
 	    !sysctl_get(ts->sk.stack, tcp_moderate_rcvbuf))
 		return;
-	wnd += 2 * (wnd * (copied - ts->tune.space) / ts->tune.space);
-	buf = wnd * TCP_RCVBUF_HALF;
+	if (copied < most)
+		buf = next_window(ts, copied) * TCP_RCVBUF_HALF;
 	if (buf > most)
 		buf = most;
 	if (buf > ts->sk.rcvbuf)
@@ -83,6 +90,8 @@ void tcp_tune_read(struct tcp_sock *ts)
 	uint64_t now = tcp_now(ts);
 	uint32_t copied = ts->copied_seq - t->seq;
 
+	if (t->space == 0) /* ESTABLISHED is still to come */
+		return;
 	if (t->rtt_us == 0 || now - t->since < t->rtt_us * NSEC_PER_USEC)
 		return;
 	if (copied > t->space) {

@@ -24,6 +24,8 @@ static void child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 	to->pmtudisc = from->pmtudisc;
 	child->flags = ls->flags & (TCP_F_NODELAY | TCP_F_CORK | TCP_F_PINGPONG | TCP_F_CC_CHOSEN);
 	child->user_mss = ls->user_mss;
+	child->wnd_clamp = ls->wnd_clamp;
+	child->notsent_lowat = ls->notsent_lowat;
 	child->keepidle = ls->keepidle;
 	child->keepintvl = ls->keepintvl;
 	child->keepcnt = ls->keepcnt;

@@ -109,6 +109,9 @@ static void connect_reset(struct tcp_sock *ts)
 	ts->flags &= options;
 	ts->iss = 0;
 	ts->ts_recent = ts->ts_recent_ms = 0;
+	ts->dsack_left = ts->dsack_right = 0;
+	ts->tune = (struct tcp_tune){0};
+	ts->ato_ms = 0;
 	ts->snd_wscale = ts->rcv_wscale = 0;
 	ts->retransmits = ts->backoff = 0;
 	ts->data_segs_in = ts->data_segs_out = 0;

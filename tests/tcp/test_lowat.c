@@ -86,6 +86,25 @@ START_TEST(test_lowat_read_back)
 }
 END_TEST
 
+START_TEST(test_listener_hands_it_on)
+{
+	uint32_t v = 0, clamp = 0;
+	socklen_t n = sizeof(v);
+
+	tcp_lab_setopt(tl.ls, IPPROTO_TCP, TCP_NOTSENT_LOWAT, LOWAT);
+	tcp_lab_setopt(tl.ls, IPPROTO_TCP, TCP_WINDOW_CLAMP, 5000);
+	tcp_lab_peer(1);
+	rx(SYN, .seq = 0, .mss = MSS);
+	tx(SYN | ACK, .seq = 0, .ack = 1, .wnd = 5000);
+	rx(ACK, .seq = 1, .ack = 1);
+	ck_assert_int_ge(tcp_lab_accept(), 0);
+	ck_assert_int_eq(weft_getsockopt(tl.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &v, &n), 0);
+	ck_assert_uint_eq(v, LOWAT);
+	ck_assert_int_eq(weft_getsockopt(tl.fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, &n), 0);
+	ck_assert_uint_eq(clamp, 5000);
+}
+END_TEST
+
 /* What is on the way does not count, what waits does. */
 START_TEST(test_lowat_bounds_what_waits)
 {
@@ -203,6 +222,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_lowat_read_back);
+	tcase_add_test(tc, test_listener_hands_it_on);
 	tcase_add_test(tc, test_lowat_bounds_what_waits);
 	tcase_add_test(tc, test_lowat_of_the_stack);
 	tcase_add_test(tc, test_lowat_of_one_lets_a_segment_wait);
