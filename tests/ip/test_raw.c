@@ -339,6 +339,39 @@ START_TEST(test_err_connected_hard_or_recverr_all)
 }
 END_TEST
 
+static ssize_t recv_error(struct sock *sk)
+{
+	uint8_t bytes[600];
+	struct iovec iov = {bytes, sizeof(bytes)};
+	struct sock_msg m = {.iov = &iov, .niov = 1, .len = sizeof(bytes), .flags = MSG_ERRQUEUE};
+	ssize_t r;
+
+	sock_lock(sk);
+	r = raw_ops.recv(sk, &m);
+	sock_unlock(sk);
+	return r;
+}
+
+/* What was quoted is in the queue, with its header for who writes headers. */
+START_TEST(test_err_queue_shows_what_was_quoted)
+{
+	struct sock *plain = raw_lab_open_sock(200), *hdrincl = raw_lab_open_sock(200);
+	ssize_t n;
+
+	ck_assert_int_eq(raw_lab_setopt(plain, IPPROTO_IP, IP_RECVERR, 1), 0);
+	ck_assert_int_eq(raw_lab_setopt(hdrincl, IPPROTO_IP, IP_RECVERR, 1), 0);
+	ck_assert_int_eq(raw_lab_setopt(hdrincl, IPPROTO_IP, IP_HDRINCL, 1), 0);
+	rx_unreach(200, ICMP_HOST_UNREACH);
+	n = recv_error(plain);
+	ck_assert_int_ge(n, 8);
+	ck_assert_int_eq(recv_error(hdrincl), n + 20);
+	ck_assert_int_eq(recv_error(plain), -EAGAIN);
+	ck_assert_int_eq(raw_lab_recv(plain, NULL), -EAGAIN); /* the errno went with it */
+	raw_lab_end(plain);
+	raw_lab_end(hdrincl);
+}
+END_TEST
+
 START_TEST(test_options)
 {
 	struct sock *a = raw_lab_open_sock(200);
@@ -422,6 +455,7 @@ int main(void)
 	tcase_add_test(tc, test_in_partial_checksum_is_finished);
 	tcase_add_test(tc, test_err_connected_hard_or_recverr_all);
 	tcase_add_test(tc, test_err_path_mtu_of_a_sock_that_may_have_sent_it);
+	tcase_add_test(tc, test_err_queue_shows_what_was_quoted);
 	tcase_add_test(tc, test_options);
 	tcase_add_test(tc, test_bind_foreign_address_eaddrnotavail);
 	tcase_add_test(tc, test_open_of_protocol_0_and_each);
