@@ -62,6 +62,8 @@ bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu)
 	if (ts->flags & TCP_F_TS)
 		mss = (uint16_t)(mss - 12);
 	ts->mss = mss;
+	if (ts->cwnd && mss < was) /* RFC 5681, 3.1: as many segments as before, not more */
+		ts->cwnd = ts->cwnd / was * mss;
 	if (ts->cwnd &&
 	    ts->cwnd < mss) /* the path takes more again: cwnd holds one segment still */
 		ts->cwnd = mss;

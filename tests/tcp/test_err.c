@@ -177,6 +177,18 @@ START_TEST(test_frag_needed_is_no_congestion)
 }
 END_TEST
 
+/* RFC 5681, 3.1: ten segments stay ten, of the size that fits. */
+START_TEST(test_frag_needed_leaves_as_many_segments)
+{
+	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+	tcp_lab_write(30 * 1460);
+	ck_assert_uint_eq(tcp_lab_drop(), 10);
+	tcp_lab_rx_icmp(ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, 1, 1000);
+	ck_assert_uint_eq(view().cwnd, 10 * 960);
+	ck_assert_uint_eq(tcp_lab_drop(), 10);
+}
+END_TEST
+
 static const struct ignored {
 	const char *name;
 	uint32_t seq;
@@ -234,6 +246,7 @@ int main(void)
 	tcase_add_test(tc, test_no_connection_error_ignored);
 	tcase_add_test(tc, test_frag_needed_shrinks_and_sends_again);
 	tcase_add_test(tc, test_frag_needed_is_no_congestion);
+	tcase_add_test(tc, test_frag_needed_leaves_as_many_segments);
 	tcase_add_loop_test(tc, test_frag_needed_that_means_nothing_ignored, 0, 4);
 	tcase_add_test(tc, test_frag_needed_tiny_not_believed);
 	tcase_add_test(tc, test_path_mtu_kept_for_the_next_connection);
