@@ -73,17 +73,28 @@ static void option_bytes(struct lex *x, struct packet *p, uint8_t kind)
 	free(hex);
 }
 
+/* The names that scripts have for cookies under the key of defaults.sh. */
+static const char *cookie_hex(const char *word)
+{
+	if (word && !strcmp(word, "TFO_COOKIE"))
+		return "3021b9d889017eeb";
+	if (word && !strcmp(word, "TFO_COOKIE_ZERO"))
+		return "b7c12350a90dc8f5";
+	return word;
+}
+
 /* RFC 7413's cookie, or the experimental one of RFC 6994 with its magic number. */
 static void option_cookie(struct lex *x, struct packet *p, bool experimental)
 {
-	char *hex = lex_word(x);
+	char *word = lex_word(x);
+	const char *hex = cookie_hex(word);
 	unsigned n = hex ? (unsigned)strlen(hex) / 2 : 0;
 
 	option_head(x, p, experimental ? 254 : 34, n + (experimental ? 4 : 2));
 	if (experimental)
 		option_number(x, p, 0xf989, 2);
 	option_hex(x, p, hex, n);
-	free(hex);
+	free(word);
 }
 
 static void option_ts(struct lex *x, struct packet *p)
