@@ -77,6 +77,8 @@ static int set_buf(struct sock *sk, bool snd, int size)
 	if (snd) {
 		sk->sndbuf = (uint32_t)(want < SNDBUF_MIN ? SNDBUF_MIN : want);
 		sk->flags |= SOCK_SNDBUF_LOCKED;
+		if (tcp) /* who was refused may have room now */
+			sk->ops->setopt(sk, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	} else {
 		sk->rcvbuf = (uint32_t)(want < RCVBUF_MIN ? RCVBUF_MIN : want);
 		sk->flags |= SOCK_RCVBUF_LOCKED;

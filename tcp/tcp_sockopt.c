@@ -256,6 +256,10 @@ int tcp_setopt(struct sock *sk, int level, int name, const void *v, socklen_t n)
 		tcp_keepalive_arm(ts);
 		return 0;
 	}
+	if (level == SOL_SOCKET && name == SO_SNDBUF) {
+		tcp_snd_wake(ts);
+		return 0;
+	}
 	if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE)
 		return set_max_pacing(ts, v, n);
 	if (level != IPPROTO_TCP)

@@ -152,6 +152,17 @@ START_TEST(test_higher_lowat_tells_at_once)
 }
 END_TEST
 
+START_TEST(test_larger_buffer_tells_at_once)
+{
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_SNDBUF, 10000);
+	watch();
+	write_some(100000);
+	ck_assert_uint_eq(told(), 0);
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_SNDBUF, 100000);
+	ck_assert_uint_eq(told(), EPOLLOUT);
+}
+END_TEST
+
 /* --- who is told -------------------------------------------------------------------------------- */
 
 START_TEST(test_refused_is_told_once)
@@ -228,6 +239,7 @@ int main(void)
 	tcase_add_test(tc, test_lowat_of_one_lets_a_segment_wait);
 	tcase_add_test(tc, test_lowat_poll_at_half);
 	tcase_add_test(tc, test_higher_lowat_tells_at_once);
+	tcase_add_test(tc, test_larger_buffer_tells_at_once);
 	tcase_add_test(tc, test_refused_is_told_once);
 	tcase_add_test(tc, test_not_told_before_it_is_worth_it);
 	tcase_add_test(tc, test_never_refused_is_never_told);
