@@ -140,6 +140,10 @@ static uint32_t make_tcp(struct fuzz *f, uint8_t *frame)
 	if (!fuzz_below(f, 6)) {
 		s.nraw = fuzz_below(f, 20);
 		random_bytes(f, raw, s.nraw);
+		if (s.nraw > 2 && fuzz_below(f, 2)) { /* a cookie of Fast Open */
+			raw[0] = 34;
+			raw[1] = (uint8_t)(2 + fuzz_below(f, s.nraw));
+		}
 	}
 	return segment(&s, frame);
 }

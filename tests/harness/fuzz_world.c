@@ -3,7 +3,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +13,13 @@
 #include "lib/checksum.h"
 #include "lib/wire/icmp4.h"
 #include "lib/wire/ip4.h"
+#include "lib/wire/tcp.h"
 #include "net/ifaddr.h"
 #include "tcp/tcp.h"
 #include "tests/harness/fuzz_rx.h"
 #include "tests/harness/tcp_seg.h"
+/* last: it has names of its own for what lib/wire/tcp.h defines */
+#include <linux/tcp.h>
 
 #define FUZZ_ROUND 500 /* frames until the connections are made anew */
 #define FUZZ_UDP_PORT 7
@@ -176,10 +178,24 @@ static void conn_active(struct fuzz *f, struct fuzz_conn *c)
 		conn_rx(f, c, SYN | ACK, 0);
 }
 
+/* With a SYN cookie the stack keeps nothing to look at: the SYN-ACK tells. */
+static void conn_cookie(struct fuzz *f, struct fuzz_conn *c)
+{
+	const struct tcp_hdr *h =
+	    (const struct tcp_hdr *)(const void *)(f->last + ETHER_HLEN + IP4_HLEN);
+	struct tcp_view v;
+
+	if (conn_view(f, c, &v) || be16_get(h->dport) != c->rport || h->flags != (SYN | ACK))
+		return;
+	c->seq++;
+	c->ack = c->una = be32_get(h->seq) + 1;
+}
+
 static void conn_passive(struct fuzz *f, struct fuzz_conn *c)
 {
 	c->lport = FUZZ_PORT;
 	conn_rx(f, c, SYN, 0);
+	conn_cookie(f, c);
 	if (c->state == TCP_SYN_RECV)
 		return;
 	conn_rx(f, c, ACK, 0);
@@ -239,8 +255,19 @@ static void sockets_close(struct fuzz *f)
 	close_fd(&f->raw);
 }
 
+/* How SYNs are taken changes from round to round. */
+static void settings(struct fuzz *f)
+{
+	static const int64_t fastopen[] = {1, 3, 3 | 1024, 7 | 512 | 1024};
+
+	sysctl_write(f->st, "net.ipv4.tcp_fastopen", fastopen[fuzz_below(f, 4)]);
+	sysctl_write(f->st, "net.ipv4.tcp_syncookies", fuzz_below(f, 3));
+	sysctl_write(f->st, "net.ipv4.tcp_rfc1337", fuzz_below(f, 2));
+}
+
 static void sockets_open(struct fuzz *f)
 {
+	settings(f);
 	int one = 1;
 
 	f->listener = weft_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -276,6 +303,20 @@ static void call_options(struct fuzz *f, int fd)
 	weft_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n);
 }
 
+/* A connection that opens with data and is given up before or after the answer. */
+static void call_fast_open(struct fuzz *f)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(FUZZ_PORT)};
+	uint8_t bytes[3000] = {0};
+	int fd = fuzz_socket(SOCK_STREAM, 0);
+
+	a.sin_addr.s_addr = inet_addr("10.0.0.2");
+	weft_sendto(fd, bytes, fuzz_below(f, sizeof(bytes)), MSG_FASTOPEN, (struct sockaddr *)&a,
+		    sizeof(a));
+	env_lab_advance(f->env, fuzz_below(f, 2000) * NSEC_PER_MSEC);
+	weft_close(fd);
+}
+
 static void call_one(struct fuzz *f)
 {
 	uint8_t bytes[5000] = {0};
@@ -284,7 +325,7 @@ static void call_one(struct fuzz *f)
 	int fd;
 
 	f->stats.calls++;
-	switch (fuzz_below(f, 12)) {
+	switch (fuzz_below(f, 13)) {
 	case 0:
 	case 1:
 		weft_send(c->fd, bytes, fuzz_below(f, 5000), MSG_NOSIGNAL);
@@ -297,6 +338,9 @@ static void call_one(struct fuzz *f)
 		break;
 	case 4:
 		call_options(f, c->fd);
+		break;
+	case 12:
+		call_fast_open(f);
 		break;
 	case 5:
 		fd = weft_accept4(f->listener, NULL, NULL, SOCK_NONBLOCK);
