@@ -1,8 +1,8 @@
 #!/bin/sh
 # The documents name what is there: each file, each function in its file, each test in its.
 #
-# A row of docs/rfc.md, docs/rfc-tcp.md and docs/rfc9293.md is | section | what | function | test |; a cell names a file, then what is
-# in it, each in backquotes.  The others say: room/file.c, then a function in backquotes.
+# A row of docs/rfc*.md is | section | what | function | test |; a cell names a file, then what is in it, each in
+# backquotes.  The others say: room/file.c, then a function in backquotes.
 set -u
 . tests/harness/report.sh
 
