@@ -34,6 +34,9 @@ says no_time "--until: $want" clean --until 10
 says unwritable "$dir/no/such: No such file or directory" clean --pcap "$dir/no/such"
 says empty "<stdin>:0: there is no link, as 'link a b delay 10ms'" -
 
+says pcap_of_a_hunt "--pcap: is of one run, not of a hunt" clean --find 2 --pcap "$dir/x"
+says report_of_a_scene "--report: takes --seed and --json only" clean --report
+
 printf 'host a b\nlink a b delay 5ms loss 1%%\nbulk a b 100KB\n' >"$dir/net"
 printf 'host a b\nlink a b\nbluk a b\n' >"$dir/bad"
 says bad_line "$dir/bad:3: no statement 'bluk'; there are host, router, link, sysctl, seed, until, \

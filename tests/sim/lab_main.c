@@ -23,7 +23,8 @@ static int sim_usage(FILE *f)
 	fputs("usage: weft sim [FILE | NAME | -] [--seed S] [--until T] [--pcap FILE] [--json]\n"
 	      "       weft sim [FILE | NAME | -] --find N [--seed S] [--until T] [--shrink] "
 	      "[--json]\n"
-	      "       weft sim --list | --report | [FILE | NAME | -] --print [--seed S]\n"
+	      "       weft sim --list | --report [--seed S] [--json] | [FILE | NAME | -] --print "
+	      "[--seed S]\n"
 	      "Without a scene one is drawn from the seed.  Exit status: 0, 1 a violation, 2 "
 	      "usage.\n",
 	      f);
@@ -109,6 +110,25 @@ static bool options_read(struct lab_options *o, int argc, char **argv)
 		o->source = argv[i];
 	}
 	return true;
+}
+
+/* What does not go together is told; --shrink alone is a hunt of one seed. */
+static bool options_fit(struct lab_options *o)
+{
+	const char *what = NULL, *why = NULL;
+
+	if (o->shrink && !o->find)
+		o->find = 1;
+	if (o->find && o->pcap) {
+		what = "--pcap";
+		why = "is of one run, not of a hunt";
+	} else if (o->report && (o->source || o->find || o->pcap || o->print)) {
+		what = "--report";
+		why = "takes --seed and --json only";
+	}
+	if (what)
+		sim_error(what, why);
+	return !what;
 }
 
 /* --- the scene -------------------------------------------------------------------------------------- */
@@ -226,11 +246,13 @@ int lab_main(int argc, char **argv)
 	struct lab_options o = {.seed = 1};
 	int status;
 
-	if (argc > 1 && strcmp(argv[1], "--help") == 0)
-		return sim_usage(stdout);
-	if (argc > 1 && strcmp(argv[1], "--list") == 0)
-		return sim_list();
-	if (!options_read(&o, argc, argv))
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0)
+			return sim_usage(stdout);
+		if (strcmp(argv[i], "--list") == 0)
+			return sim_list();
+	}
+	if (!options_read(&o, argc, argv) || !options_fit(&o))
 		return LAB_USAGE;
 	status = sim_run(&o);
 	if (fflush(stdout) != 0)
