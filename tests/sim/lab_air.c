@@ -43,16 +43,21 @@ static bool air_lost(struct lab_line *l)
 	return air_draw(l, l->bad ? c->gilbert.loss : c->loss);
 }
 
-/* One bit behind the link header flips.  ARP has no checksum to show it and is spared. */
+/*
+ * One bit behind the link header flips.  The sum of RFC 1071 sees any one, but not two that undo each other, one up
+ * and one down at the same place of two words: so each line flips a place of its own.  ARP has no checksum to show
+ * it and is spared.
+ */
 static void air_corrupt(struct lab_line *l, struct lab_frame *f)
 {
 	const struct ether_hdr *eth = (const struct ether_hdr *)(const void *)f->bytes;
-	uint64_t bit;
+	uint64_t place = (l->w->scene.seed + (uint64_t)(l - l->w->line)) % 16;
+	uint64_t at;
 
-	if (f->len <= sizeof(*eth) || be16_get(eth->type) != ETHER_TYPE_IP4)
+	if (f->len < sizeof(*eth) + 2 || be16_get(eth->type) != ETHER_TYPE_IP4)
 		return;
-	bit = random_below(&l->random, 8ull * (f->len - sizeof(*eth)));
-	f->bytes[sizeof(*eth) + bit / 8] ^= (uint8_t)(1u << bit % 8);
+	at = sizeof(*eth) + 2 * random_below(&l->random, (f->len - sizeof(*eth)) / 2);
+	f->bytes[at + place / 8] ^= (uint8_t)(1u << place % 8);
 	l->stats.corrupted++;
 }
 
