@@ -11,8 +11,8 @@
 #include "tcp/tcp.h"
 #include "tests/sim/lab_world.h"
 
-#define CUT_OFF                                                                                    \
-	2u /* frames, since either end got on: the end that gives up may have been cut off for longer */
+/* Frames lost since either end got on: the end that gives up may have been cut off for longer. */
+#define CUT_OFF 2u
 
 static bool end_event(struct wait_entry *e, uint32_t events)
 {
@@ -92,6 +92,20 @@ static bool client_connect(struct lab_conn *c, int fd)
 	return true;
 }
 
+/* With Fast Open it may come only with the first byte. */
+void lab_conn_port(struct lab_conn *c)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	socklen_t n = sizeof(a);
+
+	if (c->port || c->end[LAB_CLIENT].fd < 0)
+		return;
+	weft_getsockname(c->end[LAB_CLIENT].fd, (struct sockaddr *)&a, &n);
+	c->port = be16toh(a.sin_port);
+	if (c->port)
+		lab_conn_hash(c);
+}
+
 static struct lab_conn *conn_alloc(struct lab_run *r)
 {
 	struct lab_conn *c = calloc(1, sizeof(*c));
@@ -124,7 +138,8 @@ static void conn_link(struct lab_conn *c)
 	if (c->next)
 		c->next->prev = &c->next;
 	w->conns = c;
-	lab_conn_hash(c);
+	if (c->port)
+		lab_conn_hash(c);
 	w->connections++;
 }
 

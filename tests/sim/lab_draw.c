@@ -194,6 +194,7 @@ static void job_add(struct random *r, struct lab_scene *s, unsigned a, unsigned 
 	    .up = draw_log(r, 1, 3000000),
 	    .at = one_in(r, 2) ? draw(r, 0, 3000) * MS : 0,
 	    .nodelay = one_in(r, 4),
+	    .fastopen = one_in(r, 5),
 	};
 	j->to = j->from == a ? b : a;
 	if (one_in(r, 5))
@@ -232,6 +233,7 @@ static const struct {
     {"net.ipv4.tcp_timestamps", "0", 8},
     {"net.ipv4.tcp_window_scaling", "0", 12},
     {"net.ipv4.tcp_ecn", "1", 4},
+    {"net.ipv4.tcp_fastopen", "3", 2},
     {"net.ipv4.tcp_recovery", "0", 12},
     {"net.ipv4.tcp_early_retrans", "0", 12},
     {"net.ipv4.tcp_frto", "0", 12},

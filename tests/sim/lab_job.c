@@ -33,11 +33,8 @@ static bool listener_open(struct lab_run *r)
 	r->listener = weft_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (r->listener < 0)
 		return false;
-	if (r->job->rcvbuf)
-		weft_setsockopt(r->listener, SOL_SOCKET, SO_RCVBUF, &r->job->rcvbuf, sizeof(int));
-	if (r->job->sndbuf)
-		weft_setsockopt(r->listener, SOL_SOCKET, SO_SNDBUF, &r->job->sndbuf, sizeof(int));
-	if (weft_bind(r->listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	if (!lab_options_listen(r->job, r->listener) ||
+	    weft_bind(r->listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
 	    weft_listen(r->listener, BACKLOG) < 0)
 		return false;
 	r->socket = fd_get(r->listener, SOCKET_REF);

@@ -122,6 +122,8 @@ static void put_job(FILE *f, const struct lab_scene *s, const struct lab_job *j)
 	put(f, "rcvbuf", LAB_SIZE, j->rcvbuf);
 	if (j->nodelay)
 		fputs(" nodelay", f);
+	if (j->fastopen)
+		fputs(" fastopen", f);
 	if (j->cc[0])
 		fprintf(f, " cc %s", j->cc);
 	fputc('\n', f);

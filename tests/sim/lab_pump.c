@@ -105,6 +105,8 @@ static bool end_may_shut(const struct lab_end *e)
 	const struct lab_conn *c = e->conn;
 	bool has_all = e->got == other(e)->todo;
 
+	if (c->run->job->fastopen && is_client(e) && lab_end_opens(e))
+		return false; /* it would end the connection (RFC 9293, 3.10.4) */
 	switch (c->run->job->kind) {
 	case LAB_RR:
 		return is_client(e) ? has_all : e->eof;
@@ -139,6 +141,7 @@ static bool end_send(struct lab_end *e)
 		if (r < 0)
 			return end_again(e);
 		e->sent += (uint64_t)r;
+		lab_conn_port(e->conn);
 		return r > 0;
 	}
 	if (e->sent < e->todo || !end_may_shut(e))
@@ -146,6 +149,7 @@ static bool end_send(struct lab_end *e)
 	if (weft_shutdown(e->fd, SHUT_WR) < 0)
 		return end_again(e);
 	e->shut = true;
+	lab_conn_port(e->conn);
 	return true;
 }
 

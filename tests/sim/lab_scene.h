@@ -76,6 +76,7 @@ struct lab_job {
 	uint32_t chunk;          /* bytes of one send, at most; 0: as many as there are */
 	uint32_t sndbuf, rcvbuf; /* 0: default */
 	bool nodelay;
+	bool fastopen;     /* RFC 7413, where the settings allow it */
 	char cc[LAB_NAME]; /* TCP_CONGESTION; "": default */
 };
 

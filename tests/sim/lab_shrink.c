@@ -224,7 +224,7 @@ static void job_field(struct lab_job *j, unsigned field)
 		j->rcvbuf = 0;
 		break;
 	case 8:
-		j->nodelay = false;
+		j->nodelay = j->fastopen = false;
 		break;
 	case 9:
 		j->at_once = 1;

@@ -156,6 +156,12 @@ static bool word_nodelay(struct lab_line_text *l, struct lab_job *j)
 	return true;
 }
 
+static bool word_fastopen(struct lab_line_text *l, struct lab_job *j)
+{
+	j->fastopen = true;
+	return true;
+}
+
 static bool word_cc(struct lab_line_text *l, struct lab_job *j)
 {
 	const char *w = lab_text_take(l);
@@ -189,6 +195,7 @@ static const struct {
     {"sndbuf", OF_ALL, word_sndbuf},
     {"rcvbuf", OF_ALL, word_rcvbuf},
     {"nodelay", OF_ALL, word_nodelay},
+    {"fastopen", OF_ALL, word_fastopen},
     {"cc", OF_ALL, word_cc},
 };
 #define WORDS (sizeof(words) / sizeof(words[0]))

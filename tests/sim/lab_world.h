@@ -248,12 +248,15 @@ void lab_conn_moved(struct lab_conn *c);
 /* So many transmissions in a row were lost that giving up is what TCP does. */
 bool lab_conn_cut_off(const struct lab_conn *c);
 struct lab_conn *lab_conn_open(struct lab_run *r); /* NULL: no port now, or no memory */
+void lab_conn_port(struct lab_conn *c);
 void lab_conn_accept(struct lab_run *r);
 void lab_end_ready(struct lab_end *e);
 /* Looks whether the socks are gone, and lets it go then. */
 bool lab_conn_settle(struct lab_conn *c);
 void lab_conn_free(struct lab_conn *c);
 bool lab_options_set(struct lab_end *e, int fd); /* lab_option.c; false: violated */
+bool lab_end_opens(const struct lab_end *e);     /* its SYN has no answer yet */
+bool lab_options_listen(const struct lab_job *j, int fd);
 /* lab_find.c: connections by the addresses in a frame. */
 void lab_conn_hash(struct lab_conn *c);
 void lab_conn_unhash(struct lab_conn *c);

@@ -194,7 +194,7 @@ START_TEST(test_every_word_comes_back)
 		"truncate 0.2% blackout 1s 2s blackout 3s 4s -> queue 8p ecn 4p\n"
 		"sysctl * net.ipv4.tcp_sack=0\nsysctl b net.ipv4.tcp_timestamps=0\n"
 		"bulk a b 1MB at 1s times 3 once 2 both reply 5KB chunk 700 sndbuf 9KB rcvbuf 8KB\n"
-		"rr a b 9 size 1 2 think 3ms nodelay\nmany a b 7 size 10KB once 3\n"
+		"rr a b 9 size 1 2 think 3ms nodelay fastopen\nmany a b 7 size 10KB once 3\n"
 		"slowreader a b 5KB read 100 every 2ms\nhalfclose a b 3KB reply 0\n"
 		"reset a b 1MB after 3KB by client cc cubic\n",
 		why),
