@@ -22,7 +22,10 @@ static bool option_set(struct lab_end *e, int fd, int level, int name, uint32_t 
 
 static bool fastopen_set(struct lab_end *e, int fd)
 {
-	if (!e->conn->run->job->fastopen || e != &e->conn->end[LAB_CLIENT])
+	const struct lab_job *j = e->conn->run->job;
+
+	/* the first byte sends the SYN: who has none connects as ever */
+	if (!j->fastopen || j->up == 0 || e != &e->conn->end[LAB_CLIENT])
 		return true;
 	return option_set(e, fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
 }

@@ -253,20 +253,42 @@ static shrink_fn *const sorts[] = {
 
 /* --- the search ----------------------------------------------------------------------------------- */
 
+#define KIND_LETTERS 24 /* of what is wrong, without numbers: what a smaller scene must show too */
+
 struct shrink {
 	struct lab_scene *scene;
+	char kind[KIND_LETTERS + 1];
 	lab_try_fn *run;
 	struct lab_result *result;
 	unsigned runs;
 };
 
+/* Behind host and connection, letters only. */
+static void kind_of(const struct lab_result *r, char *kind)
+{
+	const char *c = strstr(r->bad.what, "port ");
+	unsigned n = 0;
+
+	for (c = c ? c + 5 : r->bad.what; *c && n < KIND_LETTERS; c++) {
+		if ((*c < '0' || *c > '9') && *c != ' ')
+			kind[n++] = *c;
+	}
+	kind[n] = '\0';
+}
+
 static bool still_fails(struct shrink *k, const struct lab_scene *s)
 {
+	char kind[KIND_LETTERS + 1];
 	struct lab_result now;
 	char why[LAB_WHY];
 
 	k->runs++;
 	if (!k->run(s, &now, why) || !now.bad.set)
+		return false;
+	kind_of(&now, kind);
+	if (k->runs == 1)
+		strcpy(k->kind, kind);
+	if (strcmp(k->kind, kind) != 0)
 		return false;
 	*k->result = now;
 	return true;

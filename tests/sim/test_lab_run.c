@@ -91,6 +91,10 @@ static const char *const found[] = {
     "gilbert 0.04% 34% 66% corrupt 0.01%\n"
     "many a2 b2 31 size 1402B 3264B once 1\nhalfclose b2 a2 1B reply 1B\n"
     "halfclose a1 b1 965010B reply 0B\n",
+    /* Fast Open: a SYN-ACK sent again took back the window that data had offered */
+    "seed 1455\nrouter r1\nhost a1 b3\nlink a1 r1\nlink r1 b3 -> <- rate 9264kbit queue 5p\n"
+    "sysctl * net.ipv4.tcp_fastopen=3\n"
+    "many a1 b3 28 size 1B 1B once 14 rcvbuf 87383B fastopen\n",
 };
 
 START_TEST(test_found_scene_holds)
