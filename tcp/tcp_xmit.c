@@ -81,7 +81,9 @@ static uint16_t header_wnd(struct tcp_sock *ts, uint8_t flags)
 	if (!(flags & TCP_SYN))
 		return tcp_wnd_advertise(ts);
 	wnd = tcp_rcv_wnd_init(&ts->sk);
-	ts->rcv_adv = ts->rcv_nxt + wnd;
+	/* with Fast Open a segment may have offered more: a SYN's window is not scaled */
+	if (seq_lt(ts->rcv_adv, ts->rcv_nxt + wnd))
+		ts->rcv_adv = ts->rcv_nxt + wnd;
 	return (uint16_t)wnd;
 }
 
