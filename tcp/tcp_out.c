@@ -8,6 +8,8 @@
  */
 #include "tcp/tcp_priv.h"
 
+#define PUSH_ACKS_MORE 16u /* ACKs of one batch beside three, where it filled many blocks */
+
 /* --- what is lost ------------------------------------------------------------------------------- */
 
 /* RFC 5682, 3.1, 2b: new data were sent to find out, so what is lost waits for the next ACK. */
@@ -214,12 +216,15 @@ static void push_persist(struct tcp_sock *ts)
 
 static void push_ack(struct tcp_sock *ts)
 {
-	unsigned n = ts->dupacks_owed;
+	unsigned n = ts->dupacks_owed, more = n ? PUSH_ACKS_MORE : 0;
 
 	ts->dupacks_owed = 0;
 	if (n == 0 && (ts->flags & TCP_F_ACK_NOW))
 		n = 1;
 	while (n--)
+		tcp_send_ack(ts);
+	/* what an ACK had no room for, or the peer would hold it for lost */
+	while (more-- && tcp_sack_owed(ts))
 		tcp_send_ack(ts);
 }
 

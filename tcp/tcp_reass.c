@@ -20,6 +20,7 @@ struct ofo_block {
 	TAILQ_ENTRY(ofo_block) recent; /* l */
 	uint32_t seq, end;             /* l */
 	struct pkq q;                  /* l */
+	bool fresh;                    /* l: it has grown since the peer was told of it */
 };
 
 RB_HEAD(ofo_tree, ofo_block);
@@ -31,6 +32,8 @@ RB_HEAD(ofo_tree, ofo_block);
 struct tcp_ofo {
 	struct ofo_tree tree;           /* l: by sequence number; never two that touch */
 	TAILQ_HEAD(, ofo_block) recent; /* l: the last one that grew first (RFC 2018, 4) */
+	uint32_t bytes;                 /* l: in all blocks */
+	uint32_t fresh;                 /* l: blocks */
 };
 
 static int ofo_cmp(const struct ofo_block *a, const struct ofo_block *b)
@@ -50,6 +53,7 @@ static bool ofo_make(struct tcp_sock *ts)
 	atomic_fetch_add_explicit(&ts->sk.stack->tcp->ofos, 1, memory_order_relaxed);
 	RB_INIT(&ts->ofo->tree);
 	TAILQ_INIT(&ts->ofo->recent);
+	ts->ofo->bytes = ts->ofo->fresh = 0;
 	return true;
 }
 
@@ -61,6 +65,8 @@ static void packet_free(struct tcp_sock *ts, struct pkbuf *b, enum drop_reason w
 
 static void block_unlink(struct tcp_sock *ts, struct ofo_block *k)
 {
+	ts->ofo->bytes -= k->end - k->seq;
+	ts->ofo->fresh -= k->fresh;
 	RB_REMOVE(ofo_tree, &ts->ofo->tree, k);
 	TAILQ_REMOVE(&ts->ofo->recent, k, recent);
 }
@@ -70,6 +76,8 @@ static void block_recent(struct tcp_sock *ts, struct ofo_block *k)
 {
 	TAILQ_REMOVE(&ts->ofo->recent, k, recent);
 	TAILQ_INSERT_HEAD(&ts->ofo->recent, k, recent);
+	ts->ofo->fresh += !k->fresh;
+	k->fresh = true;
 }
 
 static void block_free(struct tcp_sock *ts, struct ofo_block *k, enum drop_reason why)
@@ -138,6 +146,7 @@ static struct ofo_block *block_new(struct tcp_sock *ts, uint32_t seq)
 	if (!k)
 		return NULL;
 	k->seq = k->end = seq;
+	k->fresh = false;
 	pkq_init(&k->q);
 	RB_INSERT(ofo_tree, &ts->ofo->tree, k);
 	TAILQ_INSERT_HEAD(&ts->ofo->recent, k, recent);
@@ -153,6 +162,7 @@ static void block_join(struct tcp_sock *ts, struct ofo_block *k)
 		return;
 	block_unlink(ts, next);
 	pkq_join(&k->q, &next->q);
+	ts->ofo->bytes += next->end - next->seq;
 	k->end = next->end;
 	free(next);
 }
@@ -173,8 +183,10 @@ static bool block_add(struct tcp_sock *ts, struct ofo_block *k, struct pkbuf *b)
 
 	k->q.bytes += n;
 	k->end += n;
+	ts->ofo->bytes += n;
 	if (!whole && sock_rcv_charge(&ts->sk, b->pinned)) {
 		k->end += b->len;
+		ts->ofo->bytes += b->len;
 		pkq_add(&k->q, b);
 		whole = true;
 	} else if (whole) {
@@ -225,6 +237,11 @@ void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b)
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPOFOQueue);
 	if (ts->ofo)
 		ofo_trim(ts);
+}
+
+uint32_t tcp_ofo_bytes(const struct tcp_sock *ts)
+{
+	return ts->ofo ? ts->ofo->bytes : 0;
 }
 
 /* --- taking ------------------------------------------------------------------------------------- */
@@ -319,10 +336,31 @@ void tcp_dsack_old(struct tcp_sock *ts, const struct tcp_seg *g)
 	tcp_dsack_set(ts, g->seq, seq_min(g->end, ts->rcv_nxt));
 }
 
+static void sack_write(const struct tcp_sock *ts, const struct ofo_block *k, uint32_t *block)
+{
+	block[0] = k->seq;
+	block[1] = k->end;
+	if ((ts->flags & TCP_F_FIN_SEEN) && k->end == ts->rcv_fin)
+		block[1]++; /* the FIN is here too */
+}
+
+static bool is_told(uint32_t (*block)[2], unsigned n, const struct ofo_block *k)
+{
+	while (n--) {
+		if (block[n][0] == k->seq)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Those that have grown since they were told, then the others, the last that grew first (RFC 2018, 4).
+ * A batch of segments may fill more blocks than an ACK has room for.
+ */
 unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
 {
-	const struct ofo_block *k;
-	unsigned n = 0;
+	struct ofo_block *k;
+	unsigned n = 0, own;
 
 	if (ts->dsack_left != ts->dsack_right) {
 		block[n][0] = ts->dsack_left;
@@ -331,17 +369,30 @@ unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
 	}
 	if (!ts->ofo)
 		return n;
+	own = n; /* behind a D-SACK */
+	TAILQ_FOREACH(k, &ts->ofo->recent, recent)
+	{
+		if (n == max || !ts->ofo->fresh)
+			break;
+		if (!k->fresh)
+			continue;
+		sack_write(ts, k, block[n++]);
+		k->fresh = false;
+		ts->ofo->fresh--;
+	}
 	TAILQ_FOREACH(k, &ts->ofo->recent, recent)
 	{
 		if (n == max)
 			break;
-		block[n][0] = k->seq;
-		block[n][1] = k->end;
-		if ((ts->flags & TCP_F_FIN_SEEN) && k->end == ts->rcv_fin)
-			block[n][1]++; /* the FIN is here too */
-		n++;
+		if (!is_told(block + own, n - own, k))
+			sack_write(ts, k, block[n++]);
 	}
 	return n;
+}
+
+bool tcp_sack_owed(const struct tcp_sock *ts)
+{
+	return (ts->flags & TCP_F_SACK) && ts->ofo && ts->ofo->fresh;
 }
 
 uint32_t tcp_ofo_end(const struct tcp_sock *ts)

@@ -2,7 +2,8 @@
  * tcp/tcp_window.c - the receive window: what the buffer has room for, a right edge that never
  * moves back, and no silly windows (RFC 9293, 3.8.6.2.2).
  *
- * A queue may pin twice the bytes it holds (tcp_text.c), so half of what is free is offered.
+ * A queue may pin twice the bytes it holds (tcp_text.c), so half of what is free is offered; and
+ * what is here out of order, which needs no more room, or each loss would close the window a bit.
  */
 #include "tcp/tcp_priv.h"
 
@@ -13,7 +14,7 @@ static uint32_t wnd_free(const struct tcp_sock *ts)
 	uint32_t aside = buf >= TCP_MID_RCVBUF ? PIECE_MID : buf / 8;
 
 	have += aside;
-	return have < buf ? (buf - have) / 2 : 0;
+	return tcp_ofo_bytes(ts) + (have < buf ? (buf - have) / 2 : 0);
 }
 
 /* The most that the header can say. */

@@ -20,6 +20,7 @@ static void setup(void)
 {
 	tcp_lab_setup();
 	tcp_lab_sysctl("net.ipv4.tcp_rmem.default", FIRST_RCVBUF);
+	tcp_lab_sysctl("net.ipv4.tcp_rmem.max", 6291456);
 	tcp_lab_sysctl("net.ipv4.tcp_wmem.default", 16384);
 	at = 1;
 	edge = 0;

@@ -1,6 +1,7 @@
 /*
  * tests/tcp/test_sack.c - the SACK blocks of what was received out of order (RFC 2018, 3 and 4).
  */
+#include "lib/batch.h"
 #include "tests/harness/tcp_lab.h"
 
 static void hole(uint32_t seq)
@@ -75,6 +76,48 @@ START_TEST(test_sack_joins_neighbours)
 END_TEST
 
 /* RFC 2018, 2: what was not permitted is not sent; and in SYNs alone is it permitted. */
+/* Fifteen holes come in one batch, more than an ACK has room for: each is told of all the same. */
+START_TEST(test_sack_tells_all_that_a_batch_filled)
+{
+	bool told[15] = {false};
+	struct batch b;
+	struct seg s;
+
+	batch_begin(&b, tl.st);
+	for (uint32_t i = 0; i < 15; i++)
+		hole(11 + 20 * i);
+	batch_end(&b);
+	while (tcp_lab_take(&s)) {
+		for (unsigned i = 0; i < s.nsack; i++) {
+			ck_assert_uint_eq((s.sack[i][0] - 11) % 20, 0);
+			told[(s.sack[i][0] - 11) / 20] = true;
+		}
+	}
+	for (uint32_t i = 0; i < 15; i++)
+		ck_assert_msg(told[i], "block %u", i);
+}
+END_TEST
+
+/* What is here out of order needs no more room: once the rest is read the window is whole again. */
+START_TEST(test_window_is_not_closed_by_what_is_out_of_order)
+{
+	struct seg s;
+	uint32_t edge = 0;
+
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_RCVBUF, 65536);
+	for (uint32_t i = 0; i < 20; i++)
+		rx(ACK, .seq = 1 + 1000 * i, .ack = 1, .len = 1000);
+	for (uint32_t i = 0; i < 40; i++)
+		rx(ACK, .seq = 21001 + 1000 * i, .ack = 1, .len = 999);
+	tcp_lab_drop();
+	tcp_lab_read(20000);
+	rx(ACK, .seq = 1, .ack = 1, .len = 1);
+	while (tcp_lab_take(&s))
+		edge = s.ack + s.wnd;
+	ck_assert_uint_ge(edge, 20000 + 55000);
+}
+END_TEST
+
 START_TEST(test_sack_not_sent_unless_permitted)
 {
 	tcp_lab_peer(1);
@@ -145,6 +188,8 @@ int main(void)
 	tcase_add_test(tc, test_sack_at_most_four_blocks);
 	tcase_add_test(tc, test_sack_at_most_three_beside_timestamps);
 	tcase_add_test(tc, test_sack_joins_neighbours);
+	tcase_add_test(tc, test_sack_tells_all_that_a_batch_filled);
+	tcase_add_test(tc, test_window_is_not_closed_by_what_is_out_of_order);
 	tcase_add_test(tc, test_sack_not_sent_unless_permitted);
 	tcase_add_test(tc, test_sack_tells_of_nothing_that_has_gone);
 	return unit_run("tcp_sack", tc);
