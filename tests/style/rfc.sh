@@ -71,4 +71,6 @@ grep -n '^|' $tables | awk -F '|' 'NF > 2 && NF != 4 && NF != 6' | report rows_h
 	labels MUST 69
 	labels SHLD 31
 } | report each_label_has_one_row
+awk -F '|' '$2 ~ /MUST/ && $5 !~ /`/ && $3 $4 !~ /[Aa]bsent/ { print FILENAME ": " $2 $3 }' docs/rfc-tcp.md docs/rfc9293.md |
+	report each_must_has_a_test_or_is_absent
 report_end
