@@ -20,7 +20,6 @@
 #define ICMP_TIMESTAMP_LEN 20u
 #define ICMP_TIME_NOT_UT 0x80000000u /* RFC 792: milliseconds of another day than UT's */
 #define MSEC_PER_DAY 86400000u
-#define TOS_ECN 3u
 
 static void icmp_in(struct pkbuf *b);
 
@@ -173,7 +172,7 @@ static void icmp_answer(struct pkbuf *b, struct pkbuf *reply, uint8_t type)
 	    .flow = {.src = b->dst,
 		     .dst = b->src,
 		     .proto = IP_PROTO_ICMP,
-		     .tos = b->tos & (uint8_t)~TOS_ECN,
+		     .tos = b->tos & (uint8_t)~IP_ECN,
 		     .opt = opt},
 	    .type = type,
 	    .word = be32_get(h->word),

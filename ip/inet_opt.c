@@ -13,8 +13,6 @@
 #include "ip/ip_priv.h"
 #include "lib/stack.h"
 
-#define TOS_ECN 3u /* RFC 3168, 5: TCP's own bits */
-
 /* An option that is one number.  A setter gets it checked against min..max. */
 struct inet_opt {
 	int name, min, max;
@@ -32,7 +30,7 @@ struct inet_flag {
 static void opt_tos_set(struct sock *sk, int v)
 {
 	if (sk->ops->type == SOCK_STREAM)
-		v = (v & ~(int)TOS_ECN) | (sk->tos & (int)TOS_ECN);
+		v = (v & ~(int)IP_ECN) | (sk->tos & (int)IP_ECN);
 	sk->tos = (uint8_t)v;
 }
 

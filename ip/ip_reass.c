@@ -12,9 +12,6 @@
 #include "lib/siphash.h"
 #include "lib/wire/tcp.h"
 
-#define ECN_CE 3u
-#define ECN_MASK 3u
-
 /* One fragment: payload bytes [start, end) of its datagram. */
 struct extent {
 	uint32_t start, end;
@@ -169,7 +166,7 @@ static enum drop_reason reass_add(struct reass *r, struct pkbuf *b, const struct
 	}
 	units_set(r->held, x->start / 8, (x->end + 7) / 8);
 	units_set(r->starts, x->start / 8, x->start / 8 + 1);
-	r->ecn |= (uint8_t)(1u << (b->tos & ECN_MASK));
+	r->ecn |= (uint8_t)(1u << (b->tos & IP_ECN));
 	r->bytes += x->end - x->start;
 	if (x->last)
 		r->end = x->end;
@@ -212,8 +209,8 @@ static void whole_header(struct pkbuf *b, const struct whole *w)
 
 	h->len = be16_of((uint16_t)b->len);
 	h->off = be16_of(0);
-	if (w->ecn & (1u << ECN_CE))
-		h->tos |= ECN_CE;
+	if (w->ecn & (1u << IP_ECN_CE))
+		h->tos |= IP_ECN_CE;
 	ip4_csum_set(h);
 	b->l2 = b->l3 = b->head;
 	b->l4 = (uint16_t)(b->l3 + ip4_hdr_len(h));
@@ -251,7 +248,7 @@ static struct pkbuf *whole_build(struct whole *w)
 /* RFC 3168, 5.3: congestion was met, but not all of them could have said so. */
 static bool whole_ecn_is_mixed(const struct whole *w)
 {
-	return (w->ecn & (1u << ECN_CE)) && (w->ecn & 1u);
+	return (w->ecn & (1u << IP_ECN_CE)) && (w->ecn & 1u);
 }
 
 static struct pkbuf *whole_finish(struct whole *w)

@@ -35,9 +35,8 @@ struct tcp_tune {
 	uint32_t rtt_tsecr; /* l: the echo that the last sample was of */
 };
 
-/* What net.ipv4.tcp_ecn says: answer who asks, or ask as well. */
+/* What net.ipv4.tcp_ecn says: ask, and answer who asks. */
 #define TCP_ECN_ASK 1
-#define TCP_ECN_ANSWER 2
 
 /* --- tcp_delack.c ------------------------------------------------------------------------------
  */
