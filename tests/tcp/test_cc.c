@@ -232,6 +232,21 @@ START_TEST(test_timeout_one_segment_half_ssthresh)
 }
 END_TEST
 
+/* RFC 5681, 3.1, eq. 4: of what was out, not of cwnd; never less than two segments. */
+static const unsigned flight_half[][2] = {{1, 2}, {4, 2}, {6, 3}, {8, 4}, {10, 5}};
+
+START_TEST(test_timeout_half_of_what_was_out)
+{
+	unsigned n = flight_half[_i][0];
+
+	tcp_lab_write(n * MSS);
+	segments(0, n);
+	wait_ms(400);
+	segments(0, 1);
+	ck_assert_uint_eq(view().ssthresh, flight_half[_i][1] * MSS);
+}
+END_TEST
+
 START_TEST(test_timeout_again_keeps_ssthresh)
 {
 	timed_out();
@@ -570,6 +585,8 @@ int main(void)
 	tcase_add_test(tc, test_window_long_unused_falls_half_way);
 	tcase_add_test(tc, test_window_not_filled_does_not_grow);
 	tcase_add_test(tc, test_timeout_one_segment_half_ssthresh);
+	tcase_add_loop_test(tc, test_timeout_half_of_what_was_out, 0,
+			    sizeof(flight_half) / sizeof(flight_half[0]));
 	tcase_add_test(tc, test_timeout_again_keeps_ssthresh);
 	tcase_add_test(tc, test_after_timeout_one_ack_adds_one_segment);
 	tcase_add_test(tc, test_timeout_slow_starts_to_ssthresh_then_avoids);

@@ -229,6 +229,33 @@ START_TEST(test_probe_not_in_disorder)
 }
 END_TEST
 
+START_TEST(test_probe_not_in_recovery)
+{
+	loss_write(10);
+	sent(0, 10);
+	advance_ms(LOSS_RTT_MS);
+	sacks(0, 1, {{1, 4}});
+	sent(0, 1);
+	ck_state_is(RECOVERY);
+	advance_ms(LOSS_RTT_MS);
+	has(4);
+	sent(4, 7);
+	advance_ms(LOSS_RTT_MS);
+	has(7);
+	sent(7, 10);
+	advance_ms(LOSS_RTT_MS);
+	has(8);
+	quiet();
+	ck_state_is(RECOVERY);
+	wait_ms(1000);
+	next_is(8);
+	ck_mib(TCPLossProbes, 0);
+	ck_mib(TCPTimeouts, 1);
+	tcp_lab_drop();
+	has(10);
+}
+END_TEST
+
 /* --- what its answer means ----------------------------------------------------------------------- */
 
 /* All four are lost; the probe brings the SACK that RACK needs. */
@@ -372,6 +399,7 @@ static void add_when(TCase *tc)
 	tcase_add_test(tc, test_probe_off_by_sysctl);
 	tcase_add_test(tc, test_probe_not_without_sack);
 	tcase_add_test(tc, test_probe_not_in_disorder);
+	tcase_add_test(tc, test_probe_not_in_recovery);
 }
 
 int main(void)
