@@ -91,10 +91,13 @@ bool lab_cell_run(const struct lab_cell *c, uint64_t seed, struct lab_figures *f
 
 /* --- two at a bottleneck -------------------------------------------------------------------------- */
 
-#define SHARE_SECONDS 120
+#define SHARE_SECONDS 300
 #define SHARE_FROM (20 * NSEC_PER_SEC)
 
-/* The first two send to the last two over two routers. */
+/*
+ * The first two send to the last two over two routers.  Jitter before the bottleneck keeps a full queue from always
+ * dropping the same one's packets, as two clocks in step would have it.
+ */
 static void share_scene(const struct lab_cell *c, struct lab_scene *s, uint64_t later)
 {
 	static const unsigned ends[5][2] = {{0, 2}, {1, 2}, {2, 3}, {3, 4}, {3, 5}};
@@ -108,8 +111,11 @@ static void share_scene(const struct lab_cell *c, struct lab_scene *s, uint64_t 
 	for (unsigned i = 0; i < 5; i++) {
 		memcpy(s->link[i].node, ends[i], sizeof(ends[i]));
 		for (unsigned d = 0; d < 2; d++) {
-			cell_line(c, &s->link[i].line[d], i == 2 ? c->delay : NSEC_PER_MSEC);
-			s->link[i].line[d].rate = i == 2 ? c->rate : 10 * c->rate;
+			cell_line(c, &s->link[i].line[d], i == 2 ? c->delay : 2 * NSEC_PER_MSEC);
+			if (i == 2)
+				continue;
+			s->link[i].line[d].rate = 10 * c->rate;
+			s->link[i].line[d].jitter = NSEC_PER_MSEC;
 		}
 	}
 	s->nlink = 5;
