@@ -38,6 +38,11 @@ static void hunt_shrink(const struct lab_scene *s, bool json)
 	unsigned runs = lab_shrink(&small, lab_scene_try, &r);
 	char *text = lab_scene_print(&small);
 
+	if (text && json) {
+		printf("{\"smaller\":");
+		lab_json_text(text, stdout);
+		printf(",\"runs\":%u}\n", runs);
+	}
 	if (text && !json)
 		printf("smaller, after %u runs, violation at %.9f s: %s\n%s", runs,
 		       (double)r.bad.when / 1e9, r.bad.what, text);

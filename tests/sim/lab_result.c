@@ -90,7 +90,7 @@ void lab_result_print(const struct lab_result *r, FILE *f)
 	fprintf(f, ", digest %016" PRIx64 "\n", r->digest);
 }
 
-static void json_text(const char *text, FILE *f)
+void lab_json_text(const char *text, FILE *f)
 {
 	fputc('"', f);
 	for (; *text; text++) {
@@ -116,9 +116,9 @@ void lab_result_json(const struct lab_result *r, const char *replay, FILE *f)
 		r->timeouts, r->digest);
 	if (r->bad.set) {
 		fprintf(f, ",\"violation\":{\"seconds\":%.9f,\"what\":", (double)r->bad.when / 1e9);
-		json_text(r->bad.what, f);
+		lab_json_text(r->bad.what, f);
 		fputs(",\"replay\":", f);
-		json_text(replay, f);
+		lab_json_text(replay, f);
 		fputc('}', f);
 	}
 	fputs("}\n", f);
