@@ -184,12 +184,18 @@ void lab_check_conn(struct lab_conn *c)
 
 /* --- standing still ------------------------------------------------------------------------------- */
 
+/* With Fast Open a server has its sock before the SYN-ACK has come through. */
+static bool end_opens(const struct lab_end *e)
+{
+	return e->sk && tcp_state_in(tcp_sk(e->sk), TCP_IN(TCP_SYN_SENT) | TCP_IN(TCP_SYN_RECV));
+}
+
 /* What may pass after the last loss until the next transmission has come through. */
 static uint64_t stall_limit(const struct lab_conn *c)
 {
 	uint64_t ns = 0;
 
-	if (!c->end[LAB_SERVER].sk)
+	if (!c->end[LAB_SERVER].sk || end_opens(&c->end[0]) || end_opens(&c->end[1]))
 		return OPENING_NS + 2 * c->w->path;
 	for (unsigned i = 0; i < 2; i++) {
 		const struct tcp_sock *ts = end_tcp(&c->end[i]);
