@@ -207,7 +207,7 @@ static int set_socket(struct socket *s, int name, const void *v, socklen_t n)
 /* What comes and goes is IPv4: a socket that refuses it would be none. */
 static int set_ipv6(int name, const void *v, socklen_t n)
 {
-	int on, err = get_int(v, n, &on);
+	int on = 0, err = get_int(v, n, &on);
 
 	if (name != IPV6_V6ONLY)
 		return -ENOPROTOOPT;

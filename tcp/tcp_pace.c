@@ -64,13 +64,21 @@ uint32_t tcp_pace_quantum(const struct tcp_sock *ts)
 	return n > ts->mss ? (uint32_t)(n - n % ts->mss) : ts->mss;
 }
 
-/* Nothing may go now: TCP_DUE_PACE is set.  What follows a time-out is never held. */
+/*
+ * Nothing may go now: TCP_DUE_PACE is set.  What follows a time-out is never held; a rate that has
+ * risen since the last burst shortens the wait that burst had earned.
+ */
 bool tcp_pace_hold(struct tcp_sock *ts)
 {
-	if (!pace_rate(ts) || ts->pace_next <= tcp_now(ts))
+	uint64_t rate = pace_rate(ts), now = tcp_now(ts), most;
+
+	if (!rate || ts->pace_next <= now)
 		return false;
 	if (ts->ca_state == CA_LOSS && ts->xfer->retrans == 0)
 		return false;
+	most = now + 2 * tcp_pace_quantum(ts) * NSEC_PER_SEC / rate;
+	if (ts->pace_next > most)
+		ts->pace_next = most;
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPPaced);
 	tcp_timer_set(ts, TCP_DUE_PACE, ts->pace_next);
 	return true;

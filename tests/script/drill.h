@@ -139,6 +139,7 @@ struct drill {
 	uint16_t next_port;
 	bool lenient, mapped; /* -i, -m */
 	FILE *python;
+	bool asserts; /* something was written there to be judged */
 	jmp_buf failed;
 	char why[512];
 };

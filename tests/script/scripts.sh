@@ -1,9 +1,12 @@
 #!/bin/sh
-# tests/script/scripts.sh - every packet script through libweft_packetdrill.so, on its virtual clock.
+# tests/script/scripts.sh - every packet script through libweft_packetdrill.so, on its virtual clock: AF_INET sockets,
+# then AF_INET6 ones with mapped addresses.  Several at a time: each is a process of its own.
 set -u
+run() {
+	printf '%s\n' tests/script/*/*.pkt |
+		xargs -n 8 -P "$(nproc)" "$WEFT_BUILD/tests/script/drill" "$@" -l "$WEFT_BUILD/libweft_packetdrill.so" || status=1
+}
 status=0
-for mapped in "" -m; do # AF_INET sockets, then AF_INET6 ones with mapped addresses
-	# shellcheck disable=SC2086 # nothing, or one word
-	"$WEFT_BUILD/tests/script/drill" $mapped -l "$WEFT_BUILD/libweft_packetdrill.so" tests/script/*/*.pkt || status=1
-done
+run
+run -m
 exit $status

@@ -1,9 +1,12 @@
 #!/bin/sh
-# Fresh seeds into the lab, for SOAK_SECONDS (60; a sanitizer's build gets as many): what fails is told with the line
-# that runs it again.  `make soak SECONDS=...` runs this alone.  SEED begins elsewhere.
+# Fresh seeds into the lab, for SOAK_SECONDS (60; 15 where a sanitizer looks on): what fails is told with the line that
+# runs it again.  `make soak SECONDS=...` runs this alone.  SEED begins elsewhere.
 set -u
 weft=$WEFT_BUILD/weft
-seconds=${SOAK_SECONDS:-60}
+case $WEFT_BUILD in
+*/address,undefined | */thread) seconds=${SOAK_SECONDS:-15} ;;
+*) seconds=${SOAK_SECONDS:-60} ;;
+esac
 seed=${SEED:-$(($(date +%s) % 1000000 * 100000))}
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT

@@ -193,6 +193,22 @@ START_TEST(test_limit_lifted_lets_go_at_once)
 END_TEST
 
 /* Waiting for the pace is not waiting for the peer: no probe, no override. */
+/* What a burst has earned at a crawl is not waited for once the rate is another. */
+START_TEST(test_rate_that_rises_shortens_the_wait)
+{
+	limit(100); /* ten seconds a segment */
+	tcp_lab_write(8 * MSS);
+	segments(0, 2);
+	advance_ms(100);
+	have(2);
+	quiet();
+	limit(RATE);
+	ck_assert_uint_le(wait_ms(1000), 50);
+	segments(2, 4);
+	tcp_lab_drop();
+}
+END_TEST
+
 START_TEST(test_held_with_nothing_out_comes_by_itself)
 {
 	limit(4000);
@@ -234,6 +250,7 @@ int main(void)
 	tcase_add_test(tc, test_fin_behind_paced_data);
 	tcase_add_test(tc, test_timeout_is_not_held);
 	tcase_add_test(tc, test_limit_lifted_lets_go_at_once);
+	tcase_add_test(tc, test_rate_that_rises_shortens_the_wait);
 	tcase_add_test(tc, test_held_with_nothing_out_comes_by_itself);
 	tcase_add_test(tc, test_listeners_limit_is_its_childrens);
 	return unit_run("tcp_pace", tc);
