@@ -4,7 +4,8 @@
 CAPTURE is a pcap of wire frames, taken where the sender's segments leave before anything can lose them.  The
 RTO is worked out from the capture alone as RFC 6298 says: samples by the timestamp that an acknowledgement
 gives back (RFC 7323, 4), or of segments sent once where there is none (Karn), at least 200 ms over the smoothed round trip (Linux's floor, which is the highest of the readings of rule 2.4), doubled
-by each retransmission that a silence ended, put back by each acknowledgement that advances.  A sender that
+by each retransmission that a silence ended, or whose segment had been out for an RTO when nothing was heard
+(a sender may count from there and not from the last ACK), put back by each acknowledgement that advances.  A sender that
 the window holds back is not silent; else it has data from its SYN to its FIN.
 """
 import struct
@@ -79,6 +80,7 @@ class Sender:
         self.srtt = self.rttvar = None
         self.backoff = 0
         self.last = now         # when the timer was put back
+        self.heard = now        # the last segment of the peer
         self.mss = 536
         self.ended = False
         self.worst = 0.0
@@ -111,7 +113,8 @@ class Sender:
             if silence > rto * 1.05 + slack:
                 self.silences.append((self.last, silence, rto, self.backoff))
         again = seq_lt(seg.seq, self.nxt)
-        if again and silence > 0.8 * rto:
+        aged = now - self.sent.get(seg.end, now) > 0.8 * rto and now - self.heard > 0.01
+        if again and (silence > 0.8 * rto or aged):
             self.backoff += 1
         if again:
             for end in [e for e in self.sent if seq_lt(seg.seq, e) and not seq_lt(seg.end, e)]:
@@ -126,6 +129,7 @@ class Sender:
         self.ended = self.ended or bool(seg.flags & FIN)
 
     def acked(self, now, seg):
+        self.heard = now
         scale = 0
         if not seg.flags & SYN and None not in self.scales:
             scale = self.scales[1]
