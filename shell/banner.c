@@ -1,5 +1,6 @@
 /*
- * shell/banner.c - what a person at the prompt is told first: devices, addresses, threads.
+ * shell/banner.c - what a person at the prompt is told first: devices, addresses, routes, the ARP
+ * cache, threads.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -37,6 +38,10 @@ void banner_show(struct shell *sh, const struct cmd *io)
 
 	fprintf(c.out, "weft %s\n", weft_version());
 	shell_run_line(sh, io, "ifconfig");
+	fputs("routes:\n", c.out);
+	shell_run_line(sh, io, "route");
+	fputs("arp cache:\n", c.out);
+	shell_run_line(sh, io, "arpcache");
 	banner_threads(&c);
 	fputs("`help` lists the commands, ^D ends weft\n", c.out);
 	fflush(c.out);

@@ -21,7 +21,7 @@ see {inet 10.0.0.1  netmask 255.255.255.0}
 see {ether ([0-9a-f]{2}:){5}[0-9a-f]{2}  \(tap, 1 queue, offload\)}
 see {the host's end: mtu 1500}
 see {inet 10.0.0.2/24}
-see {threads:.* net_timer tcp_timer netdev netdev shell}
+see {routes:.*10\.0\.0\.0 .*arp cache:.*threads:.* net_timer tcp_timer netdev netdev shell}
 see {\[net shell\]: }
 send "he\tjobs\r"
 see {list what runs in the background}
