@@ -80,7 +80,7 @@ struct neigh_info {
 	uint8_t mac[ETHER_ALEN];
 	char dev[NETDEV_NAME];
 	enum neigh_nud state;
-	uint32_t refs, probes, held;
+	uint32_t refs, probes, held, held_bytes;
 	uint64_t used, confirmed, updated; /* ns ago; ENV_NEVER: never */
 };
 const char *neigh_nud_text(enum neigh_nud s);

@@ -36,6 +36,7 @@ static void neigh_describe(struct neigh *n, struct neigh_info *out) REQUIRES(n->
 	out->refs = atomic_load(&n->refs);
 	out->probes = n->probes;
 	out->held = n->held.count;
+	out->held_bytes = n->held_bytes;
 	out->used = neigh_ago(now, atomic_load_explicit(&n->used, memory_order_relaxed));
 	out->confirmed = neigh_ago(now, atomic_load_explicit(&n->confirmed, memory_order_relaxed));
 	out->updated = neigh_ago(now, n->updated);

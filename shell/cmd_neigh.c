@@ -64,7 +64,7 @@ static void neigh_print(struct cmd *c, const struct neigh_info *i, bool statisti
 	if (statistics) {
 		fprintf(c->out, " ref %u", i->refs);
 		neigh_print_ages(c->out, i);
-		fprintf(c->out, " probes %u held %u", i->probes, i->held);
+		fprintf(c->out, " probes %u held %u bytes %u", i->probes, i->held, i->held_bytes);
 	}
 	fprintf(c->out, " %s\n", neigh_nud_text(i->state));
 }
@@ -76,10 +76,12 @@ static void neigh_print_cache(struct cmd *c, unsigned entries)
 
 	fprintf(c->out,
 		"arp_cache entries %u lookups %" PRIu64 " hits %" PRIu64 " res_ok %" PRIu64
-		" res_failed %" PRIu64 " unres_discards %" PRIu64 "\n",
+		" res_failed %" PRIu64 " unres_discards %" PRIu64 " gc_thresh3 %" PRId64
+		" base_reachable %" PRId64 "ms\n",
 		entries, mib_read(st, MIB_Arp_Lookups), mib_read(st, MIB_Arp_Hits),
 		mib_read(st, MIB_Arp_Resolved), mib_read(st, MIB_Arp_Failed),
-		mib_read(st, MIB_Arp_HoldDrops));
+		mib_read(st, MIB_Arp_HoldDrops), sysctl_get(st, neigh_gc_thresh3),
+		sysctl_get(st, neigh_base_reachable_ms));
 }
 
 static int neigh_show(struct cmd *c, struct netdev *dev, bool statistics)

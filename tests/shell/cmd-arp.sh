@@ -36,8 +36,8 @@ fails detect_with_count 2 'no -c, -w or -b with it' arping -D -c 2 10.0.0.2
 
 ctl ping -c 1 10.0.0.2 >/dev/null
 says neigh_reachable "^10\.0\.0\.2 dev tap0 lladdr $mac REACHABLE\$" neigh
-says neigh_statistics "^10\.0\.0\.2 dev tap0 lladdr $mac ref [0-9]+ used [0-9]+/[0-9]+/[0-9]+ probes [0-9]+" neigh -s
-says neigh_cache_statistics '^arp_cache entries 1 lookups [1-9][0-9]* hits [0-9]+ res_ok 1 res_failed 0 unres_discards 0$' \
+says neigh_statistics "^10\.0\.0\.2 dev tap0 lladdr $mac ref [0-9]+ used [0-9]+/[0-9]+/[0-9]+ probes [0-9]+ held 0 bytes 0 " neigh -s
+says neigh_cache_statistics '^arp_cache entries 1 lookups [1-9][0-9]* hits [0-9]+ res_ok 1 res_failed 0 unres_discards 0 gc_thresh3 1024 base_reachable 30000ms$' \
 	neigh show -s
 says arpcache_row "^10\.0\.0\.2 +$mac +REACHABLE +[0-9]+ tap0\$" arpcache
 says arp_too "^10\.0\.0\.2 +$mac" arp
