@@ -10,30 +10,16 @@
 # kernel, talks through it to the kernel in B, both ends with the same congestion control.  Each case runs
 # SECONDS_EACH (10) each way, ROUNDS (1) times, weft and kernel by turns with the same seed; CASES (a pattern
 # of names) and CC (cubic) choose.  What counts is what the receiving program has read, every byte of it
-# compared.  docs/bench.md says what the figures mean.
+# compared; a run that fails shows nothing and makes the exit status 1.  docs/bench.md says what the figures mean.
 set -u
 build=${1:?usage: tests/bench/paths.sh BUILD [--json]}
 json=${2:-}
 rounds=${ROUNDS:-1} seconds=${SECONDS_EACH:-10} only=${CASES:-.} algorithms=${CC:-cubic}
 cd "$(dirname "$0")/../.." || exit 1
-bench=$build/tests/bench/bench
 weft=$build/weft
-
-if [ "$(id -u)" != 0 ] || [ ! -c /dev/net/tun ]; then
-	echo "weft: bench: needs root and /dev/net/tun" >&2
-	exit 1
-fi
-dir=$(mktemp -d)
+# shellcheck source=tests/bench/rig.sh
+. tests/bench/rig.sh
 a=weft-paths-$$-a b=weft-paths-$$-b
-finish() {
-	for name in "$a" "$b"; do
-		ip netns pids "$name" 2>/dev/null | while read -r pid; do kill -9 "$pid" 2>/dev/null; done
-		ip netns del "$name" 2>/dev/null
-	done
-	rm -rf "$dir"
-}
-trap finish EXIT
-trap 'exit 1' INT TERM
 
 # NAME: netem's words for the way of the data; /: for the way back.
 paths() {
@@ -58,7 +44,7 @@ ctl() {
 }
 
 networks() {
-	ip netns add "$a" && ip netns add "$b" || exit 1
+	namespace "$a" "$b"
 	ip netns exec "$a" "$weft" --dev tap:tapa --addr 10.1.0.1/24 --host-addr none --dev tap:tapb \
 		--addr 10.2.0.1/24 --host-addr none --control "$dir/control" -d 2>"$dir/router" &
 	until ctl help >/dev/null 2>&1; do
@@ -93,42 +79,16 @@ impair() {
 	ctl netem tapb out $forth seed "$seed" && ctl netem tapb in $back seed "$seed"
 }
 
-serve() {
-	rm -f "$dir/stdin"
-	mkfifo "$dir/stdin"
-	ip netns exec "$b" "$bench" -p -c "$1" serve <"$dir/stdin" >"$dir/ready" &
-	server=$!
-	exec 7>"$dir/stdin"
-	until grep -q ready "$dir/ready"; do
-		kill -0 $server || exit 1
-		sleep 0.02
-	done
-}
-
-end_server() {
-	exec 7>&-
-	wait $server
-}
-
-# measure WHO NAME WAY CC: Mbit/s, or nothing where it failed.
+# measure WHO NAME WAY CC: Mbit/s to the results as "CC NAME WAY WHO".
 measure() {
 	weft_is=()
 	[ "$1" != weft ] || weft_is=(-w "tap0,10.0.0.1/24,10.0.0.2")
-	serve "$4"
-	got=$(timeout $((seconds * 6)) ip netns exec "$a" "$bench" -p -c "$4" "${weft_is[@]}" "$3" 10.2.0.2 "$seconds")
-	end_server
+	serve "$b" -p -c "$4"
+	got=$(timeout $((seconds * 6)) ip netns exec "$a" "$bench" -p -c "$4" "${weft_is[@]}" "$3" 10.2.0.2 "$seconds") ||
+		got=
+	end_server || got=
 	ctl netem tapb off >/dev/null
-	echo "$4 $2 $3 $1 $(awk -v g="${got:-0}" 'BEGIN { printf "%.2f", g * 1000 }')" >>"$dir/results"
-}
-
-# median CC NAME WAY WHO
-median() {
-	awk -v c="$1" -v n="$2" -v w="$3" -v who="$4" '$1 == c && $2 == n && $3 == w && $4 == who { print $5 }' \
-		"$dir/results" | sort -n | awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'
-}
-
-ratio() {
-	awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.2f", a / b; else printf "-" }'
+	result "$4 $2 $3 $1" "$(awk -v g="$got" 'BEGIN { if (g != "") printf "%.2f", g * 1000 }')"
 }
 
 networks
@@ -144,18 +104,20 @@ for cc in $algorithms; do
 					measure $who "$name" $way "$cc"
 				done
 			done
-			w=$(median "$cc" "$name" $way weft) k=$(median "$cc" "$name" $way kernel)
+			w="$cc $name $way weft" k="$cc $name $way kernel"
 			if [ "$json" = --json ]; then
 				printf '%s{"cc": "%s", "path": "%s", "way": "%s", "weft": %s, "kernel": %s}' \
-					"$comma" "$cc" "$name" $way "$w" "$k"
+					"$comma" "$cc" "$name" $way "$(number "$w")" "$(number "$k")"
 				comma=', '
 			else
+				w=$(median "$w") k=$(median "$k")
 				way_text='from weft'
 				[ $way = out ] || way_text='to weft'
-				printf '%-8s %-12s %-10s %12s %12s %8s\n' "$cc" "$name" "$way_text" "$w" "$k" \
+				printf '%-8s %-12s %-10s %12s %12s %8s\n' "$cc" "$name" "$way_text" "${w:--}" "${k:--}" \
 					"$(ratio "$w" "$k")"
 			fi
 		done
 	done < <(paths)
 done
 [ "$json" != --json ] || echo ']'
+report_failures

@@ -9,27 +9,13 @@ build=${1:?usage: tests/bench/run.sh BUILD [--json]}
 json=${2:-}
 rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-2} connections=${CONNECTIONS:-5000}
 cd "$(dirname "$0")/../.." || exit 1
-bench=$build/tests/bench/bench
-
-if [ "$(id -u)" != 0 ] || [ ! -c /dev/net/tun ]; then
-	echo "weft: bench: needs root and /dev/net/tun" >&2
-	exit 1
-fi
-dir=$(mktemp -d)
+# shellcheck source=tests/bench/rig.sh
+. tests/bench/rig.sh
 ns=weft-bench-$$
-finish() {
-	for name in "$ns" "$ns-a" "$ns-b"; do
-		ip netns pids "$name" 2>/dev/null | while read -r pid; do kill -9 "$pid" 2>/dev/null; done
-		ip netns del "$name" 2>/dev/null
-	done
-	rm -rf "$dir"
-}
-trap finish EXIT
-trap 'exit 1' INT TERM
 
 # The TAP stays between the runs, so that its host end is configured once.
 networks() {
-	ip netns add "$ns" && ip netns add "$ns-a" && ip netns add "$ns-b" || exit 1
+	namespace "$ns" "$ns-a" "$ns-b"
 	ip -n "$ns" tuntap add dev tap0 mode tap vnet_hdr
 	ip -n "$ns" addr add 10.0.0.2/24 dev tap0
 	ip -n "$ns" link set tap0 up
@@ -40,27 +26,7 @@ networks() {
 	ip -n "$ns-b" link set veth1 up
 }
 
-# serve NAMESPACE ARGS...: a server; it ends with end_server.
-serve() {
-	server_ns=$1
-	shift
-	rm -f "$dir/stdin"
-	mkfifo "$dir/stdin"
-	ip netns exec "$server_ns" "$bench" "$@" serve <"$dir/stdin" >"$dir/ready" &
-	server=$!
-	exec 7>"$dir/stdin"
-	until grep -q ready "$dir/ready"; do
-		kill -0 $server || exit 1
-		sleep 0.02
-	done
-}
-
-end_server() {
-	exec 7>&-
-	wait $server
-}
-
-# measure CASE: one run each; "CASE WHO VALUE..." to the results.
+# measure CASE: one run each, to the results as "CASE WHO".
 measure() {
 	amount=$seconds
 	[ "$1" != conns ] || amount=$connections
@@ -81,22 +47,17 @@ measure_passive() {
 	end_server
 }
 
+# say CASE WHO VALUES: a round trip has two of them.
 say() {
 	case $1 in
 	rtt*)
 		# shellcheck disable=SC2086 # two numbers
 		set -- "$1" "$2" $3
-		echo "$1-p50 $2 ${3:-}" >>"$dir/results"
-		echo "$1-p99 $2 ${4:-}" >>"$dir/results"
+		result "$1-p50 $2" "${3:-}"
+		result "$1-p99 $2" "${4:-}"
 		;;
-	*) echo "$1 $2 $3" >>"$dir/results" ;;
+	*) result "$1 $2" "$3" ;;
 	esac
-}
-
-# median CASE WHO
-median() {
-	awk -v c="$1" -v w="$2" '$1 == c && $2 == w && NF == 3 { print $3 }' "$dir/results" | sort -n |
-		awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'
 }
 
 networks
@@ -129,29 +90,24 @@ cpus=$(nproc)
 kernel=$(uname -r)
 model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 
-ratio() {
-	awk -v a="${1:-0}" -v b="${2:-0}" 'BEGIN { if (a > 0 && b > 0) printf "%.2f", a / b; else printf "-" }'
-}
-
 if [ "$json" = --json ]; then
 	printf '{"commit": "%s", "cpus": %s, "kernel": "%s", "cpu": "%s", "rounds": %s, "results": {' \
 		"$commit" "$cpus" "$kernel" "$model" "$rounds"
 	comma=
 	while read -r name base unit better _; do
 		printf '%s"%s": {"weft": %s, "kernel": %s, "unit": "%s", "better": "%s"}' "$comma" "$name" \
-			"$(median "$name" weft | sed 's/^$/null/')" "$(median "$base" kernel)" "$unit" "$better"
+			"$(number "$name weft")" "$(number "$base kernel")" "$unit" "$better"
 		comma=', '
 	done < <(rows)
 	printf '}}\n'
+	report_failures
 	exit
 fi
 echo "weft $commit, Linux $kernel, $cpus CPUs ($model), median of $rounds runs"
 printf '%-40s %12s %12s %8s\n' "" "weft, TAP" "kernel, veth" ratio
-failed=0
 while read -r name base unit _ text; do
-	weft=$(median "$name" weft)
-	beside=$(median "$base" kernel)
-	[ -n "$weft" ] || failed=1
+	weft=$(median "$name weft")
+	beside=$(median "$base kernel")
 	printf '%-40s %12s %12s %8s\n' "$text, $unit" "${weft:--}" "${beside:--}" "$(ratio "$weft" "$beside")"
 done < <(rows)
-exit $failed
+report_failures
