@@ -5,7 +5,7 @@
 #include "tcp/tcp_priv.h"
 
 /* RFC 9293, 3.10.7.4: only a newer segment may change the window. */
-void tcp_snd_wnd_update(struct tcp_sock *ts, const struct tcp_seg *g)
+static void snd_wnd_update(struct tcp_sock *ts, const struct tcp_seg *g)
 {
 	uint32_t wnd = g->wnd;
 
@@ -175,7 +175,7 @@ void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b)
 	tcp_sack_in(ts, b, &a);
 	a.dup = ack_is_duplicate(ts, g, &a);
 	a.odd = a.odd || a.dup || a.ece;
-	tcp_snd_wnd_update(ts, g);
+	snd_wnd_update(ts, g);
 	if (seq_gt(g->ack, ts->snd_una))
 		ack_advance(ts, g->ack, &a);
 	ack_rtt(ts, &a);

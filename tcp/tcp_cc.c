@@ -152,12 +152,20 @@ static bool ack_is_progress(const struct tcp_sock *ts, const struct tcp_ack_info
 	       (a->sacked && ts->rack.reordering > sysctl_get(ts->sk.stack, tcp_reordering));
 }
 
+/* Was cwnd the limit?  In slow start half of it is enough: it doubles in a round trip. */
+static bool cwnd_limited(const struct tcp_sock *ts)
+{
+	if (ts->flags & TCP_F_CWND_LIMITED)
+		return true;
+	return ts->cwnd < ts->ssthresh && ts->cwnd < 2ull * ts->usage.max_flight;
+}
+
 /* What recovery leaves is where growth begins: the ACK that ends it adds nothing yet. */
 void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
 	bool fell = a->prior_state == CA_CWR || a->prior_state == CA_RECOVERY;
 
-	a->cwnd_limited = tcp_cwnd_limited(ts);
+	a->cwnd_limited = cwnd_limited(ts);
 	if (ts->cc->control)
 		ts->cc->control(ts, a);
 	else if (tcp_cwnd_falls(ts))
@@ -173,14 +181,6 @@ void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 }
 
 /* --- how much of cwnd is used -------------------------------------------------------------------- */
-
-/* In slow start half of it is enough: it doubles in a round trip. */
-bool tcp_cwnd_limited(const struct tcp_sock *ts)
-{
-	if (ts->flags & TCP_F_CWND_LIMITED)
-		return true;
-	return ts->cwnd < ts->ssthresh && ts->cwnd < 2ull * ts->usage.max_flight;
-}
 
 /* What slow start may come back to when cwnd falls without a loss (RFC 2861, 3). */
 static void ssthresh_remember(struct tcp_sock *ts)
@@ -216,7 +216,7 @@ void tcp_cwnd_validate(struct tcp_sock *ts)
 		u->max_flight = flight;
 		u->until = ts->snd_nxt;
 	}
-	if (tcp_cwnd_limited(ts)) {
+	if (cwnd_limited(ts)) {
 		u->used = 0;
 		u->stamp_ms = now;
 		return;

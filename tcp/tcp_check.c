@@ -70,7 +70,7 @@ static void oow_ack(struct tcp_sock *ts, const struct tcp_seg *g, enum mib skipp
 /* --- timestamps --------------------------------------------------------------------------------- */
 
 /* RFC 7323, 5.3, R1, and 5.5: a TS.Recent of 24 days ago says nothing. */
-bool tcp_paws_reject(const struct tcp_sock *ts, const struct tcp_seg *g, uint64_t now)
+static bool paws_reject(const struct tcp_sock *ts, const struct tcp_seg *g, uint64_t now)
 {
 	if (!(ts->flags & TCP_F_TS) || !(g->opts & SEG_OPT_TS))
 		return false;
@@ -85,7 +85,7 @@ enum drop_reason tcp_check_paws(struct tcp_sock *ts, struct pkbuf *b)
 		return DROP_NONE;
 	if (!(g->opts & SEG_OPT_TS)) /* RFC 7323, 3.2; a SYN is a peer that has forgotten us */
 		return g->flags & TCP_SYN ? DROP_NONE : DROP_TCP_NO_TIMESTAMP;
-	if (!tcp_paws_reject(ts, g, tcp_now(ts)))
+	if (!paws_reject(ts, g, tcp_now(ts)))
 		return DROP_NONE;
 	mib_inc(ts->sk.stack, MIB_TcpExt_PAWSEstab);
 	oow_ack(ts, g, MIB_TcpExt_TCPACKSkippedPAWS);

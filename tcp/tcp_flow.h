@@ -60,8 +60,6 @@ bool tcp_ecn_echo(const struct tcp_sock *ts, const struct tcp_seg *g);
 /* --- tcp_reass.c: what came twice (RFC 2883) ---------------------------------------------------
  */
 
-/* The next ACK tells the peer that left..right came once more. */
-void tcp_dsack_set(struct tcp_sock *ts, uint32_t left, uint32_t right);
 /* A segment that lies before RCV.NXT: an ACK of ours may have been lost. */
 void tcp_dsack_old(struct tcp_sock *ts, const struct tcp_seg *g);
 

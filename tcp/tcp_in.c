@@ -2,7 +2,7 @@
  * tcp/tcp_in.c - the way in: checks, look-up, and the lock or the backlog (RFC 9293, 3.10.7).
  *
  * Between look-up and lock the sock may have left its table, or a request become a connection; such
- * a segment is looked up anew when the batch ends and no lock is held (tcp_again).
+ * a segment is looked up anew when the batch ends and no lock is held (seg_again).
  */
 #include "tcp/tcp_priv.h"
 
@@ -15,7 +15,8 @@ static void again_fn(struct later *l)
 	tcp_demux((struct pkbuf *)(void *)((char *)g - offsetof(struct pkbuf, cb)));
 }
 
-void tcp_again(struct pkbuf *b)
+/* b is looked up anew at the batch's end, when no lock is held: its sock has left the table. */
+static void seg_again(struct pkbuf *b)
 {
 	tcp_seg(b)->again.fn = again_fn;
 	batch_later(b->stack, BATCH_PUSH, &tcp_seg(b)->again);
@@ -56,7 +57,7 @@ static void full_in(struct sock *sk, struct pkbuf *b)
 	struct tcp_sock *ts = tcp_sk(sk);
 
 	if (!inet_hashed(&sk->c))
-		tcp_again(b);
+		seg_again(b);
 	else if (ttl_too_low(sk, b))
 		return;
 	else if (tcp_state_of(ts) == TCP_SYN_SENT)
@@ -71,7 +72,7 @@ void tcp_backlog_in(struct sock *sk, struct pkbuf *b)
 		tcp_err_in(tcp_sk(sk), (const struct sock_err *)(const void *)b->cb);
 		pkbuf_free(b);
 	} else if (tcp_state_of(tcp_sk(sk)) == TCP_LISTEN) {
-		tcp_again(b); /* it may be a request's, or a child's by now */
+		seg_again(b); /* it may be a request's, or a child's by now */
 	} else {
 		full_in(sk, b);
 	}
@@ -96,7 +97,7 @@ static void demux_request(struct tcp_request *rq, struct pkbuf *b)
 		return;
 	}
 	if (!rq->prev)
-		tcp_again(b);
+		seg_again(b);
 	else if (!ttl_too_low(sk, b))
 		tcp_request_in(tcp_sk(sk), rq, b);
 	sock_unlock(sk);
@@ -109,7 +110,7 @@ static void demux_listener(struct sock *sk, struct pkbuf *b)
 		return;
 	}
 	if (tcp_state_of(tcp_sk(sk)) != TCP_LISTEN)
-		tcp_again(b);
+		seg_again(b);
 	else if (!ttl_too_low(sk, b))
 		tcp_listen_in(tcp_sk(sk), b);
 	sock_unlock(sk);

@@ -290,7 +290,6 @@ enum ca_state { /* Linux's numbers, for TCP_INFO */
 /* --- tcp_record.c: the send queue ---------------------------------------------------------------
  */
 
-struct tcp_xfer *tcp_xfer_get(struct tcp_sock *ts); /* makes it; NULL: no memory */
 void tcp_xfer_free(struct tcp_sock *ts);
 struct tcp_rec *tcp_rec_add(struct tcp_sock *ts); /* at the end, empty; NULL: no memory */
 int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len);
@@ -373,7 +372,6 @@ struct tcp_rec *tcp_recovery_next(struct tcp_sock *ts);
 void tcp_recovery_open(struct tcp_sock *ts);
 void tcp_cwr_once(struct tcp_sock *ts); /* cwnd falls at once: what was lost has been repaired */
 bool tcp_cwnd_falls(const struct tcp_sock *ts); /* in CWR or RECOVERY */
-bool tcp_retrans_out(const struct tcp_sock *ts);
 /* Nothing is out or queued, and no ACK can tell more about what was. */
 bool tcp_xfer_done(const struct tcp_sock *ts);
 
@@ -462,6 +460,5 @@ uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n, unsigned divisor);
 uint32_t tcp_init_cwnd(const struct tcp_sock *ts); /* RFC 6928 */
 uint32_t tcp_flight(const struct tcp_sock *ts);    /* FlightSize: bytes sent, not acknowledged */
 uint32_t tcp_pipe(const struct tcp_sock *ts);      /* bytes believed to be on the way */
-bool tcp_cwnd_limited(const struct tcp_sock *ts);
-void tcp_cwnd_validate(struct tcp_sock *ts);           /* after sending */
+void tcp_cwnd_validate(struct tcp_sock *ts);       /* after sending */
 void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now); /* RFC 5681, 4.1 */

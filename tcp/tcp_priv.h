@@ -30,9 +30,8 @@
 #define TCP_MSS_MIN 48u    /* least segment a peer or an ICMP error can bring us to */
 #define TCP_GSO_MAX 65535u /* bytes of a super-segment's datagram */
 #define TCP_PAWS_IDLE_MS (24u * 86400 * 1000) /* RFC 7323, 5.5: TS.Recent is void after this */
-#define TCP_PAWS_MSL_MS 60000u /* ... and a RST is believed whatever its timestamp after this */
-#define TCP_FAIR_SHARE 65536u  /* bytes of one queue that may stand when memory is short */
-#define TCP_SACK_SEND_MAX 4u   /* RFC 2018, 3: as many as fit; 3 beside timestamps */
+#define TCP_FAIR_SHARE 65536u /* bytes of one queue that may stand when memory is short */
+#define TCP_SACK_SEND_MAX 4u  /* RFC 2018, 3: as many as fit; 3 beside timestamps */
 
 /* --- the parsed segment -----------------------------------------------------------------------
  */
@@ -61,7 +60,7 @@ struct tcp_seg {
 	uint8_t nsack;    /* blocks received */
 	uint8_t sack_off; /* of the first, from the TCP header at l4 */
 	uint8_t fo_off, fo_len; /* likewise the cookie; length 0: a request */
-	struct later again;     /* tcp_again() */
+	struct later again;     /* tcp_in.c: seg_again() */
 };
 _Static_assert(sizeof(struct tcp_seg) <= sizeof(((struct pkbuf *)0)->cb), "fits the pkbuf's notes");
 
@@ -347,8 +346,6 @@ static inline uint32_t tcp_ms(uint64_t ns)
 
 void tcp_in(struct pkbuf *b);
 void tcp_backlog_in(struct sock *sk, struct pkbuf *b);
-/* b is looked up anew at the batch's end, when no lock is held: its sock has left the table. */
-void tcp_again(struct pkbuf *b);
 
 /* --- tcp_state.c: states and the list of steps -------------------------------------------------
  */
@@ -367,7 +364,6 @@ void tcp_push_later(struct tcp_sock *ts);
 /* tcp_check.c */
 tcp_step_fn tcp_check_paws, tcp_check_seq, tcp_check_rst, tcp_check_syn;
 void tcp_ts_recent_update(struct tcp_sock *ts, const struct tcp_seg *g);
-bool tcp_paws_reject(const struct tcp_sock *ts, const struct tcp_seg *g, uint64_t now);
 /* May an ACK to a segment out of the window be sent now, after one at `last` (ms)? */
 bool tcp_oow_allowed(struct stack *st, uint32_t last, enum mib skipped);
 void tcp_challenge_ack(struct tcp_sock *ts);
@@ -375,7 +371,6 @@ void tcp_challenge_ack(struct tcp_sock *ts);
 bool tcp_seq_acceptable(const struct tcp_seg *g, uint32_t rcv_nxt, uint32_t wnd);
 /* tcp_ack.c */
 tcp_step_fn tcp_ack;
-void tcp_snd_wnd_update(struct tcp_sock *ts, const struct tcp_seg *g);
 void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b); /* one not older than SND.UNA */
 /* tcp_text.c */
 tcp_step_fn tcp_urg;

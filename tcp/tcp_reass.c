@@ -109,6 +109,26 @@ static struct ofo_block *block_before(struct tcp_ofo *o, uint32_t seq)
 	return next ? RB_PREV(ofo_tree, &o->tree, next) : RB_MAX(ofo_tree, &o->tree);
 }
 
+/* The next ACK tells the peer that left..right came once more (RFC 2883). */
+static void dsack_set(struct tcp_sock *ts, uint32_t left, uint32_t right)
+{
+	struct stack *st = ts->sk.stack;
+
+	if (!(ts->flags & TCP_F_SACK) || !sysctl_get(st, tcp_dsack))
+		return;
+	if (ts->dsack_left == ts->dsack_right) {
+		ts->dsack_left = left;
+		ts->dsack_right = right;
+		mib_inc(st, seq_lt(left, ts->rcv_nxt) ? MIB_TcpExt_TCPDSACKOldSent
+						      : MIB_TcpExt_TCPDSACKOfoSent);
+	} else if (seq_leq(left, ts->dsack_right) && seq_leq(ts->dsack_left, right)) {
+		ts->dsack_left = seq_min(ts->dsack_left, left);
+		ts->dsack_right = seq_max(ts->dsack_right, right);
+	}
+	if (ts->dupacks_owed == 0) /* an ACK of its own, for data carry no blocks */
+		ts->dupacks_owed = 1;
+}
+
 /* Cuts away what is held already.  False: b holds nothing new. */
 static bool ofo_cut(struct tcp_sock *ts, struct pkbuf *b, struct ofo_block *before)
 {
@@ -116,7 +136,7 @@ static bool ofo_cut(struct tcp_sock *ts, struct pkbuf *b, struct ofo_block *befo
 	struct ofo_block *next;
 
 	if (before && seq_gt(before->end, g->seq)) {
-		tcp_dsack_set(ts, g->seq, seq_min(g->end, before->end));
+		dsack_set(ts, g->seq, seq_min(g->end, before->end));
 		if (seq_leq(g->end, before->end)) {
 			block_recent(ts, before);
 			return false;
@@ -129,7 +149,7 @@ static bool ofo_cut(struct tcp_sock *ts, struct pkbuf *b, struct ofo_block *befo
 			      : RB_MIN(ofo_tree, &ts->ofo->tree);
 		if (!next || seq_leq(g->end, next->seq))
 			return true;
-		tcp_dsack_set(ts, next->seq, seq_min(g->end, next->end));
+		dsack_set(ts, next->seq, seq_min(g->end, next->end));
 		if (seq_lt(g->end, next->end))
 			break;
 		block_free(ts, next, DROP_TCP_OLD_DATA);
@@ -307,25 +327,6 @@ void tcp_ofo_free(struct tcp_sock *ts)
 
 /* --- what the peer is told ---------------------------------------------------------------------- */
 
-void tcp_dsack_set(struct tcp_sock *ts, uint32_t left, uint32_t right)
-{
-	struct stack *st = ts->sk.stack;
-
-	if (!(ts->flags & TCP_F_SACK) || !sysctl_get(st, tcp_dsack))
-		return;
-	if (ts->dsack_left == ts->dsack_right) {
-		ts->dsack_left = left;
-		ts->dsack_right = right;
-		mib_inc(st, seq_lt(left, ts->rcv_nxt) ? MIB_TcpExt_TCPDSACKOldSent
-						      : MIB_TcpExt_TCPDSACKOfoSent);
-	} else if (seq_leq(left, ts->dsack_right) && seq_leq(ts->dsack_left, right)) {
-		ts->dsack_left = seq_min(ts->dsack_left, left);
-		ts->dsack_right = seq_max(ts->dsack_right, right);
-	}
-	if (ts->dupacks_owed == 0) /* an ACK of its own, for data carry no blocks */
-		ts->dupacks_owed = 1;
-}
-
 void tcp_dsack_old(struct tcp_sock *ts, const struct tcp_seg *g)
 {
 	if (g->seq == g->end || !seq_lt(g->seq, ts->rcv_nxt))
@@ -333,7 +334,7 @@ void tcp_dsack_old(struct tcp_sock *ts, const struct tcp_seg *g)
 	mib_inc(ts->sk.stack, MIB_TcpExt_DelayedACKLost);
 	ts->quickacks = TCP_QUICKACKS;
 	ts->flags &= ~TCP_F_PINGPONG;
-	tcp_dsack_set(ts, g->seq, seq_min(g->end, ts->rcv_nxt));
+	dsack_set(ts, g->seq, seq_min(g->end, ts->rcv_nxt));
 }
 
 static void sack_write(const struct tcp_sock *ts, const struct ofo_block *k, uint32_t *block)

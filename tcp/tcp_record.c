@@ -13,7 +13,8 @@
 
 #include "tcp/tcp_priv.h"
 
-struct tcp_xfer *tcp_xfer_get(struct tcp_sock *ts)
+/* NULL: no memory. */
+static struct tcp_xfer *xfer_get(struct tcp_sock *ts)
 {
 	if (!ts->xfer) {
 		ts->xfer = calloc(1, sizeof(*ts->xfer));
@@ -25,7 +26,7 @@ struct tcp_xfer *tcp_xfer_get(struct tcp_sock *ts)
 
 struct tcp_rec *tcp_rec_add(struct tcp_sock *ts)
 {
-	struct tcp_xfer *x = tcp_xfer_get(ts);
+	struct tcp_xfer *x = xfer_get(ts);
 	struct tcp_rec *r = x ? calloc(1, sizeof(*r)) : NULL;
 
 	if (!r)

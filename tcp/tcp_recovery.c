@@ -14,7 +14,7 @@ bool tcp_cwnd_falls(const struct tcp_sock *ts)
 }
 
 /* Something may be out twice: a duplicate may come of it. */
-bool tcp_retrans_out(const struct tcp_sock *ts)
+static bool retrans_out(const struct tcp_sock *ts)
 {
 	const struct tcp_xfer *x = ts->xfer;
 
@@ -120,7 +120,7 @@ static void repair_plain(struct tcp_sock *ts)
 void tcp_recovery_open(struct tcp_sock *ts)
 {
 	const struct tcp_xfer *x = ts->xfer;
-	uint8_t to = x->sacked || x->lost || tcp_retrans_out(ts) ? CA_DISORDER : CA_OPEN;
+	uint8_t to = x->sacked || x->lost || retrans_out(ts) ? CA_DISORDER : CA_OPEN;
 
 	if (ts->ca_state != to) {
 		ts->ca_state = to;
@@ -140,7 +140,7 @@ void tcp_cwr_once(struct tcp_sock *ts)
 /* Nothing is lost. */
 static void open_try(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	if (!tcp_retrans_out(ts))
+	if (!retrans_out(ts))
 		ts->xfer->undo.stamped = false;
 	if (a->ece)
 		cwr_enter(ts, a->delivered);
@@ -304,7 +304,7 @@ void tcp_recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 	if (a->ece)
 		x->undo.ssthresh = 0;
 	if (ts->ca_state == CA_OPEN && !a->odd)
-		x->undo.stamped = x->undo.stamped && tcp_retrans_out(ts);
+		x->undo.stamped = x->undo.stamped && retrans_out(ts);
 	else if (is_reneging(ts, a) || state_ends(ts, a))
 		;
 	else if (ts->ca_state == CA_RECOVERY)
