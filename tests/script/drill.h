@@ -118,7 +118,6 @@ struct flow {
 	int fd;
 	bool passive, syn_in, syn_out;
 	uint32_t local_isn, remote_isn; /* on the wire, less what the script calls them */
-	uint32_t script_isn_local, script_isn_remote;
 	uint16_t local_port, remote_port;
 	uint32_t ts_offset; /* of our timestamps: wire - script */
 	bool ts_known;

@@ -75,7 +75,6 @@ START_TEST(test_sack_joins_neighbours)
 }
 END_TEST
 
-/* RFC 2018, 2: what was not permitted is not sent; and in SYNs alone is it permitted. */
 /* Fifteen holes come in one batch, more than an ACK has room for: each is told of all the same. */
 START_TEST(test_sack_tells_all_that_a_batch_filled)
 {
@@ -118,6 +117,7 @@ START_TEST(test_window_is_not_closed_by_what_is_out_of_order)
 }
 END_TEST
 
+/* RFC 2018, 2: what was not permitted is not sent; and in SYNs alone is it permitted. */
 START_TEST(test_sack_not_sent_unless_permitted)
 {
 	tcp_lab_peer(1);
