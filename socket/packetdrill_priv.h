@@ -99,3 +99,30 @@ int wire_in(struct wire *w, const void *packet, size_t n);
 size_t wire_take(struct wire *w, void *buf, size_t n, uint64_t *when);
 /* Real time: waits for one, at most so many ms. */
 void wire_wait(struct wire *w, unsigned ms);
+
+/* --- packetdrill_start.c: beginning and end -----------------------------------------------------
+ */
+
+#define PACKETDRILL_FDS 4096
+#define PIPE_END (-2) /* in place of weft's descriptor: one of the kernel's, made for the script */
+
+/*
+ * What the table's first argument points to.
+ *
+ * LOCKING
+ *	c	constant after creation		w	inside the world: world_enter()
+ */
+struct packetdrill {
+	struct world *world;          /* c */
+	struct stack *stack;          /* c */
+	struct wire *wire;            /* c */
+	bool paced;                   /* w: the device paces: new sockets do */
+	int weft_fd[PACKETDRILL_FDS]; /* w: by kernel descriptor; 0: none; PIPE_END */
+};
+
+/* "key=value;key=value": a stack with one device.  Ends the process where it cannot. */
+struct packetdrill *packetdrill_start(const char *flags);
+void packetdrill_end(struct packetdrill *d);
+/* Around every call: the stack is this thread's until it leaves. */
+void packetdrill_enter(struct packetdrill *d);
+void packetdrill_leave(struct packetdrill *d);

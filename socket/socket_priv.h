@@ -207,8 +207,16 @@ int call_begin(struct call *c, struct socket *s);
 int call_enter(struct call *c, struct socket *s);
 void call_end(struct call *c);
 
-/* socket/inet.c and addr.c */
+/* socket/inet.c, inet_message.c and addr.c */
 extern const struct socket_ops inet_socket_ops;
+/* -EBADF, not locked: another thread has closed it since its descriptor was looked up. */
+int inet_lock(struct socket *s);
+/* What the call may have changed of the readiness is told first. */
+void inet_unlock(struct socket *s);
+/* The sock's lock is held, but for the sleep. */
+int inet_connect_wait(struct call *c, struct socket *s);
+ssize_t inet_send(struct call *c, struct socket *s, struct sock_msg *m);
+ssize_t inet_recv(struct call *c, struct socket *s, struct sock_msg *m);
 int sockaddr_get(const struct sockaddr *a, socklen_t n, int family, struct ip_addr *addr,
 		 uint16_t *port);
 void sockaddr_put(const struct ip_addr *addr, uint16_t port, int family, struct sockaddr *a,
