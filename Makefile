@@ -71,7 +71,10 @@ HARNESS_SRC := $(sort $(wildcard tests/harness/*.c))
 HARNESS_OBJ := $(HARNESS_SRC:%.c=$(B)/obj/%.o)
 HARNESS     := $(B)/obj/libharness.a
 EXAMPLES    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/examples/*.c)))
-BENCH_BIN   := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/bench/*.c)))
+# The bench is one program of all its files but those that are programs of their own.
+BENCH_ALONE := tests/bench/floor.c tests/bench/offload.c
+BENCH_OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(BENCH_ALONE),$(sort $(wildcard tests/bench/*.c))))
+BENCH_BIN   := $(B)/tests/bench/bench $(BENCH_ALONE:%.c=$(B)/%)
 DRILL_OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/script/*.c)))
 FUZZ_BIN    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/*.c)))
 
@@ -132,7 +135,12 @@ $(B)/tests/examples/%: $(B)/obj/tests/examples/%.o $(B)/libweft.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/libweft.a
+$(B)/tests/bench/bench: $(BENCH_OBJ) $(B)/libweft.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
@@ -154,10 +162,10 @@ unit: $(CHECK_BIN)
 check:
 	$(Q)sh tests/run.sh
 
-# Measured is what is installed: without asserts, in a folder of its own.
+# Measured is what is installed: without asserts, in a folder of its own.  Text, and bench.json and bench.svg there.
 bench:
 	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs
-	$(Q)tests/bench/run.sh build/release $(if $(JSON),--json)
+	$(Q)python3 -B tests/bench/table.py build/release $(if $(JSON),--json)
 
 # weft's TCP and the kernel's over the same bad paths.
 paths:

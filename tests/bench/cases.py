@@ -1,0 +1,116 @@
+"""What the table measures: cases, and the rows that are made of them.
+
+A case is one command of the client, run `rounds` times against each stack by turns.  Its figures are named
+by `values`; bulk has also cpu, CPU seconds a GB of both ends.  A row compares one figure of weft with one of
+another stack, or of weft in another case, or with a fixed number.  `goal` is what the ratio should be.
+"""
+from collections import namedtuple
+
+EVERY = ('kernel', 'weft', 'gvisor', 'lwip')
+BOTH = ('kernel', 'weft')
+
+Case = namedtuple('Case', 'name place command values seconds rounds stacks serve offload checked')
+Row = namedtuple('Row', 'text unit case value base goal')
+Section = namedtuple('Section', 'title cases rows')
+
+
+def case(name, place, command, values, seconds, stacks=BOTH, rounds=5, serve=(), offload=True, checked=False):
+    return Case(name, place, command.split(), values, seconds, rounds, stacks, tuple(serve), offload, checked)
+
+
+def row(text, unit, case_name, value, base='kernel', goal=''):
+    """base: a stack, 'case:NAME' (weft's figure there) or 'limit:NUMBER'."""
+    return Row(text, unit, case_name, value, base, goal)
+
+
+WAYS = (('out', 'received by the stack'), ('in', 'sent by the stack'))
+BULK = ('rate', 'bytes')
+
+
+def bulk():
+    cases, rows = [], []
+    for way, text in WAYS:
+        name = way + '-1'
+        cases.append(case(name, 'free', '-c cubic ' + way, BULK, 0.7, EVERY, 9, ('-c', 'cubic'), checked=True))
+        for base, goal in (('kernel', '>= 1.15'), ('gvisor', '>= 2'), ('lwip', '>= 9')):
+            rows.append(row('1 stream %s, cubic' % text, 'Gbit/s', name, 'rate', base, goal))
+        rows.append(row('the same, CPU of both ends', 's/GB', name, 'cpu', 'kernel', '<= 1.1'))
+    for way, text in WAYS:
+        name = way + '-bbr'
+        cases.append(case(name, 'free', '-c bbr ' + way, BULK, 0.7, serve=('-c', 'cubic')))
+        rows.append(row('1 stream %s, the other end bbr' % text, 'Gbit/s', name, 'rate', 'kernel', '>= 1'))
+    return Section('Bulk, free', cases, rows)
+
+
+def streams(place, goal, single):
+    cases, rows = [], []
+    for way, text in WAYS:
+        for many in (() if single is None else (1,)) + (2, 8):
+            name = '%s-%d-%s' % (way, many, place)
+            cases.append(case(name, place, '-c cubic -n %d %s' % (many, way), BULK, 0.7, serve=('-c', 'cubic'),
+                              stacks=EVERY if many == 2 and place == 'free' else BOTH))
+            if many == 1:
+                rows.append(row('1 stream %s' % text, 'Gbit/s', name, 'rate'))
+                continue
+            base = '%s-1' % way if single is None else '%s-1-%s' % (way, place)
+            rows.append(row('%d streams %s' % (many, text), 'Gbit/s', name, 'rate', 'kernel', goal if many == 2 else ''))
+            rows.append(row('the same over 1 stream', 'Gbit/s', name, 'rate', 'case:' + base, '>= 1'))
+            if many == 2 and place == 'free':
+                rows += [row('%d streams %s' % (many, text), 'Gbit/s', name, 'rate', peer) for peer in EVERY[2:]]
+    return Section('Streams, ' + {'free': 'free', 'one': 'one CPU'}[place], cases, rows)
+
+
+def plain():
+    cases, rows = [], []
+    for (way, text), goal in zip(WAYS, ('>= 1.3', '>= 0.75')):
+        name = way + '-plain'
+        cases.append(case(name, 'free', '-c cubic ' + way, BULK, 0.7, serve=('-c', 'cubic'), offload=False,
+                          checked=True))
+        rows.append(row('1 stream %s' % text, 'Gbit/s', name, 'rate', 'kernel', goal))
+    return Section('Frames of 1500 bytes, no offload at either end, free', cases, rows)
+
+
+def round_trips(place, title, goal50, goal99):
+    cases, rows = [], []
+    for proto, option in (('TCP', ''), ('UDP', '-u ')):
+        for size in (64, 1400):
+            name = 'rtt-%s-%d-%s' % (proto, size, place)
+            peers = EVERY if proto == 'TCP' and size == 64 else BOTH
+            cases.append(case(name, place, '%s-s %d rtt' % (option, size), ('p50', 'p99'), 0.3, peers))
+            text = '%s %d B' % (proto, size)
+            rows.append(row(text + ', p50', 'us', name, 'p50', 'kernel', goal50))
+            rows.append(row(text + ', p99', 'us', name, 'p99', 'kernel', goal99))
+            rows += [row(text + ', p50', 'us', name, 'p50', peer) for peer in peers[2:]]
+    return Section('Round trip, ' + title, cases, rows)
+
+
+def connections():
+    cases, rows = [], []
+    for many in (1, 16):
+        name = 'conns-%d' % many
+        cases.append(case(name, 'free', '-n %d conns' % many, ('rate',), 0.6, EVERY))
+        rows.append(row('%d at a time' % many, '1/s', name, 'rate', 'kernel', '>= 1.5'))
+        rows += [row('%d at a time' % many, '1/s', name, 'rate', peer) for peer in EVERY[2:]]
+    for many in (1, 16):
+        name = 'conns-%d-brief' % many
+        cases.append(case(name, 'free', '-b -n %d conns' % many, ('rate',), 0.6))
+        text = '%d at a time, fewest packets' % many
+        rows.append(row(text, '1/s', name, 'rate', 'kernel', '>= 1.8'))
+    return Section('Connections: connect, request, answer, close; blocking server; free', cases, rows)
+
+
+def requests():
+    cases, rows = [], []
+    for many in (64, 1000):
+        name = 'requests-%d' % many
+        cases.append(case(name, 'free', '-n %d requests' % many, ('rate',), 0.7, EVERY))
+        rows.append(row('over %d connections' % many, '1/s', name, 'rate', 'kernel', '>= 1.3'))
+        rows += [row('over %d connections' % many, '1/s', name, 'rate', peer) for peer in EVERY[2:]]
+    return Section('Requests, epoll server, free', cases, rows)
+
+
+def sections():
+    return [bulk(), streams('free', '>= 0.7', None), streams('one', '>= 0.8', 'one'), plain(),
+            round_trips('one', 'both ends on one CPU', '<= 0.85', '<= 1.5'),
+            round_trips('split', 'client on CPU 0, server on CPU 1', '<= 0.4', ''),
+            round_trips('free', 'free', '<= 0.4', ''), connections(), requests()]

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""tests/bench/table.py BUILD [--json] - the whole table: weft over its TAP beside the kernel over a veth pair,
+and beside gVisor and lwIP where their Debian packages are installed.
+
+Text goes to the standard output (with --json the JSON instead), JSON and an SVG plot to BUILD/bench.json and
+BUILD/bench.svg.  ROUNDS sets how often each case is run in place of its own number, SECONDS_EACH how long, and
+SECTIONS (a pattern of titles) which part of the table.  docs/performance.md says what is measured and how.
+"""
+import os
+import re
+import subprocess
+import sys
+import time
+
+from cases import sections
+from figures import Figures
+from rig import Rig, RunFailed, cpu_of, cpu_of_softirqs
+import report
+
+PEERS = {'gvisor': 'golang-gvisor-gvisor-dev and golang-go', 'lwip': 'liblwip-dev'}
+PLACEMENT = ('Placement: free, neither end bound; split, the client on CPU 0 and the server (all its threads) on '
+             'CPU 1;\none CPU, both on CPU 0 (taskset). The stack named serves, the client has kernel sockets.')
+
+
+class Table:
+    def __init__(self, rig, stacks):
+        self.rig = rig
+        self.stacks = stacks
+        self.figures = Figures()
+        self.rounds = int(os.environ.get('ROUNDS', 0))
+        self.seconds = float(os.environ.get('SECONDS_EACH', 0))
+
+    def once(self, case, stack, server):
+        before = cpu_of(server.pid) + cpu_of_softirqs()
+        numbers, cpu = self.rig.ask(stack, case.place, case.command, self.seconds or case.seconds)
+        cpu += cpu_of(server.pid) + cpu_of_softirqs() - before
+        figures = dict(zip(case.values, numbers))
+        if 'bytes' in figures:
+            figures['cpu'] = cpu * 1e9 / figures.pop('bytes')
+        for value, number in figures.items():
+            self.figures.add(case.name, value, stack, number)
+
+    def check(self, case, stack):
+        """Beside the measured runs: every byte compared, and in order."""
+        if case.checked and stack in ('weft', 'kernel'):
+            self.rig.ask(stack, case.place, ['-p'] + case.command, 0.2)
+
+    def run(self, case):
+        """All rounds of a case, the stacks by turns; each has one server for all of them."""
+        servers = {}
+        if not case.offload:
+            self.rig.offload(False)
+        try:
+            for stack in self.stacks:
+                if stack in case.stacks:
+                    self.start(case, stack, servers)
+            for _ in range(self.rounds or case.rounds):
+                for stack in list(servers):
+                    try:
+                        self.once(case, stack, servers[stack])
+                    except RunFailed as e:
+                        self.fail(case, e)
+                        servers.pop(stack).end()
+        finally:
+            for server in servers.values():
+                server.end()
+            if not case.offload:
+                self.rig.offload(True)
+
+    def start(self, case, stack, servers):
+        try:
+            servers[stack] = self.rig.serve(stack, case.place, case.serve, case.offload)
+            self.check(case, stack)
+        except RunFailed as e:
+            self.fail(case, e)
+            if stack in servers:
+                servers.pop(stack).end()
+
+    def fail(self, case, why):
+        self.figures.fail('%s: %s' % (case.name, why))
+        print('weft: bench: %s: %s' % (case.name, why), file=sys.stderr)
+
+
+def machine():
+    def word(*command):
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode().strip()
+    with open('/proc/cpuinfo') as f:
+        model = re.search(r'model name\s*: (.*)', f.read())
+    dirty = word('git', 'status', '--porcelain', '-uno')
+    with open('/proc/loadavg') as f:
+        load = f.read().split()[0]
+    return {'commit': (word('git', 'rev-parse', '--short', 'HEAD') or 'unknown') + ('+' if dirty else ''),
+            'kernel': os.uname().release, 'cpus': os.cpu_count(), 'cpu': model.group(1) if model else 'unknown',
+            'load': load}
+
+
+def measured_stacks(rig):
+    stacks = ['kernel', 'weft']
+    for peer, packages in PEERS.items():
+        if os.access(os.path.join(rig.folder, peer), os.X_OK):
+            stacks.append(peer)
+        else:
+            print('weft: bench: no %s beside it: it needs the packages %s' % (peer, packages), file=sys.stderr)
+    return stacks
+
+
+def write(path, text):
+    with open(path, 'w') as f:
+        f.write(text)
+
+
+def main():
+    build, as_json = sys.argv[1], '--json' in sys.argv
+    if os.geteuid() or not os.path.exists('/dev/net/tun'):
+        sys.exit('weft: bench: needs root and /dev/net/tun')
+    begin, what, rig = time.time(), machine(), Rig(build)
+    say = (lambda text: None) if as_json else (lambda text: print(text, flush=True))
+    table = Table(rig, measured_stacks(rig))
+    rows = []
+    say('weft %(commit)s, Linux %(kernel)s, %(cpus)s CPUs (%(cpu)s), load %(load)s' % what)
+    say(PLACEMENT)
+    try:
+        rig.open(table.stacks)
+        for section in sections():
+            if not re.search(os.environ.get('SECTIONS', '.'), section.title):
+                continue
+            say('\n%s\n%s' % (section.title, report.head()))
+            for case in section.cases:
+                table.run(case)
+            for row in section.rows:
+                if row.base in PEERS and row.base not in table.stacks:
+                    continue
+                rows.append((section.title, row, table.figures.result(row)))
+                say(report.line(row, rows[-1][2]))
+    finally:
+        rig.close()
+    what['seconds'] = round(time.time() - begin)
+    write(os.path.join(build, 'bench.json'), report.document(what, rows, table.figures))
+    write(os.path.join(build, 'bench.svg'), report.plot(what, rows))
+    if as_json:
+        print(report.document(what, rows, table.figures), end='')
+    say('\n%d s; %s/bench.json, %s/bench.svg' % (what['seconds'], build, build))
+    return 1 if table.figures.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
