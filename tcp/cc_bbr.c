@@ -2,9 +2,9 @@
  * tcp/cc_bbr.c - BBR, version 3 (draft-ietf-ccwg-bbr): not losses but a model of the path, its
  * bandwidth and its least round-trip time, says how fast to send and how much may be out.
  *
- * STARTUP doubles until the pipe is full, DRAIN empties the queue that made; then cycles of DOWN,
- * CRUISE, REFILL and UP look for more bandwidth every few seconds, and PROBE_RTT for a lower round
- * trip time.  Losses bound what is out, for a cycle (lo) and beyond (hi), and so does ECN-Echo.
+ * STARTUP doubles until the pipe is full, DRAIN empties the queue that made; then cycles of probing
+ * (cc_bbr_cycle.c) look for more bandwidth every few seconds, and PROBE_RTT for a lower round trip
+ * time.  Losses bound what is out, for a cycle (lo) and beyond (hi), and so does ECN-Echo.
  */
 #include "tcp/cc_bbr.h"
 
@@ -19,22 +19,13 @@
 #define UP_CWND_GAIN 225u
 #define PROBE_RTT_GAIN 50u
 #define MARGIN_PERCENT 1u    /* PacingMarginPercent */
-#define HEADROOM_PERCENT 15u /* Headroom */
 #define STARTUP_LOSS_ACKS 6u /* StartupFullLossCnt */
 #define DRAIN_ROUNDS 3u
-#define RENO_ROUNDS 63u /* 5.3.3.5.3: what Reno would need to find as much */
-#define UP_ROUNDS 30u
-#define PROBE_WAIT (2 * NSEC_PER_SEC)        /* and up to a second more */
 #define PROBE_RTT_TIME (200 * NSEC_PER_MSEC) /* ProbeRTTDuration */
 
 static struct bbr *bbr_of(struct tcp_sock *ts)
 {
 	return (struct bbr *)(uintptr_t)ts->cc_priv[0];
-}
-
-static uint32_t min_pipe(const struct tcp_sock *ts)
-{
-	return BBR_MIN_PIPE * ts->mss;
 }
 
 /* --- gains and rate (5.6) ----------------------------------------------------------------------------- */
@@ -81,133 +72,9 @@ static void pacing_init(struct tcp_sock *ts, struct bbr *b)
 	    (uint64_t)ts->cwnd * (NSEC_PER_SEC / NSEC_PER_USEC) / us * STARTUP_PACING / BBR_UNIT;
 }
 
-/* --- states of ProbeBW (5.3.3) -------------------------------------------------------------------------- */
-
-static void down_start(struct tcp_sock *ts, struct bbr *b, uint64_t now)
-{
-	uint64_t chance = env_random(ts->sk.stack->env);
-
-	bbr_signals_reset(b);
-	b->up_cnt = UINT32_MAX;
-	b->rounds_since_probe = chance & 1;
-	b->probe_wait = PROBE_WAIT + (chance >> 1) % NSEC_PER_SEC;
-	b->cycle_at = now;
-	b->stopping = true;
-	bbr_round_begin(ts, b);
-	b->state = BBR_DOWN;
-}
-
-static void refill_start(struct tcp_sock *ts, struct bbr *b)
-{
-	bbr_lo_reset(b);
-	b->up_rounds = b->up_acks = 0;
-	b->stopping = false;
-	bbr_round_begin(ts, b);
-	b->state = BBR_REFILL;
-}
-
-/* inflight_hi grows by 1, 2, 4, ... segments in one round after the other. */
-static void up_steepen(struct tcp_sock *ts, struct bbr *b)
-{
-	b->up_cnt = ts->cwnd >> b->up_rounds;
-	if (b->up_cnt < 1)
-		b->up_cnt = 1;
-	if (b->up_rounds < UP_ROUNDS)
-		b->up_rounds++;
-}
-
-static void up_start(struct tcp_sock *ts, struct bbr *b)
-{
-	b->samples = true;
-	bbr_round_begin(ts, b);
-	bbr_full_reset(b);
-	b->full_bw = b->bw_sample;
-	b->state = BBR_UP;
-	up_steepen(ts, b);
-}
-
 static void startup_start(struct bbr *b)
 {
 	b->state = BBR_STARTUP;
-}
-
-/* --- bounds from probing (5.5.10.2) ------------------------------------------------------------------- */
-
-static bool inflight_too_high(const struct bbr *b, const struct tcp_rate *rs)
-{
-	if (b->marked)
-		return true;
-	return rs->prior_at && (uint64_t)rs->lost * 100 > (uint64_t)rs->flight * BBR_LOSS_PERCENT;
-}
-
-static uint32_t target_inflight(const struct tcp_sock *ts, const struct bbr *b)
-{
-	uint32_t bdp = bbr_bdp(ts, b, b->bw, BBR_UNIT);
-
-	return bdp < ts->cwnd ? bdp : ts->cwnd;
-}
-
-static void too_high(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
-{
-	uint32_t least = (uint32_t)((uint64_t)target_inflight(ts, b) * BBR_BETA_PERCENT / 100);
-
-	b->samples = false;
-	if (!a->rate.app_limited)
-		b->inflight_hi = a->rate.flight > least ? a->rate.flight : least;
-	if (b->state == BBR_UP)
-		down_start(ts, b, a->now);
-}
-
-static bool fills_hi(const struct tcp_sock *ts, const struct bbr *b)
-{
-	return (ts->flags & TCP_F_CWND_LIMITED) && ts->cwnd >= b->inflight_hi;
-}
-
-static void hi_grow(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
-{
-	if (!fills_hi(ts, b))
-		return;
-	b->up_acks += a->delivered;
-	if (b->up_acks >= b->up_cnt) {
-		b->inflight_hi += b->up_acks / b->up_cnt * ts->mss;
-		b->up_acks %= b->up_cnt;
-	}
-	if (b->round_start)
-		up_steepen(ts, b);
-}
-
-/* 5.3.3.6: what ACKs tell of what was sent while probing. */
-static void hi_adapt(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
-{
-	if (b->stopping && b->round_start) {
-		b->stopping = b->samples = false;
-		if (bbr_probes_bw(b) && !a->rate.app_limited)
-			bbr_bw_advance(b);
-	}
-	if (inflight_too_high(b, &a->rate)) {
-		if (b->samples)
-			too_high(ts, b, a);
-		return;
-	}
-	if (b->inflight_hi == BBR_NO_LIMIT)
-		return;
-	if (a->rate.prior_at && a->rate.flight > b->inflight_hi)
-		b->inflight_hi = a->rate.flight;
-	if (b->state == BBR_UP)
-		hi_grow(ts, b, a);
-}
-
-/* Room for others, and for the queue to stay away. */
-static uint32_t inflight_headroom(const struct tcp_sock *ts, const struct bbr *b)
-{
-	uint32_t room = (uint32_t)((uint64_t)b->inflight_hi * HEADROOM_PERCENT / 100), left;
-
-	if (b->inflight_hi == BBR_NO_LIMIT)
-		return BBR_NO_LIMIT;
-	if (room < ts->mss)
-		room = ts->mss;
-	left = b->inflight_hi > room ? b->inflight_hi - room : 0;
-	return left > min_pipe(ts) ? left : min_pipe(ts);
 }
 
 /* --- from state to state -------------------------------------------------------------------------------- */
@@ -217,7 +84,7 @@ static void startup_loss(struct tcp_sock *ts, struct bbr *b, const struct tcp_ra
 {
 	uint32_t bdp = bbr_bdp(ts, b, b->bw, BBR_UNIT);
 
-	if (b->full_reached || !b->loss_round_start || !inflight_too_high(b, rs))
+	if (b->full_reached || !b->loss_round_start || !bbr_too_high(b, rs))
 		return;
 	if (!b->marked && (b->loss_acks < STARTUP_LOSS_ACKS || ts->ca_state != CA_RECOVERY))
 		return;
@@ -240,60 +107,7 @@ static void drain_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack
 		return;
 	if (tcp_pipe(ts) <= bbr_inflight(ts, b, bbr_bw_max(b), BBR_UNIT, 0) ||
 	    b->rounds > b->drain_round + DRAIN_ROUNDS)
-		down_start(ts, b, a->now);
-}
-
-static bool time_to_cruise(const struct tcp_sock *ts, const struct bbr *b)
-{
-	uint32_t pipe = tcp_pipe(ts);
-
-	return pipe <= inflight_headroom(ts, b) &&
-	       pipe <= bbr_inflight(ts, b, bbr_bw_max(b), BBR_UNIT, 0);
-}
-
-/* By the clock, or where Reno would have found as much in fewer rounds. */
-static bool time_to_probe(const struct tcp_sock *ts, const struct bbr *b, uint64_t now)
-{
-	uint32_t reno = target_inflight(ts, b) / ts->mss;
-
-	if (now > b->cycle_at + b->probe_wait)
-		return true;
-	return b->rounds_since_probe >= (reno < RENO_ROUNDS ? reno : RENO_ROUNDS);
-}
-
-static bool time_to_go_down(const struct tcp_sock *ts, struct bbr *b)
-{
-	if (!fills_hi(ts, b))
-		return b->full_now;
-	bbr_full_reset(b); /* what bounds it is inflight_hi */
-	b->full_bw = b->bw_sample;
-	return false;
-}
-
-static void cycle_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
-{
-	if (!b->full_reached)
-		return;
-	hi_adapt(ts, b, a);
-	switch (b->state) {
-	case BBR_DOWN:
-	case BBR_CRUISE:
-		if (time_to_probe(ts, b, a->now))
-			refill_start(ts, b);
-		else if (b->state == BBR_DOWN && time_to_cruise(ts, b))
-			b->state = BBR_CRUISE;
-		break;
-	case BBR_REFILL:
-		if (b->round_start)
-			up_start(ts, b);
-		break;
-	case BBR_UP:
-		if (time_to_go_down(ts, b))
-			down_start(ts, b, a->now);
-		break;
-	default:
-		break;
-	}
+		bbr_down_start(ts, b, a->now);
 }
 
 /* --- ProbeRTT (5.3.4) ------------------------------------------------------------------------------------ */
@@ -317,7 +131,7 @@ static uint32_t probe_rtt_cwnd(const struct tcp_sock *ts, const struct bbr *b)
 {
 	uint32_t n = bbr_bdp(ts, b, b->bw, PROBE_RTT_GAIN);
 
-	return n > min_pipe(ts) ? n : min_pipe(ts);
+	return n > bbr_min_pipe(ts) ? n : bbr_min_pipe(ts);
 }
 
 static void probe_rtt_end(struct tcp_sock *ts, struct bbr *b, uint64_t now)
@@ -331,7 +145,7 @@ static void probe_rtt_end(struct tcp_sock *ts, struct bbr *b, uint64_t now)
 		startup_start(b);
 		return;
 	}
-	down_start(ts, b, now);
+	bbr_down_start(ts, b, now);
 	b->state = BBR_CRUISE;
 }
 
@@ -376,13 +190,13 @@ static void cwnd_bound(struct tcp_sock *ts, const struct bbr *b)
 	if (b->state == BBR_PROBE_RTT && ts->cwnd > probe_rtt_cwnd(ts, b))
 		ts->cwnd = probe_rtt_cwnd(ts, b);
 	if (b->state == BBR_PROBE_RTT || b->state == BBR_CRUISE)
-		cap = inflight_headroom(ts, b);
+		cap = bbr_headroom(ts, b);
 	else if (bbr_probes_bw(b))
 		cap = b->inflight_hi;
 	if (cap > b->inflight_lo)
 		cap = b->inflight_lo;
-	if (cap < min_pipe(ts))
-		cap = min_pipe(ts);
+	if (cap < bbr_min_pipe(ts))
+		cap = bbr_min_pipe(ts);
 	if (ts->cwnd > cap)
 		ts->cwnd = cap;
 }
@@ -399,8 +213,8 @@ static void cwnd_set(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_in
 		ts->cwnd = more < most ? more : most;
 	else if (ts->cwnd < most || ts->delivery.bytes < tcp_init_cwnd(ts))
 		ts->cwnd = more;
-	if (ts->cwnd < min_pipe(ts))
-		ts->cwnd = min_pipe(ts);
+	if (ts->cwnd < bbr_min_pipe(ts))
+		ts->cwnd = bbr_min_pipe(ts);
 	cwnd_bound(ts, b);
 }
 
@@ -432,7 +246,7 @@ static void bbr_control(struct tcp_sock *ts, const struct tcp_ack_info *a)
 	bbr_model_ack(ts, b, a);
 	startup_check(ts, b, a);
 	drain_check(ts, b, a);
-	cycle_check(ts, b, a);
+	bbr_cycle_check(ts, b, a);
 	bbr_min_rtt_update(b, a);
 	probe_rtt_check(ts, b, a);
 	bbr_model_end(ts, b, a);
@@ -478,7 +292,7 @@ static void loss_undo(struct tcp_sock *ts, struct bbr *b)
 	if (b->undo_state == BBR_STARTUP)
 		startup_start(b);
 	else if (b->undo_state == BBR_UP)
-		up_start(ts, b);
+		bbr_up_start(ts, b);
 }
 
 static void bbr_event(struct tcp_sock *ts, enum tcp_cc_event ev)

@@ -1,6 +1,6 @@
 /*
- * tcp/cc_bbr.h - BBR's state, and what its two files share: cc_bbr.c has the states and what they do
- * to cwnd and pace, cc_bbr_model.c the model of the path.
+ * tcp/cc_bbr.h - BBR's state, and what its three files share: cc_bbr.c has the states and what they do
+ * to cwnd and pace, cc_bbr_cycle.c the probing for bandwidth, cc_bbr_model.c the model of the path.
  *
  * Names are those of draft-ietf-ccwg-bbr, whose "longterm" is hi here and "shortterm" lo.  Volumes
  * are bytes, rates bytes a second, gains percent.
@@ -90,6 +90,11 @@ static inline uint64_t bbr_bw_max(const struct bbr *b)
 	return b->bw_max[0] > b->bw_max[1] ? b->bw_max[0] : b->bw_max[1];
 }
 
+static inline uint32_t bbr_min_pipe(const struct tcp_sock *ts)
+{
+	return BBR_MIN_PIPE * ts->mss;
+}
+
 static inline bool bbr_probes_bw(const struct bbr *b)
 {
 	return b->state >= BBR_DOWN && b->state <= BBR_UP;
@@ -111,3 +116,11 @@ uint32_t bbr_bdp(const struct tcp_sock *ts, const struct bbr *b, uint64_t bw, un
 uint32_t bbr_inflight(const struct tcp_sock *ts, const struct bbr *b, uint64_t bw, unsigned gain,
 		      uint32_t extra);
 uint32_t bbr_extra(const struct bbr *b);
+
+/* cc_bbr_cycle.c */
+void bbr_down_start(struct tcp_sock *ts, struct bbr *b, uint64_t now); /* ProbeBW begins with it */
+void bbr_up_start(struct tcp_sock *ts, struct bbr *b);
+void bbr_cycle_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a);
+/* Losses, or a mark, say that so much should not have been out. */
+bool bbr_too_high(const struct bbr *b, const struct tcp_rate *rs);
+uint32_t bbr_headroom(const struct tcp_sock *ts, const struct bbr *b);

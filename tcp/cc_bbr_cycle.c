@@ -1,0 +1,185 @@
+/*
+ * tcp/cc_bbr_cycle.c - BBR's ProbeBW (draft-ietf-ccwg-bbr, 5.3.3): cycles of DOWN, CRUISE, REFILL and UP,
+ * which look for more bandwidth every few seconds, and inflight_hi, the bound that they find (5.5.10.2).
+ */
+#include "tcp/cc_bbr.h"
+
+#define HEADROOM_PERCENT 15u /* Headroom */
+#define RENO_ROUNDS 63u      /* 5.3.3.5.3: what Reno would need to find as much */
+#define UP_ROUNDS 30u
+#define PROBE_WAIT (2 * NSEC_PER_SEC) /* and up to a second more */
+
+void bbr_down_start(struct tcp_sock *ts, struct bbr *b, uint64_t now)
+{
+	uint64_t chance = env_random(ts->sk.stack->env);
+
+	bbr_signals_reset(b);
+	b->up_cnt = UINT32_MAX;
+	b->rounds_since_probe = chance & 1;
+	b->probe_wait = PROBE_WAIT + (chance >> 1) % NSEC_PER_SEC;
+	b->cycle_at = now;
+	b->stopping = true;
+	bbr_round_begin(ts, b);
+	b->state = BBR_DOWN;
+}
+
+static void refill_start(struct tcp_sock *ts, struct bbr *b)
+{
+	bbr_lo_reset(b);
+	b->up_rounds = b->up_acks = 0;
+	b->stopping = false;
+	bbr_round_begin(ts, b);
+	b->state = BBR_REFILL;
+}
+
+/* inflight_hi grows by 1, 2, 4, ... segments in one round after the other. */
+static void up_steepen(struct tcp_sock *ts, struct bbr *b)
+{
+	b->up_cnt = ts->cwnd >> b->up_rounds;
+	if (b->up_cnt < 1)
+		b->up_cnt = 1;
+	if (b->up_rounds < UP_ROUNDS)
+		b->up_rounds++;
+}
+
+void bbr_up_start(struct tcp_sock *ts, struct bbr *b)
+{
+	b->samples = true;
+	bbr_round_begin(ts, b);
+	bbr_full_reset(b);
+	b->full_bw = b->bw_sample;
+	b->state = BBR_UP;
+	up_steepen(ts, b);
+}
+
+/* --- bounds from probing (5.5.10.2) ------------------------------------------------------------------- */
+
+bool bbr_too_high(const struct bbr *b, const struct tcp_rate *rs)
+{
+	if (b->marked)
+		return true;
+	return rs->prior_at && (uint64_t)rs->lost * 100 > (uint64_t)rs->flight * BBR_LOSS_PERCENT;
+}
+
+static uint32_t target_inflight(const struct tcp_sock *ts, const struct bbr *b)
+{
+	uint32_t bdp = bbr_bdp(ts, b, b->bw, BBR_UNIT);
+
+	return bdp < ts->cwnd ? bdp : ts->cwnd;
+}
+
+static void too_high(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
+{
+	uint32_t least = (uint32_t)((uint64_t)target_inflight(ts, b) * BBR_BETA_PERCENT / 100);
+
+	b->samples = false;
+	if (!a->rate.app_limited)
+		b->inflight_hi = a->rate.flight > least ? a->rate.flight : least;
+	if (b->state == BBR_UP)
+		bbr_down_start(ts, b, a->now);
+}
+
+static bool fills_hi(const struct tcp_sock *ts, const struct bbr *b)
+{
+	return (ts->flags & TCP_F_CWND_LIMITED) && ts->cwnd >= b->inflight_hi;
+}
+
+static void hi_grow(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
+{
+	if (!fills_hi(ts, b))
+		return;
+	b->up_acks += a->delivered;
+	if (b->up_acks >= b->up_cnt) {
+		b->inflight_hi += b->up_acks / b->up_cnt * ts->mss;
+		b->up_acks %= b->up_cnt;
+	}
+	if (b->round_start)
+		up_steepen(ts, b);
+}
+
+/* 5.3.3.6: what ACKs tell of what was sent while probing. */
+static void hi_adapt(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
+{
+	if (b->stopping && b->round_start) {
+		b->stopping = b->samples = false;
+		if (bbr_probes_bw(b) && !a->rate.app_limited)
+			bbr_bw_advance(b);
+	}
+	if (bbr_too_high(b, &a->rate)) {
+		if (b->samples)
+			too_high(ts, b, a);
+		return;
+	}
+	if (b->inflight_hi == BBR_NO_LIMIT)
+		return;
+	if (a->rate.prior_at && a->rate.flight > b->inflight_hi)
+		b->inflight_hi = a->rate.flight;
+	if (b->state == BBR_UP)
+		hi_grow(ts, b, a);
+}
+
+/* Room for others, and for the queue to stay away. */
+uint32_t bbr_headroom(const struct tcp_sock *ts, const struct bbr *b)
+{
+	uint32_t room = (uint32_t)((uint64_t)b->inflight_hi * HEADROOM_PERCENT / 100), left;
+
+	if (b->inflight_hi == BBR_NO_LIMIT)
+		return BBR_NO_LIMIT;
+	if (room < ts->mss)
+		room = ts->mss;
+	left = b->inflight_hi > room ? b->inflight_hi - room : 0;
+	return left > bbr_min_pipe(ts) ? left : bbr_min_pipe(ts);
+}
+
+static bool time_to_cruise(const struct tcp_sock *ts, const struct bbr *b)
+{
+	uint32_t pipe = tcp_pipe(ts);
+
+	return pipe <= bbr_headroom(ts, b) &&
+	       pipe <= bbr_inflight(ts, b, bbr_bw_max(b), BBR_UNIT, 0);
+}
+
+/* By the clock, or where Reno would have found as much in fewer rounds. */
+static bool time_to_probe(const struct tcp_sock *ts, const struct bbr *b, uint64_t now)
+{
+	uint32_t reno = target_inflight(ts, b) / ts->mss;
+
+	if (now > b->cycle_at + b->probe_wait)
+		return true;
+	return b->rounds_since_probe >= (reno < RENO_ROUNDS ? reno : RENO_ROUNDS);
+}
+
+static bool time_to_go_down(const struct tcp_sock *ts, struct bbr *b)
+{
+	if (!fills_hi(ts, b))
+		return b->full_now;
+	bbr_full_reset(b); /* what bounds it is inflight_hi */
+	b->full_bw = b->bw_sample;
+	return false;
+}
+
+void bbr_cycle_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
+{
+	if (!b->full_reached)
+		return;
+	hi_adapt(ts, b, a);
+	switch (b->state) {
+	case BBR_DOWN:
+	case BBR_CRUISE:
+		if (time_to_probe(ts, b, a->now))
+			refill_start(ts, b);
+		else if (b->state == BBR_DOWN && time_to_cruise(ts, b))
+			b->state = BBR_CRUISE;
+		break;
+	case BBR_REFILL:
+		if (b->round_start)
+			bbr_up_start(ts, b);
+		break;
+	case BBR_UP:
+		if (time_to_go_down(ts, b))
+			bbr_down_start(ts, b, a->now);
+		break;
+	default:
+		break;
+	}
+}
