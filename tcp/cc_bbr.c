@@ -84,10 +84,11 @@ static void startup_loss(struct tcp_sock *ts, struct bbr *b, const struct tcp_ra
 {
 	uint32_t bdp = bbr_bdp(ts, b, b->bw, BBR_UNIT);
 
-	if (b->full_reached || !b->loss_round_start || !bbr_too_high(b, rs))
+	if (b->full_reached || !b->loss_round_start || !bbr_too_high(ts, b, rs))
 		return;
 	if (!b->marked && (b->loss_acks < STARTUP_LOSS_ACKS || ts->ca_state != CA_RECOVERY))
 		return;
+	b->undo_state = BBR_STARTUP;
 	b->full_reached = true;
 	b->inflight_hi = bdp > b->inflight_latest ? bdp : b->inflight_latest;
 }
@@ -206,7 +207,7 @@ static void cwnd_set(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_in
 	uint32_t most = bbr_inflight(ts, b, b->bw, cwnd_gain(b), bbr_extra(b));
 	uint32_t more;
 
-	if (a->prior_state == CA_LOSS && ts->ca_state < CA_RECOVERY)
+	if (a->prior_state >= CA_RECOVERY && ts->ca_state < CA_RECOVERY)
 		cwnd_restore(ts, b);
 	more = ts->cwnd + a->delivered;
 	if (b->full_reached)
@@ -263,7 +264,7 @@ static uint32_t bbr_ssthresh(struct tcp_sock *ts)
 	return ts->ssthresh;
 }
 
-/* 5.2.4.1: sending begins again where the program had nothing to send. */
+/* 5.4.1: sending begins again where the program had nothing to send. */
 static void idle_end(struct tcp_sock *ts, struct bbr *b, uint64_t now)
 {
 	if (!ts->delivery.app_limited)
@@ -276,23 +277,31 @@ static void idle_end(struct tcp_sock *ts, struct bbr *b, uint64_t now)
 		probe_rtt_end(ts, b, now);
 }
 
-/* 5.5.11: the loss was none. */
+/* 5.5.11: the loss was none: what it ended goes on. */
 static void loss_undo(struct tcp_sock *ts, struct bbr *b)
 {
-	b->loss_in_round = false;
-	bbr_full_reset(b);
-	if (b->bw_lo < b->undo_bw_lo)
-		b->bw_lo = b->undo_bw_lo;
-	if (b->inflight_lo < b->undo_inflight_lo)
-		b->inflight_lo = b->undo_inflight_lo;
-	if (b->inflight_hi < b->undo_inflight_hi)
-		b->inflight_hi = b->undo_inflight_hi;
-	if (b->state == BBR_PROBE_RTT || b->state == b->undo_state)
+	enum bbr_state was = b->undo_state;
+
+	cwnd_restore(ts, b);
+	bbr_undo(b);
+	if (was == b->state)
 		return;
-	if (b->undo_state == BBR_STARTUP)
+	if (was == BBR_STARTUP)
+		b->full_reached = false;
+	if (b->state == BBR_PROBE_RTT)
+		return;
+	if (was == BBR_STARTUP)
 		startup_start(b);
-	else if (b->undo_state == BBR_UP)
-		bbr_up_start(ts, b);
+	else if (was == BBR_UP)
+		bbr_refill_start(ts, b);
+}
+
+static void bbr_lost(struct tcp_sock *ts, const struct tcp_rec *r)
+{
+	struct bbr *b = bbr_of(ts);
+
+	bbr_note_loss(ts, b);
+	bbr_probe_lost(ts, b, r);
 }
 
 static void bbr_event(struct tcp_sock *ts, enum tcp_cc_event ev)
@@ -315,5 +324,6 @@ const struct tcp_cc_ops cc_bbr = {
     .release = bbr_release,
     .ssthresh = bbr_ssthresh,
     .control = bbr_control,
+    .lost = bbr_lost,
     .event = bbr_event,
 };

@@ -22,6 +22,7 @@ enum bbr_state {
 	BBR_REFILL,
 	BBR_UP,
 	BBR_PROBE_RTT,
+	BBR_NONE,
 };
 
 /*
@@ -52,6 +53,8 @@ struct bbr {
 	bool marked;        /* l: ECN-Echo in this round: as bad as losses above the threshold */
 	bool samples;       /* l: ACKs of what was sent to probe are coming in */
 	bool stopping;      /* l: ... and of what went before DOWN began */
+	bool overran;       /* l: the last probing met too many losses, so the next is wary ... */
+	bool wary;          /* l: ... and ended as soon as as much was out again */
 
 	/* l: round-trip time: the least of 5 s, by which ProbeRTT comes, and of 10 s */
 	uint32_t probe_rtt_us, min_rtt_us; /* l: UINT32_MAX: none */
@@ -80,7 +83,7 @@ struct bbr {
 	uint32_t prior_cwnd;       /* l */
 
 	/* l: before the last loss, should it prove to be none */
-	enum bbr_state undo_state;                   /* l */
+	enum bbr_state undo_state;                   /* l: STARTUP or UP, where it ended that */
 	uint64_t undo_bw_lo;                         /* l */
 	uint32_t undo_inflight_lo, undo_inflight_hi; /* l */
 };
@@ -106,6 +109,7 @@ void bbr_model_ack(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info
 void bbr_model_end(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a);
 void bbr_min_rtt_update(struct bbr *b, const struct tcp_ack_info *a);
 void bbr_note_loss(struct tcp_sock *ts, struct bbr *b);
+void bbr_undo(struct bbr *b);
 void bbr_round_begin(struct tcp_sock *ts, struct bbr *b);
 void bbr_full_reset(struct bbr *b);
 void bbr_lo_reset(struct bbr *b);
@@ -119,8 +123,9 @@ uint32_t bbr_extra(const struct bbr *b);
 
 /* cc_bbr_cycle.c */
 void bbr_down_start(struct tcp_sock *ts, struct bbr *b, uint64_t now); /* ProbeBW begins with it */
-void bbr_up_start(struct tcp_sock *ts, struct bbr *b);
+void bbr_refill_start(struct tcp_sock *ts, struct bbr *b);
 void bbr_cycle_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a);
 /* Losses, or a mark, say that so much should not have been out. */
-bool bbr_too_high(const struct bbr *b, const struct tcp_rate *rs);
+bool bbr_too_high(const struct tcp_sock *ts, const struct bbr *b, const struct tcp_rate *rs);
+void bbr_probe_lost(struct tcp_sock *ts, struct bbr *b, const struct tcp_rec *r);
 uint32_t bbr_headroom(const struct tcp_sock *ts, const struct bbr *b);

@@ -5,7 +5,7 @@
 #include "tcp/cc_bbr.h"
 
 #define HEADROOM_PERCENT 15u /* Headroom */
-#define RENO_ROUNDS 63u      /* 5.3.3.5.3: what Reno would need to find as much */
+#define RENO_ROUNDS 63u      /* 5.3.3.8: what Reno would need to find as much */
 #define UP_ROUNDS 30u
 #define PROBE_WAIT (2 * NSEC_PER_SEC) /* and up to a second more */
 
@@ -23,11 +23,11 @@ void bbr_down_start(struct tcp_sock *ts, struct bbr *b, uint64_t now)
 	b->state = BBR_DOWN;
 }
 
-static void refill_start(struct tcp_sock *ts, struct bbr *b)
+void bbr_refill_start(struct tcp_sock *ts, struct bbr *b)
 {
 	bbr_lo_reset(b);
 	b->up_rounds = b->up_acks = 0;
-	b->stopping = false;
+	b->stopping = b->wary = false;
 	bbr_round_begin(ts, b);
 	b->state = BBR_REFILL;
 }
@@ -36,13 +36,13 @@ static void refill_start(struct tcp_sock *ts, struct bbr *b)
 static void up_steepen(struct tcp_sock *ts, struct bbr *b)
 {
 	b->up_cnt = ts->cwnd >> b->up_rounds;
-	if (b->up_cnt < 1)
-		b->up_cnt = 1;
+	if (b->up_cnt < ts->mss)
+		b->up_cnt = ts->mss;
 	if (b->up_rounds < UP_ROUNDS)
 		b->up_rounds++;
 }
 
-void bbr_up_start(struct tcp_sock *ts, struct bbr *b)
+static void up_start(struct tcp_sock *ts, struct bbr *b)
 {
 	b->samples = true;
 	bbr_round_begin(ts, b);
@@ -54,11 +54,13 @@ void bbr_up_start(struct tcp_sock *ts, struct bbr *b)
 
 /* --- bounds from probing (5.5.10.2) ------------------------------------------------------------------- */
 
-bool bbr_too_high(const struct bbr *b, const struct tcp_rate *rs)
+bool bbr_too_high(const struct tcp_sock *ts, const struct bbr *b, const struct tcp_rate *rs)
 {
 	if (b->marked)
 		return true;
-	return rs->prior_at && (uint64_t)rs->lost * 100 > (uint64_t)rs->flight * BBR_LOSS_PERCENT;
+	if (!(ts->flags & TCP_F_SACK)) /* no more than one loss of a round is seen */
+		return rs->lost > 0;
+	return (uint64_t)rs->lost * 100 > (uint64_t)rs->flight * BBR_LOSS_PERCENT;
 }
 
 static uint32_t target_inflight(const struct tcp_sock *ts, const struct bbr *b)
@@ -68,15 +70,47 @@ static uint32_t target_inflight(const struct tcp_sock *ts, const struct bbr *b)
 	return bdp < ts->cwnd ? bdp : ts->cwnd;
 }
 
-static void too_high(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
+/* Once for each probing: what is out now is too much. */
+static void hi_lower(struct tcp_sock *ts, struct bbr *b, const struct tcp_rate *rs, uint64_t now)
 {
 	uint32_t least = (uint32_t)((uint64_t)target_inflight(ts, b) * BBR_BETA_PERCENT / 100);
 
+	b->overran = true;
 	b->samples = false;
-	if (!a->rate.app_limited)
-		b->inflight_hi = a->rate.flight > least ? a->rate.flight : least;
-	if (b->state == BBR_UP)
-		bbr_down_start(ts, b, a->now);
+	if (!rs->app_limited)
+		b->inflight_hi = rs->flight > least ? rs->flight : least;
+	if (b->state != BBR_UP)
+		return;
+	b->undo_state = BBR_UP;
+	bbr_down_start(ts, b, now);
+}
+
+/* InflightAtLoss(): of `size` lost bytes some had to be, for losses to cross the threshold: what was out then. */
+static uint32_t flight_at_loss(const struct tcp_rate *rs, uint32_t size)
+{
+	int64_t before = (int64_t)rs->flight - size, lost = (int64_t)rs->lost - size;
+	int64_t at =
+	    before + (before * BBR_LOSS_PERCENT / 100 - lost) * 100 / (100 - BBR_LOSS_PERCENT);
+
+	return at > 0 ? (uint32_t)at : 0;
+}
+
+/*
+ * HandleLostPacket(): judged by what was out when it went, and not by what is out when it is found to be lost, which
+ * may be a good deal later.
+ */
+void bbr_probe_lost(struct tcp_sock *ts, struct bbr *b, const struct tcp_rec *r)
+{
+	struct tcp_rate rs = {
+	    .flight = r->flight,
+	    .lost = (uint32_t)ts->delivery.lost - r->lost,
+	    .app_limited = r->flags & REC_APP_LIMITED,
+	};
+
+	if (!b->samples || !bbr_too_high(ts, b, &rs))
+		return;
+	rs.flight = flight_at_loss(&rs, r->end - r->seq);
+	hi_lower(ts, b, &rs, tcp_now(ts));
 }
 
 static bool fills_hi(const struct tcp_sock *ts, const struct bbr *b)
@@ -97,19 +131,9 @@ static void hi_grow(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_inf
 		up_steepen(ts, b);
 }
 
-/* 5.3.3.6: what ACKs tell of what was sent while probing. */
-static void hi_adapt(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
+/* The losses of the ACK's sample are few: what was out for it is no bound. */
+static void hi_raise(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
 {
-	if (b->stopping && b->round_start) {
-		b->stopping = b->samples = false;
-		if (bbr_probes_bw(b) && !a->rate.app_limited)
-			bbr_bw_advance(b);
-	}
-	if (bbr_too_high(b, &a->rate)) {
-		if (b->samples)
-			too_high(ts, b, a);
-		return;
-	}
 	if (b->inflight_hi == BBR_NO_LIMIT)
 		return;
 	if (a->rate.prior_at && a->rate.flight > b->inflight_hi)
@@ -122,14 +146,17 @@ static void hi_adapt(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_in
 uint32_t bbr_headroom(const struct tcp_sock *ts, const struct bbr *b)
 {
 	uint32_t room = (uint32_t)((uint64_t)b->inflight_hi * HEADROOM_PERCENT / 100), left;
+	uint32_t least = bbr_min_pipe(ts);
 
 	if (b->inflight_hi == BBR_NO_LIMIT)
 		return BBR_NO_LIMIT;
 	if (room < ts->mss)
 		room = ts->mss;
 	left = b->inflight_hi > room ? b->inflight_hi - room : 0;
-	return left > bbr_min_pipe(ts) ? left : bbr_min_pipe(ts);
+	return left > least ? left : least;
 }
+
+/* --- from phase to phase -------------------------------------------------------------------------------- */
 
 static bool time_to_cruise(const struct tcp_sock *ts, const struct bbr *b)
 {
@@ -149,8 +176,17 @@ static bool time_to_probe(const struct tcp_sock *ts, const struct bbr *b, uint64
 	return b->rounds_since_probe >= (reno < RENO_ROUNDS ? reno : RENO_ROUNDS);
 }
 
-static bool time_to_go_down(const struct tcp_sock *ts, struct bbr *b)
+/* Has as much been out as was too much the last time?  It is left at that until it is known to be good (5.3.3.6). */
+static bool is_wary(const struct tcp_sock *ts, const struct bbr *b, const struct tcp_ack_info *a)
 {
+	return b->overran && (uint64_t)tcp_pipe(ts) + a->delivered + ts->mss > b->inflight_hi;
+}
+
+static bool time_to_go_down(const struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
+{
+	b->wary = is_wary(ts, b, a);
+	if (b->wary)
+		return true;
 	if (!fills_hi(ts, b))
 		return b->full_now;
 	bbr_full_reset(b); /* what bounds it is inflight_hi */
@@ -158,28 +194,57 @@ static bool time_to_go_down(const struct tcp_sock *ts, struct bbr *b)
 	return false;
 }
 
-void bbr_cycle_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
+/* What was sent to probe has been heard of whole.  True: it was good as far as it went, so it goes on at once. */
+static bool probe_over(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
 {
-	if (!b->full_reached)
-		return;
-	hi_adapt(ts, b, a);
+	if (!b->stopping || !b->round_start)
+		return false;
+	b->stopping = b->samples = false;
+	if (!bbr_probes_bw(b))
+		return false;
+	if (!a->rate.app_limited)
+		bbr_bw_advance(b);
+	if (!b->wary || b->overran)
+		return false;
+	bbr_refill_start(ts, b);
+	return true;
+}
+
+static void phase_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
+{
 	switch (b->state) {
 	case BBR_DOWN:
 	case BBR_CRUISE:
 		if (time_to_probe(ts, b, a->now))
-			refill_start(ts, b);
+			bbr_refill_start(ts, b);
 		else if (b->state == BBR_DOWN && time_to_cruise(ts, b))
 			b->state = BBR_CRUISE;
 		break;
 	case BBR_REFILL:
 		if (b->round_start)
-			bbr_up_start(ts, b);
+			up_start(ts, b);
 		break;
 	case BBR_UP:
-		if (time_to_go_down(ts, b))
-			bbr_down_start(ts, b, a->now);
+		if (!time_to_go_down(ts, b, a))
+			break;
+		b->overran = false; /* as far as it is known */
+		bbr_down_start(ts, b, a->now);
 		break;
 	default:
 		break;
 	}
+}
+
+/* UpdateProbeBWCyclePhase(). */
+void bbr_cycle_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
+{
+	if (!b->full_reached)
+		return;
+	if (probe_over(ts, b, a))
+		return;
+	if (!bbr_too_high(ts, b, &a->rate))
+		hi_raise(ts, b, a);
+	else if (b->marked && b->samples)
+		hi_lower(ts, b, &a->rate, a->now);
+	phase_check(ts, b, a);
 }

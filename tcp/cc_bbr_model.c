@@ -20,6 +20,7 @@ void bbr_model_init(struct tcp_sock *ts, struct bbr *b)
 	b->min_rtt_at = b->probe_rtt_at = now;
 	b->extra_from = now;
 	b->inflight_hi = BBR_NO_LIMIT;
+	b->undo_state = BBR_NONE;
 	bbr_lo_reset(b);
 }
 
@@ -73,16 +74,28 @@ void bbr_signals_reset(struct bbr *b)
 
 void bbr_note_loss(struct tcp_sock *ts, struct bbr *b)
 {
-	b->lost_seen = ts->delivery.lost;
-	b->loss_acks++;
 	if (b->loss_in_round)
 		return;
 	b->loss_in_round = true;
 	b->loss_round_end = ts->delivery.bytes;
-	b->undo_state = b->state;
+	b->undo_state = BBR_NONE;
 	b->undo_bw_lo = b->bw_lo;
 	b->undo_inflight_lo = b->inflight_lo;
 	b->undo_inflight_hi = b->inflight_hi;
+}
+
+/* The bounds are no lower than before the loss. */
+void bbr_undo(struct bbr *b)
+{
+	b->loss_in_round = false;
+	bbr_full_reset(b);
+	if (b->bw_lo < b->undo_bw_lo)
+		b->bw_lo = b->undo_bw_lo;
+	if (b->inflight_lo < b->undo_inflight_lo)
+		b->inflight_lo = b->undo_inflight_lo;
+	if (b->inflight_hi < b->undo_inflight_hi)
+		b->inflight_hi = b->undo_inflight_hi;
+	b->undo_state = BBR_NONE;
 }
 
 /* The largest of a round. */
@@ -230,7 +243,8 @@ void bbr_model_ack(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info
 
 	b->bw_sample = rs->interval_ns ? rs->delivered * NSEC_PER_SEC / rs->interval_ns : 0;
 	if (ts->delivery.lost != b->lost_seen)
-		bbr_note_loss(ts, b);
+		b->loss_acks++;
+	b->lost_seen = ts->delivery.lost;
 	latest_update(ts, b, rs);
 	round_update(ts, b, rs);
 	bw_update(b, rs);

@@ -275,6 +275,8 @@ struct tcp_cc_ops {
 	void (*sample)(struct tcp_sock *ts, const struct tcp_ack_info *a); /* optional: every ACK */
 	/* Optional, in place of acked() and PRR: sets cwnd and pacing_rate at every ACK. */
 	void (*control)(struct tcp_sock *ts, const struct tcp_ack_info *a);
+	/* Optional: r is held for lost, and delivery.lost counts it. */
+	void (*lost)(struct tcp_sock *ts, const struct tcp_rec *r);
 	uint32_t (*undo)(struct tcp_sock *ts); /* optional: cwnd when a loss was none */
 	void (*event)(struct tcp_sock *ts, enum tcp_cc_event ev); /* optional */
 };

@@ -12,6 +12,7 @@
 void tcp_rate_sent(struct tcp_sock *ts, struct tcp_rec *r)
 {
 	struct tcp_delivery *d = &ts->delivery;
+	uint32_t from = seq_lt(r->seq, ts->snd_nxt) ? r->seq : ts->snd_nxt;
 
 	if (tcp_flight(ts) == 0) /* a flight begins */
 		d->first_sent = d->at = r->sent;
@@ -19,7 +20,7 @@ void tcp_rate_sent(struct tcp_sock *ts, struct tcp_rec *r)
 	r->delivered_at = d->at;
 	r->delivered = d->bytes;
 	r->lost = (uint32_t)d->lost;
-	r->flight = tcp_pipe(ts) + (r->end - r->seq);
+	r->flight = tcp_pipe(ts) + (r->end - from); /* with what goes with it, before it */
 	if (d->app_limited)
 		r->flags |= REC_APP_LIMITED;
 	else

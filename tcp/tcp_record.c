@@ -102,6 +102,8 @@ int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len)
 	rest->off += len;
 	rest->lead = (uint16_t)((r->lead + len) % ts->mss);
 	piece_get(rest->piece);
+	if (r->times)
+		r->flight -= rest->end - rest->seq;
 	r->end = rest->seq;
 	r->flags &= (uint8_t) ~(REC_FIN | REC_EOR);
 	r->next = rest;
@@ -211,6 +213,8 @@ void tcp_rec_lose(struct tcp_sock *ts, struct tcp_rec *r)
 	if (!(r->flags & REC_LOST)) /* an undo takes the mark from what was sent again */
 		tcp_rec_mark(ts, r, REC_LOST);
 	ts->delivery.lost += n;
+	if (ts->cc->lost)
+		ts->cc->lost(ts, r);
 	if (!x->again || seq_lt(r->seq, x->again->seq))
 		x->again = r;
 }

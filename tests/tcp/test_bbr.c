@@ -48,6 +48,7 @@ static void setup(void)
 	path.queue = 100000;
 	xfer = (struct tcp_xfer){0};
 	ts = (struct tcp_sock){.mss = MSS, .cwnd = 10 * MSS, .ssthresh = UINT32_MAX, .xfer = &xfer};
+	ts.flags = TCP_F_SACK;
 	ts.min_rtt_us = UINT32_MAX;
 	ts.sk.stack = stack_alloc(env);
 	ck_assert_int_eq(cc_bbr.init(&ts), 0);
@@ -82,6 +83,12 @@ static void send_one(uint64_t now)
 	path.p[at].back = path.free + path.delay;
 }
 
+static void lose(const struct tcp_rec *r)
+{
+	ts.delivery.lost += MSS;
+	cc_bbr.lost(&ts, r);
+}
+
 /* The first packet's ACK; what was lost before it is noticed with it, and no longer out. */
 static void ack_one(uint64_t now)
 {
@@ -89,7 +96,7 @@ static void ack_one(uint64_t now)
 	struct tcp_rec *r;
 
 	for (; path.p[path.head % PACKETS].back == 0; path.head++) {
-		ts.delivery.lost += MSS;
+		lose(&path.p[path.head % PACKETS].r);
 		ts.snd_una += MSS;
 		a.lost += MSS;
 	}
@@ -275,6 +282,57 @@ START_TEST(test_losses_in_up_bound_inflight)
 }
 END_TEST
 
+/* 300 packets were out when it went, and six lost since are not more than 2 %: ten are, the third of which was the first
+ * too many. */
+START_TEST(test_lost_packet_judged_by_its_own_flight)
+{
+	struct tcp_rec r = {.end = MSS, .flight = 300 * MSS};
+
+	run_to(BBR_UP, 6000);
+	r.lost = (uint32_t)ts.delivery.lost - 5 * MSS;
+	lose(&r);
+	ck_assert_int_eq(bbr()->state, BBR_UP);
+	r.lost -= 3 * MSS;
+	lose(&r);
+	ck_assert_int_eq(bbr()->state, BBR_DOWN);
+	ck_about(bbr()->inflight_hi, 295920, 0.001); /* 299 + (5.98 - 9) / 0.98 */
+	r.flight = 250 * MSS;
+	lose(&r); /* it has been answered */
+	ck_about(bbr()->inflight_hi, 295920, 0.001);
+}
+END_TEST
+
+/* Without SACK one loss is all that a round can tell. */
+START_TEST(test_any_loss_too_high_without_sack)
+{
+	struct tcp_rec r = {.end = MSS, .flight = 300 * MSS};
+
+	ts.flags &= ~TCP_F_SACK;
+	run_to(BBR_UP, 6000);
+	r.lost = (uint32_t)ts.delivery.lost;
+	lose(&r);
+	ck_assert_int_eq(bbr()->state, BBR_DOWN);
+}
+END_TEST
+
+/* 5.3.3.6: the next probing ends where the last went too far, and goes on at once when that was good. */
+START_TEST(test_probing_wary_after_losses)
+{
+	run_to(BBR_UP, 6000);
+	path.queue = 10;
+	run_to(BBR_DOWN, 500);
+	ck_assert(bbr()->overran);
+	path.queue = 100000;
+	run_to(BBR_UP, 3500);
+	run_to(BBR_DOWN, 30);
+	ck_assert(bbr()->wary);
+	run_to(BBR_REFILL, 60);
+	run_to(BBR_UP, 60);
+	ck_assert(!bbr()->overran);
+	ck_assert_uint_ge(run_to(BBR_DOWN, 500), 50);
+}
+END_TEST
+
 /* 5.5.10.3: a round with losses lowers the short-term bounds, the next probing forgets them. */
 START_TEST(test_losses_in_cruise_lower_lo_until_refill)
 {
@@ -376,17 +434,40 @@ START_TEST(test_undo_gives_the_bounds_back)
 }
 END_TEST
 
-START_TEST(test_first_loss_of_a_round_is_what_undo_remembers)
+/* 5.5.11.2: what the loss ended goes on, the bounds are no lower than before it. */
+START_TEST(test_undo_probes_again)
 {
 	run_to(BBR_UP, 6000);
-	bbr_note_loss(&ts, bbr());
-	ck_assert_int_eq(bbr()->undo_state, BBR_UP);
-	bbr()->state = BBR_DOWN;
-	bbr()->inflight_hi = 5 * MSS;
-	bbr_note_loss(&ts, bbr());
-	ck_assert_int_eq(bbr()->undo_state, BBR_UP);
+	path.queue = 10;
+	run_to(BBR_DOWN, 500);
+	ck_assert_uint_ne(bbr()->inflight_hi, BBR_NO_LIMIT);
 	cc_bbr.event(&ts, TCP_CC_UNDO);
-	ck_assert_int_eq(bbr()->state, BBR_UP);
+	ck_assert_int_eq(bbr()->state, BBR_REFILL);
+	ck_assert_uint_eq(bbr()->inflight_hi, BBR_NO_LIMIT);
+}
+END_TEST
+
+START_TEST(test_undo_goes_on_with_startup)
+{
+	path.queue = 20;
+	run_to(BBR_DRAIN, 1000);
+	cc_bbr.event(&ts, TCP_CC_UNDO);
+	ck_assert_int_eq(bbr()->state, BBR_STARTUP);
+	ck_assert(!bbr()->full_reached);
+	ck_assert_uint_eq(bbr()->inflight_hi, BBR_NO_LIMIT);
+}
+END_TEST
+
+START_TEST(test_undo_remembers_the_first_loss_of_a_round)
+{
+	struct tcp_rec r = {.end = MSS, .flight = 1000 * MSS};
+
+	run_to(BBR_CRUISE, 1000);
+	lose(&r);
+	bbr()->inflight_hi = 5 * MSS;
+	lose(&r);
+	cc_bbr.event(&ts, TCP_CC_UNDO);
+	ck_assert_int_eq(bbr()->state, BBR_CRUISE);
 	ck_assert_uint_eq(bbr()->inflight_hi, BBR_NO_LIMIT);
 }
 END_TEST
@@ -453,13 +534,18 @@ int main(void)
 	tcase_add_test(tc, test_cycle_in_its_order);
 	tcase_add_test(tc, test_more_and_less_bandwidth_are_found);
 	tcase_add_test(tc, test_losses_in_up_bound_inflight);
+	tcase_add_test(tc, test_lost_packet_judged_by_its_own_flight);
+	tcase_add_test(tc, test_any_loss_too_high_without_sack);
+	tcase_add_test(tc, test_probing_wary_after_losses);
 	tcase_add_test(tc, test_losses_in_cruise_lower_lo_until_refill);
 	tcase_add_test(tc, test_mark_in_startup_ends_it);
 	tcase_add_test(tc, test_mark_in_up_bounds_inflight);
 	tcase_add_test(tc, test_mark_in_cruise_lowers_lo);
 	tcase_add_test(tc, test_probe_rtt_after_five_seconds);
 	tcase_add_test(tc, test_undo_gives_the_bounds_back);
-	tcase_add_test(tc, test_first_loss_of_a_round_is_what_undo_remembers);
+	tcase_add_test(tc, test_undo_probes_again);
+	tcase_add_test(tc, test_undo_goes_on_with_startup);
+	tcase_add_test(tc, test_undo_remembers_the_first_loss_of_a_round);
 	tcase_add_test(tc, test_timeout_then_cwnd_is_back);
 	tcase_add_test(tc, test_idle_keeps_the_model);
 	return unit_run("tcp_bbr", tc);
