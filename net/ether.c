@@ -13,6 +13,18 @@
 
 const uint8_t ether_broadcast[ETHER_ALEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
+void ether_mac_fill(struct stack *st, uint8_t *mac)
+{
+	static const uint8_t none[ETHER_ALEN];
+	uint64_t r;
+
+	if (memcmp(mac, none, ETHER_ALEN) != 0)
+		return;
+	r = env_random(st->env);
+	memcpy(mac, &r, ETHER_ALEN);
+	mac[0] = (uint8_t)((mac[0] & ~1) | 2);
+}
+
 static enum pkbuf_cast ether_cast(const struct netdev *dev, const uint8_t *dst)
 {
 	if (memcmp(dst, dev->mac, ETHER_ALEN) == 0)

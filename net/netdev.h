@@ -161,6 +161,8 @@ int ether_out(struct pkbuf *b, const uint8_t *to, uint16_t type);
 /* Hands b, front at l3, to the registered protocol of `type`. */
 void net_proto_in(struct pkbuf *b, uint16_t type);
 extern const uint8_t ether_broadcast[ETHER_ALEN];
+/* In place of all zero: a local unicast address (IEEE 802, 8.2), at random. */
+void ether_mac_fill(struct stack *st, uint8_t *mac);
 
 /*
  * net/interrupt.c: the netdev threads, one a queue, and the reader's word.  start: 0 or -errno with

@@ -15,6 +15,8 @@
 bool vnet_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hlen);
 /* The vnet header that b, front at the link header, goes out with. */
 void vnet_out(const struct pkbuf *b, struct vnet_hdr *h);
+/* Writes b to fd behind its vnet header; consumes b.  0 or -errno. */
+int vnet_xmit(int fd, struct pkbuf *b);
 
 /*
  * Registers a device over n descriptors, a queue each, where each read and write is one frame

@@ -1,11 +1,13 @@
 /*
- * net/vnet.c - the vnet header before each frame of a TAP (virtio 1.2, 5.1.6): what is still owed
+ * net/vnet.c - the vnet header before each frame of a TAP or a packet socket (virtio 1.2, 5.1.6): what is still owed
  * to a frame's checksum, and into which segments it is to be cut.
  *
  * A received one is input like the frame: nothing it says is believed before it fits the packet,
  * for gso_cut() and pkbuf_csum_finish() write where it points.
  */
+#include <errno.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 #include "lib/wire/ether.h"
 #include "lib/wire/ip4.h"
@@ -127,4 +129,22 @@ void vnet_out(const struct pkbuf *b, struct vnet_hdr *h)
 	h->csum_offset = b->csum_off;
 	if (b->gso_size)
 		vnet_gso_out(b, h);
+}
+
+int vnet_xmit(int fd, struct pkbuf *b)
+{
+	struct iovec iov[1 + 1 + PKBUF_FRAGS];
+	struct vnet_hdr vh;
+	int n, err;
+
+	vnet_out(b, &vh);
+	iov[0] = (struct iovec){&vh, sizeof(vh)};
+	n = 1 + pkbuf_iov(b, iov + 1);
+	if (writev(fd, iov, n) < 0) {
+		err = -errno;
+		pkbuf_drop(b, DROP_DEV_TX);
+		return err;
+	}
+	pkbuf_free(b);
+	return 0;
 }

@@ -1,0 +1,36 @@
+/*
+ * net/rxbuf.h - where a driver reads its next frame into, so that its size need not be known: the
+ * header part of its pkbuf, a small piece and a large one.  The pieces stay for the frame after it
+ * unless it filled them.
+ */
+#pragma once
+#include <stdbool.h>
+#include <sys/uio.h>
+
+#include "lib/wire/vnet.h"
+#include "net/netdev.h"
+
+#define RXBUF_IOV 4
+
+/* LOCKING: the holder of the queue's word. */
+struct rxbuf {
+	struct piece *small, *large; /* NULL: there was no memory */
+};
+
+/* Before each read, and when the device is made: an idle device always holds the same. */
+void rxbuf_refill(struct rxbuf *r, struct stack *st);
+void rxbuf_end(struct rxbuf *r);
+/*
+ * Fills in where a vnet header and the frame behind it go, b being empty and of its device: how many parts, and
+ * *room, their bytes together.  A part without memory is left out: the frame may not fit.
+ */
+int rxbuf_iov(struct rxbuf *r, struct pkbuf *b, struct vnet_hdr *vh, struct iovec iov[RXBUF_IOV],
+	      size_t *room);
+/*
+ * Gives b the frame that was read there, n bytes of `room` with its vnet header; what is wrong with
+ * it, or DROP_NONE.
+ */
+enum drop_reason rxbuf_take(struct rxbuf *r, struct pkbuf *b, const struct vnet_hdr *vh, size_t n,
+			    size_t room);
+/* Counts a frame that is dropped before the device has handed it up, and drops it. */
+void rxbuf_drop(struct pkbuf *b, enum drop_reason why);
