@@ -24,6 +24,8 @@ static void neigh_netdev_event(struct netdev *dev, enum netdev_event ev, const s
 		break;
 	case NETDEV_EV_UP:
 	case NETDEV_EV_MTU:
+	case NETDEV_EV_LINK:
+	case NETDEV_EV_LOST:
 		break;
 	}
 }

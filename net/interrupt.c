@@ -64,19 +64,39 @@ int netdev_wait(struct stack *st, struct waiter *w, struct pollfd *fds, int n, u
 	return env_wait(st->env, w, fds, n, deadline);
 }
 
+/* The link below has changed.  0, or -errno: the device is lost. */
+static int queue_link(struct netdev *dev)
+{
+	struct batch batch;
+	int r;
+
+	batch_begin(&batch, dev->stack);
+	r = dev->ops->link(dev);
+	batch_end(&batch);
+	return r;
+}
+
 /*
- * Sleeps until there may be a frame (`polls`), an alarm is due or somebody wakes w.  0, or -errno
- * when the descriptor can be waited for no longer.
+ * Sleeps until there may be a frame (`polls`), the link has changed, an alarm is due or somebody
+ * wakes w.  0, or -errno when the descriptor can be waited for no longer.
  */
 static int queue_sleep(struct netdev_queue *q, struct waiter *w, bool polls, uint64_t deadline)
 {
-	struct pollfd p = {.fd = q->fd, .events = POLLIN};
-	int r = env_wait(q->dev->stack->env, w, &p, polls ? 1 : 0, deadline);
+	struct netdev *dev = q->dev;
+	struct pollfd p[2] = {{.fd = polls ? q->fd : -1, .events = POLLIN},
+			      {.fd = q->tells_link ? dev->link_fd : -1, .events = POLLIN}};
+	int r = env_wait(dev->stack->env, w, p, q->tells_link ? 2 : polls, deadline);
 
 	if (r < 0 && r != -ETIMEDOUT && r != -EINTR)
 		return r;
+	if (r <= 0)
+		return 0;
+	if (p[1].revents)
+		return queue_link(dev);
+	if (dev->link_fd >= 0)
+		return 0; /* an error of the socket's: the read takes it */
 	/* frames that wait are read first: the next read finds the error itself */
-	return r > 0 && !(p.revents & POLLIN) ? -ENODEV : 0;
+	return p[0].revents & POLLIN ? 0 : -ENODEV;
 }
 
 static void queue_lost(struct netdev_queue *q, int err)
@@ -87,6 +107,7 @@ static void queue_lost(struct netdev_queue *q, int err)
 	debug(dev->stack, DEBUG_DEV, "%s: lost: %s", dev->name, strerrordesc_np(-err));
 	batch_begin(&batch, dev->stack);
 	netdev_down(dev);
+	netdev_notify(dev, NETDEV_EV_LOST, NULL);
 	batch_end(&batch);
 }
 
@@ -97,6 +118,7 @@ static void netdev_interrupt(struct netdev_queue *q, struct waiter *w)
 	uint64_t next;
 	int n;
 
+	q->tells_link = q == q->dev->queue && q->dev->link_fd >= 0;
 	for (;;) {
 		waiter_reset(w);
 		next = env_thread_run_alarms(q->dev->stack->env, w);
@@ -110,6 +132,7 @@ static void netdev_interrupt(struct netdev_queue *q, struct waiter *w)
 		if (n < 0) {
 			queue_lost(q, n);
 			silent = true;
+			q->tells_link = false;
 		}
 	}
 }

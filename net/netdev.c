@@ -45,6 +45,7 @@ struct netdev *netdev_alloc(struct stack *st, const char *name, const struct net
 	dev->link = link;
 	dev->stack = st;
 	dev->mtu = NETDEV_MTU;
+	dev->link_fd = -1;
 	dev->nqueue = nqueue;
 	for (unsigned i = 0; i < nqueue; i++) {
 		dev->queue[i].dev = dev;
@@ -87,9 +88,27 @@ void netdev_down(struct netdev *dev)
 		netdev_notify(dev, NETDEV_EV_DOWN, NULL);
 }
 
+/* By whoever has it, and below. */
 static bool netdev_is_up(struct netdev *dev)
 {
-	return atomic_load_explicit(&dev->flags, memory_order_relaxed) & NETDEV_UP;
+	uint32_t flags = atomic_load_explicit(&dev->flags, memory_order_relaxed);
+
+	return (flags & (NETDEV_UP | NETDEV_NOCARRIER)) == NETDEV_UP;
+}
+
+void netdev_set_link(struct netdev *dev, bool carrier)
+{
+	uint32_t old = carrier ? atomic_fetch_and(&dev->flags, ~NETDEV_NOCARRIER)
+			       : atomic_fetch_or(&dev->flags, NETDEV_NOCARRIER);
+
+	if (carrier != !(old & NETDEV_NOCARRIER))
+		netdev_notify(dev, NETDEV_EV_LINK, NULL);
+}
+
+void netdev_stats_update(struct netdev *dev)
+{
+	if (dev->ops->stats)
+		dev->ops->stats(dev);
 }
 
 int netdev_set_mtu(struct netdev *dev, uint32_t mtu)

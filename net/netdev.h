@@ -30,6 +30,7 @@
 #define NETDEV_NOARP 8u
 #define NETDEV_POINTOPOINT 16u
 #define NETDEV_PROMISC 32u
+#define NETDEV_NOCARRIER 0x10000u /* the interface below is down, or nothing is at its other end */
 
 struct netdev;
 struct netem;
@@ -44,6 +45,7 @@ enum { QUEUE_VACANT, QUEUE_LED };
  * LOCKING
  *	c	constant after creation		a	atomic		h	the holder of `word`
  *	s	the one thread that starts and stops the device's threads
+ *	t	the queue's netdev thread
  */
 struct netdev_queue {
 	struct netdev *dev;              /* c */
@@ -54,10 +56,11 @@ struct netdev_queue {
 	_Atomic bool stop;               /* a: the thread is to end */
 	pthread_t thread;                /* s: valid while running */
 	bool running;                    /* s: netdev_threads_start() to netdev_threads_stop() */
+	bool tells_link;                 /* t: polls the device's link_fd too */
 };
 
 struct netdev_ops {
-	const char *kind; /* required: "tap", "tun", "loop", "veth" */
+	const char *kind; /* required: "tap", "tun", "packet", "loop", "veth" */
 	/*
 	 * Required for a queue with a descriptor: reads at most max frames, never blocks.  Returns
 	 * how many; -EAGAIN: none; other -errno: the device is lost.
@@ -66,7 +69,13 @@ struct netdev_ops {
 	/* Required: consumes b.  0 or -errno (counted as tx error). */
 	int (*xmit)(struct netdev *dev, struct pkbuf *b);
 	int (*set_mtu)(struct netdev *dev, uint32_t mtu); /* optional */
-	void (*close)(struct netdev *dev);                /* optional: threads are joined by then */
+	/*
+	 * Optional, with a link_fd: reads what it tells, by the thread of queue 0 and in a batch.
+	 * -errno: the device is lost.
+	 */
+	int (*link)(struct netdev *dev);
+	void (*stats)(struct netdev *dev); /* optional: adds to dev->stats what the kernel counts */
+	void (*close)(struct netdev *dev); /* optional: threads are joined by then */
 };
 
 /* The link layer of a device: Ethernet, or none (a tun carries bare IP). */
@@ -101,6 +110,7 @@ struct netdev {
 	uint32_t features;            /* c */
 	uint8_t mac[ETHER_ALEN];      /* c */
 	struct netdev_stats stats;    /* a */
+	int link_fd;                  /* c: readable when the link below changes; -1: none */
 	struct mutex addr_lock;       /* c: rank IFADDR */
 	struct ifaddr *addrs;         /* i */
 	_Atomic(struct netem *) netem_in,
@@ -123,6 +133,8 @@ enum netdev_event {
 	NETDEV_EV_UP,
 	NETDEV_EV_DOWN,
 	NETDEV_EV_MTU,
+	NETDEV_EV_LINK, /* NETDEV_NOCARRIER has changed */
+	NETDEV_EV_LOST, /* it will not be read again */
 	NETDEV_EV_ADDR_ADD,
 	NETDEV_EV_ADDR_DEL,
 };
@@ -147,6 +159,8 @@ void netdev_up(struct netdev *dev);
 void netdev_down(struct netdev *dev);
 int netdev_set_mtu(struct netdev *dev,
 		   uint32_t mtu); /* -ERANGE: below 68 or over 65535; or the driver's */
+void netdev_set_link(struct netdev *dev, bool carrier);
+void netdev_stats_update(struct netdev *dev); /* with what only the kernel knows */
 
 /* Both consume b, inside a batch. */
 void netdev_rx(struct netdev *dev, struct pkbuf *b);
@@ -190,6 +204,18 @@ struct tap_config {
 	uint32_t mtu;            /* 0: 1500 */
 };
 int tap_create(struct stack *st, const struct tap_config *cfg, struct netdev **out);
+
+/* An interface that the kernel has already: a veth, a NIC. */
+struct packet_config {
+	const char *name;
+	bool no_offload;         /* sends wire frames with checksums; receives what comes */
+	unsigned queues;         /* 0 or 1: one; more: flows are spread by the kernel */
+	uint8_t mac[ETHER_ALEN]; /* weft's own address; all zero: a random local one */
+	uint32_t mtu;            /* at most this; 0: the interface's */
+};
+/* -EPERM without CAP_NET_RAW; -ENODEV; -ENOTSUP: not Ethernet. */
+int packet_create(struct stack *st, const struct packet_config *cfg, struct netdev **out);
+
 /* A wire between two stacks (or one) of a process: what one end sends, the other receives. */
 struct veth_end {
 	struct stack *stack;

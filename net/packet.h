@@ -1,0 +1,40 @@
+/*
+ * net/packet.h - between the files of the packet device: packet_open.c gets sockets from the
+ * kernel, packet.c reads and writes them, packet_link.c follows the interface.
+ */
+#pragma once
+#include "net/netdev.h"
+#include "net/rxbuf.h"
+
+#define PACKET_QUEUES_MAX 16
+
+/*
+ * LOCKING
+ *	c	constant after creation		a	atomic
+ */
+struct packet {
+	int ifindex;              /* c */
+	uint32_t mtu_max;         /* c: what --mtu allows; 0: whatever the interface has */
+	_Atomic uint32_t mtu_had; /* a: the interface's, when last looked at */
+};
+
+/* What a packet device is made of. */
+struct packet_fds {
+	int link; /* rtnetlink: tells of changed links; -1: none */
+	unsigned n;
+	int queue[PACKET_QUEUES_MAX]; /* packet sockets, bound */
+};
+
+void packet_fds_close(const struct packet_fds *fds);
+/*
+ * Registers a device of them, whose address is cfg->mac.  They are the device's from now on, and so
+ * is p, also when this fails.
+ */
+int packet_attach(struct stack *st, const struct packet_config *cfg, struct packet *p,
+		  const struct packet_fds *fds, struct netdev **out);
+
+/* Is the interface up and connected, and what is its MTU?  0; -ENODEV: it is gone. */
+int packet_look(struct netdev *dev);
+/* netdev_ops */
+int packet_link(struct netdev *dev);
+int packet_set_mtu(struct netdev *dev, uint32_t mtu);
