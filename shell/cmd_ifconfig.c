@@ -21,6 +21,7 @@ static void ifconfig_flags(struct cmd *c, const struct netdev *dev)
 	    {NETDEV_POINTOPOINT, "POINTOPOINT"},
 	    {NETDEV_NOARP, "NOARP"},
 	    {NETDEV_PROMISC, "PROMISC"},
+	    {NETDEV_NOCARRIER, "NO-CARRIER"},
 	};
 	uint32_t flags = atomic_load(&dev->flags);
 	const char *comma = "";
@@ -66,6 +67,7 @@ static void ifconfig_show(struct cmd *c, struct netdev *dev)
 	const struct netdev_stats *s = &dev->stats;
 	char mac[MAC_TEXT];
 
+	netdev_stats_update(dev);
 	ifconfig_flags(c, dev);
 	ifconfig_addrs(c, dev);
 	if (dev->link->hlen && !(dev->flags & NETDEV_LOOPBACK))

@@ -11,7 +11,7 @@
 #include "ip/inet_hash.h"
 #include "lib/drop_reason.h"
 #include "lib/mib.h"
-#include "net/pkbuf.h"
+#include "net/netdev.h"
 #include "shell/parse.h"
 #include "tcp/tcp.h"
 
@@ -94,6 +94,8 @@ int cmd_stat(struct cmd *c)
 	}
 	if (letter < 0 || o.index < c->argc)
 		return letter < 0 ? CMD_USAGE : cmd_usage(c, "too many words");
+	for (struct netdev *dev = NULL; drops && (dev = netdev_next(c->stack, dev));)
+		netdev_stats_update(dev);
 	batch_begin(&b, c->stack);
 	inet_each(tcp_table(c->stack), stat_state, &states);
 	batch_end(&b);

@@ -240,7 +240,7 @@ static int host_addr_configure(struct host *h, const struct options *o, unsigned
 	if (host_has_addr(h, ifindex, &d->host))
 		return 0;
 	if (h->known[device])
-		shell_verbose(o, "%s was there before: it keeps %s when weft ends", d->dev.spec + 4,
+		shell_verbose(o, "%s was there before: it keeps %s when weft ends", device_name(d),
 			      ip_addr_text(&d->host, addr));
 	return host_addr_add(h, ifindex, &d->host, d->host_prefix - 96);
 }

@@ -109,10 +109,23 @@ static bool addr_in_use(struct host *h, const struct ip_addr *addr, unsigned own
 	return false;
 }
 
+/* The kernel of this host would answer for it, beside weft. */
+static int packet_check(struct host *h, const struct device_options *d)
+{
+	char buf[ADDR_TEXT], dev[IF_NAMESIZE];
+	unsigned where;
+
+	if (!addr_in_use(h, &d->addr, 0, &where))
+		return 0;
+	shell_error("%s: %s: address in use on %s: weft needs one of its own", device_name(d),
+		    ip_addr_text(&d->addr, buf), ifname_of(where, dev));
+	return -1;
+}
+
 static int net_refuse(const struct device_options *d, const struct host_net *w,
 		      const char *free_net)
 {
-	const char *name = d->dev.spec + 4;
+	const char *name = device_name(d);
 	char net[ADDR_TEXT], way[ADDR_TEXT], dev[IF_NAMESIZE];
 	struct ip_addr own = ip_addr_mask(&d->host, d->host_prefix);
 
@@ -126,13 +139,15 @@ static int net_refuse(const struct device_options *d, const struct host_net *w,
 int host_check(struct host *h, const struct options *o, unsigned device)
 {
 	const struct device_options *d = &o->device[device];
-	const char *name = d->dev.spec + 4;
+	const char *name = device_name(d);
 	unsigned own = if_nametoindex(name), where;
 	const struct ip_addr *ends[2] = {&d->addr, &d->host};
 	char buf[ADDR_TEXT], dev[IF_NAMESIZE], free_net[160];
 	const struct host_net *w;
 
 	host_note_device(h, device, own != 0);
+	if (device_is_packet(d))
+		return packet_check(h, d);
 	if (!d->has_host)
 		return 0;
 	suggest(h, o, device, free_net, sizeof(free_net));

@@ -21,6 +21,11 @@ struct device_options {
 	char addr_text[IP_ADDR_TEXT]; /* what dev.addr points at, if not into argv */
 };
 
+/* Of "tap:tap0": tap0. */
+const char *device_name(const struct device_options *d);
+/* An interface that the kernel keeps: the host's end is not ours to set up. */
+bool device_is_packet(const struct device_options *d);
+
 /* -c LINE or -f FILE, in the order given. */
 struct source {
 	bool is_file;

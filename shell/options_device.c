@@ -3,6 +3,7 @@
  *
  * --addr, --host-addr, --mac and --mtu belong to the --dev before them, or to tap0 when there is none.
  * What is left out is filled in at the end: the n-th device has 10.0.n.1/24, its host 10.0.n.2/24.
+ * A packet: device sits on a network that is there: its address has to be given.
  */
 #include "shell/options_device.h"
 
@@ -24,25 +25,35 @@ static struct device_options *device_current(struct options *o)
 	return &o->device[o->ndevice - 1];
 }
 
+const char *device_name(const struct device_options *d)
+{
+	return strchr(d->dev.spec, ':') + 1;
+}
+
+bool device_is_packet(const struct device_options *d)
+{
+	return strncmp(d->dev.spec, "packet:", 7) == 0;
+}
+
 int option_dev(struct options *o, const char *v)
 {
-	struct device_options *d;
-	size_t len = strlen(v);
+	struct device_options new = {.dev.spec = v};
+	const char *name;
 
-	if (strncmp(v, "tap:", 4) && strncmp(v, "tun:", 4))
-		return option_error("--dev", "%s: not tap:NAME or tun:NAME", v);
-	if (len == 4 || len - 4 >= NETDEV_NAME || strpbrk(v + 4, "/: \t%"))
+	if (strncmp(v, "tap:", 4) && strncmp(v, "tun:", 4) && !device_is_packet(&new))
+		return option_error("--dev", "%s: not tap:NAME, tun:NAME or packet:NAME", v);
+	name = device_name(&new);
+	if (!*name || strlen(name) >= NETDEV_NAME || strpbrk(name, "/: \t%"))
 		return option_error("--dev", "%s: not a name of 1 to %d characters", v,
 				    NETDEV_NAME - 1);
 	for (unsigned i = 0; i < o->ndevice; i++) {
-		if (strcmp(o->device[i].dev.spec + 4, v + 4) == 0)
+		if (strcmp(device_name(&o->device[i]), name) == 0)
 			return option_error("--dev", "%s: given twice", v);
 	}
 	if (o->ndevice == DEVICES_MAX)
 		return option_error("--dev", "more than %d devices", DEVICES_MAX);
-	d = &o->device[o->ndevice++];
-	d->dev.spec = v;
-	d->has_host = true;
+	new.has_host = !device_is_packet(&new);
+	o->device[o->ndevice++] = new;
 	return 0;
 }
 
@@ -78,6 +89,9 @@ int option_host_addr(struct options *o, const char *v)
 {
 	struct device_options *d = device_current(o);
 
+	if (device_is_packet(d) && strcmp(v, "none"))
+		return option_error("--host-addr", "%s: %s is the kernel's to configure", v,
+				    d->dev.spec);
 	d->has_host = strcmp(v, "none") != 0;
 	return d->has_host ? option_prefix("--host-addr", v, &d->host, &d->host_prefix) : 0;
 }
@@ -121,6 +135,8 @@ static int device_complete(struct options *o, unsigned i)
 
 	d->dev.no_offload = o->no_offload;
 	d->dev.queues = o->queues;
+	if (!d->dev.addr && device_is_packet(d))
+		return option_error("--dev", "%s: needs an --addr of its own", d->dev.spec);
 	if (!d->dev.addr) {
 		snprintf(d->addr_text, sizeof(d->addr_text), "10.0.%u.1/24", i);
 		d->dev.addr = d->addr_text;

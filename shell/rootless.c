@@ -64,7 +64,11 @@ bool rootless_needless(const struct options *o)
 	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
 		return true;
 	for (unsigned i = 0; i < o->ndevice; i++) {
-		if (!tap_is_ours(o->device[i].dev.spec + 4))
+		if (device_is_packet(&o->device[i]))
+			return true; /* it is in this namespace, or nowhere */
+	}
+	for (unsigned i = 0; i < o->ndevice; i++) {
+		if (!tap_is_ours(device_name(&o->device[i])))
 			return false;
 	}
 	return true;

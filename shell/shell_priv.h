@@ -162,9 +162,16 @@ int signals_open(void);
 /* The first thread until weft is to end. */
 void shell_watch(struct shell *sh);
 
-/* --- host.c, rootless.c, confine.c ------------------------------------------------------------------- */
+/* --- device.c -------------------------------------------------------------------------------------- */
 
 struct host;
+/* What becomes of links is told on standard error from now on.  Before the first device. */
+void devices_told(struct stack *st);
+/* The i-th of the command line, with its host's end.  0, or -1 with the error told. */
+int device_open(struct shell *sh, struct host *h, unsigned i);
+
+/* --- host.c, rootless.c, confine.c ------------------------------------------------------------------- */
+
 /* rtnetlink of this namespace, with its addresses and routes as they are.  NULL with the error told. */
 struct host *host_open(void);
 void host_close(struct host *h);

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arp/neigh.h"
 #include "ip/route.h"
 #include "shell/control.h"
 #include "shell/shell_priv.h"
@@ -76,92 +75,6 @@ static int files_open(struct shell *sh)
 	return 0;
 }
 
-/* tap0 -> tap1, wan -> wan1: a name that is likely to be free. */
-static const char *name_next(const char *name, char *buf, size_t size)
-{
-	size_t len = strlen(name);
-
-	while (len > 0 && name[len - 1] >= '0' && name[len - 1] <= '9')
-		len--;
-	snprintf(buf, size, "%.*s%d", (int)len, name, atoi(name + len) + 1);
-	return buf;
-}
-
-/* Why a device did not open, and what can be done. */
-static int device_error(const struct device_options *d, int err)
-{
-	const char *name = d->dev.spec + 4;
-	char next[2 * NETDEV_NAME];
-
-	switch (-err) {
-	case ENOENT:
-	case ENODEV:
-	case ENXIO:
-		shell_error("/dev/net/tun: %s: load the driver (modprobe tun), or make the node "
-			    "(mkdir -p /dev/net; mknod /dev/net/tun c 10 200)",
-			    strerror(-err));
-		break;
-	case EACCES:
-	case EPERM:
-		shell_error(
-		    "%s: %s: run weft as root, or on a TAP made for you (ip tuntap add dev %s "
-		    "mode %.3s user NAME)",
-		    name, strerror(-err), name, d->dev.spec);
-		break;
-	case EBUSY:
-		shell_error("%s: device in use: name another, as --dev %.4s%s", name, d->dev.spec,
-			    name_next(name, next, sizeof(next)));
-		break;
-	case EINVAL:
-		shell_error(
-		    "%s: there is such an interface, of another kind: name another with --dev",
-		    name);
-		break;
-	default:
-		shell_error("%s: %s", name, strerror(-err));
-	}
-	return -1;
-}
-
-/*
- * RFC 5227, 2.3: whoever knew the address by another MAC, of a weft before this one, learns the new one.
- * It is probed before use with --probe alone, which holds the prompt back for seven seconds.
- */
-static void device_announce(struct netdev *dev, const struct device_options *d)
-{
-	struct batch b;
-
-	batch_begin(&b, dev->stack);
-	acd_announce(dev, &d->addr);
-	batch_end(&b);
-}
-
-static int device_open(struct shell *sh, struct host *h, unsigned i)
-{
-	const struct options *o = sh->options;
-	const struct device_options *d = &o->device[i];
-	struct weft_device told = d->dev;
-	struct netdev *dev;
-	char host[IP_ADDR_TEXT];
-	int err;
-
-	if (host_check(h, o, i))
-		return -1;
-	if (o->probe)
-		told.addr = NULL; /* later, by start_probe() */
-	err = stack_device_open(sh->stack, &told, &dev);
-	if (err)
-		return device_error(d, err);
-	if (host_configure(h, o, i, dev->name))
-		return -1;
-	if (told.addr)
-		device_announce(dev, d);
-	shell_verbose(o, "%s: %s, mtu %u, offload %s, host %s", dev->name, d->dev.addr, dev->mtu,
-		      dev->features ? "on" : "off",
-		      d->has_host ? ip_addr_text(&d->host, host) : "left alone");
-	return 0;
-}
-
 static int gateway_open(struct shell *sh)
 {
 	struct route r = {.net = ip_addr_any4, .prefix = IP_PREFIX4(0), .type = ROUTE_UNICAST};
@@ -188,6 +101,7 @@ static int devices_open(struct shell *sh, bool rootless)
 
 	if (h && rootless)
 		host_loopback_up(h);
+	devices_told(sh->stack);
 	for (unsigned i = 0; !err && i < sh->options->ndevice; i++)
 		err = device_open(sh, h, i);
 	if (h)

@@ -27,7 +27,7 @@ struct survey {
 
 static struct netdev *survey_device(const struct survey *s, unsigned i)
 {
-	return netdev_by_name(s->sh->stack, s->sh->options->device[i].dev.spec + 4);
+	return netdev_by_name(s->sh->stack, device_name(&s->sh->options->device[i]));
 }
 
 /* A tun has no ARP: there is nobody to ask. */

@@ -5,7 +5,6 @@
  * when no thread and no call is left.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +13,6 @@
 #include "lib/stack.h"
 #include "lib/thread.h"
 #include "lib/timer.h"
-#include "net/ifaddr.h"
 #include "socket/socket_priv.h"
 #include "tcp/tcp.h"
 #include "udp/udp.h"
@@ -276,57 +274,7 @@ void stack_destroy(struct stack *st)
 	stack_end(st);
 }
 
-/* --- devices ----------------------------------------------------------------------------------- */
-
-static int mac_parse(const char *text, uint8_t *mac)
-{
-	char end;
-
-	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%c", &mac[0], &mac[1], &mac[2],
-		   &mac[3], &mac[4], &mac[5], &end) != 6)
-		return -EINVAL;
-	return mac[0] & 1 ? -EINVAL : 0;
-}
-
-static int device_config(const struct weft_device *d, struct tap_config *cfg)
-{
-	if (!d->spec || (strncmp(d->spec, "tap:", 4) && strncmp(d->spec, "tun:", 4)))
-		return -EINVAL;
-	if (d->queues > 16 || (d->mtu && (d->mtu < 68 || d->mtu > 65535)))
-		return -EINVAL;
-	*cfg = (struct tap_config){
-	    .name = d->spec + 4,
-	    .tun = d->spec[1] == 'u',
-	    .no_offload = d->no_offload != 0,
-	    .queues = d->queues,
-	    .mtu = d->mtu,
-	};
-	if (strlen(cfg->name) >= NETDEV_NAME)
-		return -EINVAL;
-	return d->mac ? mac_parse(d->mac, cfg->mac) : 0;
-}
-
-int stack_device_open(struct stack *st, const struct weft_device *d, struct netdev **out)
-{
-	struct tap_config cfg;
-	struct ip_addr addr;
-	struct batch b;
-	unsigned prefix = 0;
-	int err = device_config(d, &cfg);
-
-	if (!err && d->addr)
-		err = ip_prefix_parse(d->addr, &addr, &prefix);
-	if (err)
-		return err;
-	batch_begin(&b, st);
-	err = tap_create(st, &cfg, out);
-	if (!err && d->addr)
-		err = ifaddr_add(*out, &addr, prefix);
-	if (!err)
-		netdev_up(*out);
-	batch_end(&b);
-	return err;
-}
+/* --- a running stack --------------------------------------------------------------------------- */
 
 static int gateway_add(struct stack *st, const char *text)
 {
@@ -341,8 +289,6 @@ static int gateway_add(struct stack *st, const char *text)
 	batch_end(&b);
 	return err;
 }
-
-/* --- a running stack --------------------------------------------------------------------------- */
 
 /* A stack on a threaded env of its own, not running yet. */
 static int stack_open(struct stack **out)

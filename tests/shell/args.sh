@@ -47,7 +47,7 @@ wrong short_value_missing '-c: its value is missing' -d -c
 wrong probe_value '--probe=1: it takes no value' --probe=1
 wrong value_not_wanted '--no-offload=1: it takes no value' --no-offload=1
 wrong word_alone 'start: unknown command' start
-wrong dev_kind '--dev: eth0: not tap:NAME or tun:NAME' --dev eth0
+wrong dev_kind '--dev: eth0: not tap:NAME, tun:NAME or packet:NAME' --dev eth0
 wrong dev_no_name '--dev: tap:: not a name of 1 to 15 characters' --dev tap:
 wrong dev_long_name '--dev: tap:sixteen_is_too_m: not a name of 1 to 15 characters' --dev tap:sixteen_is_too_m
 wrong dev_bad_name '--dev: tun:a/b: not a name of 1 to 15 characters' --dev tun:a/b

@@ -39,12 +39,16 @@ typedef struct stack weft_stack;
 
 /* One device of a stack. */
 struct weft_device {
-	const char *spec; /* "tap:NAME", "tun:NAME"; NAME may be empty: the kernel chooses */
+	/*
+	 * "tap:NAME", "tun:NAME", where NAME may be empty: the kernel chooses; "packet:NAME": the
+	 * interface NAME that is there, a veth or a NIC, on which weft needs an address of its own
+	 */
+	const char *spec;
 	const char *addr; /* "10.0.0.1/24", or NULL: none */
 	const char *mac;  /* "02:00:00:00:00:01", or NULL: drawn at random */
-	unsigned mtu;     /* bytes of a datagram, 68 to 65535; 0: 1500 */
-	unsigned queues;  /* read by one thread each; 0: 1; at most 16 */
-	int no_offload;   /* not 0: no checksum or segmentation offload */
+	unsigned mtu;    /* bytes of a datagram, 68 to 65535; 0: 1500; of packet: the interface's */
+	unsigned queues; /* read by one thread each; 0: 1; at most 16 */
+	int no_offload;  /* not 0: no checksum or segmentation offload */
 };
 
 struct weft_config {
@@ -57,6 +61,7 @@ struct weft_config {
  * Starts a stack: opens the devices, configures weft's end of them (the host's end is the caller's
  * matter), starts its threads.  The first one started is the default of every thread.
  * 0, or -errno: -EINVAL (text of cfg), -ENOENT (no /dev/net/tun), -EPERM, -EBUSY (device in use),
+ * -ENODEV (no interface of a "packet:"), -ENOTSUP (it is not Ethernet),
  * -ENETUNREACH (no device has the gateway on its net), -ENOMEM, -EAGAIN (no thread), -ENETDOWN (a
  * forked child).
  */
