@@ -1,8 +1,9 @@
 /*
  * tests/script/drill.h - runs a packet script through libweft_packetdrill.so as packetdrill would.
  *
- *	drill [-i] [-m] [-l LIBRARY] [-f FLAGS] SCRIPT.pkt...
+ *	drill [-d] [-i] [-m] [-l LIBRARY] [-f FLAGS] SCRIPT.pkt...
  *
+ * -d: a digest of every packet that left, and of when, is said, too: another run gives the same.
  * -i: settings that the library does not know are passed over, for scripts from elsewhere.
  * -m: sockets are of AF_INET6, with mapped IPv4 addresses.
  *
@@ -137,6 +138,7 @@ struct drill {
 	unsigned nfd;
 	uint16_t next_port;
 	bool lenient, mapped; /* -i, -m */
+	uint64_t digest;      /* -d */
 	FILE *python;
 	bool asserts; /* something was written there to be judged */
 	jmp_buf failed;

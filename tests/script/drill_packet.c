@@ -319,6 +319,13 @@ static void compare_tcp(struct drill *d, const struct packet *p, const struct vi
 	compare_options(d, p, v);
 }
 
+/* FNV-1a. */
+static void digest_add(struct drill *d, const void *p, size_t n)
+{
+	for (const uint8_t *b = p; n; n--)
+		d->digest = (d->digest ^ *b++) * 0x100000001b3;
+}
+
 /* The next datagram that left, and when. */
 static size_t packet_take(struct drill *d, uint8_t *frame, int64_t *at)
 {
@@ -328,6 +335,8 @@ static size_t packet_take(struct drill *d, uint8_t *frame, int64_t *at)
 	if (d->ifc.netdev_receive(d->ifc.userdata, frame, &n, &us) || n == 0)
 		drill_fail(d, "no packet came");
 	*at = us - d->began;
+	digest_add(d, frame, n);
+	digest_add(d, at, sizeof(*at));
 	return n;
 }
 
