@@ -294,6 +294,8 @@ void tcp_ofo_drain(struct tcp_sock *ts)
 			tcp_ofo_free(ts);
 			return;
 		}
+		if (seq_lt(k->seq, ts->rcv_nxt)) /* what filled the hole went on over it */
+			dsack_set(ts, k->seq, seq_min(k->end, ts->rcv_nxt));
 		block_unlink(ts, k);
 		while ((b = pkq_take(&k->q)))
 			packet_in_order(ts, b);

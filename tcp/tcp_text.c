@@ -308,6 +308,7 @@ void tcp_fin(struct tcp_sock *ts)
 	ts->flags |= TCP_F_ACK_NOW;
 	ts->sk.shutdown |= SOCK_SHUT_RD;
 	tcp_ofo_free(ts);
+	ts->dsack_left = ts->dsack_right; /* nothing of the stream is in doubt any more (Linux) */
 	switch (tcp_state_of(ts)) {
 	case TCP_ESTABLISHED:
 		tcp_set_state(ts, TCP_CLOSE_WAIT);
