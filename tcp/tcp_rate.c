@@ -109,7 +109,7 @@ static enum tcp_limit limit_now(const struct tcp_sock *ts)
 	if (ts->snd_una == ts->iss || ts->write_seq == ts->snd_una)
 		return TCP_LIMIT_NONE;
 	if (ts->write_seq == ts->snd_nxt)
-		return tcp_snd_space(&ts->sk) ? TCP_LIMIT_BUSY : TCP_LIMIT_SNDBUF;
+		return ts->flags & TCP_F_NOSPACE ? TCP_LIMIT_SNDBUF : TCP_LIMIT_BUSY;
 	if (seq_lt(edge, ts->write_seq) && edge - ts->snd_nxt < ts->mss &&
 	    tcp_pipe(ts) + ts->mss <= ts->cwnd)
 		return TCP_LIMIT_RWND;

@@ -9,7 +9,7 @@
 
 #include "tcp/tcp_priv.h"
 
-#define SEND_BURST 65536u /* queued by one call before the first of it goes */
+#define SEND_BURST 65000u /* queued by one call before the first of it goes */
 
 /* One piece is always allowed: whoever has few bytes queued goes on when others have filled the memory. */
 static uint32_t send_limit(const struct sock *sk)
@@ -45,18 +45,43 @@ bool tcp_snd_space(const struct sock *sk)
 	return sk->snd_bytes <= send_limit(sk) / 3 * 2 && 2ull * unsent(ts) < unsent_limit(ts);
 }
 
+/* What goes to the wire together: whole segments, no more than half of the peer's largest window. */
+static uint32_t send_burst(const struct tcp_sock *ts)
+{
+	uint32_t half = ts->max_window / 2, n = half < SEND_BURST ? half : SEND_BURST;
+
+	return n > ts->mss ? n - n % ts->mss : ts->mss;
+}
+
+/*
+ * What the buffer has room for: whole bursts until it is full, so the last may go beyond, and what the
+ * one at the end of the queue still lacks (Linux).  Where memory is short, not a byte more than there is.
+ */
+static uint32_t buffer_room(const struct tcp_sock *ts)
+{
+	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes, burst = send_burst(ts), fill;
+
+	if (most < ts->sk.sndbuf)
+		return most > have ? most - have : 0;
+	if (have >= most + burst)
+		return 0;
+	fill = unsent(ts) % burst ? burst - unsent(ts) % burst : 0;
+	if (have + fill < most)
+		fill += (most - have - fill + burst - 1) / burst * burst;
+	return fill;
+}
+
 /* What may be queued now. */
 static uint32_t send_room(const struct tcp_sock *ts)
 {
-	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes;
 	/* the last segment may be filled */
 	uint64_t waits = ((uint64_t)unsent_limit(ts) + ts->mss - 1) / ts->mss * ts->mss;
-	uint64_t room = most > have ? most - have : 0;
+	uint32_t room = buffer_room(ts);
 
 	if (waits <= unsent(ts))
 		return 0;
 	waits -= unsent(ts);
-	return (uint32_t)(room < waits ? room : waits);
+	return room < waits ? room : (uint32_t)waits;
 }
 
 /* Copies n bytes of the message, from `at` on. */
@@ -163,6 +188,7 @@ static ssize_t send_refused(struct tcp_sock *ts)
 {
 	if (send_room(ts) == 0) {
 		ts->flags |= TCP_F_NOSPACE;
+		tcp_limit_update(ts);
 		return -EAGAIN;
 	}
 	ts->flags |= TCP_F_NOMEM;
@@ -211,7 +237,7 @@ uint32_t tcp_send_take(struct tcp_sock *ts, const struct sock_msg *m, uint32_t m
 }
 
 /*
- * Of a call with room for it, what came in goes to the wire 64 KB at a time: the peer need not wait
+ * Of a call with room for it, what came in goes to the wire a burst at a time: the peer need not wait
  * until all is copied.  Returns the bytes queued.
  */
 static size_t send_queue(struct tcp_sock *ts, const struct sock_msg *m)
@@ -221,14 +247,16 @@ static size_t send_queue(struct tcp_sock *ts, const struct sock_msg *m)
 	bool oob = m->flags & MSG_OOB; /* the pointer is known at the end */
 
 	while (done < len && (room = send_room(ts))) {
-		uint32_t n = len - done < room ? (uint32_t)(len - done) : room;
+		uint32_t whole = send_burst(ts), n = whole > burst ? whole - burst : whole;
 
+		n = n < room ? n : room;
+		n = len - done < n ? (uint32_t)(len - done) : n;
 		n = send_some(ts, m, m->skip + done, n);
 		if (!n)
 			break;
 		done += n;
 		burst += n;
-		if (done < len && !oob && (burst >= SEND_BURST || !send_room(ts))) {
+		if (done < len && !oob && (burst >= whole || !send_room(ts))) {
 			ts->flags |= TCP_F_MORE; /* no part of a segment: its rest is here */
 			tcp_push(&ts->sk);
 			burst = 0;
@@ -257,7 +285,9 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 	send_flags(ts, m, done == len);
 	tcp_push(sk);
 	ts->flags &= ~TCP_F_MORE; /* of this call alone: what an ACK lets go is not held back */
-	if (done < len)
+	if (done < len) {
 		ts->flags |= TCP_F_NOSPACE;
+		tcp_limit_update(ts);
+	}
 	return (ssize_t)done;
 }

@@ -2,6 +2,7 @@
  * tests/tcp/test_limits.c - TCP_INFO of a connection: the rate at which data are delivered, how many,
  * and what held the sender back: the network, the peer's window, its own buffer.
  */
+#include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 
@@ -78,13 +79,16 @@ END_TEST
 START_TEST(test_info_time_limited_by_the_send_buffer)
 {
 	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_SNDBUF, 2304);
-	tcp_lab_write(4 * MSS);
+	tcp_lab_write(6 * MSS);
 	tcp_lab_drop();
+	advance_ms(10); /* nobody has asked for more yet */
+	ck_assert_int_eq(weft_send(tl.fd, "x", 1, 0), -1);
+	ck_assert_int_eq(errno, EAGAIN);
 	advance_ms(30);
-	have(4 * MSS, WND);
+	have(6 * MSS, WND);
 	advance_ms(30);
 	ck_assert_uint_eq(tcp_info().tcpi_sndbuf_limited, 30000);
-	ck_assert_uint_eq(tcp_info().tcpi_busy_time, 30000);
+	ck_assert_uint_eq(tcp_info().tcpi_busy_time, 40000);
 }
 END_TEST
 

@@ -64,7 +64,7 @@ START_TEST(test_send_buffer_bounded)
 	rx(ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
 	n = write_all(chunk[_i]);
 	ck_assert_uint_ge(n, chunk[_i] == 1 ? 1000 : SNDBUF / 4);
-	ck_assert_uint_le(n, SNDBUF + 1460);
+	ck_assert_uint_le(n, SNDBUF + 65000); /* and a burst */
 	ck_assert_int_eq(tcp_lab_poll() & POLLOUT, 0);
 	rx(ACK, .seq = 1, .ack = 1);
 	advance_ms(10);
