@@ -73,7 +73,7 @@ void ip_in(struct pkbuf *b);
  * Down: consumes b, whose front and l4 are at the transport header (or at the IP header, hdrincl).
  * A transport checksum still owed is CSUM_PARTIAL with csum_start at l4.  `path` may be NULL:
  * looked up for this packet.  0 or -errno: -ENETUNREACH, -EHOSTUNREACH, -EMSGSIZE, -EACCES,
- * -EINVAL, -ENOBUFS.
+ * -EINVAL, -ENOBUFS (no room at the device: nothing of it went).
  */
 int ip_out(struct pkbuf *b, const struct ip_flow *f, struct path *path);
 /* The largest datagram f may send by path without fragments. */

@@ -56,7 +56,10 @@ static int ip_transmit_cut(struct pkbuf *b, const struct path *path, uint32_t mt
 	return err;
 }
 
-/* A super-frame whose segments are too large is cut into them first: each is a datagram. */
+/*
+ * A super-frame whose segments are too large is cut into them first: each is a datagram.  An error when
+ * none of them went.
+ */
 static int ip_transmit_super(struct pkbuf *b, const struct path *path, uint32_t mtu)
 {
 	struct pkq q;
@@ -65,9 +68,10 @@ static int ip_transmit_super(struct pkbuf *b, const struct path *path, uint32_t 
 	pkq_init(&q);
 	b->l2 = b->l3;
 	err = gso_cut(b, 0, &q);
-	while ((b = pkq_take(&q))) {
+	for (bool first = true; (b = pkq_take(&q)); first = false) {
 		r = ip_transmit_cut(b, path, mtu);
-		err = err ? err : r;
+		if (first || r == 0)
+			err = r;
 	}
 	return err;
 }

@@ -205,7 +205,7 @@ static int tx_one(struct netdev *dev, struct pkbuf *b)
 	return 0;
 }
 
-/* Of the frames that b is cut into; the first error, and the rest is sent still. */
+/* Of the frames that b is cut into; an error when none of them went. */
 static int tx_cut(struct netdev *dev, struct pkbuf *b)
 {
 	struct pkq q;
@@ -215,9 +215,9 @@ static int tx_cut(struct netdev *dev, struct pkbuf *b)
 	err = gso_cut(b, dev->features, &q);
 	if (err < 0)
 		stat_add(&dev->stats.tx_dropped, 1);
-	while ((b = pkq_take(&q))) {
+	for (bool first = true; (b = pkq_take(&q)); first = false) {
 		r = tx_one(dev, b);
-		if (err == 0)
+		if (first || r == 0)
 			err = r;
 	}
 	return err;

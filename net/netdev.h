@@ -162,7 +162,7 @@ int netdev_set_mtu(struct netdev *dev,
 void netdev_set_link(struct netdev *dev, bool carrier);
 void netdev_stats_update(struct netdev *dev); /* with what only the kernel knows */
 
-/* Both consume b, inside a batch. */
+/* Both consume b, inside a batch.  An -errno: nothing of b went; -ENOBUFS: the device's queue is full. */
 void netdev_rx(struct netdev *dev, struct pkbuf *b);
 int netdev_tx(struct netdev *dev, struct pkbuf *b);
 /* Their second halves, behind netem: for net/netem.c. */

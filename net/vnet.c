@@ -141,7 +141,7 @@ int vnet_xmit(int fd, struct pkbuf *b)
 	iov[0] = (struct iovec){&vh, sizeof(vh)};
 	n = 1 + pkbuf_iov(b, iov + 1);
 	if (writev(fd, iov, n) < 0) {
-		err = -errno;
+		err = errno == EAGAIN ? -ENOBUFS : -errno;
 		pkbuf_drop(b, DROP_DEV_TX);
 		return err;
 	}

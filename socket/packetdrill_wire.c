@@ -26,9 +26,11 @@ struct wire {
 	pthread_cond_t arrived; /* a packet was sent, in real time */
 };
 
-static void wire_queue(struct wire *w, struct pkq *frames)
+/* 0, or -ENOBUFS when there was no room for any. */
+static int wire_queue(struct wire *w, struct pkq *frames)
 {
 	struct pkbuf *b;
+	int err = -ENOBUFS;
 
 	mutex_lock(&w->lock);
 	while ((b = pkq_take(frames))) {
@@ -38,11 +40,13 @@ static void wire_queue(struct wire *w, struct pkq *frames)
 		}
 		b->stamp = env_now(w->dev->stack->env);
 		pkq_add(&w->out, b);
+		err = 0;
 	}
 	mutex_unlock(&w->lock);
 	pthread_mutex_lock(&w->sleep);
 	pthread_cond_signal(&w->arrived);
 	pthread_mutex_unlock(&w->sleep);
+	return err;
 }
 
 static int wire_xmit(struct netdev *dev, struct pkbuf *b)
@@ -61,8 +65,7 @@ static int wire_xmit(struct netdev *dev, struct pkbuf *b)
 			pkbuf_csum_finish(b);
 		pkq_add(&frames, b);
 	}
-	wire_queue(w, &frames);
-	return 0;
+	return wire_queue(w, &frames);
 }
 
 static void wire_close(struct netdev *dev)

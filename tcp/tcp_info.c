@@ -101,7 +101,8 @@ static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
 	i->tcpi_state = (uint8_t)tcp_state_of(ts);
 	i->tcpi_ca_state = ts->ca_state;
 	i->tcpi_retransmits = ts->retransmits;
-	i->tcpi_probes = tcp_persists(ts) && !ts->keep_probes ? ts->retransmits : ts->keep_probes;
+	i->tcpi_probes =
+	    ts->rtx == RTX_PERSIST && !ts->keep_probes ? ts->retransmits : ts->keep_probes;
 	i->tcpi_backoff = ts->backoff;
 	i->tcpi_options = info_options(ts);
 	i->tcpi_fastopen_client_fail = ts->fo ? ts->fo->fail & 3 : 0;

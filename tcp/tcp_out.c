@@ -197,7 +197,8 @@ bool tcp_push_one(struct tcp_sock *ts)
 
 /*
  * Nothing is out and something waits: the persist timer against a closed window (RFC 9293, 3.8.6.1),
- * the override where we hold it back ourselves or had no memory.
+ * another try where the device had no room, the override where we hold it back ourselves or had no
+ * memory.
  */
 static void push_persist(struct tcp_sock *ts)
 {
@@ -209,6 +210,8 @@ static void push_persist(struct tcp_sock *ts)
 		return;
 	if (wnd_room(ts) == 0)
 		wait = tcp_rto_ns(ts);
+	else if (ts->flags & TCP_F_TX_FULL)
+		wait = tcp_tx_wait(ts);
 	tcp_rtx_arm(ts, RTX_PERSIST, tcp_now(ts) + wait);
 }
 

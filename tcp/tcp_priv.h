@@ -25,6 +25,7 @@
 #define TCP_RTO_SYN_US 3000000u     /* RFC 6298, 5.7: after a SYN was lost and without timestamps */
 #define TCP_ATO_MIN_NS 40000000ull  /* delayed ACK: at least (Linux) */
 #define TCP_ATO_MAX_NS 200000000ull /* and at most; RFC 9293, 3.8.6.3 asks for below 500 ms */
+#define TCP_TX_RETRY_NS 500000000ull /* what the device had no room for, again (Linux) */
 #define TCP_OVERRIDE_NS 200000000ull /* sender's SWS override, RFC 9293, 3.8.6.2.1: 0.1 to 1 s */
 #define TCP_QUICKACKS 16u  /* ACKs without delay at the start: the peer is in slow start */
 #define TCP_MSS_MIN 48u    /* least segment a peer or an ICMP error can bring us to */
@@ -107,6 +108,7 @@ enum tcp_deadline {
 #define TCP_F_WND_CLOSED 0x10000u  /* a window of zero was advertised */
 #define TCP_F_SYN_RTX 0x20000u     /* the SYN was sent more than once */
 #define TCP_F_PUSH 0x40000u        /* cork or Nagle is overridden once */
+#define TCP_F_TX_FULL 0x80000u     /* the device had no room for the last segment of the queue */
 #define TCP_F_PINGPONG 0x100000u   /* data went out after data came in: ACKs may ride on answers */
 #define TCP_F_MORE 0x200000u       /* MSG_MORE: as TCP_F_CORK for this send */
 #define TCP_F_NOMEM 0x400000u      /* send() was refused for want of memory: tell when it may */
@@ -451,8 +453,9 @@ void tcp_snd_retry(struct tcp_sock *ts);   /* memory may be there again: tells t
 /* tcp_out.c */
 void tcp_push(struct sock *sk);
 /* tcp_xmit.c: one segment of up to 64 KB each; what goes out with an ACK settles what is owed. */
-int tcp_xmit_whole(struct tcp_sock *ts, uint32_t len);     /* ... not to be cut, however long */
-int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin); /* the next len bytes; -ENOMEM */
+int tcp_xmit_whole(struct tcp_sock *ts, uint32_t len); /* ... not to be cut, however long */
+/* The next len bytes; -ENOMEM, or -ENOBUFS: the device had no room, they are not sent. */
+int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin);
 /* what went with r, but for a single segment at most `most` bytes, a multiple of SND.MSS */
 int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most);
 bool tcp_push_one(struct tcp_sock *ts);     /* a new segment whatever cwnd is; false: none may go */
@@ -529,6 +532,8 @@ void tcp_rto_arm(struct tcp_sock *ts, uint64_t now);
 /* The RTO in place of a timer that was nearer, from when the first record went; or none. */
 void tcp_rto_rearm(struct tcp_sock *ts, uint64_t now);
 uint64_t tcp_rto_due(const struct tcp_sock *ts, uint64_t now);
+/* TCP_F_TX_FULL: until the next try, an RTO at first. */
+uint64_t tcp_tx_wait(const struct tcp_sock *ts);
 static inline bool tcp_persists(const struct tcp_sock *ts)
 {
 	return ts->due[TCP_DUE_RTX] && ts->rtx == RTX_PERSIST;

@@ -89,6 +89,8 @@ uint64_t tcp_unanswered_ns(const struct tcp_sock *ts)
 	unsigned n = ts->retransmits + (ts->rtx == RTX_PERSIST ? 0 : 1);
 	uint64_t sum = 0;
 
+	if (ts->flags & TCP_F_TX_FULL)
+		return ts->retransmits * TCP_TX_RETRY_NS;
 	for (unsigned i = 0; i < n && i <= ts->backoff; i++)
 		sum += rto_backed(ts, ts->backoff - i);
 	return sum;

@@ -58,16 +58,26 @@ static uint64_t user_timeout_ns(const struct tcp_sock *ts)
 	return ts->user_timeout * NSEC_PER_MSEC;
 }
 
-/* The RTO, but not past the end of the user time-out. */
-static uint64_t rtx_wait(const struct tcp_sock *ts)
+/* So long, but not past the end of the user time-out. */
+static uint64_t wait_bound(const struct tcp_sock *ts, uint64_t wait)
 {
-	uint64_t rto = tcp_rto_ns(ts), end, late;
+	uint64_t end, late;
 
 	if (!ts->user_timeout)
-		return rto;
+		return wait;
 	end = tcp_unanswered_ns(ts);
 	late = end > user_timeout_ns(ts) ? end - user_timeout_ns(ts) : 0;
-	return rto > late ? rto - late : NSEC_PER_MSEC;
+	return wait > late ? wait - late : NSEC_PER_MSEC;
+}
+
+static uint64_t rtx_wait(const struct tcp_sock *ts)
+{
+	return wait_bound(ts, tcp_rto_ns(ts));
+}
+
+uint64_t tcp_tx_wait(const struct tcp_sock *ts)
+{
+	return ts->retransmits ? wait_bound(ts, TCP_TX_RETRY_NS) : tcp_rto_ns(ts);
 }
 
 void tcp_rtx_arm(struct tcp_sock *ts, enum tcp_rtx what, uint64_t when)
@@ -124,6 +134,8 @@ static bool retries_over(const struct tcp_sock *ts, unsigned count)
 
 	if (user_timed_out(ts))
 		return true;
+	if (ts->flags & TCP_F_TX_FULL) /* two minutes: R2 is at least 100 s */
+		return ts->retransmits == UINT8_MAX;
 	if (ts->sk.flags & SOCK_DEAD)
 		return count >= (unsigned)sysctl_get(st, tcp_orphan_retries);
 	return !ts->user_timeout && count >= (unsigned)sysctl_get(st, tcp_retries2);
@@ -219,6 +231,13 @@ static void persist_timeout(struct tcp_sock *ts, uint64_t now)
 		probe_timeout(ts, now);
 		return;
 	}
+	if (ts->flags & TCP_F_TX_FULL) {
+		if (retries_over(ts, ts->retransmits)) {
+			give_up(ts);
+			return;
+		}
+		ts->retransmits++;
+	}
 	/* our own silly-window avoidance, Nagle or cork: overridden (RFC 9293, 3.8.6.2.1) */
 	ts->flags |= TCP_F_PUSH;
 	ts->push_seq = ts->write_seq;
@@ -232,6 +251,13 @@ static bool held_by_peer(const struct tcp_sock *ts, uint64_t now)
 
 	return ts->snd_wnd == 0 && !(ts->sk.flags & SOCK_DEAD) &&
 	       tcp_ms(now) - ts->last_ack_ms <= most;
+}
+
+/* The device had no room for it: nothing was sent that could back off from anything (Linux). */
+static void rto_refused(struct tcp_sock *ts, uint64_t now)
+{
+	ts->backoff--;
+	tcp_rtx_arm(ts, RTX_RTO, now + tcp_tx_wait(ts));
 }
 
 /* RFC 6298, 5.4 to 5.6. */
@@ -251,6 +277,8 @@ static void rto_timeout(struct tcp_sock *ts, uint64_t now)
 	tcp_recovery_timeout(ts);
 	tcp_rto_arm(ts, now);
 	tcp_push(&ts->sk);
+	if ((ts->flags & TCP_F_TX_FULL) && ts->xfer->head->sent < now)
+		rto_refused(ts, now);
 }
 
 static void rtx_timeout(struct tcp_sock *ts, uint64_t now)

@@ -325,24 +325,39 @@ static void orig_sent(struct tcp_sock *ts, uint32_t segs)
 	mib_add(ts->sk.stack, MIB_TcpExt_TCPOrigDataSent, segs);
 }
 
+/*
+ * Before it counts as sent: what our own device had no room for is no loss in the network, it has not
+ * gone at all.  0 or -ENOBUFS.
+ */
 static int span_out(struct tcp_sock *ts, const struct span *s, struct pkbuf *b)
 {
+	uint32_t cwr = ts->flags & TCP_F_CWR;
 	uint8_t flags = TCP_ACK;
+	int err;
 
 	if (s->fin)
 		flags |= TCP_FIN;
 	if (span_pushes(ts, s))
 		flags |= TCP_PSH;
 	/* RFC 3168, 6.1.5 and 6.1.6: new text only */
-	if ((ts->flags & TCP_F_ECN) && s->len && s->first->times == 1)
+	if ((ts->flags & TCP_F_ECN) && s->len && !s->first->times)
 		b->tos = IP_ECN_ECT0;
-	return segment_out(ts, b, s->first->seq, flags);
+	err = segment_out(ts, b, s->first->seq, flags);
+	if (err == -ENOBUFS || err == -ENOMEM) {
+		ts->flags |= TCP_F_TX_FULL | cwr;
+		return -ENOBUFS;
+	}
+	if (ts->flags & TCP_F_TX_FULL)
+		ts->retransmits = ts->backoff; /* the tries in between were none */
+	ts->flags &= ~TCP_F_TX_FULL;
+	return 0;
 }
 
 static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 {
 	uint64_t now = tcp_now(ts);
 	struct pkbuf *b;
+	int err;
 
 	if (span_make(ts, ts->xfer->next, len, s) < 0)
 		return -ENOMEM;
@@ -351,6 +366,9 @@ static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 		return -ENOMEM;
 	if (tcp_flight(ts) == 0)
 		tcp_ack_rides(ts, now);
+	err = span_out(ts, s, b);
+	if (err)
+		return err;
 	orig_sent(ts, span_sent(ts, s, now));
 	ts->xfer->next = s->last->next;
 	ts->snd_nxt = s->last->end;
@@ -360,7 +378,6 @@ static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 		tcp_rto_arm(ts, now);
 	else if (ts->rtx == RTX_PROBE)
 		tcp_rto_rearm(ts, now);
-	span_out(ts, s, b);
 	return 0;
 }
 
@@ -419,12 +436,16 @@ int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most)
 	uint64_t now = tcp_now(ts);
 	struct pkbuf *b;
 	uint32_t segs;
+	int err;
 
 	if (span_make(ts, r, again_len(ts, r, most), &s) < 0)
 		return -ENOMEM;
 	b = span_packet(ts, &s);
 	if (!b)
 		return -ENOMEM;
+	err = span_out(ts, &s, b);
+	if (err)
+		return err;
 	ts->plpmtud.probe = 0; /* a probe that is out proves nothing any more */
 	segs = span_sent(ts, &s, now);
 	ts->total_retrans += segs;
@@ -432,6 +453,5 @@ int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most)
 	mib_add(ts->sk.stack, MIB_Tcp_RetransSegs, segs);
 	if (s.first == ts->xfer->head && (ts->rtx != RTX_REORDER || !ts->due[TCP_DUE_RTX]))
 		tcp_rto_arm(ts, now);
-	span_out(ts, &s, b);
 	return 0;
 }
