@@ -17,8 +17,6 @@ int stack_threads_start(struct stack *st);
 void stack_destroy(struct stack *st);
 /* Opens a device by its spec, gives it its address and brings it up.  0 or -errno. */
 int stack_device_open(struct stack *st, const struct weft_device *d, struct netdev **out);
-/* weft_start() without a device, on a threaded env of its own that weft_stop() ends. */
-int stack_start(struct stack **st);
 
 /* The calling thread's waiter in st: who cancels a job sets its `cancel` and wakes it. */
 struct waiter *stack_waiter(struct stack *st);

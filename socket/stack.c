@@ -328,18 +328,6 @@ int weft_stop(weft_stack *st)
 	return 0;
 }
 
-int stack_start(struct stack **out)
-{
-	int err = stack_open(out);
-
-	if (err)
-		return err;
-	err = stack_threads_start(*out);
-	if (err)
-		weft_stop(*out);
-	return err;
-}
-
 int weft_start(const struct weft_config *cfg, weft_stack **out)
 {
 	struct netdev *dev;

@@ -13,9 +13,10 @@
 
 struct stack *sockets_begin(void)
 {
+	const struct weft_config no_device = {.ndevices = 0};
 	struct stack *st;
 
-	ck_assert_int_eq(stack_start(&st), 0);
+	ck_assert_int_eq(weft_start(&no_device, &st), 0);
 	weft_use(st);
 	return st;
 }

@@ -110,13 +110,14 @@ END_TEST
 /* A parent that has stopped its stacks has nothing the child could not have. */
 START_TEST(test_child_after_stop_starts_its_own)
 {
+	const struct weft_config no_device = {.ndevices = 0};
 	struct stack *st = sockets_begin();
 	pid_t child;
 
 	sockets_end(st);
 	child = fork();
 	if (child == 0) {
-		if (stack_start(&st))
+		if (weft_start(&no_device, &st))
 			_exit(1);
 		weft_use(st);
 		if (weft_close(weft_socket(AF_INET, SOCK_DGRAM, 0)))

@@ -263,13 +263,16 @@ END_TEST
 START_TEST(test_the_oldest_started_is_the_default)
 {
 	struct weft_config cfg = {.ndevices = 0};
+	struct env *env = env_thread_create();
 	weft_stack *first, *second;
 	struct stack *other;
 	struct sockaddr_in at;
 	int fd;
 
 	ck_assert_errno(weft_socket(AF_INET, SOCK_DGRAM, 0), ENETDOWN);
-	ck_assert_int_eq(stack_start(&other), 0); /* the shell's way: no default */
+	other = stack_create(env);
+	ck_assert_ptr_nonnull(other);
+	ck_assert_int_eq(stack_threads_start(other), 0); /* the shell's way: no default */
 	ck_assert_errno(weft_socket(AF_INET, SOCK_DGRAM, 0), ENETDOWN);
 	ck_assert_int_eq(weft_start(&cfg, &first), 0);
 	ck_assert_int_eq(weft_start(&cfg, &second), 0);
@@ -284,7 +287,8 @@ START_TEST(test_the_oldest_started_is_the_default)
 	weft_use(second);
 	ck_assert_int_eq(weft_stop(second), 0);
 	ck_assert_errno(weft_socket(AF_INET, SOCK_DGRAM, 0), ENETDOWN);
-	ck_assert_int_eq(weft_stop(other), 0);
+	stack_destroy(other);
+	env_thread_destroy(env);
 	ck_assert_int_eq(weft_close(fd), 0);
 }
 END_TEST
