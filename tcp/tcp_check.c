@@ -85,22 +85,24 @@ enum drop_reason tcp_check_paws(struct tcp_sock *ts, struct pkbuf *b)
 		return DROP_NONE;
 	if (!(g->opts & SEG_OPT_TS)) /* RFC 7323, 3.2; a SYN is a peer that has forgotten us */
 		return g->flags & TCP_SYN ? DROP_NONE : DROP_TCP_NO_TIMESTAMP;
-	if (!paws_reject(ts, g, tcp_now(ts)))
+	if (!paws_reject(ts, g, tcp_now(ts)) || tcp_ofo_overtaken(ts, g))
 		return DROP_NONE;
 	mib_inc(ts->sk.stack, MIB_TcpExt_PAWSEstab);
 	oow_ack(ts, g, MIB_TcpExt_TCPACKSkippedPAWS);
 	return DROP_TCP_PAWS;
 }
 
-/* RFC 7323, 4.3, (2): only of a segment that holds Last.ACK.sent, or old data would move it. */
+/* RFC 7323, 4.3, (2): only of a segment that holds Last.ACK.sent, or old data would move it; never back. */
 void tcp_ts_recent_update(struct tcp_sock *ts, const struct tcp_seg *g)
 {
+	uint64_t now = tcp_now(ts);
+
 	if (!(ts->flags & TCP_F_TS) || !(g->opts & SEG_OPT_TS))
 		return;
-	if (seq_leq(g->seq, ts->ack_sent)) {
-		ts->ts_recent = g->tsval;
-		ts->ts_recent_ms = tcp_ms(tcp_now(ts));
-	}
+	if (seq_gt(g->seq, ts->ack_sent) || paws_reject(ts, g, now))
+		return;
+	ts->ts_recent = g->tsval;
+	ts->ts_recent_ms = tcp_ms(now);
 }
 
 /* --- sequence number ---------------------------------------------------------------------------- */

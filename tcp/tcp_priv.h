@@ -386,6 +386,8 @@ uint32_t tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b);
 /* tcp_reass.c: out-of-order data */
 void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b); /* consumes b */
 bool tcp_sack_owed(const struct tcp_sock *ts); /* blocks have grown that no ACK has told of */
+/* g is older than TS.Recent, but only because it was overtaken: sequence numbers have not wrapped since. */
+bool tcp_ofo_overtaken(const struct tcp_sock *ts, const struct tcp_seg *g);
 uint32_t tcp_ofo_bytes(const struct tcp_sock *ts);
 void tcp_ofo_drain(struct tcp_sock *ts);                /* what is in order now */
 bool tcp_ofo_prune(struct tcp_sock *ts, uint32_t need); /* true: rcv_bytes + need fit rcvbuf */

@@ -34,6 +34,8 @@ struct tcp_ofo {
 	TAILQ_HEAD(, ofo_block) recent; /* l: the last one that grew first (RFC 2018, 4) */
 	uint32_t bytes;                 /* l: in all blocks */
 	uint32_t fresh;                 /* l: blocks */
+	uint32_t ts_floor;           /* l: nothing missing was sent with an older timestamp ... */
+	uint32_t ts_next, round_end; /* l: ... than this, once RCV.NXT is there */
 };
 
 static int ofo_cmp(const struct ofo_block *a, const struct ofo_block *b)
@@ -42,6 +44,20 @@ static int ofo_cmp(const struct ofo_block *a, const struct ofo_block *b)
 }
 
 RB_GENERATE_INTERNAL(ofo_tree, ofo_block, tree, ofo_cmp, __attribute__((unused)) static)
+
+/*
+ * What is missing went after what the left edge ended with when the first hole opened; and what lies
+ * beyond the window, not before the edge was acknowledged as it is now.  So the floor follows two
+ * windows behind, in which sequence numbers cannot wrap.
+ */
+static void ofo_round(struct tcp_sock *ts)
+{
+	struct tcp_ofo *o = ts->ofo;
+
+	o->ts_floor = o->ts_next;
+	o->ts_next = ts->ts_recent;
+	o->round_end = ts->rcv_adv;
+}
 
 static bool ofo_make(struct tcp_sock *ts)
 {
@@ -54,6 +70,8 @@ static bool ofo_make(struct tcp_sock *ts)
 	RB_INIT(&ts->ofo->tree);
 	TAILQ_INIT(&ts->ofo->recent);
 	ts->ofo->bytes = ts->ofo->fresh = 0;
+	ts->ofo->ts_next = ts->ts_recent;
+	ofo_round(ts);
 	return true;
 }
 
@@ -259,6 +277,17 @@ void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b)
 		ofo_trim(ts);
 }
 
+/*
+ * It fills a hole, and is no older than that: a retransmission has overtaken it.  RFC 7323, 5.3, R1 has it
+ * dropped; where packets are reordered, each recovery would lose so much that another follows.
+ */
+bool tcp_ofo_overtaken(const struct tcp_sock *ts, const struct tcp_seg *g)
+{
+	if (!ts->ofo || g->seq == g->end || seq_lt(g->seq, ts->rcv_nxt))
+		return false;
+	return seq_lt(g->seq, tcp_ofo_end(ts)) && seq_geq(g->tsval, ts->ofo->ts_floor);
+}
+
 uint32_t tcp_ofo_bytes(const struct tcp_sock *ts)
 {
 	return ts->ofo ? ts->ofo->bytes : 0;
@@ -302,6 +331,8 @@ void tcp_ofo_drain(struct tcp_sock *ts)
 		free(k);
 		ofo_trim(ts);
 	}
+	if (ts->ofo && seq_geq(ts->rcv_nxt, ts->ofo->round_end))
+		ofo_round(ts);
 }
 
 bool tcp_ofo_prune(struct tcp_sock *ts, uint32_t need)

@@ -143,6 +143,65 @@ START_TEST(test_paws_older_text_refused)
 }
 END_TEST
 
+/* 11 is lost and 21 held back, so 31 comes out of order; then 11, sent again. */
+static void overtake(void)
+{
+	text(1, 10, 50);
+	echoed(11, 50);
+	text(31, 10, 62);
+	echoed(11, 50);
+	text(11, 10, 100);
+	echoed(21, 100);
+}
+
+/* What went before a retransmission may come after it: it is from after the hole, so nothing has wrapped. */
+START_TEST(test_paws_overtaken_text_taken)
+{
+	overtake();
+	text(21, 10, 61);
+	echoed(41, 100);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_PAWSEstab), 0);
+	tcp_lab_read(40);
+	text(41, 10, 99); /* nothing has overtaken this one */
+	echoed(41, 100);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_PAWSEstab), 1);
+}
+END_TEST
+
+START_TEST(test_paws_older_than_the_hole_refused)
+{
+	overtake();
+	text(21, 10, 49);
+	echoed(21, 100);
+	text(41, 10, 61); /* in no hole */
+	echoed(21, 100);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_PAWSEstab), 2);
+	text(21, 10, 50);
+	echoed(41, 100);
+}
+END_TEST
+
+/* There is a hole all the time: how old may be what fills it follows the stream, some windows behind. */
+START_TEST(test_paws_holes_without_end)
+{
+	uint32_t at = 1, t = 1;
+
+	text(at + 1000, 1000, t++);
+	for (unsigned i = 0; i < 500; i++, at += 2000) {
+		text(at + 3000, 1000, t++);
+		text(at, 1000, t++);
+		tcp_lab_drop();
+		tcp_lab_read(2000);
+	}
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_PAWSEstab), 0);
+	text(at, 1000, 2);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_PAWSEstab), 1);
+	tcp_lab_drop();
+	text(at, 1000, t - 2);
+	echoed(at + 2000, t - 1);
+}
+END_TEST
+
 START_TEST(test_paws_wraps)
 {
 	text(1, 10, 0x7fff0000);
@@ -262,6 +321,9 @@ int main(void)
 	tcase_add_test(tc, test_tsval_follows_the_clock);
 	tcase_add_test(tc, test_other_host_other_clock);
 	tcase_add_test(tc, test_paws_older_text_refused);
+	tcase_add_test(tc, test_paws_overtaken_text_taken);
+	tcase_add_test(tc, test_paws_older_than_the_hole_refused);
+	tcase_add_test(tc, test_paws_holes_without_end);
 	tcase_add_test(tc, test_paws_wraps);
 	tcase_add_test(tc, test_paws_spares_rst);
 	tcase_add_test(tc, test_paws_forgets_after_24_days);
