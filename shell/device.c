@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arp/neigh.h"
 #include "shell/shell_priv.h"
 
 /* tap0 -> tap1, wan -> wan1: a name that is likely to be free. */
@@ -84,19 +83,6 @@ static int device_error(const struct device_options *d, int err)
 	return device_is_packet(d) ? packet_error(name, err) : tap_error(d, name, err);
 }
 
-/*
- * RFC 5227, 2.3: whoever knew the address by another MAC, of a weft before this one, learns the new one.
- * It is probed before use with --probe alone, which holds the prompt back for seven seconds.
- */
-static void device_announce(struct netdev *dev, const struct device_options *d)
-{
-	struct batch b;
-
-	batch_begin(&b, dev->stack);
-	acd_announce(dev, &d->addr);
-	batch_end(&b);
-}
-
 /* One line for each change that a user has to know of. */
 static void device_told(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
 {
@@ -134,7 +120,8 @@ int device_open(struct shell *sh, struct host *h, unsigned i)
 	if (host_configure(h, o, i, dev->name))
 		return -1;
 	if (told.addr)
-		device_announce(dev, d);
+		stack_device_announce(
+		    dev); /* probed before use with --probe alone, which takes seven seconds */
 	shell_verbose(o, "%s: %s, mtu %u, offload %s, host %s", dev->name, d->dev.addr, dev->mtu,
 		      dev->features ? "on" : "off",
 		      d->has_host ? ip_addr_text(&d->host, host) : "left alone");

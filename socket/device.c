@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arp/neigh.h"
 #include "lib/stack.h"
 #include "net/ifaddr.h"
 #include "net/netdev.h"
@@ -103,4 +104,16 @@ int stack_device_open(struct stack *st, const struct weft_device *d, struct netd
 		netdev_up(*out);
 	batch_end(&b);
 	return err;
+}
+
+void stack_device_announce(struct netdev *dev)
+{
+	struct ifaddr a;
+	struct batch b;
+
+	if (!ifaddr_nth(dev, 0, &a))
+		return;
+	batch_begin(&b, dev->stack);
+	acd_announce(dev, &a.addr);
+	batch_end(&b);
 }

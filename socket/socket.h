@@ -17,6 +17,8 @@ int stack_threads_start(struct stack *st);
 void stack_destroy(struct stack *st);
 /* Opens a device by its spec, gives it its address and brings it up.  0 or -errno. */
 int stack_device_open(struct stack *st, const struct weft_device *d, struct netdev **out);
+/* RFC 5227, 2.3: whoever knew its address by another MAC, of a stack before this one, learns the new one. */
+void stack_device_announce(struct netdev *dev);
 
 /* The calling thread's waiter in st: who cancels a job sets its `cancel` and wakes it. */
 struct waiter *stack_waiter(struct stack *st);

@@ -339,8 +339,11 @@ int weft_start(const struct weft_config *cfg, weft_stack **out)
 	err = stack_open(&st);
 	if (err)
 		return err;
-	for (unsigned i = 0; !err && i < cfg->ndevices; i++)
+	for (unsigned i = 0; !err && i < cfg->ndevices; i++) {
 		err = stack_device_open(st, &cfg->devices[i], &dev);
+		if (!err)
+			stack_device_announce(dev);
+	}
 	if (!err && cfg->gateway)
 		err = gateway_add(st, cfg->gateway);
 	if (!err)

@@ -4,7 +4,7 @@
  *	bench [OPTIONS] serve			until standard input ends
  *	bench [OPTIONS] CASE SERVER SECONDS	one line of numbers
  *
- *	-w DEV,ADDR/PREFIX[,GATEWAY]	weft's sockets, on this TAP; else the kernel's
+ *	-w DEV,ADDR/PREFIX[,GATEWAY]	weft's sockets, on this TAP or packet:NAME; else the kernel's
  *	-o				that TAP without offload
  *	-c NAME				this congestion control
  *	-p				bulk carries a pattern, and who receives it looks
@@ -34,7 +34,7 @@ static const struct {
     {"requests", case_requests}, {"hold", case_hold},
 };
 
-/* "tap0,10.0.0.1/24" or "tap0,10.0.0.1/24,10.0.0.2" */
+/* "tap0,10.0.0.1/24" or "tap0,10.0.0.1/24,10.0.0.2"; "packet:v0,..." for a device of another kind */
 static void use_weft(struct bench *b, const char *text, bool offload)
 {
 	char spec[96], *rest = spec;
@@ -42,7 +42,7 @@ static void use_weft(struct bench *b, const char *text, bool offload)
 	struct weft_config cfg = {.devices = &dev, .ndevices = 1};
 	int e;
 
-	snprintf(spec, sizeof(spec), "tap:%s", text);
+	snprintf(spec, sizeof(spec), "%s%s", strchr(text, ':') ? "" : "tap:", text);
 	strsep(&rest, ",");
 	dev.addr = strsep(&rest, ",");
 	cfg.gateway = rest;

@@ -159,5 +159,14 @@ weft_up --dev packet:v0 --addr 10.9.0.1/24 --no-offload --queues 2 --mac "$(host
 carries own_mac_no_offload
 expect echo_100_exact peer timeout 60 python3 tests/harness/echo_many.py 10.9.0.1 7 100 30000
 expect weft_ends_again weft_down
+
+# A program with the library, at an address that the peer has known by another hardware address until now.
+host "$WEFT_BUILD/tests/examples/echo_server" packet:v0 10.9.0.1/24 7 2>"$DIR/said" </dev/null &
+program=$!
+expect program_starts until_true 10 grep -qx 'echo_server: ready' "$DIR/said"
+peer timeout 10 nc -N 10.9.0.1 7 <"$DIR/file" >"$DIR/came"
+expect program_is_found_at_once cmp "$DIR/file" "$DIR/came"
+kill $program
+wait $program
 expect interface_stays ip -n "$NS" link show v0
 exit $failed
