@@ -325,6 +325,7 @@ static void library_open(struct drill *d, const char *library, const char *flags
 {
 	void (*init)(const char *flags, struct packetdrill_interface *ifc);
 	int how = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
+	char own[512];
 	void *h;
 
 #ifndef WEFT_SANITIZE
@@ -337,9 +338,22 @@ static void library_open(struct drill *d, const char *library, const char *flags
 	*(void **)&d->setting = dlsym(h, "packetdrill_so_setting");
 	if (!init)
 		drill_fail(d, "%s", dlerror());
-	init(flags, &d->ifc);
-	inet_pton(AF_INET, LOCAL, &d->local);
-	inet_pton(AF_INET, REMOTE, &d->remote);
+	if (!d->script->local && !d->script->remote) {
+		init(flags, &d->ifc);
+		return;
+	}
+	snprintf(own, sizeof(own), "%s;local=%s;gateway=192.168.255.254", flags,
+		 d->script->local ? d->script->local : LOCAL);
+	init(own, &d->ifc);
+}
+
+static void addresses(struct drill *d)
+{
+	const struct script *s = d->script;
+
+	if (inet_pton(AF_INET, s->local ? s->local : LOCAL, &d->local) != 1 ||
+	    inet_pton(AF_INET, s->remote ? s->remote : REMOTE, &d->remote) != 1)
+		drill_fail(d, "an address of the script is none");
 }
 
 static void script_events(struct drill *d)
@@ -375,6 +389,7 @@ static int script_run(const char *path, const struct run *run)
 		fprintf(stderr, "%s:%d: %s\n", path, d->now ? d->now->line : 0, d->why);
 		return 1;
 	}
+	addresses(d);
 	library_open(d, run->library, run->flags);
 	code_begin(d);
 	script_events(d);

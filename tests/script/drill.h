@@ -84,6 +84,7 @@ struct script {
 	double tolerance_percent; /* of the time since the event before */
 	int64_t ts_tick_us;       /* of our timestamps; 0: they are not looked at */
 	bool strict;              /* --strict_segments: none are glued */
+	char *local, *remote;     /* --local_ip, --remote_ip; NULL: as the flags say */
 };
 
 /* Parses a file, or says where it is wrong and exits with 2. */
@@ -118,7 +119,8 @@ void packet_read(struct lex *x, struct packet *p);
 struct flow {
 	int fd;
 	bool passive, syn_in, syn_out;
-	uint32_t local_isn, remote_isn; /* on the wire, less what the script calls them */
+	uint32_t local_isn, remote_isn; /* on the wire */
+	uint32_t script_isn;            /* what the script calls ours in a SYN */
 	uint16_t local_port, remote_port;
 	uint32_t ts_offset; /* of our timestamps: wire - script */
 	bool ts_known;

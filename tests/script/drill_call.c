@@ -353,12 +353,28 @@ static int64_t call_accept(struct drill *d, const struct event *ev)
 	return fd_new(d, ev, fd);
 }
 
-static int64_t call_connect(struct drill *d, const struct event *ev)
+/* To whom: the other end, unless argument i says AF_UNSPEC. */
+static struct end target(const struct drill *d, const struct event *ev, unsigned i)
 {
 	struct end a = address(d, d->remote);
+	const struct value *v = ev->args;
 
-	d->flow.fd = fd_arg(d, ev, 0);
-	return d->ifc.connect(d->ifc.userdata, fd_arg(d, ev, 0), &a.sa, a.n);
+	while (v && i-- > 0)
+		v = v->next;
+	if (v && v->kind == VALUE_NUMBER)
+		a.sa.sa_family = (sa_family_t)v->number;
+	return a;
+}
+
+static int64_t call_connect(struct drill *d, const struct event *ev)
+{
+	struct end a = target(d, ev, 1);
+	int fd = fd_arg(d, ev, 0);
+
+	if (d->flow.passive && a.sa.sa_family != AF_UNSPEC) /* it was accepted, and left */
+		d->flow = (struct flow){.remote_port = PORT, .local_port = PORT};
+	d->flow.fd = fd;
+	return d->ifc.connect(d->ifc.userdata, fd, &a.sa, a.n);
 }
 
 /* read, recv, recvfrom, write, send, sendto: (fd, buffer, n, flags, ...) */
@@ -367,7 +383,7 @@ static int64_t call_buffer(struct drill *d, const struct event *ev)
 	size_t n = (size_t)number(d, ev, 2);
 	void *b = buffer_arg(d, ev, 1, n), *ud = d->ifc.userdata;
 	int fd = fd_arg(d, ev, 0), flags = 0, err;
-	struct end a = address(d, d->remote);
+	struct end a = target(d, ev, 4);
 	int64_t r;
 
 	if (strcmp(ev->name, "read") && strcmp(ev->name, "write"))

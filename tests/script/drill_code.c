@@ -16,6 +16,9 @@ static const char preamble[] = "import sys\n"
 			       "TCP_CA_Loss = range(5)\n"
 			       "TCPI_OPT_TIMESTAMPS, TCPI_OPT_SACK, TCPI_OPT_WSCALE, TCPI_OPT_ECN, "
 			       "TCPI_OPT_ECN_SEEN, TCPI_OPT_SYN_DATA = 1, 2, 4, 8, 16, 32\n"
+			       "TCP_ESTABLISHED, TCP_SYN_SENT, TCP_SYN_RECV, TCP_FIN_WAIT1, "
+			       "TCP_FIN_WAIT2, TCP_TIME_WAIT, TCP_CLOSE, TCP_CLOSE_WAIT, "
+			       "TCP_LAST_ACK, TCP_LISTEN, TCP_CLOSING = range(1, 12)\n"
 			       "TCP_INFINITE_SSTHRESH = 0x7fffffff\n";
 
 void code_begin(struct drill *d)

@@ -229,7 +229,8 @@ static void learn_out(struct drill *d, const struct packet *p, const struct view
 
 	if (!(p->flags & TCP_SYN) || f->syn_out)
 		return;
-	f->local_isn = get32(v->l4 + 4) - p->seq;
+	f->local_isn = get32(v->l4 + 4);
+	f->script_isn = p->seq;
 	f->local_port = get16(v->l4);
 	f->remote_port = get16(v->l4 + 2);
 	f->syn_out = true;
@@ -300,11 +301,17 @@ static void compare_options(struct drill *d, const struct packet *p, const struc
 			   hex_text(v->option, v->noption, got));
 }
 
+/* A SYN and the ACK in it count as the SYNs of the script do, all else from zero. */
 static void compare_tcp(struct drill *d, const struct packet *p, const struct view *v)
 {
 	uint32_t flags = get16(v->l4 + 12) & 0x1ff, seq = get32(v->l4 + 4) - d->flow.local_isn;
 	uint32_t ack = flags & TCP_ACK ? get32(v->l4 + 8) - d->flow.remote_isn : 0;
 	char want[96], got[96];
+
+	if (flags & TCP_SYN)
+		seq += d->flow.script_isn;
+	if ((flags & TCP_SYN) && (flags & TCP_ACK))
+		ack += d->flow.remote_isn;
 
 	if (flags != p->flags || seq != p->seq || ack != p->ack || v->len != p->len)
 		drill_fail(d, "%s expected, %s came",
@@ -347,7 +354,9 @@ static bool is_of_another(const struct drill *d, const struct view *v)
 
 	if (f->passive)
 		return f->syn_in && get16(v->l4 + 2) != f->remote_port;
-	return f->syn_out && get16(v->l4) != f->local_port;
+	if (!f->syn_out)
+		return (get16(v->l4 + 12) & (TCP_SYN | TCP_ACK)) != TCP_SYN;
+	return get16(v->l4) != f->local_port;
 }
 
 /* May more bytes of the same stream follow this segment, to make up the scripted one? */

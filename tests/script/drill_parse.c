@@ -215,7 +215,8 @@ static void icmp_read(struct lex *x, struct packet *p)
 	free(name);
 	if (lex_take(x, "mtu"))
 		p->icmp_mtu = (uint32_t)lex_number(x);
-	lex_need(x, "[");
+	if (!lex_take(x, "["))
+		return; /* it quotes the first segment */
 	range_read(x, p);
 	lex_need(x, "]");
 }
@@ -358,7 +359,8 @@ static char *file_read(const char *path)
 /* --name or --name=value, as packetdrill's own; what means nothing here is passed over. */
 static void option_line(struct lex *x, struct script *s)
 {
-	static const char *const ignored[] = {"mss", "ip_version", "send_omit_free"};
+	static const char *const ignored[] = {"mss", "ip_version", "send_omit_free",
+					      "tcp_ts_ecr_scaled"};
 	char *name = lex_word(x);
 	bool known = false;
 
@@ -376,6 +378,10 @@ static void option_line(struct lex *x, struct script *s)
 			s->tolerance_percent = strtod(value, NULL);
 		else if (!strcmp(name, "tcp_ts_tick_usecs"))
 			s->ts_tick_us = strtoll(value, NULL, 10);
+		else if (!strcmp(name, "local_ip"))
+			s->local = strdup(value);
+		else if (!strcmp(name, "remote_ip"))
+			s->remote = strdup(value);
 		else
 			known = false;
 		free(value);

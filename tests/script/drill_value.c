@@ -26,6 +26,7 @@ static const struct {
 } constants[] = {
     NAME(AF_INET),
     NAME(AF_INET6),
+    NAME(AF_UNSPEC),
     NAME(SOCK_STREAM),
     NAME(SOCK_DGRAM),
     NAME(SOCK_NONBLOCK),
@@ -262,6 +263,23 @@ static struct value *struct_read(struct lex *x)
 	return v;
 }
 
+/* \xf7 is a byte; none of a text is 0. */
+static void text_unescape(char *text)
+{
+	unsigned byte;
+	char *to = text;
+
+	for (; *text; to++) {
+		if (sscanf(text, "\\x%2x", &byte) == 1) {
+			*to = (char)byte;
+			text += 4;
+		} else {
+			*to = *text++;
+		}
+	}
+	*to = '\0';
+}
+
 struct value *value_read(struct lex *x)
 {
 	struct value *v;
@@ -276,5 +294,6 @@ struct value *value_read(struct lex *x)
 		return number_read(x);
 	v = value_new(VALUE_TEXT);
 	v->text = lex_until(x, "\"");
+	text_unescape(v->text);
 	return v;
 }
