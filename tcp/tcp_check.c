@@ -69,7 +69,10 @@ static void oow_ack(struct tcp_sock *ts, const struct tcp_seg *g, enum mib skipp
 
 /* --- timestamps --------------------------------------------------------------------------------- */
 
-/* RFC 7323, 5.3, R1, and 5.5: a TS.Recent of 24 days ago says nothing. */
+/*
+ * RFC 7323, 5.3, R1, and 5.5: a TS.Recent of 24 days ago says nothing.  Nor does a segment without the
+ * option: 3.2 would have it dropped (SHOULD), which ends the connection behind a box that takes options off.
+ */
 static bool paws_reject(const struct tcp_sock *ts, const struct tcp_seg *g, uint64_t now)
 {
 	if (!(ts->flags & TCP_F_TS) || !(g->opts & SEG_OPT_TS))
@@ -81,11 +84,7 @@ enum drop_reason tcp_check_paws(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
 
-	if (!(ts->flags & TCP_F_TS) || (g->flags & TCP_RST))
-		return DROP_NONE;
-	if (!(g->opts & SEG_OPT_TS)) /* RFC 7323, 3.2; a SYN is a peer that has forgotten us */
-		return g->flags & TCP_SYN ? DROP_NONE : DROP_TCP_NO_TIMESTAMP;
-	if (!paws_reject(ts, g, tcp_now(ts)) || tcp_ofo_overtaken(ts, g))
+	if ((g->flags & TCP_RST) || !paws_reject(ts, g, tcp_now(ts)) || tcp_ofo_overtaken(ts, g))
 		return DROP_NONE;
 	mib_inc(ts->sk.stack, MIB_TcpExt_PAWSEstab);
 	oow_ack(ts, g, MIB_TcpExt_TCPACKSkippedPAWS);

@@ -264,8 +264,6 @@ static enum drop_reason request_check(struct tcp_sock *ls, struct tcp_request *r
 		request_ack(rq);
 		return DROP_TCP_PAWS;
 	}
-	if ((rq->opts & SEG_OPT_TS) && !(g->opts & SEG_OPT_TS) && !(g->flags & (TCP_RST | TCP_SYN)))
-		return DROP_TCP_NO_TIMESTAMP; /* RFC 7323, 3.2: as the child would */
 	if (g->seq == rq->irs && (g->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
 		request_synack_again(rq);
 		return DROP_TCP_OLD_DATA;
