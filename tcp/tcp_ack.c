@@ -245,7 +245,7 @@ static enum drop_reason ack_range(struct tcp_sock *ts, const struct tcp_seg *g)
 	uint32_t back = ts->max_window;
 
 	if (seq_gt(g->ack, ts->snd_nxt)) {
-		tcp_challenge_ack(ts);
+		tcp_challenge_owe(ts); /* soon: Linux, which scripts follow, does not answer */
 		return DROP_TCP_ACK_UNSENT;
 	}
 	if (ts->bytes_acked < back) /* none is older than the SYN's */

@@ -41,17 +41,29 @@ static bool challenge_allowed(struct stack *st)
 	return true;
 }
 
-void tcp_challenge_ack(struct tcp_sock *ts)
+static bool challenge_due(struct tcp_sock *ts)
 {
 	struct stack *st = ts->sk.stack;
 
 	if (!tcp_oow_allowed(st, ts->oow_ack_ms, MIB_TcpExt_TCPACKSkippedChallenge))
-		return;
+		return false;
 	if (!challenge_allowed(st))
-		return;
+		return false;
 	ts->oow_ack_ms = tcp_ms(tcp_now(ts));
 	mib_inc(st, MIB_TcpExt_TCPChallengeACK);
-	tcp_send_ack(ts);
+	return true;
+}
+
+void tcp_challenge_ack(struct tcp_sock *ts)
+{
+	if (challenge_due(ts))
+		tcp_send_ack(ts);
+}
+
+void tcp_challenge_owe(struct tcp_sock *ts)
+{
+	if (challenge_due(ts))
+		tcp_ack_delay(ts);
 }
 
 /* The ACK to a segment out of the window; data are always answered, they are no part of a loop. */

@@ -39,9 +39,19 @@ static uint32_t ack_wait_ms(const struct tcp_sock *ts)
 {
 	uint32_t most = ATO_MAX_MS, rtt = ts->srtt_us / 1000;
 
+	if (ts->ato_ms == 0) /* no text came yet */
+		return ATO_MIN_MS;
 	if (rtt && rtt < most)
 		most = rtt > ATO_MIN_MS ? rtt : ATO_MIN_MS;
 	return ts->ato_ms < most ? ts->ato_ms : most;
+}
+
+void tcp_ack_delay(struct tcp_sock *ts)
+{
+	if (ts->flags & TCP_F_ACK_DELAY)
+		return;
+	ts->flags |= TCP_F_ACK_DELAY;
+	tcp_timer_set(ts, TCP_DUE_ACK, tcp_now(ts) + ack_wait_ms(ts) * NSEC_PER_MSEC);
 }
 
 void tcp_ack_schedule(struct tcp_sock *ts)
@@ -59,10 +69,7 @@ void tcp_ack_schedule(struct tcp_sock *ts)
 		ts->flags |= TCP_F_ACK_NOW;
 		return;
 	}
-	if (!(ts->flags & TCP_F_ACK_DELAY)) {
-		ts->flags |= TCP_F_ACK_DELAY;
-		tcp_timer_set(ts, TCP_DUE_ACK, now + ack_wait_ms(ts) * NSEC_PER_MSEC);
-	}
+	tcp_ack_delay(ts);
 }
 
 /* What the ACK waited for, an answer or the next segment, did not come. */
@@ -83,6 +90,6 @@ void tcp_ack_waited(struct tcp_sock *ts)
 /* Text goes out: the ACKs of what comes may ride on such, if it answers what has just come. */
 void tcp_ack_rides(struct tcp_sock *ts, uint64_t now)
 {
-	if (ts->data_segs_in && tcp_ms(now) - ts->last_rcvd_ms < ts->ato_ms)
+	if (tcp_ms(now) - ts->last_rcvd_ms < ts->ato_ms)
 		ts->flags |= TCP_F_PINGPONG;
 }

@@ -369,6 +369,7 @@ void tcp_ts_recent_update(struct tcp_sock *ts, const struct tcp_seg *g);
 /* May an ACK to a segment out of the window be sent now, after one at `last` (ms)? */
 bool tcp_oow_allowed(struct stack *st, uint32_t last, enum mib skipped);
 void tcp_challenge_ack(struct tcp_sock *ts);
+void tcp_challenge_owe(struct tcp_sock *ts); /* the same, as a delayed ACK */
 /* RFC 9293, 3.10.7.4, first: is any of seq..end in the window rcv_nxt..rcv_nxt + wnd? */
 bool tcp_seq_acceptable(const struct tcp_seg *g, uint32_t rcv_nxt, uint32_t wnd);
 /* tcp_ack.c */

@@ -260,10 +260,17 @@ static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
 	sock_ready(&ts->sk, EPOLLIN | urg_event(ts));
 }
 
+/* All text is here, and g was no more than the FIN behind it: tcp_fin() sees to its ACK. */
+static bool fin_alone(const struct tcp_sock *ts, const struct tcp_seg *g, uint32_t first)
+{
+	return (g->flags & TCP_FIN) && first == ts->rcv_nxt && ts->rcv_nxt == ts->rcv_fin;
+}
+
 void tcp_text(struct tcp_sock *ts, struct pkbuf *b)
 {
 	struct tcp_seg *g = tcp_seg(b);
 	enum drop_reason why = DROP_TCP_TEXT_IGNORED;
+	uint32_t first = g->seq;
 
 	if (g->seq == g->end) {
 		pkbuf_free(b);
@@ -280,7 +287,8 @@ void tcp_text(struct tcp_sock *ts, struct pkbuf *b)
 		goto drop;
 	}
 	if (b->len == 0) { /* a FIN alone, or nothing new beside it */
-		ts->flags |= TCP_F_ACK_NOW;
+		if (!fin_alone(ts, g, first))
+			ts->flags |= TCP_F_ACK_NOW;
 		pkbuf_free(b);
 		return;
 	}
@@ -297,6 +305,19 @@ drop:
 
 /* --- eighth: FIN -------------------------------------------------------------------------------- */
 
+/*
+ * Behind text the program answers, closes as a rule, and the ACK rides on its FIN; where nothing tells
+ * how long that may take it goes at once.
+ */
+static void fin_ack(struct tcp_sock *ts)
+{
+	ts->flags |= TCP_F_PINGPONG;
+	if (ts->ato_ms == 0 || ts->rcv_nxt - ts->ack_sent > ts->rcv_mss)
+		ts->flags |= TCP_F_ACK_NOW;
+	else
+		tcp_ack_delay(ts);
+}
+
 void tcp_fin(struct tcp_sock *ts)
 {
 	if (!(ts->flags & TCP_F_FIN_SEEN) || ts->rcv_nxt != ts->rcv_fin ||
@@ -305,10 +326,13 @@ void tcp_fin(struct tcp_sock *ts)
 	ts->rcv_nxt++;
 	if (seq_lt(ts->rcv_adv, ts->rcv_nxt)) /* it stood behind a closed window */
 		ts->rcv_adv = ts->rcv_nxt;
-	ts->flags |= TCP_F_ACK_NOW;
 	ts->sk.shutdown |= SOCK_SHUT_RD;
 	tcp_ofo_free(ts);
 	ts->dsack_left = ts->dsack_right; /* nothing of the stream is in doubt any more (Linux) */
+	if (tcp_state_of(ts) == TCP_ESTABLISHED)
+		fin_ack(ts);
+	else
+		ts->flags |= TCP_F_ACK_NOW;
 	switch (tcp_state_of(ts)) {
 	case TCP_ESTABLISHED:
 		tcp_set_state(ts, TCP_CLOSE_WAIT);

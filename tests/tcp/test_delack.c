@@ -115,10 +115,30 @@ START_TEST(test_old_segment_acked_at_once)
 }
 END_TEST
 
-START_TEST(test_fin_acked_at_once)
+START_TEST(test_fin_behind_text_acked_later)
 {
 	rx(FIN | ACK, .seq = at++, .ack = 1);
+	advance_ms(39);
+	quiet();
+	advance_ms(1);
 	acked();
+}
+END_TEST
+
+START_TEST(test_fin_with_much_text_acked_at_once)
+{
+	rx(FIN | ACK, .seq = at, .ack = 1, .len = 1000);
+	at += 1001;
+	acked();
+}
+END_TEST
+
+START_TEST(test_fin_acked_by_that_of_close)
+{
+	rx(FIN | ACK, .seq = at++, .ack = 1);
+	ck_assert_int_eq(weft_shutdown(tl.fd, SHUT_WR), 0);
+	tx(FIN | ACK, .seq = 1, .ack = at);
+	quiet();
 }
 END_TEST
 
@@ -190,7 +210,9 @@ int main(void)
 	tcase_add_test(tc, test_out_of_order_acked_at_once);
 	tcase_add_test(tc, test_part_of_hole_filled_acked_at_once);
 	tcase_add_test(tc, test_old_segment_acked_at_once);
-	tcase_add_test(tc, test_fin_acked_at_once);
+	tcase_add_test(tc, test_fin_behind_text_acked_later);
+	tcase_add_test(tc, test_fin_with_much_text_acked_at_once);
+	tcase_add_test(tc, test_fin_acked_by_that_of_close);
 	tcase_add_test(tc, test_ack_goes_with_answer);
 	tcase_add_test(tc, test_close_takes_delayed_ack_along);
 	tcase_add_test(tc, test_quickack_delays_none);

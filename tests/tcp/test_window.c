@@ -221,6 +221,7 @@ START_TEST(test_zero_window_fin_and_ack_in_one_batch)
 	rx(FIN | ACK, .seq = at, .ack = 1);
 	rx(ACK, .seq = at + 1, .ack = 11);
 	batch_end(&batch);
+	advance_ms(200);
 	tx(ACK, .seq = 11, .ack = at + 1, .wnd = WND_ZERO);
 	quiet();
 	ck_assert(tcp_lab_view(&v));
