@@ -316,6 +316,7 @@ static void synsent_established(struct tcp_sock *ts, struct pkbuf *b)
 	tcp_fastopen_synack(ts, b);
 	if (ts->defer_accept ||
 	    (ts->fo && ts->fo->more)) { /* data come at once, the ACK with them */
+		ts->ato_ms = TCP_ATO_MIN_NS / NSEC_PER_MSEC;
 		ts->flags |= TCP_F_ACK_DELAY;
 		tcp_timer_set(ts, TCP_DUE_ACK, now + TCP_ATO_MAX_NS);
 	} else {

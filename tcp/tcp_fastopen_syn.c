@@ -181,6 +181,7 @@ void tcp_fastopen_synack(struct tcp_sock *ts, const struct pkbuf *b)
 		return;
 	if (!unacked) {
 		ts->flags |= TCP_F_SYN_DATA;
+		ts->delivery.segs = 1; /* it was one segment, whatever the MSS makes of its text */
 		mib_inc(st, MIB_TcpExt_TCPFastOpenActive);
 		tcp_fo_works(st);
 		return;

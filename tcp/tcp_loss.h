@@ -37,6 +37,7 @@ struct tcp_sock;
 #define REC_RETRANS 8u      /* sent again since it was held for lost */
 #define REC_APP_LIMITED 16u /* when it went the program had no more to send */
 #define REC_EOR 32u         /* a message ends with it: no segment goes beyond (MSG_EOR) */
+#define REC_PUSH 64u        /* its end is pushed however often it goes: it went beside the SYN */
 
 /*
  * One range of the send queue: bytes of one payload piece, sent together or not yet sent.  A

@@ -105,7 +105,7 @@ int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len)
 	if (r->times)
 		r->flight -= rest->end - rest->seq;
 	r->end = rest->seq;
-	r->flags &= (uint8_t) ~(REC_FIN | REC_EOR);
+	r->flags &= (uint8_t) ~(REC_FIN | REC_EOR | REC_PUSH);
 	r->next = rest;
 	if (x->tail == r)
 		x->tail = rest;

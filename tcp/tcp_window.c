@@ -100,12 +100,17 @@ uint32_t tcp_wnd_limit(const struct tcp_sock *ts)
 	return half < most ? half : most;
 }
 
-/* The reader has made room worth an ACK of its own: a quarter of the window, or the first of it. */
+/*
+ * The reader has made room worth an ACK of its own: a quarter of the window, or the first of it.  Not while the
+ * peer may double what it sends in a round trip: the ACKs of that will tell.
+ */
 bool tcp_wnd_update_due(const struct tcp_sock *ts)
 {
 	uint32_t now = wnd_now(ts), room = wnd_room(ts), most = wnd_most(ts);
 	uint32_t grow = room > now ? room - now : 0;
 
+	if (now > 2 * (uint64_t)ts->tune.space)
+		return false;
 	return grow >= (ts->sk.rcvbuf / 2 < most ? ts->sk.rcvbuf / 2 : most) / 4 ||
 	       (now < 2u * ts->rcv_mss && grow >= wnd_step(ts));
 }

@@ -76,8 +76,6 @@ static uint16_t header_wnd(struct tcp_sock *ts, uint8_t flags)
 {
 	uint32_t wnd;
 
-	if (flags & TCP_RST)
-		return 0;
 	if (!(flags & TCP_SYN))
 		return tcp_wnd_advertise(ts);
 	wnd = tcp_rcv_wnd_init(&ts->sk);
@@ -312,7 +310,8 @@ static bool span_pushes(struct tcp_sock *ts, const struct span *s)
 	if (s->len == 0)
 		return false;
 	half = (half / burst + 1) * burst;
-	if (end == ts->push_seq || (s->last->flags & REC_EOR) || seq_geq(end, ts->pushed + half)) {
+	if (end == ts->push_seq || (s->last->flags & (REC_EOR | REC_PUSH)) ||
+	    seq_geq(end, ts->pushed + half)) {
 		ts->pushed = seq_gt(end, ts->pushed) ? end : ts->pushed;
 		return true;
 	}
@@ -407,6 +406,7 @@ int tcp_send_syn_data(struct tcp_sock *ts)
 	if (!b)
 		return -ENOMEM;
 	ts->syn_sent = now;
+	s.last->flags |= REC_PUSH;
 	orig_sent(ts, span_sent(ts, &s, now));
 	ts->xfer->next = s.last->next;
 	ts->snd_nxt = s.last->end;
