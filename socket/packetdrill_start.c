@@ -93,6 +93,7 @@ static void defaults(struct stack *st)
 	    {"net.ipv4.tcp_syn_retries", 5},
 	    {"net.ipv4.tcp_slow_start_after_idle", 0},
 	    {"net.ipv4.tcp_fastopen", 0x403},
+	    {"net.ipv4.tcp_ecn", 0},
 	    {"net.weft.tcp_hystart", 2},
 	};
 	char why[SYSCTL_TEXT_MAX];
