@@ -15,6 +15,9 @@
 #define ALPHA_DEN 17u
 #define MS3_PER_SEGMENT 2500000000ull /* (1000 ms/s)^3 / C */
 
+#define LOOK_MS 31u /* a long path follows Reno's window so often, or when cwnd grows (Linux) */
+#define UNKNOWN_DIVISOR 20u /* no loss seen yet: a round trip adds at least this part (Linux) */
+
 enum { HYSTART_PLUS = 1, HYSTART_DELAY = 2 }; /* net.weft.tcp_hystart */
 
 /* What a loss that was none gives back (RFC 9438, 4.9). */
@@ -30,6 +33,7 @@ struct cubic {
 	uint32_t cwnd_prior; /* cwnd before the last reduction */
 	uint32_t seen;       /* ms: the last ACK */
 	bool avoids;         /* which of the two: the first slow start is over */
+	uint16_t looked;     /* ms: when cwnd was last set beside Reno's window */
 	union {
 		struct tcp_hystart hystart; /* in the first slow start */
 		struct {
@@ -101,6 +105,7 @@ static void epoch_begin(struct tcp_sock *ts, struct cubic *c, uint32_t now)
 {
 	c->e = (struct epoch){.begin = now ? now : 1, .origin = ts->cwnd, .w_est = ts->cwnd};
 	c->est_acked = c->rest = 0;
+	c->looked = (uint16_t)now;
 	if (ts->cwnd < c->w_max) {
 		c->e.k = cubic_k(ts, c->w_max);
 		c->e.origin = c->w_max;
@@ -123,9 +128,11 @@ static void reno_acked(struct tcp_sock *ts, struct cubic *c, uint32_t n)
 static void cubic_grow(struct tcp_sock *ts, struct cubic *c, uint32_t t, uint32_t n)
 {
 	uint32_t target = w_cubic(ts, &c->e, t + ts->srtt_us / 1000),
-		 most = ts->cwnd + ts->cwnd / 2;
+		 most = ts->cwnd + ts->cwnd / 2, least = ts->cwnd + ts->cwnd / UNKNOWN_DIVISOR;
 	uint64_t sum;
 
+	if (c->w_max == 0 && target < least)
+		target = least;
 	if (target > most)
 		target = most;
 	if (target <= ts->cwnd)
@@ -133,6 +140,17 @@ static void cubic_grow(struct tcp_sock *ts, struct cubic *c, uint32_t t, uint32_
 	sum = (uint64_t)n * (target - ts->cwnd) + c->rest;
 	c->rest = (uint32_t)(sum % ts->cwnd);
 	ts->cwnd += (uint32_t)(sum / ts->cwnd);
+}
+
+/* Is it time to follow Reno's window, which grows by whole segments? */
+static bool reno_is_due(const struct tcp_sock *ts, struct cubic *c, uint32_t now)
+{
+	uint16_t since = (uint16_t)(now - c->looked);
+
+	if (since <= LOOK_MS && ts->srtt_us > LOOK_MS * 1000)
+		return false;
+	c->looked = (uint16_t)now;
+	return true;
 }
 
 /* Linux's way out of the first slow start, looked at before the ACK is added. */
@@ -146,7 +164,7 @@ static void cubic_delay(struct tcp_sock *ts, const struct tcp_ack_info *a)
 
 static void cubic_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uint32_t n)
 {
-	uint32_t now = tcp_ms(a->now), t;
+	uint32_t now = tcp_ms(a->now), segs = ts->cwnd / ts->mss, t;
 	struct cubic *c;
 
 	cubic_delay(ts, a);
@@ -159,10 +177,12 @@ static void cubic_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uint3
 		epoch_begin(ts, c, now);
 	t = now - c->e.begin;
 	reno_acked(ts, c, n);
-	if (w_cubic(ts, &c->e, t) >= c->e.w_est)
+	if (c->w_max == 0 || w_cubic(ts, &c->e, t) >= c->e.w_est)
 		cubic_grow(ts, c, t, n);
-	else if (ts->cwnd < c->e.w_est)
+	if (reno_is_due(ts, c, now) && w_cubic(ts, &c->e, t) < c->e.w_est && ts->cwnd < c->e.w_est)
 		ts->cwnd = c->e.w_est;
+	if (ts->cwnd / ts->mss != segs)
+		c->looked = (uint16_t)(now - LOOK_MS - 1);
 }
 
 /* --- time that does not count --------------------------------------------------------------------- */
