@@ -259,12 +259,21 @@ static enum drop_reason ofo_insert(struct tcp_sock *ts, struct pkbuf *b)
 	return DROP_TCP_OFO_LIMIT;
 }
 
+/*
+ * RFC 5681, 4.2: each segment tells the sender.  Without SACK by an ACK of its own; with it blocks say
+ * how many there were, and three ACKs of a batch start the repair.
+ */
+static uint8_t dupacks_most(const struct tcp_sock *ts)
+{
+	return ts->flags & TCP_F_SACK ? TCP_DUPTHRESH : UINT8_MAX;
+}
+
 void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b)
 {
 	enum drop_reason why = DROP_TCP_OFO_LIMIT;
 
-	if (ts->dupacks_owed < TCP_DUPTHRESH)
-		ts->dupacks_owed++; /* RFC 5681, 4.2: each tells the sender */
+	if (ts->dupacks_owed < dupacks_most(ts))
+		ts->dupacks_owed++;
 	ts->flags |= TCP_F_ACK_NOW;
 	ts->rcv_ooopack++;
 	if (!depot_pressure(ts->sk.stack))

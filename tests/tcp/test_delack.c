@@ -184,6 +184,21 @@ START_TEST(test_super_segment_acked_once)
 }
 END_TEST
 
+/* Without SACK the peer counts duplicates: one for each segment out of order, whatever the batch. */
+START_TEST(test_batch_out_of_order_each_acked_without_sack)
+{
+	struct batch batch;
+
+	batch_begin(&batch, tl.st);
+	for (uint32_t i = 0; i < 10; i++)
+		rx(ACK, .seq = at + 1000 + 100 * i, .ack = 1, .len = 100);
+	batch_end(&batch);
+	for (unsigned i = 0; i < 10; i++)
+		tx(ACK, .seq = 1, .ack = at);
+	quiet();
+}
+END_TEST
+
 /* MUST-58, MUST-59: what the device had is taken whole before an ACK goes. */
 START_TEST(test_batch_of_segments_acked_once)
 {
@@ -217,6 +232,7 @@ int main(void)
 	tcase_add_test(tc, test_close_takes_delayed_ack_along);
 	tcase_add_test(tc, test_quickack_delays_none);
 	tcase_add_test(tc, test_super_segment_acked_once);
+	tcase_add_test(tc, test_batch_out_of_order_each_acked_without_sack);
 	tcase_add_test(tc, test_batch_of_segments_acked_once);
 	return unit_run("tcp_delack", tc);
 }
