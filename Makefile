@@ -75,6 +75,11 @@ EXAMPLES    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/examples/*.c)))
 BENCH_ALONE := tests/bench/floor.c tests/bench/offload.c
 BENCH_OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(BENCH_ALONE),$(sort $(wildcard tests/bench/*.c))))
 BENCH_BIN   := $(B)/tests/bench/bench $(BENCH_ALONE:%.c=$(B)/%)
+# Other stacks to measure beside, built where their Debian packages are: liblwip-dev; golang-go with
+# golang-gvisor-gvisor-dev.
+GO_PATH     := /usr/share/gocode
+BENCH_PEERS := $(if $(wildcard /usr/include/lwip/lwipopts.h),$(B)/tests/bench/lwip) \
+  $(if $(wildcard /usr/bin/go),$(if $(wildcard $(GO_PATH)/src/gvisor.dev/gvisor),$(B)/tests/bench/gvisor))
 DRILL_OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/script/*.c)))
 FUZZ_BIN    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/*.c)))
 
@@ -145,6 +150,17 @@ $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
+$(B)/tests/bench/lwip: tests/bench/peers/lwip.c tests/bench/ports.h
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -isystem /usr/include/lwip -o $@ $< -llwip
+
+GVISOR_SRC := $(wildcard tests/bench/peers/gvisor/*.go)
+$(B)/tests/bench/gvisor: $(GVISOR_SRC)
+	$(say) GO $@
+	$(Q)mkdir -p $(@D)
+	$(Q)GO111MODULE=off GOFLAGS= GOPATH=$(GO_PATH) /usr/bin/go build -o $@ $^
+
 # Runs packet scripts through libweft_packetdrill.so, as packetdrill would.
 $(B)/tests/script/drill: $(DRILL_OBJ) $(B)/obj/libweft-all.a
 	$(say) LD $@
@@ -172,7 +188,7 @@ paths:
 	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs
 	$(Q)tests/bench/paths.sh build/release $(if $(JSON),--json)
 
-bench-programs: all $(BENCH_BIN)
+bench-programs: all $(BENCH_BIN) $(BENCH_PEERS)
 
 fuzz:
 	$(Q)sh tests/fuzz/run.sh

@@ -13,6 +13,7 @@
  *	-u				rtt: over UDP
  *	-b				conns: in as few packets as possible
  *	-a, -k				hold: after one request each; with keepalive besides
+ *	-f N				hold: connections are numbered from N on
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -62,7 +63,7 @@ static char **options(struct bench *b, int argc, char **argv)
 	bool offload = true;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "w:c:n:s:opubak")) != -1) {
+	while ((opt = getopt(argc, argv, "w:c:n:s:f:opubak")) != -1) {
 		switch (opt) {
 		case 'w':
 			device = optarg;
@@ -75,6 +76,9 @@ static char **options(struct bench *b, int argc, char **argv)
 			break;
 		case 's':
 			b->size = (size_t)atoi(optarg);
+			break;
+		case 'f':
+			b->first = (unsigned)atoi(optarg);
 			break;
 		case 'o':
 			offload = false;

@@ -1,27 +1,6 @@
-"""What the table measures: cases, and the rows that are made of them.
-
-A case is one command of the client, run `rounds` times against each stack by turns.  Its figures are named
-by `values`; bulk has also cpu, CPU seconds a GB of both ends.  A row compares one figure of weft with one of
-another stack, or of weft in another case, or with a fixed number.  `goal` is what the ratio should be.
-"""
-from collections import namedtuple
-
-EVERY = ('kernel', 'weft', 'gvisor', 'lwip')
-BOTH = ('kernel', 'weft')
-
-Case = namedtuple('Case', 'name place command values seconds rounds stacks serve offload checked')
-Row = namedtuple('Row', 'text unit case value base goal')
-Section = namedtuple('Section', 'title cases rows')
-
-
-def case(name, place, command, values, seconds, stacks=BOTH, rounds=5, serve=(), offload=True, checked=False):
-    return Case(name, place, command.split(), values, seconds, rounds, stacks, tuple(serve), offload, checked)
-
-
-def row(text, unit, case_name, value, base='kernel', goal=''):
-    """base: a stack, 'case:NAME' (weft's figure there) or 'limit:NUMBER'."""
-    return Row(text, unit, case_name, value, base, goal)
-
+"""What the table measures: the cases of the client's, section by section, and their rows; goals are ratios."""
+import idle
+from rows import BOTH, EVERY, Section, case, row
 
 WAYS = (('out', 'received by the stack'), ('in', 'sent by the stack'))
 BULK = ('rate', 'bytes')
@@ -113,4 +92,4 @@ def sections():
     return [bulk(), streams('free', '>= 0.7', None), streams('one', '>= 0.8', 'one'), plain(),
             round_trips('one', 'both ends on one CPU', '<= 0.85', '<= 1.5'),
             round_trips('split', 'client on CPU 0, server on CPU 1', '<= 0.4', ''),
-            round_trips('free', 'free', '<= 0.4', ''), connections(), requests()]
+            round_trips('free', 'free', '<= 0.4', ''), connections(), requests(), idle.section()]

@@ -14,7 +14,7 @@
 #include "tests/bench/bench.h"
 #include "tests/bench/calls.h"
 
-/* Of one source address: fewer than there are ephemeral ports. */
+/* Of one source address: fewer than there are ephemeral ports, and the descriptors of one process. */
 #define PER_ADDRESS 20000u
 
 void serve_asked(const struct bench *b, int fd)
@@ -69,14 +69,14 @@ void case_hold(const struct bench *b, double seconds)
 	int one_more;
 
 	for (unsigned i = 0; i < b->many; i++) {
-		fd[i] = hold_open(b, i);
+		fd[i] = hold_open(b, b->first + i);
 		if (b->hold != PORT_HOLD)
-			hold_ask(b, fd[i], i);
+			hold_ask(b, fd[i], b->first + i);
 	}
 	puts("held");
 	fflush(stdout);
 	if (getchar() == EOF)
-		return;
+		return; /* only to hold them: their end is the process's */
 	one_more = dial(b, PORT_ECHO);
 	no_delay(b->net, one_more);
 	echo_for(b, one_more, seconds, &s);

@@ -59,7 +59,7 @@ class Table:
                     try:
                         self.once(case, stack, servers[stack])
                     except RunFailed as e:
-                        self.fail(case, e)
+                        self.fail(case.name, e)
                         servers.pop(stack).end()
         finally:
             for server in servers.values():
@@ -72,13 +72,13 @@ class Table:
             servers[stack] = self.rig.serve(stack, case.place, case.serve, case.offload)
             self.check(case, stack)
         except RunFailed as e:
-            self.fail(case, e)
+            self.fail(case.name, e)
             if stack in servers:
                 servers.pop(stack).end()
 
-    def fail(self, case, why):
-        self.figures.fail('%s: %s' % (case.name, why))
-        print('weft: bench: %s: %s' % (case.name, why), file=sys.stderr)
+    def fail(self, name, why):
+        self.figures.fail('%s: %s' % (name, why))
+        print('weft: bench: %s: %s' % (name, why), file=sys.stderr)
 
 
 def machine():
@@ -127,6 +127,8 @@ def main():
             say('\n%s\n%s' % (section.title, report.head()))
             for case in section.cases:
                 table.run(case)
+            if section.also:
+                section.also(table)
             for row in section.rows:
                 if row.base in PEERS and row.base not in table.stacks:
                     continue

@@ -1,0 +1,24 @@
+"""What the table is made of: cases, rows, sections.
+
+A case is one command of the client, run `rounds` times against each stack by turns.  Its figures are named
+by `values`; bulk has also cpu, CPU seconds a GB of both ends.  A row compares one figure of weft with one of
+another stack, or of weft in another case, or with a fixed number.  `goal` is what the ratio should be.
+A section's `also` measures what is no case of the client's.
+"""
+from collections import namedtuple
+
+EVERY = ('kernel', 'weft', 'gvisor', 'lwip')
+BOTH = ('kernel', 'weft')
+
+Case = namedtuple('Case', 'name place command values seconds rounds stacks serve offload checked')
+Row = namedtuple('Row', 'text unit case value base goal')
+Section = namedtuple('Section', 'title cases rows also', defaults=(None,))
+
+
+def case(name, place, command, values, seconds, stacks=BOTH, rounds=5, serve=(), offload=True, checked=False):
+    return Case(name, place, command.split(), values, seconds, rounds, stacks, tuple(serve), offload, checked)
+
+
+def row(text, unit, case_name, value, base='kernel', goal=''):
+    """base: a stack, 'case:NAME' (weft's figure there) or 'limit:NUMBER'."""
+    return Row(text, unit, case_name, value, base, goal)
