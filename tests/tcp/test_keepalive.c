@@ -80,6 +80,23 @@ START_TEST(test_unanswered_probes_end_it)
 }
 END_TEST
 
+START_TEST(test_settings_are_what_options_leave_open)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_keepalive_time", 50);
+	tcp_lab_sysctl("net.ipv4.tcp_keepalive_intvl", 5);
+	tcp_lab_sysctl("net.ipv4.tcp_keepalive_probes", 2);
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	probed(50);
+	probed(55);
+	advance_ms(4900);
+	ck_state(TCP_ESTABLISHED);
+	advance_ms(110);
+	ck_state(TCP_CLOSE);
+	tcp_lab_drop();
+	tcp_lab_read_errno(ETIMEDOUT);
+}
+END_TEST
+
 START_TEST(test_one_answer_starts_anew)
 {
 	keep();
@@ -183,6 +200,7 @@ int main(void)
 	tcase_add_test(tc, test_idle_probed_after_two_hours_by_default);
 	tcase_add_test(tc, test_answered_probe_next_after_idle);
 	tcase_add_test(tc, test_unanswered_probes_end_it);
+	tcase_add_test(tc, test_settings_are_what_options_leave_open);
 	tcase_add_test(tc, test_one_answer_starts_anew);
 	tcase_add_test(tc, test_text_puts_probe_off);
 	tcase_add_test(tc, test_reset_answers_probe);

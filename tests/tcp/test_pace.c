@@ -77,6 +77,31 @@ START_TEST(test_option_reads_back)
 }
 END_TEST
 
+/* Of a window a round trip: twice in slow start, a fifth more in avoidance, or as the settings say. */
+START_TEST(test_rate_is_a_share_of_the_window)
+{
+	uint64_t window = info().tcpi_snd_cwnd * MSS * 10; /* in 100 ms */
+
+	ck_assert_uint_eq(info().tcpi_pacing_rate, 2 * window);
+	tcp_lab_sysctl("net.ipv4.tcp_pacing_ss_ratio", 300);
+	ck_assert_uint_eq(info().tcpi_pacing_rate, 3 * window);
+	tcp_lab_write(MSS);
+	advance_ms(400); /* the loss probe, then a time-out: ssthresh falls */
+	for (unsigned sent = 1; sent < 7; sent += 2) { /* up to where half of it is reached */
+		tcp_lab_drop();
+		have(sent);
+		tcp_lab_write(2 * MSS);
+		advance_ms(100);
+	}
+	tcp_lab_drop();
+	window = (uint64_t)info().tcpi_snd_cwnd * MSS * 1000000 / info().tcpi_rtt;
+	ck_assert_uint_le(info().tcpi_snd_ssthresh / 2, info().tcpi_snd_cwnd);
+	ck_assert_uint_eq(info().tcpi_pacing_rate / 100, window * 120 / 100 / 100);
+	tcp_lab_sysctl("net.ipv4.tcp_pacing_ca_ratio", 100);
+	ck_assert_uint_eq(info().tcpi_pacing_rate / 100, window / 100);
+}
+END_TEST
+
 START_TEST(test_unpaced_goes_in_one_burst)
 {
 	tcp_lab_write(10 * MSS);
@@ -243,6 +268,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, tcp_lab_teardown);
 	tcase_add_test(tc, test_option_reads_back);
+	tcase_add_test(tc, test_rate_is_a_share_of_the_window);
 	tcase_add_test(tc, test_unpaced_goes_in_one_burst);
 	tcase_add_test(tc, test_two_segments_then_two_when_they_are_due);
 	tcase_add_test(tc, test_rate_is_kept_on_the_average);

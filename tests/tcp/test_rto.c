@@ -151,6 +151,19 @@ START_TEST(test_backoff_at_most_120_s)
 }
 END_TEST
 
+START_TEST(test_backoff_bounded_by_sysctl)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_rto_max_ms", 1000);
+	established(100, 0);
+	tcp_lab_write(10);
+	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+	retransmitted(1, 10, 300);
+	retransmitted(1, 10, 900);
+	for (unsigned i = 1; i <= 5; i++)
+		retransmitted(1, 10, 900 + 1000 * i);
+}
+END_TEST
+
 START_TEST(test_retries_over_timed_out)
 {
 	established(100, 0);
@@ -355,6 +368,7 @@ static void add_timer(TCase *tc)
 {
 	tcase_add_test(tc, test_data_not_acked_sent_again_backed_off);
 	tcase_add_test(tc, test_backoff_at_most_120_s);
+	tcase_add_test(tc, test_backoff_bounded_by_sysctl);
 	tcase_add_test(tc, test_retries_over_timed_out);
 	tcase_add_test(tc, test_retries_by_sysctl);
 	tcase_add_test(tc, test_ack_of_all_stops_timer);
