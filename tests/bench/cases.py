@@ -1,5 +1,6 @@
 """What the table measures: the cases of the client's, section by section, and their rows; goals are ratios."""
 import idle
+import steps
 from rows import BOTH, EVERY, Section, case, row
 
 WAYS = (('out', 'received by the stack'), ('in', 'sent by the stack'))
@@ -92,4 +93,4 @@ def sections():
     return [bulk(), streams('free', '>= 0.7', None), streams('one', '>= 0.8', 'one'), plain(),
             round_trips('one', 'both ends on one CPU', '<= 0.85', '<= 1.5'),
             round_trips('split', 'client on CPU 0, server on CPU 1', '<= 0.4', ''),
-            round_trips('free', 'free', '<= 0.4', ''), connections(), requests(), idle.section()]
+            round_trips('free', 'free', '<= 0.4', ''), connections(), requests(), idle.section(), steps.segments(), steps.floor()]

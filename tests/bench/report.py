@@ -23,7 +23,7 @@ def head():
 def line(row, result):
     start = '%-46s %-7s %-17s' % (row.text, row.unit, base_name(row))
     if result is None:
-        return '%s %9s' % (start, 'not measured')
+        return start + '    not measured'
     goal = '' if result['met'] is None else '%-7s %s' % (row.goal, 'met' if result['met'] else 'not met')
     return ('%s %9s %9s %6.2f %-13s %s' % (
         start, digits(result['weft']), digits(result['base']), result['ratio'],

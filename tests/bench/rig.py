@@ -129,6 +129,14 @@ class Rig:
             tool = [os.path.join(self.folder, 'offload'), dev, 'on' if on else 'off']
             subprocess.run(self.within(ns, [], tool), check=True)
 
+    def floor(self):
+        """Of weft's namespace while no weft is there."""
+        command = self.within('weft', PLACES['one'][0], [os.path.join(self.folder, 'floor'), 'tap0'])
+        done = subprocess.run(command, stdout=subprocess.PIPE)
+        if done.returncode:
+            raise RunFailed('floor')
+        return done.stdout.decode()
+
     def serve(self, stack, place, options=(), offload=True):
         own = {'kernel': [self.bench] + list(options) + ['serve'],
                'weft': [self.bench, '-w', 'tap0,' + SERVER + '/24'] + ([] if offload else ['-o']) +

@@ -3,7 +3,7 @@
 A case is one command of the client, run `rounds` times against each stack by turns.  Its figures are named
 by `values`; bulk has also cpu, CPU seconds a GB of both ends.  A row compares one figure of weft with one of
 another stack, or of weft in another case, or with a fixed number.  `goal` is what the ratio should be.
-A section's `also` measures what is no case of the client's.
+A section's `also` measures what is no case of the client's, its `notes` are lines behind the rows.
 """
 from collections import namedtuple
 
@@ -12,7 +12,7 @@ BOTH = ('kernel', 'weft')
 
 Case = namedtuple('Case', 'name place command values seconds rounds stacks serve offload checked')
 Row = namedtuple('Row', 'text unit case value base goal')
-Section = namedtuple('Section', 'title cases rows also', defaults=(None,))
+Section = namedtuple('Section', 'title cases rows also notes', defaults=(None, None))
 
 
 def case(name, place, command, values, seconds, stacks=BOTH, rounds=5, serve=(), offload=True, checked=False):

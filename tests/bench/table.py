@@ -76,6 +76,10 @@ class Table:
             if stack in servers:
                 servers.pop(stack).end()
 
+    @staticmethod
+    def skip(text):
+        print('weft: bench: ' + text, file=sys.stderr)
+
     def fail(self, name, why):
         self.figures.fail('%s: %s' % (name, why))
         print('weft: bench: %s: %s' % (name, why), file=sys.stderr)
@@ -124,7 +128,7 @@ def main():
         for section in sections():
             if not re.search(os.environ.get('SECTIONS', '.'), section.title):
                 continue
-            say('\n%s\n%s' % (section.title, report.head()))
+            say('\n%s%s' % (section.title, '\n' + report.head() if section.rows else ''))
             for case in section.cases:
                 table.run(case)
             if section.also:
@@ -134,6 +138,8 @@ def main():
                     continue
                 rows.append((section.title, row, table.figures.result(row)))
                 say(report.line(row, rows[-1][2]))
+            for note in section.notes(table) if section.notes else ():
+                say(note)
     finally:
         rig.close()
     what['seconds'] = round(time.time() - begin)
