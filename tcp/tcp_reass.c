@@ -398,12 +398,13 @@ static bool is_told(uint32_t (*block)[2], unsigned n, const struct ofo_block *k)
 
 /*
  * Those that have grown since they were told, then the others, the last that grew first (RFC 2018, 4).
- * A batch of segments may fill more blocks than an ACK has room for.
+ * A batch of segments may fill more blocks than an ACK has room for: then those that grew first are
+ * told first, and the next ACK has the rest, or what it tells would look reordered to the peer.
  */
 unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
 {
 	struct ofo_block *k;
-	unsigned n = 0, own;
+	unsigned n = 0, own, later;
 
 	if (ts->dsack_left != ts->dsack_right) {
 		block[n][0] = ts->dsack_left;
@@ -413,11 +414,12 @@ unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
 	if (!ts->ofo)
 		return n;
 	own = n; /* behind a D-SACK */
+	later = ts->ofo->fresh > max - n ? ts->ofo->fresh - (max - n) : 0;
 	TAILQ_FOREACH(k, &ts->ofo->recent, recent)
 	{
 		if (n == max || !ts->ofo->fresh)
 			break;
-		if (!k->fresh)
+		if (!k->fresh || (later && later--))
 			continue;
 		sack_write(ts, k, block[n++]);
 		k->fresh = false;

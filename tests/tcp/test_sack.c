@@ -75,10 +75,14 @@ START_TEST(test_sack_joins_neighbours)
 }
 END_TEST
 
-/* Fifteen holes come in one batch, more than an ACK has room for: each is told of all the same. */
+/*
+ * Fifteen holes come in one batch, more than an ACK has room for: each is told of all the same, and none
+ * after a higher one, which would look as if it had been overtaken.
+ */
 START_TEST(test_sack_tells_all_that_a_batch_filled)
 {
 	bool told[15] = {false};
+	uint32_t high = 0;
 	struct batch b;
 	struct seg s;
 
@@ -89,8 +93,10 @@ START_TEST(test_sack_tells_all_that_a_batch_filled)
 	while (tcp_lab_take(&s)) {
 		for (unsigned i = 0; i < s.nsack; i++) {
 			ck_assert_uint_eq((s.sack[i][0] - 11) % 20, 0);
+			ck_assert(s.sack[i][0] > high || told[(s.sack[i][0] - 11) / 20]);
 			told[(s.sack[i][0] - 11) / 20] = true;
 		}
+		high = s.sack[0][0];
 	}
 	for (uint32_t i = 0; i < 15; i++)
 		ck_assert_msg(told[i], "block %u", i);
