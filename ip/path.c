@@ -99,6 +99,23 @@ static int path_without_route(struct path *p, const struct ip_flow *f)
 	return p->dev ? 0 : -ENODEV;
 }
 
+static void path_metrics(struct path *p, const struct route *r)
+{
+	p->mtu = r->mtu;
+	p->mtu_locked = r->mtu_lock;
+	p->advmss = r->advmss;
+	p->initcwnd = r->initcwnd;
+}
+
+static void path_learnt(struct path *p, const struct pmtu_info *known)
+{
+	if (p->mtu_locked)
+		return;
+	if (known->mtu && (!p->mtu || known->mtu < p->mtu))
+		p->mtu = known->mtu;
+	p->mtu_locked = known->locked;
+}
+
 static int path_unicast(struct path *p, const struct ip_flow *f)
 {
 	struct pmtu_info known = {.mtu = 0};
@@ -112,12 +129,9 @@ static int path_unicast(struct path *p, const struct ip_flow *f)
 		return -EHOSTUNREACH;
 	p->dev = r.dev;
 	p->src = r.src;
-	p->mtu = r.mtu;
-	if (pmtu_lookup(p->stack, &f->dst, &known)) {
-		if (known.mtu && (!p->mtu || known.mtu < p->mtu))
-			p->mtu = known.mtu;
-		p->mtu_locked = known.locked;
-	}
+	path_metrics(p, &r);
+	if (pmtu_lookup(p->stack, &f->dst, &known))
+		path_learnt(p, &known);
 	if (!ip_addr_is_any(&r.gateway))
 		p->nexthop = ip_addr_is_any(&known.gateway) ? r.gateway : known.gateway;
 	return 0;

@@ -225,7 +225,7 @@ static uint32_t pmtu_plateau(uint32_t sent_len)
 	return plateaus[i];
 }
 
-/* What dst is believed to take without this entry. */
+/* What dst is believed to take without this entry; 0: its route's MTU is locked. */
 static uint32_t pmtu_of_route(struct stack *st, const struct ip_addr *dst)
 {
 	struct route r;
@@ -233,6 +233,8 @@ static uint32_t pmtu_of_route(struct stack *st, const struct ip_addr *dst)
 
 	if (!route_lookup(st, dst, 0, &r) || !r.dev)
 		return IP4_LEN_MAX;
+	if (r.mtu_lock)
+		return 0;
 	mtu = atomic_load_explicit(&r.dev->mtu, memory_order_relaxed);
 	return r.mtu && r.mtu < mtu ? r.mtu : mtu;
 }
@@ -260,6 +262,8 @@ uint32_t pmtu_learn(struct stack *st, const struct ip_addr *dst, uint32_t mtu, u
 	struct pmtu_entry *e;
 	bool news = false;
 
+	if (believed == 0)
+		return 0;
 	if (mtu == 0)
 		mtu = pmtu_plateau(sent_len);
 	if (mtu >= sent_len || mtu >= believed)

@@ -28,6 +28,9 @@ struct route {
 	struct netdev *dev;     /* NULL: blackhole, unreachable */
 	uint32_t metric;        /* less is better */
 	uint32_t mtu;           /* 0: the device's */
+	uint16_t advmss;        /* of TCP's MSS option; 0: by the device's MTU */
+	uint16_t initcwnd;      /* TCP's first window, segments; 0: as the setting says */
+	bool mtu_lock;          /* ICMP does not lower the MTU, and DF stays clear */
 	uint8_t type;           /* enum route_type */
 	uint8_t flags;
 };
@@ -60,8 +63,11 @@ struct path {
 	struct ip_addr nexthop; /* c */
 	struct ip_addr src;     /* c: the source to use when the sender has none */
 	uint32_t mtu;           /* c: least of device, route and path MTU, bytes of a datagram */
+	uint16_t advmss;        /* c: the route's, 0: none */
+	uint16_t initcwnd;      /* c: the route's, 0: none */
 	uint8_t type;           /* c: enum route_type */
-	bool mtu_locked;        /* c: some hop takes less than min_pmtu: sent without DF */
+	bool
+	    mtu_locked; /* c: sent without DF: some hop takes less than min_pmtu, or the route says so */
 };
 
 /* NULL with *err: -ENETUNREACH, -EHOSTUNREACH, -EINVAL (blackhole), -EACCES, -ENOBUFS,
@@ -74,7 +80,7 @@ bool path_is_current(const struct path *p);
 /* What ICMP taught about single destinations: path MTU and redirect.  Aged by sysctl mtu_expires.
  */
 uint32_t pmtu_get(struct stack *st, const struct ip_addr *dst); /* 0: nothing known */
-/* From a frag needed: believed only downwards and not below min_pmtu.  Returns what is believed
- * now. */
+/* From a frag needed: believed only downwards and not below min_pmtu, and not where the route's MTU
+ * is locked.  Returns what is believed now; 0: nothing. */
 uint32_t pmtu_learn(struct stack *st, const struct ip_addr *dst, uint32_t mtu, uint32_t sent_len);
 void redirect_learn(struct stack *st, const struct ip_addr *dst, const struct ip_addr *gateway);

@@ -81,8 +81,13 @@ static void route_get_print(struct cmd *c, const struct path *p, const struct ip
 	fprintf(c->out, "%s%s", types[p->type], ip_addr_text(dst, text));
 	if (!ip_addr_eq(&p->nexthop, dst) && !ip_addr_is_any(&p->nexthop))
 		fprintf(c->out, " via %s", ip_addr_text(&p->nexthop, text));
-	fprintf(c->out, " dev %s src %s mtu %u%s\n", p->dev->name, ip_addr_text(&p->src, text),
+	fprintf(c->out, " dev %s src %s mtu %u%s", p->dev->name, ip_addr_text(&p->src, text),
 		p->mtu, p->mtu_locked ? " lock" : "");
+	if (p->advmss)
+		fprintf(c->out, " advmss %u", p->advmss);
+	if (p->initcwnd)
+		fprintf(c->out, " initcwnd %u", p->initcwnd);
+	fputc('\n', c->out);
 	if (p->type == ROUTE_UNICAST && route_lookup(c->stack, dst, 0, &r))
 		fprintf(c->out, "    by %s/%u metric %u\n", ip_addr_text(&r.net, text),
 			route_is4(&r) ? r.prefix - IP_PREFIX4(0) : r.prefix, r.metric);
@@ -136,7 +141,20 @@ static int route_number(struct cmd *c, const char *text, const struct range *ran
 	return status;
 }
 
-/* A word that takes a value: gw, via, dev, metric, mtu, src, netmask. */
+/* What TCP takes from a route, 16 bits each. */
+static int route_tcp(struct cmd *c, const char *word, const char *value, struct route *r)
+{
+	static const struct range advmss = {"advmss", 48, 65495}, initcwnd = {"initcwnd", 1, 10000};
+	bool is_mss = !strcmp(word, "advmss");
+	uint32_t n;
+	int status = route_number(c, value, is_mss ? &advmss : &initcwnd, &n);
+
+	if (!status)
+		*(is_mss ? &r->advmss : &r->initcwnd) = (uint16_t)n;
+	return status;
+}
+
+/* A word that takes a value: gw, via, dev, metric, mtu, advmss, initcwnd, src, netmask. */
 static int route_word(struct cmd *c, const char *word, const char *value, struct route *r)
 {
 	static const struct range metric = {"metric", 0, UINT32_MAX}, mtu = {"mtu", 68, 65535};
@@ -149,6 +167,8 @@ static int route_word(struct cmd *c, const char *word, const char *value, struct
 		return route_number(c, value, &metric, &r->metric);
 	if (!strcmp(word, "mtu"))
 		return route_number(c, value, &mtu, &r->mtu);
+	if (!strcmp(word, "advmss") || !strcmp(word, "initcwnd"))
+		return route_tcp(c, word, value, r);
 	if (!strcmp(word, "src"))
 		return parse_addr(c, value, &r->src);
 	if (!strcmp(word, "netmask"))
@@ -194,9 +214,15 @@ static int route_words(struct cmd *c, int at, struct route *r)
 		return cmd_usage(c, "a network is wanted");
 	status = route_target(c, c->argv[at++], host, r);
 	for (; !status && at < c->argc; at += 2) {
+		const char *word = c->argv[at];
+
+		if (at + 2 < c->argc && !strcmp(word, "mtu") && !strcmp(c->argv[at + 1], "lock")) {
+			r->mtu_lock = true;
+			at++;
+		}
 		if (at + 1 >= c->argc)
-			return cmd_usage(c, "%s needs a value", c->argv[at]);
-		status = route_word(c, c->argv[at], c->argv[at + 1], r);
+			return cmd_usage(c, "%s needs a value", word);
+		status = route_word(c, word, c->argv[at + 1], r);
 	}
 	return status;
 }

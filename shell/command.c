@@ -99,7 +99,7 @@ const struct command commands[] = {
      .help = "Options as ping's."},
     {.name = "route",
      .args = "[show | get ADDR | add|del [-net|-host] NET/LEN|default gw|via ADDR [dev DEV] "
-	     "[metric N] [mtu N] [src ADDR]]",
+	     "[metric N] [mtu [lock] N] [advmss N] [initcwnd N] [src ADDR]]",
      .text = "show or change routes",
      .run = cmd_route,
      .help = "route add -net 10.0.1.0/24 gw 10.0.0.2\n"

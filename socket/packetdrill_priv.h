@@ -123,6 +123,8 @@ struct packetdrill {
 /* "key=value;key=value": a stack with one device.  Ends the process where it cannot. */
 struct packetdrill *packetdrill_start(const char *flags);
 void packetdrill_end(struct packetdrill *d);
+/* packetdrill_ip.c: an ip(8) command.  0 or -errno. */
+int packetdrill_ip(struct packetdrill *d, const char *command);
 /* Around every call: the stack is this thread's until it leaves. */
 void packetdrill_enter(struct packetdrill *d);
 void packetdrill_leave(struct packetdrill *d);

@@ -174,6 +174,8 @@ int packetdrill_so_setting(void *ud, const char *name, const char *value)
 		wire_cut(d->wire, !strcmp(value, "0"));
 	else if (!strcmp(name, "harness.txqueue.pacing"))
 		d->paced = strcmp(value, "0") != 0;
+	else if (!strcmp(name, "harness.ip"))
+		err = packetdrill_ip(d, value);
 	else if (is_hystart(name))
 		err = sysctl_write(d->stack, "net.weft.tcp_hystart", strcmp(value, "0") != 0);
 	else

@@ -18,6 +18,7 @@ enum tcp_state_name {
 	TCP_NSTATES,
 };
 
+void tcp_metrics_flush(struct stack *st); /* forgets what is kept of destinations: Fast Open's */
 struct tcp_state *tcp_state_create(struct stack *st); /* sets st->tcp; registers with ip */
 void tcp_state_destroy(struct stack *st);
 extern const struct sock_ops tcp_ops;

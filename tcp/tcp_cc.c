@@ -50,12 +50,17 @@ int tcp_cc_choose(struct stack *st, const char *name, const struct tcp_cc_ops **
 	return -ENOENT;
 }
 
-/* RFC 6928, 2: ten segments, but not more than 14600 bytes or two segments, whichever is larger. */
+/*
+ * RFC 6928, 2: ten segments, but not more than 14600 bytes or two segments, whichever is larger; a route may
+ * say how many.
+ */
 uint32_t tcp_init_cwnd(const struct tcp_sock *ts)
 {
 	uint32_t n = (uint32_t)sysctl_get(ts->sk.stack, tcp_init_cwnd);
 	uint32_t bytes = n * 1460u, least = 2u * ts->mss;
 
+	if (ts->sk.path && ts->sk.path->initcwnd)
+		return (uint32_t)ts->sk.path->initcwnd * ts->mss;
 	if (least > bytes)
 		bytes = least;
 	return n * ts->mss < bytes ? n * ts->mss : bytes;

@@ -19,10 +19,20 @@ static uint16_t mss_of_mtu(const struct sock *sk, const struct ip_addr *dst, uin
 	return (uint16_t)mss;
 }
 
-/* RFC 9293, 3.7.1: the option does not count options, and what we can receive is the device's. */
+/*
+ * RFC 9293, 3.7.1: the option does not count options, and what we can receive is the device's, or what the
+ * route says.
+ */
 uint16_t tcp_advmss(const struct sock *sk, const struct ip_addr *dst, const struct path *path)
 {
-	return path ? mss_of_mtu(sk, dst, atomic_load(&path->dev->mtu)) : TCP_MSS_DEFAULT;
+	uint32_t mtu;
+
+	if (!path)
+		return TCP_MSS_DEFAULT;
+	mtu = atomic_load(&path->dev->mtu);
+	if (path->advmss)
+		mtu = path->advmss + ip_hdr_bytes(dst) + TCP_HLEN;
+	return mss_of_mtu(sk, dst, mtu);
 }
 
 uint32_t tcp_rcv_wnd_init(const struct sock *sk)

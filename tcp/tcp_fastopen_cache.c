@@ -6,6 +6,7 @@
  * Of fixed size: a new destination takes the place of the one of its row that was used least lately.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/siphash.h"
 #include "tcp/tcp_priv.h"
@@ -56,6 +57,15 @@ void tcp_fo_cache_destroy(struct tcp_fo_cache *c)
 		return;
 	mutex_fini(&c->lock);
 	free(c);
+}
+
+void tcp_metrics_flush(struct stack *st)
+{
+	struct tcp_fo_cache *c = st->tcp->fo;
+
+	mutex_lock(&c->lock);
+	memset(c->entry, 0, sizeof(c->entry));
+	mutex_unlock(&c->lock);
 }
 
 static uint32_t now_ms(struct stack *st)

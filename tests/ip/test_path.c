@@ -253,6 +253,34 @@ START_TEST(test_mtu_is_the_least)
 }
 END_TEST
 
+START_TEST(test_route_says_what_tcp_takes_and_locks_its_mtu)
+{
+	struct route r = {.gateway = ip_of("10.0.0.2"), .type = ROUTE_UNICAST};
+	struct ip_addr dst = ip_of("192.0.2.9");
+	struct ip_flow f = flow_to("192.0.2.9");
+	struct path p;
+
+	ck_assert_int_eq(ip_prefix_parse("192.0.2.0/24", &r.net, &r.prefix), 0);
+	r.mtu = 1400;
+	ck_assert_int_eq(route_add(l.st, &r), 0);
+	pmtu_learn(l.st, &dst, 1000, 1400);
+	ck_assert_int_eq(path_to(&f, &p), 0);
+	ck_assert_uint_eq(p.mtu, 1000);
+	ck_assert(!p.mtu_locked);
+	ck_assert_int_eq(route_del(l.st, &r), 0);
+	r.mtu_lock = true;
+	r.advmss = 900;
+	r.initcwnd = 4;
+	ck_assert_int_eq(route_add(l.st, &r), 0);
+	ck_assert_uint_eq(pmtu_learn(l.st, &dst, 800, 1400), 0);
+	ck_assert_int_eq(path_to(&f, &p), 0);
+	ck_assert_uint_eq(p.mtu, 1400);
+	ck_assert(p.mtu_locked);
+	ck_assert_uint_eq(p.advmss, 900);
+	ck_assert_uint_eq(p.initcwnd, 4);
+}
+END_TEST
+
 START_TEST(test_forwarding_does_not_believe_learnt_mtu)
 {
 	struct ip_addr dst = ip_of("10.0.0.2");
@@ -325,6 +353,7 @@ int main(void)
 	tcase_add_test(tc, test_source_must_be_ours);
 	tcase_add_test(tc, test_source_of_route_then_of_subnet);
 	tcase_add_test(tc, test_mtu_is_the_least);
+	tcase_add_test(tc, test_route_says_what_tcp_takes_and_locks_its_mtu);
 	tcase_add_test(tc, test_forwarding_does_not_believe_learnt_mtu);
 	tcase_add_test(tc, test_path_is_current_until_something_moves);
 	tcase_add_test(tc, test_address_types);

@@ -239,7 +239,7 @@ static bool device_command(struct drill *d, const char *line)
 	return true;
 }
 
-/* A command to its end, a line's or a `;`; then its words, by blanks but for those in quotes. */
+/* A command to its end, a line's, a `;` or a `|`; then its words, by blanks but for those in quotes. */
 static void command(struct drill *d, char *line)
 {
 	char *word, quote = '\0';
@@ -268,10 +268,10 @@ static void shell(struct drill *d, const char *text)
 	while (*p) {
 		size_t n;
 
-		p += strspn(p, " \t\n;");
-		for (n = strcspn(p, "\n;"); p[n] == '\n' && n && p[n - 1] == '\\';) {
+		p += strspn(p, " \t\n;|");
+		for (n = strcspn(p, "\n;|"); p[n] == '\n' && n && p[n - 1] == '\\';) {
 			p[n - 1] = p[n] = ' '; /* a line goes on */
-			n += strcspn(p + n, "\n;");
+			n += strcspn(p + n, "\n;|");
 		}
 		if (p[n])
 			p[n++] = '\0';

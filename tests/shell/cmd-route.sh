@@ -20,6 +20,10 @@ says get_gateway '^10\.0\.2\.9 via 10\.0\.0\.2 dev tap0 src 10\.0\.0\.1 mtu 1400
 says get_default '^198\.51\.100\.7 via 10\.0\.0\.2 dev tap0' route get 198.51.100.7
 says get_local '^local 10\.0\.0\.1 dev lo' route get 10.0.0.1
 says get_broadcast '^broadcast 10\.0\.0\.255 dev tap0' route get 10.0.0.255
+says add_metrics '' route add 10.0.6.0/24 via 10.0.0.2 mtu lock 1300 advmss 1000 initcwnd 4
+says get_metrics '^10\.0\.6\.1 via 10\.0\.0\.2 dev tap0 src 10\.0\.0\.1 mtu 1300 lock advmss 1000 initcwnd 4$' route get 10.0.6.1
+fails add_initcwnd 2 "bad initcwnd '0'" route add 10.9.0.0/24 dev tap0 initcwnd 0
+fails add_mtu_lock 2 "bad mtu 'lock'" route add 10.9.0.0/24 dev tap0 mtu lock
 fails add_twice 1 'same network and metric' route add -net 10.0.1.0/24 gw 10.0.0.2
 says add_other_metric '' route add -net 10.0.1.0/24 gw 10.0.0.2 metric 9
 fails add_host_bits 1 'address has host bits' route add 10.9.0.1/24 via 10.0.0.2
