@@ -91,10 +91,8 @@ static int queue_sleep(struct netdev_queue *q, struct waiter *w, bool polls, uin
 		return r;
 	if (r <= 0)
 		return 0;
-	if (p[1].revents)
+	if (p[1].revents || (dev->link_fd >= 0 && p[0].revents & POLLERR))
 		return queue_link(dev);
-	if (dev->link_fd >= 0)
-		return 0; /* an error of the socket's: the read takes it */
 	/* frames that wait are read first: the next read finds the error itself */
 	return p[0].revents & POLLIN ? 0 : -ENODEV;
 }
@@ -107,7 +105,8 @@ static void queue_lost(struct netdev_queue *q, int err)
 	debug(dev->stack, DEBUG_DEV, "%s: lost: %s", dev->name, strerrordesc_np(-err));
 	batch_begin(&batch, dev->stack);
 	netdev_down(dev);
-	netdev_notify(dev, NETDEV_EV_LOST, NULL);
+	if (!atomic_exchange(&dev->lost, true))
+		netdev_notify(dev, NETDEV_EV_LOST, NULL);
 	batch_end(&batch);
 }
 

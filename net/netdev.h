@@ -70,8 +70,8 @@ struct netdev_ops {
 	int (*xmit)(struct netdev *dev, struct pkbuf *b);
 	int (*set_mtu)(struct netdev *dev, uint32_t mtu); /* optional */
 	/*
-	 * Optional, with a link_fd: reads what it tells, by the thread of queue 0 and in a batch.
-	 * -errno: the device is lost.
+	 * Optional, with a link_fd: reads what it tells, or takes the error of a queue's
+	 * descriptor, in a batch.  -errno: the device is lost.
 	 */
 	int (*link)(struct netdev *dev);
 	void (*stats)(struct netdev *dev); /* optional: adds to dev->stats what the kernel counts */
@@ -110,6 +110,7 @@ struct netdev {
 	uint32_t features;            /* c */
 	uint8_t mac[ETHER_ALEN];      /* c */
 	struct netdev_stats stats;    /* a */
+	_Atomic bool lost;            /* a: a queue has found that it is gone */
 	int link_fd;                  /* c: readable when the link below changes; -1: none */
 	struct mutex addr_lock;       /* c: rank IFADDR */
 	struct ifaddr *addrs;         /* i */

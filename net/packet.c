@@ -1,9 +1,9 @@
 /*
  * net/packet.c - an interface of the kernel's by AF_PACKET: the bottom of both walks, beside tap.c.
  *
- * Each read and write of a socket is one frame behind a vnet header, as a TAP's are: super-frames
- * and unfinished checksums cross a veth as they are, and a NIC's driver cuts and finishes what it
- * is given.  A VLAN tag, which the kernel takes off each frame and tells beside it, is put back.
+ * Wire frames come by a ring, super-frames by a read, each behind a vnet header, as a TAP's are:
+ * super-frames and unfinished checksums cross a veth as they are both ways, and a NIC's driver cuts
+ * and finishes what it is given.  A VLAN tag, which the kernel takes off each frame and tells beside it, is put back.
  */
 #include "net/packet.h"
 
@@ -24,18 +24,21 @@
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* The frame as it was on the wire: its tag between the addresses and the type. */
-static void packet_vlan_restore(struct pkbuf *b, const struct tpacket_auxdata *aux)
+static void packet_vlan_restore(struct pkbuf *b, uint32_t status, uint16_t tci, uint16_t tpid)
 {
-	bool named = aux->tp_status & TP_STATUS_VLAN_TPID_VALID;
-	be16 tag[2] = {be16_of(named ? aux->tp_vlan_tpid : VLAN_TPID), be16_of(aux->tp_vlan_tci)};
-	uint8_t *p = pkbuf_push(b, VLAN_HLEN);
+	bool named = status & TP_STATUS_VLAN_TPID_VALID;
+	be16 tag[2] = {be16_of(named ? tpid : VLAN_TPID), be16_of(tci)};
+	uint8_t *p;
 
+	if (!(status & TP_STATUS_VLAN_VALID) || pkbuf_linear(b) < ETHER_HLEN)
+		return;
+	p = pkbuf_push(b, VLAN_HLEN);
 	memmove(p, p + VLAN_HLEN, 2 * ETHER_ALEN);
 	memcpy(p + 2 * ETHER_ALEN, tag, sizeof(tag));
 	b->l2 = b->head;
 }
 
-static void packet_vlan(struct pkbuf *b, struct msghdr *m)
+static void packet_vlan_told(struct pkbuf *b, struct msghdr *m)
 {
 	struct tpacket_auxdata aux;
 	struct cmsghdr *c;
@@ -44,8 +47,7 @@ static void packet_vlan(struct pkbuf *b, struct msghdr *m)
 		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
 			continue;
 		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
-		if (aux.tp_status & TP_STATUS_VLAN_VALID && pkbuf_linear(b) >= ETHER_HLEN)
-			packet_vlan_restore(b, &aux);
+		packet_vlan_restore(b, aux.tp_status, aux.tp_vlan_tci, aux.tp_vlan_tpid);
 	}
 }
 
@@ -80,10 +82,11 @@ static int packet_read_away(struct netdev_queue *q)
 	return 0;
 }
 
-/* Reads one frame: 1 with it on `out`, 0 when it was dropped, or -errno. */
+/* Reads one frame at the socket: 1 with it on `out`, 0 when it was dropped, or -errno. */
 static int packet_read(struct netdev_queue *q, struct pkq *out)
 {
 	struct pkbuf *b = pkbuf_alloc(q->dev->stack, PKBUF_RX_HEAD);
+	struct packet_queue *pq = q->priv;
 	char control[CMSG_SPACE(sizeof(struct tpacket_auxdata))]
 	    __attribute__((aligned(sizeof(struct cmsghdr))));
 	struct iovec iov[RXBUF_IOV];
@@ -96,22 +99,64 @@ static int packet_read(struct netdev_queue *q, struct pkq *out)
 	if (!b)
 		return packet_read_away(q);
 	b->dev = q->dev;
-	rxbuf_refill(q->priv, q->dev->stack);
-	m.msg_iovlen = (size_t)rxbuf_iov(q->priv, b, &vh, iov, &room);
+	rxbuf_refill(&pq->rx, q->dev->stack);
+	m.msg_iovlen = (size_t)rxbuf_iov(&pq->rx, b, &vh, iov, &room);
 	m.msg_controllen = sizeof(control);
 	n = recvmsg(q->fd, &m, 0);
 	if (n < 0) {
 		pkbuf_free(b);
 		return packet_error(q->dev, errno);
 	}
-	why = m.msg_flags & MSG_TRUNC ? DROP_TOO_BIG : rxbuf_take(q->priv, b, &vh, (size_t)n, room);
+	why = m.msg_flags & MSG_TRUNC ? DROP_TOO_BIG : rxbuf_take(&pq->rx, b, &vh, (size_t)n, room);
 	if (why != DROP_NONE) {
 		rxbuf_drop(b, why);
 		return 0;
 	}
-	packet_vlan(b, &m);
+	packet_vlan_told(b, &m);
 	pkq_add(out, b);
 	return 1;
+}
+
+/* The frame of one slot, as packet_read(). */
+static int packet_ring_take(struct netdev_queue *q, const struct packet_frame *f, struct pkq *out)
+{
+	struct packet_queue *pq = q->priv;
+	enum drop_reason why;
+	struct pkbuf *b;
+
+	if (f->at_socket)
+		return packet_read(q, out);
+	b = f->cut ? NULL : pkbuf_alloc(q->dev->stack, PKBUF_RX_HEAD);
+	if (!b) {
+		packet_count_drop(q->dev, f->cut ? DROP_DEV_OVERRUN : DROP_NO_MEMORY);
+		return 0;
+	}
+	b->dev = q->dev;
+	rxbuf_refill(&pq->rx, b->stack);
+	why = rxbuf_copy(&pq->rx, b, &f->vnet, f->data, f->len);
+	if (why != DROP_NONE) {
+		rxbuf_drop(b, why);
+		return 0;
+	}
+	packet_vlan_restore(b, f->status, f->vlan_tci, f->vlan_tpid);
+	pkq_add(out, b);
+	return 1;
+}
+
+/* By the ring, or without one by the socket. */
+static int packet_next(struct netdev_queue *q, struct pkq *out)
+{
+	struct packet_queue *pq = q->priv;
+	struct packet_frame f;
+	int r;
+
+	if (!pq->ring)
+		return packet_read(q, out);
+	if (!packet_ring_next(pq, &f))
+		return -EAGAIN;
+	r = packet_ring_take(q, &f, out);
+	packet_ring_release(pq);
+	return r == -EAGAIN ? 0 : r;
 }
 
 static int packet_rx(struct netdev_queue *q, struct pkq *out, int max)
@@ -119,7 +164,7 @@ static int packet_rx(struct netdev_queue *q, struct pkq *out, int max)
 	int n = 0, r;
 
 	while (n < max) {
-		r = packet_read(q, out);
+		r = packet_next(q, out);
 		if (r == -EINTR)
 			continue;
 		if (r < 0)
@@ -153,18 +198,26 @@ static void packet_stats(struct netdev *dev)
 	}
 }
 
+static void packet_queue_end(struct netdev_queue *q)
+{
+	struct packet_queue *pq = q->priv;
+
+	if (pq) {
+		packet_ring_close(pq->ring);
+		rxbuf_end(&pq->rx);
+		free(pq);
+		q->priv = NULL;
+	}
+	close(q->fd);
+	q->fd = -1;
+}
+
 static void packet_close(struct netdev *dev)
 {
 	for (unsigned i = 0; i < dev->nqueue; i++) {
 		struct netdev_queue *q = &dev->queue[i];
 
-		if (q->priv) {
-			rxbuf_end(q->priv);
-			free(q->priv);
-			q->priv = NULL;
-		}
-		close(q->fd);
-		q->fd = -1;
+		packet_queue_end(q);
 	}
 	close(dev->link_fd);
 	dev->link_fd = -1;
@@ -182,23 +235,34 @@ static const struct netdev_ops packet_ops = {
     .close = packet_close,
 };
 
-static int packet_queues_init(struct netdev *dev)
+/* All of them get what is to be closed, also when there is no memory for one. */
+static int packet_queues_init(struct netdev *dev, const struct packet_fds *fds)
 {
+	int err = 0;
+
 	for (unsigned i = 0; i < dev->nqueue; i++) {
 		struct netdev_queue *q = &dev->queue[i];
+		struct packet_queue *pq = calloc(1, sizeof(*pq));
 
-		q->priv = calloc(1, sizeof(struct rxbuf));
-		if (!q->priv)
-			return -ENOMEM;
-		rxbuf_refill(q->priv, dev->stack);
+		q->fd = fds->queue[i];
+		q->priv = pq;
+		if (pq) {
+			pq->ring = fds->ring[i];
+			rxbuf_refill(&pq->rx, dev->stack);
+		} else {
+			packet_ring_close(fds->ring[i]);
+			err = -ENOMEM;
+		}
 	}
-	return 0;
+	return err;
 }
 
 void packet_fds_close(const struct packet_fds *fds)
 {
-	for (unsigned i = 0; i < fds->n; i++)
+	for (unsigned i = 0; i < fds->n; i++) {
+		packet_ring_close(fds->ring[i]);
 		close(fds->queue[i]);
+	}
 	if (fds->link >= 0)
 		close(fds->link);
 }
@@ -216,12 +280,10 @@ int packet_attach(struct stack *st, const struct packet_config *cfg, struct pack
 	}
 	dev->priv = p;
 	dev->link_fd = fds->link;
-	for (unsigned i = 0; i < fds->n; i++)
-		dev->queue[i].fd = fds->queue[i];
 	memcpy(dev->mac, cfg->mac, ETHER_ALEN);
 	dev->features = cfg->no_offload ? 0 : NETDEV_F_ALL;
 	dev->flags |= NETDEV_BROADCAST;
-	r = packet_queues_init(dev);
+	r = packet_queues_init(dev, fds);
 	if (r == 0)
 		r = packet_look(dev);
 	if (r == 0)

@@ -46,6 +46,17 @@ int packet_look(struct netdev *dev)
 	return 0;
 }
 
+/* Each socket tells by an error too, and is readable until it has been taken. */
+static void packet_error_take(struct netdev *dev)
+{
+	for (unsigned i = 0; i < dev->nqueue; i++) {
+		socklen_t len = sizeof(int);
+		int err;
+
+		getsockopt(dev->queue[i].fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	}
+}
+
 int packet_link(struct netdev *dev)
 {
 	char news[4096]; /* not read: that they are there is enough */
@@ -54,6 +65,7 @@ int packet_link(struct netdev *dev)
 	do
 		n = recv(dev->link_fd, news, sizeof(news), 0);
 	while (n > 0 || errno == EINTR || errno == ENOBUFS);
+	packet_error_take(dev);
 	return packet_look(dev);
 }
 

@@ -160,14 +160,17 @@ static int packet_open(struct packet_config *cfg, struct stack *st, struct packe
 
 	if (fd < 0)
 		return -errno;
+	f->ring[f->n] = NULL;
 	f->queue[f->n++] = fd;
 	ifindex = packet_interface(fd, cfg->name, own);
 	if (ifindex < 0)
 		return ifindex;
 	ether_mac_fill(st, cfg->mac);
 	err = packet_setup(fd, ifindex, cfg->mac, own);
-	if (!err)
-		err = packet_bind(fd, ifindex);
+	if (err)
+		return err;
+	packet_ring_open(fd, &f->ring[f->n - 1]); /* without memory for one: by reading */
+	err = packet_bind(fd, ifindex);
 	return err ? err : ifindex;
 }
 

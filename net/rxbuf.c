@@ -126,6 +126,23 @@ enum drop_reason rxbuf_take(struct rxbuf *r, struct pkbuf *b, const struct vnet_
 	return vnet_in(b, vh, b->dev->link->hlen) ? DROP_NONE : DROP_VNET_HDR;
 }
 
+enum drop_reason rxbuf_copy(struct rxbuf *r, struct pkbuf *b, const struct vnet_hdr *vh,
+			    const uint8_t *data, size_t n)
+{
+	struct iovec iov[RXBUF_IOV];
+	struct vnet_hdr none;
+	size_t room, at = 0, part;
+	int niov = rxbuf_iov(r, b, &none, iov, &room);
+
+	if (n > room - sizeof(none))
+		return DROP_NO_MEMORY;
+	for (int i = 1; i < niov && at < n; i++, at += part) {
+		part = n - at < iov[i].iov_len ? n - at : iov[i].iov_len;
+		memcpy(iov[i].iov_base, data + at, part);
+	}
+	return rxbuf_take(r, b, vh, n + sizeof(*vh), room);
+}
+
 void rxbuf_drop(struct pkbuf *b, enum drop_reason why)
 {
 	struct netdev_stats *s = &b->dev->stats;

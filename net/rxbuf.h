@@ -32,5 +32,8 @@ int rxbuf_iov(struct rxbuf *r, struct pkbuf *b, struct vnet_hdr *vh, struct iove
  */
 enum drop_reason rxbuf_take(struct rxbuf *r, struct pkbuf *b, const struct vnet_hdr *vh, size_t n,
 			    size_t room);
+/* The same for a frame that lies elsewhere, n bytes at `data`: copied. */
+enum drop_reason rxbuf_copy(struct rxbuf *r, struct pkbuf *b, const struct vnet_hdr *vh,
+			    const uint8_t *data, size_t n);
 /* Counts a frame that is dropped before the device has handed it up, and drops it. */
 void rxbuf_drop(struct pkbuf *b, enum drop_reason why);
