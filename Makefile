@@ -72,7 +72,7 @@ HARNESS_OBJ := $(HARNESS_SRC:%.c=$(B)/obj/%.o)
 HARNESS     := $(B)/obj/libharness.a
 EXAMPLES    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/examples/*.c)))
 # The bench is one program of all its files but those that are programs of their own.
-BENCH_ALONE := tests/bench/floor.c tests/bench/offload.c tests/bench/segments.c
+BENCH_ALONE := tests/bench/bare.c tests/bench/floor.c tests/bench/offload.c tests/bench/segments.c
 BENCH_OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(BENCH_ALONE),$(sort $(wildcard tests/bench/*.c))))
 BENCH_BIN   := $(B)/tests/bench/bench $(BENCH_ALONE:%.c=$(B)/%)
 # Other stacks to measure beside, built where their Debian packages are: liblwip-dev; golang-go with
@@ -150,7 +150,7 @@ $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-$(B)/tests/bench/lwip: tests/bench/peers/lwip.c tests/bench/ports.h
+$(B)/tests/bench/lwip: tests/bench/peers/lwip.c tests/bench/ports.h tests/bench/tapfd.h
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -isystem /usr/include/lwip -o $@ $< -llwip

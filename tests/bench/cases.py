@@ -1,7 +1,7 @@
 """What the table measures: the cases of the client's, section by section, and their rows; goals are ratios."""
 import idle
 import steps
-from rows import BOTH, EVERY, Section, case, row
+from rows import BOTH, EVERY, FLOOR, Section, case, row
 
 WAYS = (('out', 'received by the stack'), ('in', 'sent by the stack'))
 BULK = ('rate', 'bytes')
@@ -12,7 +12,7 @@ def bulk():
     for way, text in WAYS:
         name = way + '-1'
         cases.append(case(name, 'free', '-c cubic ' + way, BULK, 0.7, EVERY, 9, ('-c', 'cubic'), checked=True))
-        for base, goal in (('kernel', '>= 1.15'), ('gvisor', '>= 2'), ('lwip', '>= 9')):
+        for base, goal in (('kernel', '>= 1.15'), ('gvisor', '>= 2'), ('lwip', '>= 9'), ('bare', '')):
             rows.append(row('1 stream %s, cubic' % text, 'Gbit/s', name, 'rate', base, goal))
         rows.append(row('the same, CPU of both ends', 's/GB', name, 'cpu', 'kernel', '<= 1.1'))
     for way, text in WAYS:
@@ -22,22 +22,32 @@ def bulk():
     return Section('Bulk, free', cases, rows)
 
 
-def streams(place, goal, single):
+def streams_rows(place, way, text, many):
+    """The single stream is measured here on one CPU, and free in the section before."""
+    name = '%s-%d-%s' % (way, many, place)
+    what = '%d stream%s %s' % (many, 's' if many > 1 else '', text)
+    goal = {'free': '>= 0.7', 'one': '>= 0.8'}[place] if many == 2 else ''
+    rows = [row(what, 'Gbit/s', name, 'rate', 'kernel', goal)]
+    if many > 1:
+        single = '%s-1' % way if place == 'free' else '%s-1-%s' % (way, place)
+        rows.append(row('the same over 1 stream', 'Gbit/s', name, 'rate', 'case:' + single, '>= 1'))
+    return rows + [row(what, 'Gbit/s', name, 'rate', peer) for peer in streams_stacks(place, many)[2:]]
+
+
+def streams_stacks(place, many):
+    if place == 'one':
+        return FLOOR
+    return EVERY if many == 2 else BOTH
+
+
+def streams(place, title, numbers):
     cases, rows = [], []
     for way, text in WAYS:
-        for many in (() if single is None else (1,)) + (2, 8):
-            name = '%s-%d-%s' % (way, many, place)
-            cases.append(case(name, place, '-c cubic -n %d %s' % (many, way), BULK, 0.7, serve=('-c', 'cubic'),
-                              stacks=EVERY if many == 2 and place == 'free' else BOTH))
-            if many == 1:
-                rows.append(row('1 stream %s' % text, 'Gbit/s', name, 'rate'))
-                continue
-            base = '%s-1' % way if single is None else '%s-1-%s' % (way, place)
-            rows.append(row('%d streams %s' % (many, text), 'Gbit/s', name, 'rate', 'kernel', goal if many == 2 else ''))
-            rows.append(row('the same over 1 stream', 'Gbit/s', name, 'rate', 'case:' + base, '>= 1'))
-            if many == 2 and place == 'free':
-                rows += [row('%d streams %s' % (many, text), 'Gbit/s', name, 'rate', peer) for peer in EVERY[2:]]
-    return Section('Streams, ' + {'free': 'free', 'one': 'one CPU'}[place], cases, rows)
+        for many in numbers:
+            cases.append(case('%s-%d-%s' % (way, many, place), place, '-c cubic -n %d %s' % (many, way), BULK, 0.7,
+                              streams_stacks(place, many), serve=('-c', 'cubic')))
+            rows += streams_rows(place, way, text, many)
+    return Section('Streams, ' + title, cases, rows)
 
 
 def plain():
@@ -55,7 +65,7 @@ def round_trips(place, title, goal50, goal99):
     for proto, option in (('TCP', ''), ('UDP', '-u ')):
         for size in (64, 1400):
             name = 'rtt-%s-%d-%s' % (proto, size, place)
-            peers = EVERY if proto == 'TCP' and size == 64 else BOTH
+            peers = EVERY if proto == 'TCP' and size == 64 else FLOOR
             cases.append(case(name, place, '%s-s %d rtt' % (option, size), ('p50', 'p99'), 0.3, peers))
             text = '%s %d B' % (proto, size)
             rows.append(row(text + ', p50', 'us', name, 'p50', 'kernel', goal50))
@@ -73,9 +83,10 @@ def connections():
         rows += [row('%d at a time' % many, '1/s', name, 'rate', peer) for peer in EVERY[2:]]
     for many in (1, 16):
         name = 'conns-%d-brief' % many
-        cases.append(case(name, 'free', '-b -n %d conns' % many, ('rate',), 0.6))
+        cases.append(case(name, 'free', '-b -n %d conns' % many, ('rate',), 0.6, FLOOR))
         text = '%d at a time, fewest packets' % many
         rows.append(row(text, '1/s', name, 'rate', 'kernel', '>= 1.8'))
+        rows.append(row(text, '1/s', name, 'rate', 'bare'))
     return Section('Connections: connect, request, answer, close; blocking server; free', cases, rows)
 
 
@@ -90,7 +101,7 @@ def requests():
 
 
 def sections():
-    return [bulk(), streams('free', '>= 0.7', None), streams('one', '>= 0.8', 'one'), plain(),
+    return [bulk(), streams('free', 'free', (2, 8)), streams('one', 'one CPU', (1, 2, 8)), plain(),
             round_trips('one', 'both ends on one CPU', '<= 0.85', '<= 1.5'),
             round_trips('split', 'client on CPU 0, server on CPU 1', '<= 0.4', ''),
             round_trips('free', 'free', '<= 0.4', ''), connections(), requests(), idle.section(), steps.segments(), steps.floor()]

@@ -6,25 +6,21 @@
  * are put on the TAP by a packet socket at the host's end, before the clock starts.
  */
 #include <arpa/inet.h>
-#include <err.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/if_tun.h>
 #include <linux/virtio_net.h>
-#include <net/if.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/tapfd.h"
 
 #define ROUNDS 2000
 #define SMALL 1514u
@@ -170,18 +166,6 @@ static const struct {
     {"copy-64k", copy_hot},     {"copy-64k-cold", copy_cold},
 };
 
-static int tap_open(const char *name)
-{
-	struct ifreq req = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
-
-	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
-	if (fd < 0 || ioctl(fd, TUNSETIFF, &req) ||
-	    ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6))
-		err(1, "%s", name);
-	return fd;
-}
-
 static int host_open(const char *name)
 {
 	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(name)};
@@ -222,7 +206,7 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		errx(2, "usage: floor DEV");
-	f.tap = tap_open(argv[1]);
+	f.tap = tapfd_open(argv[1], IFF_VNET_HDR, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6);
 	f.host = host_open(argv[1]);
 	f.frame = calloc(1, 1 << 17);
 	f.copy = calloc(1, 1 << 17);

@@ -6,8 +6,8 @@
 enum port {
 	PORT_SINK = 5001,    /* reads to the end, answers with the count */
 	PORT_SOURCE,         /* writes for ever */
-	PORT_SINK_CHECKED,   /* the same two with every byte told and looked at */
-	PORT_SOURCE_CHECKED, /* */
+	PORT_SINK_CHECKED,   /* the same with every byte looked at */
+	PORT_SOURCE_CHECKED, /* the same with bytes that tell their place */
 	PORT_ECHO,           /* TCP and UDP; a client after the other */
 	PORT_CONN,           /* one request, its answer, the end */
 	PORT_CONN_BRIEF,     /* the same in as few packets as possible */

@@ -1,7 +1,7 @@
 """The table as text, JSON and SVG; all three by hand, for nothing but python3-minimal is needed."""
 from math import log
 
-NAMES = {'kernel': 'kernel', 'gvisor': 'gVisor', 'lwip': 'lwIP'}
+NAMES = {'kernel': 'kernel', 'gvisor': 'gVisor', 'lwip': 'lwIP', 'bare': 'bare responder'}
 
 
 def digits(number):

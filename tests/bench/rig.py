@@ -142,7 +142,8 @@ class Rig:
                'weft': [self.bench, '-w', 'tap0,' + SERVER + '/24'] + ([] if offload else ['-o']) +
                list(options) + ['serve'],
                'lwip': [os.path.join(self.folder, 'lwip'), 'tap0'],
-               'gvisor': [os.path.join(self.folder, 'gvisor'), 'tap0']}[stack]
+               'gvisor': [os.path.join(self.folder, 'gvisor'), 'tap0'],
+               'bare': [os.path.join(self.folder, 'bare'), 'tap0']}[stack]
         ns = 'kernel-server' if stack == 'kernel' else stack
         return Server(self.within(ns, PLACES[place][1], own))
 

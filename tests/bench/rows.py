@@ -7,8 +7,9 @@ A section's `also` measures what is no case of the client's, its `notes` are lin
 """
 from collections import namedtuple
 
-EVERY = ('kernel', 'weft', 'gvisor', 'lwip')
+EVERY = ('kernel', 'weft', 'gvisor', 'lwip', 'bare')
 BOTH = ('kernel', 'weft')
+FLOOR = ('kernel', 'weft', 'bare')
 
 Case = namedtuple('Case', 'name place command values seconds rounds stacks serve offload checked')
 Row = namedtuple('Row', 'text unit case value base goal')

@@ -99,7 +99,7 @@ def machine():
 
 
 def measured_stacks(rig):
-    stacks = ['kernel', 'weft']
+    stacks = ['kernel', 'weft', 'bare']
     for peer, packages in PEERS.items():
         if os.access(os.path.join(rig.folder, peer), os.X_OK):
             stacks.append(peer)

@@ -5,27 +5,22 @@
  * send buffer that is copied); it answers at 10.0.0.1 behind the TAP, through the raw API, with one thread
  * that reads frames until there are none.  lwIP's own thread runs the timers.
  */
-#include <err.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
 #include <lwip/etharp.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/tcp.h>
 #include <lwip/tcpip.h>
 #include <lwip/udp.h>
-#include <net/if.h>
 #include <netif/ethernet.h>
 #include <poll.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "tests/bench/ports.h"
+#include "tests/bench/tapfd.h"
 
 #define FRAME_MAX 1600
 #define BATCH 64 /* frames of one turn with the lock held */
@@ -165,17 +160,6 @@ static err_t tap_init(struct netif *n)
 	return ERR_OK;
 }
 
-static int tap_open(const char *name)
-{
-	struct ifreq req = {.ifr_flags = IFF_TAP | IFF_NO_PI};
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
-
-	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
-	if (fd < 0 || ioctl(fd, TUNSETIFF, &req) || ioctl(fd, TUNSETOFFLOAD, 0))
-		err(1, "%s", name);
-	return fd;
-}
-
 /* Frames until there are none, or a batch of them.  The library's pool has pieces for a smaller segment than it
  * says, so frames go to the heap. */
 static void tap_read(struct netif *n, int fd)
@@ -212,7 +196,7 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		errx(2, "usage: lwip DEV");
-	fds[1].fd = tap_open(argv[1]);
+	fds[1].fd = tapfd_open(argv[1], 0, 0);
 	IP4_ADDR(&addr, 10, 0, 0, 1);
 	IP4_ADDR(&mask, 255, 255, 255, 0);
 	tcpip_init(NULL, NULL);

@@ -1,0 +1,312 @@
+/*
+ * tests/bench/bare.c - `bare DEV`: the least that answers the bench's client over a TAP, until standard input
+ * ends.  It is no stack but the floor under any: no checks, no loss, no timers, no sockets.
+ *
+ * One thread reads frames until there are none, answers out of the frame at hand, acknowledges what was only
+ * received once a batch, and copies it once, as a program's read would.  Super-frames go both ways.  The
+ * client's packets are taken to be right: nobody else is on this wire.
+ */
+#include <arpa/inet.h>
+#include <err.h>
+#include <linux/virtio_net.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "lib/wire/arp.h"
+#include "lib/wire/ip4.h"
+#include "lib/wire/tcp.h"
+#include "tests/bench/ports.h"
+#include "tests/bench/tapfd.h"
+
+#define FRAME_MAX (1 << 17)
+#define MSS 1460u
+#define SUPER (44 * MSS)
+#define IN_FLIGHT (1u << 19) /* of a source */
+#define SHIFT 5 /* of the window offered: 1 MB, so that what waits in the TAP is still cached */
+#define APP (1u << 17) /* what a sink's bytes are copied to, round and round */
+#define PENDING 64     /* sinks that are owed an ACK */
+
+struct conn {
+	uint16_t port; /* of the service */
+	bool open;
+	bool owed;     /* an ACK: it is on `pending` */
+	uint8_t shift; /* of the client's window */
+	uint32_t rcv_nxt, snd_nxt, snd_una, snd_wnd;
+	uint64_t total;     /* a sink's bytes */
+	struct ip4_hdr ip;  /* of the answers */
+	struct ether_hdr e; /* likewise */
+};
+
+struct bare {
+	int fd;
+	struct conn *conn; /* by the client's port */
+	char *rx, *app;
+	size_t app_at;
+	uint16_t pending[PENDING]; /* ports of the clients */
+	unsigned npending;
+};
+
+/* --- out -------------------------------------------------------------------------------------- */
+
+static uint32_t sum_add(uint32_t sum, const void *p, unsigned n)
+{
+	const uint8_t *at = p;
+
+	for (unsigned i = 0; i < n; i += 2)
+		sum += (uint32_t)(at[i] << 8 | at[i + 1]);
+	return sum;
+}
+
+static uint16_t sum_fold(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons((uint16_t)sum);
+}
+
+struct head {
+	struct virtio_net_hdr vnet;
+	struct ether_hdr e;
+	struct ip4_hdr ip;
+	struct tcp_hdr tcp;
+	uint8_t options[8]; /* of a SYN */
+} __attribute__((packed));
+
+/* The checksum is left to the host: here it is the sum of what the TCP header does not have. */
+static void head_fill(struct head *h, struct conn *c, uint16_t client, uint8_t flags, size_t n)
+{
+	unsigned hlen = TCP_HLEN + (flags & TCP_SYN ? sizeof(h->options) : 0);
+	uint16_t len = htons((uint16_t)(hlen + n));
+
+	h->e = c->e;
+	h->ip = c->ip;
+	h->ip.len = be16_of((uint16_t)(IP4_HLEN + hlen + n));
+	h->ip.csum = (uint16_t)~sum_fold(sum_add(0, &h->ip, IP4_HLEN));
+	h->tcp = (struct tcp_hdr){.sport = be16_of(c->port),
+				  .dport = be16_of(client),
+				  .seq = be32_of(c->snd_nxt),
+				  .ack = be32_of(c->rcv_nxt),
+				  .off = (uint8_t)(hlen << 2),
+				  .flags = flags,
+				  .wnd = be16_of(0x7fff)};
+	h->tcp.csum = sum_fold(sum_add(sum_add(IP_PROTO_TCP, h->ip.src, 8), &len, 2));
+	memcpy(h->options, (uint8_t[]){2, 4, MSS >> 8, MSS & 0xff, 1, 3, 3, SHIFT}, 8);
+	h->vnet = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					  .csum_start = ETHER_HLEN + IP4_HLEN,
+					  .csum_offset = offsetof(struct tcp_hdr, csum)};
+	if (n <= MSS)
+		return;
+	h->vnet.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+	h->vnet.gso_size = MSS;
+	h->vnet.hdr_len = ETHER_HLEN + IP4_HLEN + TCP_HLEN;
+}
+
+static void segment(struct bare *b, uint16_t client, uint8_t flags, const void *data, size_t n)
+{
+	struct conn *c = &b->conn[client];
+	struct head h;
+	struct iovec iov[2] = {{&h, sizeof(h) - (flags & TCP_SYN ? 0 : sizeof(h.options))},
+			       {(void *)(uintptr_t)data, n}};
+
+	head_fill(&h, c, client, flags, n);
+	if (writev(b->fd, iov, n ? 2 : 1) < 0)
+		err(1, "writev");
+	c->snd_nxt += (uint32_t)n + !!(flags & (TCP_SYN | TCP_FIN));
+	c->owed = false;
+}
+
+/* A source: as much as the client takes. */
+static void pump(struct bare *b, uint16_t client)
+{
+	struct conn *c = &b->conn[client];
+
+	while (c->snd_nxt - c->snd_una + SUPER <= c->snd_wnd && c->snd_nxt - c->snd_una < IN_FLIGHT)
+		segment(b, client, TCP_ACK | TCP_PSH, b->app, SUPER);
+}
+
+/* --- in --------------------------------------------------------------------------------------- */
+
+static void take(struct bare *b, uint16_t client, const char *data, size_t n)
+{
+	struct conn *c = &b->conn[client];
+
+	c->total += n;
+	if (b->app_at + n > APP)
+		b->app_at = 0;
+	memcpy(b->app + b->app_at, data, n);
+	b->app_at += n;
+	if (c->owed)
+		return;
+	if (b->npending == PENDING) {
+		segment(b, client, TCP_ACK, NULL, 0);
+		return;
+	}
+	c->owed = true;
+	b->pending[b->npending++] = client;
+}
+
+static void text(struct bare *b, uint16_t client, const char *data, size_t n)
+{
+	struct conn *c = &b->conn[client];
+
+	c->rcv_nxt += (uint32_t)n;
+	switch (c->port) {
+	case PORT_SINK:
+		take(b, client, data, n);
+		break;
+	case PORT_CONN:
+	case PORT_CONN_BRIEF:
+		segment(b, client, TCP_ACK | TCP_PSH | TCP_FIN, data, n);
+		break;
+	default:
+		segment(b, client, TCP_ACK | TCP_PSH, data, n);
+	}
+}
+
+static void fin(struct bare *b, uint16_t client)
+{
+	struct conn *c = &b->conn[client];
+
+	c->rcv_nxt++;
+	if (c->port == PORT_SINK)
+		segment(b, client, TCP_ACK | TCP_FIN, &c->total, sizeof(c->total));
+	else
+		segment(b, client, c->port == PORT_CONN ? TCP_ACK : TCP_ACK | TCP_FIN, NULL, 0);
+}
+
+static uint8_t shift_of(const struct tcp_hdr *t)
+{
+	const uint8_t *o = (const uint8_t *)(t + 1), *end = (const uint8_t *)t + tcp_hdr_len(t);
+
+	while (o < end && *o != TCP_OPT_END) {
+		if (*o == TCP_OPT_WSCALE)
+			return o[2];
+		o += *o == TCP_OPT_NOP ? 1 : o[1];
+	}
+	return 0;
+}
+
+static void open_conn(struct bare *b, uint16_t client, const struct ether_hdr *e,
+		      const struct ip4_hdr *ip, const struct tcp_hdr *t)
+{
+	struct conn *c = &b->conn[client];
+
+	*c = (struct conn){.port = be16_get(t->dport),
+			   .open = true,
+			   .shift = shift_of(t),
+			   .rcv_nxt = be32_get(t->seq) + 1,
+			   .ip = {.ver_ihl = 0x45, .ttl = 64, .proto = IP_PROTO_TCP},
+			   .e.type = e->type};
+	memcpy(c->ip.src, ip->dst, 4);
+	memcpy(c->ip.dst, ip->src, 4);
+	memcpy(c->e.src, e->dst, ETHER_ALEN);
+	memcpy(c->e.dst, e->src, ETHER_ALEN);
+	segment(b, client, TCP_SYN | TCP_ACK, NULL, 0);
+}
+
+static void tcp_rx(struct bare *b, const struct ether_hdr *e, const struct ip4_hdr *ip)
+{
+	const struct tcp_hdr *t = (const void *)(ip + 1);
+	size_t n = be16_get(ip->len) - IP4_HLEN - tcp_hdr_len(t);
+	uint16_t client = be16_get(t->sport);
+	struct conn *c = &b->conn[client];
+
+	if (t->flags & TCP_SYN)
+		open_conn(b, client, e, ip, t);
+	if (t->flags & TCP_RST)
+		c->open = false;
+	if (t->flags & (TCP_SYN | TCP_RST) || !c->open)
+		return;
+	c->snd_una = be32_get(t->ack);
+	c->snd_wnd = (uint32_t)be16_get(t->wnd) << c->shift;
+	if (n && t->flags & TCP_FIN && c->port == PORT_CONN_BRIEF)
+		c->rcv_nxt++; /* one answer to both */
+	if (n)
+		text(b, client, (const char *)t + tcp_hdr_len(t), n);
+	if (t->flags & TCP_FIN && !(n && c->port == PORT_CONN_BRIEF))
+		fin(b, client);
+	if (c->port == PORT_SOURCE)
+		pump(b, client);
+}
+
+/* The same bytes back, with what the host left out of the checksum: both ends of a sum weigh the same. */
+static void udp_rx(struct bare *b, struct ether_hdr *e, struct ip4_hdr *ip, size_t len)
+{
+	uint8_t mac[ETHER_ALEN], addr[4], port[2], *ports = (uint8_t *)(ip + 1);
+
+	memcpy(mac, e->dst, ETHER_ALEN);
+	memcpy(e->dst, e->src, ETHER_ALEN);
+	memcpy(e->src, mac, ETHER_ALEN);
+	memcpy(addr, ip->dst, 4);
+	memcpy(ip->dst, ip->src, 4);
+	memcpy(ip->src, addr, 4);
+	memcpy(port, ports, 2);
+	memcpy(ports, ports + 2, 2);
+	memcpy(ports + 2, port, 2);
+	if (write(b->fd, b->rx, len) < 0)
+		err(1, "write");
+}
+
+/* Who asks for the server's address is answered in place. */
+static void arp_rx(struct bare *b, struct ether_hdr *e, size_t len)
+{
+	static const uint8_t mac[ETHER_ALEN] = {2, 0, 0, 0, 0, 1}, addr[4] = {10, 0, 0, 1};
+	struct arp_hdr *a = (void *)(e + 1);
+
+	if (be16_get(a->op) != ARP_OP_REQUEST || memcmp(a->tpa, addr, 4) != 0)
+		return;
+	memcpy(a->tha, a->sha, ETHER_ALEN);
+	memcpy(a->tpa, a->spa, 4);
+	memcpy(a->sha, mac, ETHER_ALEN);
+	memcpy(a->spa, addr, 4);
+	a->op = be16_of(ARP_OP_REPLY);
+	memcpy(e->dst, e->src, ETHER_ALEN);
+	memcpy(e->src, mac, ETHER_ALEN);
+	if (write(b->fd, b->rx, len) < 0)
+		err(1, "write");
+}
+
+/* Frames until there are none; then whoever is owed an ACK. */
+static void batch(struct bare *b)
+{
+	struct ether_hdr *e = (void *)(b->rx + sizeof(struct virtio_net_hdr));
+	struct ip4_hdr *ip = (void *)(e + 1);
+	ssize_t n;
+
+	while ((n = read(b->fd, b->rx, FRAME_MAX)) > 0) {
+		if (be16_get(e->type) == ETHER_TYPE_ARP)
+			arp_rx(b, e, (size_t)n);
+		else if (be16_get(e->type) == ETHER_TYPE_IP4 && ip->proto == IP_PROTO_TCP)
+			tcp_rx(b, e, ip);
+		else if (be16_get(e->type) == ETHER_TYPE_IP4 && ip->proto == IP_PROTO_UDP)
+			udp_rx(b, e, ip, (size_t)n);
+	}
+	for (unsigned i = 0; i < b->npending; i++)
+		if (b->conn[b->pending[i]].owed)
+			segment(b, b->pending[i], TCP_ACK, NULL, 0);
+	b->npending = 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct bare b = {.conn = calloc(1 << 16, sizeof(*b.conn)),
+			 .rx = malloc(FRAME_MAX),
+			 .app = calloc(1, APP + FRAME_MAX)};
+	struct pollfd fds[2] = {{.fd = 0, .events = POLLIN}, {.events = POLLIN}};
+
+	if (argc != 2 || !b.conn || !b.rx || !b.app)
+		errx(2, "usage: bare DEV");
+	b.fd = tapfd_open(argv[1], IFF_VNET_HDR, TUN_F_CSUM | TUN_F_TSO4);
+	fds[1].fd = b.fd;
+	puts("ready");
+	fflush(stdout);
+	while (poll(fds, 2, -1) >= 0 && !fds[0].revents)
+		batch(&b);
+	return 0;
+}
