@@ -83,7 +83,7 @@ static int testdev_xmit(struct netdev *dev, struct pkbuf *b)
 {
 	struct testdev *t = dev->priv;
 
-	if (t->refuse) {
+	if (t->refuse && t->sent.count >= t->room) {
 		pkbuf_drop(b, DROP_DEV_TX);
 		return t->refuse;
 	}

@@ -14,11 +14,15 @@ void netstack_leave(struct stack *st);
 /* A received packet of n bytes that count up from `first`, in the header part and pieces as a TAP has it. */
 struct pkbuf *netstack_packet(struct stack *st, unsigned head, uint32_t n, uint8_t first);
 
-/* A device whose other side is the test: what is sent to it lies on `sent`, or is refused with `refuse`. */
+/*
+ * A device whose other side is the test: what is sent to it lies on `sent`, or is refused with `refuse` when
+ * `room` lie there.
+ */
 struct testdev {
 	struct netdev *dev;
 	struct pkq sent;
 	int refuse; /* 0 or -errno */
+	unsigned room;
 };
 /* Registered and up; its MAC is 02:00:00:00:00:<index>.  Ends with the stack. */
 struct testdev *testdev_create(struct stack *st, const char *name, const struct link_ops *link,

@@ -307,6 +307,17 @@ START_TEST(test_tx_cut_goes_on_after_an_error)
 }
 END_TEST
 
+/* A sender that is told of an error takes it that nothing went. */
+START_TEST(test_tx_cut_in_part_is_no_error)
+{
+	t->refuse = -ENOBUFS;
+	t->room = 1;
+	ck_assert_int_eq(netdev_tx(t->dev, superframe(st, GSO_TCP4, 4200, 1400)), 0);
+	ck_assert_uint_eq(t->sent.count, 1);
+	ck_assert_uint_eq(t->dev->stats.tx_errors, 2);
+}
+END_TEST
+
 /* --- alarms ----------------------------------------------------------------------------------- */
 
 static void ring(void *arg)
@@ -360,6 +371,7 @@ int main(void)
 	tcase_add_test(tc, test_tx_leaves_what_the_device_can);
 	tcase_add_loop_test(tc, test_tx_cuts_by_features, 0, 5);
 	tcase_add_test(tc, test_tx_cut_goes_on_after_an_error);
+	tcase_add_test(tc, test_tx_cut_in_part_is_no_error);
 	tcase_add_test(tc, test_alarm_belongs_to_the_reader);
 	return unit_run("netdev", tc);
 }
