@@ -53,35 +53,31 @@ static uint32_t send_burst(const struct tcp_sock *ts)
 	return n > ts->mss ? n - n % ts->mss : ts->mss;
 }
 
-/*
- * What the buffer has room for: whole bursts until it is full, so the last may go beyond, and what the
- * one at the end of the queue still lacks (Linux).  Where memory is short, not a byte more than there is.
- */
-static uint32_t buffer_room(const struct tcp_sock *ts)
+/* Whole bursts until `most` is reached. */
+static uint64_t bursts_to(uint64_t have, uint32_t most, uint32_t burst)
 {
-	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes, burst = send_burst(ts), fill;
-
-	if (most < ts->sk.sndbuf)
-		return most > have ? most - have : 0;
-	if (have >= most + burst)
-		return 0;
-	fill = unsent(ts) % burst ? burst - unsent(ts) % burst : 0;
-	if (have + fill < most)
-		fill += (most - have - fill + burst - 1) / burst * burst;
-	return fill;
+	return have < most ? (most - have + burst - 1) / burst * burst : 0;
 }
 
-/* What may be queued now. */
+/*
+ * What may be queued now: whole bursts until the buffer is full, or enough is unsent, so the last may go
+ * beyond; and what the one at the end of the queue still lacks (Linux).  Where memory is short, not a byte
+ * more than there is.
+ */
 static uint32_t send_room(const struct tcp_sock *ts)
 {
-	/* the last segment may be filled */
-	uint64_t waits = ((uint64_t)unsent_limit(ts) + ts->mss - 1) / ts->mss * ts->mss;
-	uint32_t room = buffer_room(ts);
+	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes, burst = send_burst(ts);
+	uint32_t fill = unsent(ts) % burst ? burst - unsent(ts) % burst : 0;
+	uint64_t more, waits;
 
-	if (waits <= unsent(ts))
+	if (most < ts->sk.sndbuf)
+		return most > have && unsent(ts) < unsent_limit(ts) ? most - have : 0;
+	if (have >= (uint64_t)most + burst)
 		return 0;
-	waits -= unsent(ts);
-	return room < waits ? room : (uint32_t)waits;
+	more = bursts_to((uint64_t)have + fill, most, burst);
+	waits = bursts_to((uint64_t)unsent(ts) + fill, unsent_limit(ts), burst);
+	more = fill + (more < waits ? more : waits);
+	return more < UINT32_MAX ? (uint32_t)more : UINT32_MAX;
 }
 
 /* Copies n bytes of the message, from `at` on. */

@@ -10,6 +10,7 @@
 
 #define MSS 1000u
 #define FLIGHT (10 * MSS)
+#define BURST 32000u /* half of the peer's window, in whole segments */
 #define LOWAT 32000
 
 static int epfd;
@@ -118,15 +119,16 @@ END_TEST
 START_TEST(test_lowat_of_the_stack)
 {
 	tcp_lab_sysctl("net.ipv4.tcp_notsent_lowat", 16000);
-	ck_assert_uint_eq(write_some(59000), FLIGHT + 16000);
+	ck_assert_uint_eq(write_some(59000), FLIGHT + BURST);
 }
 END_TEST
 
-/* The least mark still lets a whole segment wait, or every one would be small. */
-START_TEST(test_lowat_of_one_lets_a_segment_wait)
+/* The least mark still lets a whole burst wait, or every segment would be small. */
+START_TEST(test_lowat_of_one_lets_a_burst_wait)
 {
 	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 1);
-	ck_assert_uint_eq(write_some(59000), FLIGHT + MSS);
+	ck_assert_uint_eq(write_some(59000), FLIGHT + BURST);
+	ck_assert_uint_eq(write_some(1), 0);
 }
 END_TEST
 
@@ -236,7 +238,7 @@ int main(void)
 	tcase_add_test(tc, test_listener_hands_it_on);
 	tcase_add_test(tc, test_lowat_bounds_what_waits);
 	tcase_add_test(tc, test_lowat_of_the_stack);
-	tcase_add_test(tc, test_lowat_of_one_lets_a_segment_wait);
+	tcase_add_test(tc, test_lowat_of_one_lets_a_burst_wait);
 	tcase_add_test(tc, test_lowat_poll_at_half);
 	tcase_add_test(tc, test_higher_lowat_tells_at_once);
 	tcase_add_test(tc, test_larger_buffer_tells_at_once);
