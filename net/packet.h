@@ -7,6 +7,8 @@
 #include "net/rxbuf.h"
 
 #define PACKET_QUEUES_MAX 16
+#define PACKET_SLOT 2048u  /* bytes of the ring for a wire frame and what is told of it */
+#define PACKET_SLOTS 4096u /* as many as a window of wire frames */
 
 /*
  * LOCKING

@@ -17,16 +17,14 @@
 #include "net/net_priv.h"
 #include "net/packet.h"
 
-#define SLOT 2048u
-#define SLOTS 4096u
 #define BLOCK (64u << 10) /* what the kernel has to find in one stretch */
 
 int packet_ring_open(int fd, uint8_t **ring)
 {
 	struct tpacket_req req = {.tp_block_size = BLOCK,
-				  .tp_block_nr = SLOT * SLOTS / BLOCK,
-				  .tp_frame_size = SLOT,
-				  .tp_frame_nr = SLOTS};
+				  .tp_block_nr = PACKET_SLOT * PACKET_SLOTS / BLOCK,
+				  .tp_frame_size = PACKET_SLOT,
+				  .tp_frame_nr = PACKET_SLOTS};
 	int version = TPACKET_V2, copies = 1;
 	void *p;
 
@@ -34,7 +32,8 @@ int packet_ring_open(int fd, uint8_t **ring)
 	    setsockopt(fd, SOL_PACKET, PACKET_COPY_THRESH, &copies, sizeof(copies)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)) < 0)
 		return -errno;
-	p = mmap(NULL, SLOT * SLOTS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	p = mmap(NULL, PACKET_SLOT * PACKET_SLOTS, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
 	*ring = p;
@@ -44,12 +43,12 @@ int packet_ring_open(int fd, uint8_t **ring)
 void packet_ring_close(uint8_t *ring)
 {
 	if (ring)
-		munmap(ring, SLOT * SLOTS);
+		munmap(ring, PACKET_SLOT * PACKET_SLOTS);
 }
 
 static struct tpacket2_hdr *ring_slot(const struct packet_queue *pq)
 {
-	return (void *)(pq->ring + (size_t)pq->next * SLOT);
+	return (void *)(pq->ring + (size_t)pq->next * PACKET_SLOT);
 }
 
 static _Atomic uint32_t *slot_status(struct tpacket2_hdr *h)
@@ -80,5 +79,5 @@ bool packet_ring_next(const struct packet_queue *pq, struct packet_frame *f)
 void packet_ring_release(struct packet_queue *pq)
 {
 	atomic_store_explicit(slot_status(ring_slot(pq)), TP_STATUS_KERNEL, memory_order_release);
-	pq->next = (pq->next + 1) % SLOTS;
+	pq->next = (pq->next + 1) % PACKET_SLOTS;
 }

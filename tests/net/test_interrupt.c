@@ -29,6 +29,7 @@ static struct {
 	int peer[QUEUES];
 	sem_t arrived, fired, went_down;
 	_Atomic unsigned frames;
+	_Atomic int lost;
 	char name[QUEUES]
 		 [16];     /* of the thread that carried queue i's frame; written before the post */
 	pthread_t alarmed; /* the thread that ran the alarm; written before the post */
@@ -65,6 +66,8 @@ static void on_event(struct netdev *dev, enum netdev_event ev, const struct ifad
 {
 	if (ev == NETDEV_EV_DOWN)
 		sem_post(&t.went_down);
+	if (ev == NETDEV_EV_LOST)
+		atomic_fetch_add(&t.lost, 1);
 }
 
 static void setup(void)
@@ -259,6 +262,47 @@ START_TEST(test_interrupt_lost_device_goes_down)
 	for (int i = 0; i < QUEUES; i++)
 		await_sleep(&t.dev->queue[i], WAITER_WAITING);
 	ck_assert_int_eq(sem_trywait(&t.went_down), -1);
+	ck_assert_int_eq(atomic_load(&t.lost), 1);
+}
+END_TEST
+
+/* Reads what was written and answers with it. */
+static int on_link(struct netdev *dev)
+{
+	int answer = 0;
+
+	ck_assert_int_eq(read(dev->link_fd, &answer, sizeof(answer)), sizeof(answer));
+	sem_post(&t.fired);
+	return answer;
+}
+
+/* News of the link are read beside frames, and may be that the device is lost. */
+START_TEST(test_interrupt_link_news_are_read)
+{
+	static struct netdev_ops with_link; /* until the stack's end */
+	int fd[2], fine = 0, gone = -ENODEV;
+
+	ck_assert_int_eq(pipe2(fd, O_CLOEXEC), 0);
+	with_link = *t.dev->ops;
+	with_link.link = on_link;
+	t.dev->ops = &with_link;
+	t.dev->link_fd = fd[0];
+	start();
+	ck_assert_int_eq(write(fd[1], &fine, sizeof(fine)), sizeof(fine));
+	await(&t.fired);
+	peer_write(0);
+	await(&t.arrived);
+	ck_assert_int_eq(atomic_load(&t.lost), 0);
+	ck_assert_int_eq(write(fd[1], &gone, sizeof(gone)), sizeof(gone));
+	await(&t.went_down);
+	await_sleep(&t.dev->queue[0], WAITER_WAITING);
+	ck_assert_int_eq(write(fd[1], &gone, sizeof(gone)),
+			 sizeof(gone)); /* nobody looks any more */
+	ck_assert_int_eq(atomic_load(&t.lost), 1);
+	netdev_threads_stop(t.dev);
+	ck_assert_int_eq(atomic_load(&t.lost), 1);
+	close(fd[0]);
+	close(fd[1]);
 }
 END_TEST
 
@@ -362,6 +406,7 @@ int main(void)
 	tcase_add_test(tc, test_interrupt_runs_alarm_set_before_start);
 	tcase_add_test(tc, test_interrupt_lo_only_runs_alarms);
 	tcase_add_test(tc, test_interrupt_lost_device_goes_down);
+	tcase_add_test(tc, test_interrupt_link_news_are_read);
 	tcase_add_test(tc, test_netdev_poll_reads_without_a_thread);
 	tcase_add_test(tc, test_netdev_poll_led_queue_is_busy);
 	tcase_add_test(tc, test_netdev_poll_lo_has_nothing);

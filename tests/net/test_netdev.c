@@ -108,6 +108,25 @@ START_TEST(test_up_and_down_tell_once)
 }
 END_TEST
 
+START_TEST(test_lost_carrier_neither_sends_nor_receives)
+{
+	netdev_set_link(t->dev, true); /* as it was */
+	ck_assert_uint_eq(told.n, 0);
+	netdev_set_link(t->dev, false);
+	netdev_set_link(t->dev, false);
+	ck_assert_uint_eq(told.n, 1);
+	ck_assert_uint_eq(told.ev, NETDEV_EV_LINK);
+	ck_assert_uint_eq(t->dev->flags & NETDEV_UP, NETDEV_UP);
+	ck_assert_int_eq(netdev_tx(t->dev, netstack_packet(st, PKBUF_TX_HEAD, 60, 0)), -ENETDOWN);
+	netdev_rx(t->dev, netstack_packet(st, PKBUF_RX_HEAD, 60, 0));
+	ck_assert_uint_eq(pkbuf_drops(st, DROP_DEV_DOWN), 2);
+	netdev_set_link(t->dev, true);
+	ck_assert_uint_eq(told.n, 2);
+	ck_assert_int_eq(netdev_tx(t->dev, netstack_packet(st, PKBUF_TX_HEAD, 60, 0)), 0);
+	ck_assert_uint_eq(t->dev->stats.tx_packets, 1);
+}
+END_TEST
+
 START_TEST(test_mtu_range)
 {
 	ck_assert_int_eq(netdev_set_mtu(t->dev, 67), -ERANGE);
@@ -357,6 +376,7 @@ int main(void)
 	tcase_add_test(tc, test_register_and_look_up);
 	tcase_add_test(tc, test_alloc_is_down_without_descriptors);
 	tcase_add_test(tc, test_up_and_down_tell_once);
+	tcase_add_test(tc, test_lost_carrier_neither_sends_nor_receives);
 	tcase_add_test(tc, test_mtu_range);
 	tcase_add_test(tc, test_rx_counts_and_hands_up);
 	tcase_add_test(tc, test_rx_down_drops);
