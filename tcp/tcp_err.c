@@ -94,13 +94,26 @@ static bool err_is_frag_needed(const struct sock_err *e)
 	return e->type == ICMP_DEST_UNREACH && e->code == ICMP_FRAG_NEEDED;
 }
 
+/*
+ * The data beside the SYN were too much for a path that, as a rule, is no wider the other way: the SYN that goes
+ * again asks for what fits (as Linux).
+ */
+static void syn_too_large(struct tcp_sock *ts, uint32_t mtu)
+{
+	uint32_t hdr = ip_hdr_bytes(&ts->sk.c.raddr) + TCP_HLEN;
+
+	if (mtu > hdr + TCP_MSS_MIN && mtu - hdr < ts->advmss)
+		ts->advmss = (uint16_t)(mtu - hdr);
+	tcp_syn_again(ts, tcp_now(ts));
+}
+
 /* RFC 1191, 6.4: what was too large goes again at once, in segments that fit. */
 static void err_mtu(struct tcp_sock *ts, const struct sock_err *e)
 {
 	uint32_t mtu = pmtu_learn(ts->sk.stack, &ts->sk.c.raddr, e->mtu, e->len);
 
 	if (mtu && tcp_state_of(ts) == TCP_SYN_SENT && tcp_flight(ts) > 1 && ts->total_retrans == 0)
-		tcp_syn_again(ts, tcp_now(ts)); /* the data beside it were too much */
+		syn_too_large(ts, mtu);
 	if (!tcp_state_in(ts, TCP_SYNCHRONIZED) || !mtu || !tcp_mss_sync(ts, mtu))
 		return;
 	tcp_recovery_mtu(ts);
@@ -125,7 +138,7 @@ void tcp_err_in(struct tcp_sock *ts, const struct sock_err *e)
 
 	if (state == TCP_CLOSE || state == TCP_LISTEN)
 		return;
-	if (!seq_between(e->seq, first, ts->snd_nxt + 1)) { /* RFC 5927, 4.1 */
+	if (!seq_between(e->seq, first, ts->snd_nxt)) { /* RFC 5927, 4.1 */
 		mib_inc(sk->stack, MIB_TcpExt_OutOfWindowIcmps);
 		return;
 	}

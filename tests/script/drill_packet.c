@@ -354,8 +354,11 @@ static bool is_of_another(const struct drill *d, const struct view *v)
 
 	if (f->passive)
 		return f->syn_in && get16(v->l4 + 2) != f->remote_port;
-	if (!f->syn_out)
+	if (!f->syn_out &&
+	    get16(v->l4) != f->local_port) /* of a socket that is bound alone they fit */
 		return (get16(v->l4 + 12) & (TCP_SYN | TCP_ACK)) != TCP_SYN;
+	if (!f->syn_out)
+		return false;
 	return get16(v->l4) != f->local_port;
 }
 

@@ -49,8 +49,9 @@ START_TEST(test_synsent_error_of_another_number_ignored)
 {
 	tcp_lab_state(TCP_SYN_SENT, ACTIVE);
 	tcp_lab_rx_icmp(ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 1000, 0);
+	tcp_lab_rx_icmp(ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 1, 0); /* the next to be sent */
 	ck_state(TCP_SYN_SENT);
-	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_OutOfWindowIcmps), 1);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_OutOfWindowIcmps), 2);
 }
 END_TEST
 
