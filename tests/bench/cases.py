@@ -100,8 +100,27 @@ def requests():
     return Section('Requests, epoll server, free', cases, rows)
 
 
+def asking():
+    """The other way round: the stack opens the connections."""
+    cases, rows = [], []
+    for way, text in (('out', 'sent'), ('in', 'received')):
+        name = 'asks-' + way
+        cases.append(case(name, 'free', '-c cubic ' + way, BULK, 0.5, serve=('-c', 'cubic'), checked=True, asks=True))
+        rows.append(row('1 stream %s' % text, 'Gbit/s', name, 'rate'))
+    for place in ('free', 'one'):
+        name = 'asks-rtt-' + place
+        cases.append(case(name, place, 'rtt', ('p50', 'p99'), 0.3, asks=True))
+        where = 'free' if place == 'free' else 'one CPU'
+        rows += [row('round trip of 64 B, %s, %s' % (where, value), 'us', name, value) for value in ('p50', 'p99')]
+    for many in (1, 16):
+        name = 'asks-conns-%d' % many
+        cases.append(case(name, 'free', '-n %d conns' % many, ('rate',), 0.5, asks=True))
+        rows.append(row('connections, %d at a time' % many, '1/s', name, 'rate'))
+    return Section('The stack asks, the kernel serves; free where not said', cases, rows)
+
+
 def sections():
     return [bulk(), streams('free', 'free', (2, 8)), streams('one', 'one CPU', (1, 2, 8)), plain(),
             round_trips('one', 'both ends on one CPU', '<= 0.85', '<= 1.5'),
             round_trips('split', 'client on CPU 0, server on CPU 1', '<= 0.4', ''),
-            round_trips('free', 'free', '<= 0.4', ''), connections(), requests(), idle.section(), steps.segments(), steps.floor()]
+            round_trips('free', 'free', '<= 0.4', ''), connections(), requests(), asking(), idle.section(), steps.segments(), steps.floor()]

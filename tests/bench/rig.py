@@ -1,7 +1,7 @@
 """What the table is measured on: network namespaces, a server of each stack in its own, clients beside it.
 
 Every stack answers at 10.0.0.1 and the client, always on the kernel's sockets, has 10.0.0.2 and up: the
-user-space stacks behind a TAP, the kernel behind a veth pair.  Placement is by taskset:
+user-space stacks behind a TAP, the kernel behind a veth pair.  Where a stack asks, the kernel serves at 10.0.0.2.  Placement is by taskset:
 
     free   neither end is bound
     split  the client on CPU 0, the server (all its threads) on CPU 1
@@ -13,6 +13,8 @@ import subprocess
 import time
 
 SERVER = '10.0.0.1'
+CLIENT = '10.0.0.2'
+WEFT = ['-w', 'tap0,' + SERVER + '/24']
 CLIENT_ADDRESSES = 8
 PLACES = {'free': ([], []), 'split': (['taskset', '-c', '0'], ['taskset', '-c', '1']),
           'one': (['taskset', '-c', '0'], ['taskset', '-c', '0'])}
@@ -92,8 +94,12 @@ class Rig:
         for i in range(CLIENT_ADDRESSES):
             ip('-n', ns, 'addr', 'add', '10.0.0.%d/24' % (2 + i), 'dev', dev)
         ip('-n', ns, 'link', 'set', dev, 'up')
-        # A client may open as many connections as there are ports, and again a moment later.
-        for setting in ('ip_local_port_range=1024 65535', 'tcp_tw_reuse=1', 'tcp_max_tw_buckets=262144'):
+
+    @staticmethod
+    def settings(ns, timewait):
+        """All ports to connect from.  Where a stack asks, a new run of it is a stranger to the kernel's TIME-WAIT of
+        the last one, which would hold it up a second: so there is none at that end."""
+        for setting in ('ip_local_port_range=1024 65535', 'tcp_max_tw_buckets=%d' % timewait):
             ip('netns', 'exec', ns, 'sysctl', '-qw', 'net.ipv4.' + setting)
 
     def open(self, stacks):
@@ -104,10 +110,12 @@ class Rig:
                 ip('-n', ns, 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'veth1', 'netns', server)
                 ip('-n', server, 'addr', 'add', SERVER + '/24', 'dev', 'veth1')
                 ip('-n', server, 'link', 'set', 'veth1', 'up')
+                self.settings(server, 262144)
                 self.addresses(ns, 'veth0')
             else:
                 ip('-n', ns, 'tuntap', 'add', 'dev', 'tap0', 'mode', 'tap', 'vnet_hdr')
                 self.addresses(ns, 'tap0')
+            self.settings(ns, 0)
 
     def close(self):
         for ns in self.namespaces:
@@ -137,24 +145,33 @@ class Rig:
             raise RunFailed('floor')
         return done.stdout.decode()
 
-    def serve(self, stack, place, options=(), offload=True):
-        own = {'kernel': [self.bench] + list(options) + ['serve'],
-               'weft': [self.bench, '-w', 'tap0,' + SERVER + '/24'] + ([] if offload else ['-o']) +
-               list(options) + ['serve'],
+    def serve(self, stack, place, options=(), offload=True, asks=False):
+        """`asks`: the stack is the client, and what serves has the kernel's sockets at the other end."""
+        kernel = [self.bench] + list(options) + ['serve']
+        own = {'kernel': kernel,
+               'weft': [self.bench] + WEFT + ([] if offload else ['-o']) + list(options) + ['serve'],
                'lwip': [os.path.join(self.folder, 'lwip'), 'tap0'],
                'gvisor': [os.path.join(self.folder, 'gvisor'), 'tap0'],
                'bare': [os.path.join(self.folder, 'bare'), 'tap0']}[stack]
-        ns = 'kernel-server' if stack == 'kernel' else stack
-        return Server(self.within(ns, PLACES[place][1], own))
+        if asks:
+            return Server(self.within(stack, PLACES[place][1], kernel))
+        return Server(self.within(self.own(stack), PLACES[place][1], own))
 
-    def client(self, stack, place, arguments, seconds):
-        command = [self.bench] + list(arguments) + [SERVER, str(seconds)]
-        return subprocess.Popen(self.within(stack, PLACES[place][0], command), stdin=subprocess.PIPE,
+    @staticmethod
+    def own(stack):
+        """Where a stack's own sockets are; the client of one that serves is where its name says."""
+        return 'kernel-server' if stack == 'kernel' else stack
+
+    def client(self, stack, place, arguments, seconds, asks=False):
+        command = [self.bench] + (WEFT if asks and stack == 'weft' else [])
+        command += list(arguments) + [CLIENT if asks else SERVER, str(seconds)]
+        ns = self.own(stack) if asks else stack
+        return subprocess.Popen(self.within(ns, PLACES[place][0], command), stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE)
 
-    def ask(self, stack, place, arguments, seconds):
+    def ask(self, stack, place, arguments, seconds, asks=False):
         """The client's numbers, and the CPU seconds that it took itself."""
-        client = self.client(stack, place, arguments, seconds)
+        client = self.client(stack, place, arguments, seconds, asks)
         before = signal.signal(signal.SIGALRM, lambda *_: client.kill())
         signal.alarm(int(seconds) + 15)
         text = client.stdout.read()

@@ -11,13 +11,15 @@ EVERY = ('kernel', 'weft', 'gvisor', 'lwip', 'bare')
 BOTH = ('kernel', 'weft')
 FLOOR = ('kernel', 'weft', 'bare')
 
-Case = namedtuple('Case', 'name place command values seconds rounds stacks serve offload checked')
+Case = namedtuple('Case', 'name place command values seconds rounds stacks serve offload checked asks')
 Row = namedtuple('Row', 'text unit case value base goal')
 Section = namedtuple('Section', 'title cases rows also notes', defaults=(None, None))
 
 
-def case(name, place, command, values, seconds, stacks=BOTH, rounds=5, serve=(), offload=True, checked=False):
-    return Case(name, place, command.split(), values, seconds, rounds, stacks, tuple(serve), offload, checked)
+def case(name, place, command, values, seconds, stacks=BOTH, rounds=5, serve=(), offload=True, checked=False,
+         asks=False):
+    return Case(name, place, command.split(), values, seconds, rounds, stacks, tuple(serve), offload, checked,
+                asks)
 
 
 def row(text, unit, case_name, value, base='kernel', goal=''):

@@ -8,6 +8,7 @@ SECTIONS (a pattern of titles) which part of the table.  docs/performance.md say
 """
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -32,7 +33,7 @@ class Table:
 
     def once(self, case, stack, server):
         before = cpu_of(server.pid) + cpu_of_softirqs()
-        numbers, cpu = self.rig.ask(stack, case.place, case.command, self.seconds or case.seconds)
+        numbers, cpu = self.rig.ask(stack, case.place, case.command, self.seconds or case.seconds, case.asks)
         cpu += cpu_of(server.pid) + cpu_of_softirqs() - before
         figures = dict(zip(case.values, numbers))
         if 'bytes' in figures:
@@ -43,7 +44,7 @@ class Table:
     def check(self, case, stack):
         """Beside the measured runs: every byte compared, and in order."""
         if case.checked and stack in ('weft', 'kernel'):
-            self.rig.ask(stack, case.place, ['-p'] + case.command, 0.2)
+            self.rig.ask(stack, case.place, ['-p'] + case.command, 0.2, case.asks)
 
     def run(self, case):
         """All rounds of a case, the stacks by turns; each has one server for all of them."""
@@ -69,7 +70,7 @@ class Table:
 
     def start(self, case, stack, servers):
         try:
-            servers[stack] = self.rig.serve(stack, case.place, case.serve, case.offload)
+            servers[stack] = self.rig.serve(stack, case.place, case.serve, case.offload, case.asks)
             self.check(case, stack)
         except RunFailed as e:
             self.fail(case.name, e)
@@ -117,6 +118,7 @@ def main():
     build, as_json = sys.argv[1], '--json' in sys.argv
     if os.geteuid() or not os.path.exists('/dev/net/tun'):
         sys.exit('weft: bench: needs root and /dev/net/tun')
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     begin, what, rig = time.time(), machine(), Rig(build)
     say = (lambda text: None) if as_json else (lambda text: print(text, flush=True))
     table = Table(rig, measured_stacks(rig))
