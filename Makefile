@@ -180,12 +180,12 @@ check:
 
 # Measured is what is installed: without asserts, in a folder of its own.  Text, and bench.json and bench.svg there.
 bench:
-	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs
+	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs >&2
 	$(Q)python3 -B tests/bench/table.py build/release $(if $(JSON),--json)
 
 # weft's TCP and the kernel's over the same bad paths.
 paths:
-	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs
+	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs >&2
 	$(Q)tests/bench/paths.sh build/release $(if $(JSON),--json)
 
 bench-programs: all $(BENCH_BIN) $(BENCH_PEERS)

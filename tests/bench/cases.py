@@ -14,11 +14,11 @@ def bulk():
         cases.append(case(name, 'free', '-c cubic ' + way, BULK, 0.7, EVERY, 9, ('-c', 'cubic'), checked=True))
         for base, goal in (('kernel', '>= 1.15'), ('gvisor', '>= 2'), ('lwip', '>= 9'), ('bare', '')):
             rows.append(row('1 stream %s, cubic' % text, 'Gbit/s', name, 'rate', base, goal))
-        rows.append(row('the same, CPU of both ends', 's/GB', name, 'cpu', 'kernel', '<= 1.1'))
+        rows.append(row('1 stream %s, CPU of both ends' % text, 's/GB', name, 'cpu', 'kernel', '<= 1.1'))
     for way, text in WAYS:
         name = way + '-bbr'
         cases.append(case(name, 'free', '-c bbr ' + way, BULK, 0.7, serve=('-c', 'cubic')))
-        rows.append(row('1 stream %s, the other end bbr' % text, 'Gbit/s', name, 'rate', 'kernel', '>= 1'))
+        rows.append(row('1 stream %s, client bbr' % text, 'Gbit/s', name, 'rate', 'kernel', '>= 1'))
     return Section('Bulk, free', cases, rows)
 
 

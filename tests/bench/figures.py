@@ -33,7 +33,7 @@ class Figures:
         ratios = [a / b for a, b in zip(weft, base) if b]
         if not ratios:
             return None
-        return {'weft': median(weft), 'base': median(base), 'ratio': median(ratios), 'low': min(ratios),
+        return {'weft': median(weft), 'beside': median(base), 'ratio': median(ratios), 'low': min(ratios),
                 'high': max(ratios), 'runs': len(ratios), 'met': met(row.goal, median(ratios))}
 
 

@@ -26,7 +26,7 @@ def line(row, result):
         return start + '    not measured'
     goal = '' if result['met'] is None else '%-7s %s' % (row.goal, 'met' if result['met'] else 'not met')
     return ('%s %9s %9s %6.2f %-13s %s' % (
-        start, digits(result['weft']), digits(result['base']), result['ratio'],
+        start, digits(result['weft']), digits(result['beside']), result['ratio'],
         '%.2f-%.2f' % (result['low'], result['high']), goal)).rstrip()
 
 
