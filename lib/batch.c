@@ -30,6 +30,7 @@ void batch_begin(struct batch *b, struct stack *st)
 		b->later[p].tail = &b->later[p].head;
 	}
 	b->nwakes = 0;
+	b->owed = NULL;
 	b->depth = 0;
 	b->outer = thread_record.batch;
 	thread_record.batch = b;
@@ -60,6 +61,9 @@ void batch_wake(struct stack *st, struct waiter *w)
 
 	if (!waiter_sleeps(found))
 		return;
+	if (b->owed && atomic_load_explicit(&w->hot, memory_order_relaxed) &&
+	    !atomic_exchange(&w->owed, b->owed))
+		atomic_fetch_add(b->owed, 1);
 	if (b->nwakes == BATCH_WAKES) {
 		st->env->ops->wake(st->env, w, found);
 		return;

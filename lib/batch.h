@@ -37,6 +37,7 @@ struct batch {
 		uint32_t found;
 	} wakes[32];
 	unsigned nwakes;
+	_Atomic int *owed;   /* of a reader's batch: counts the hot sleepers it wakes; or NULL */
 	unsigned depth;      /* batch_begin() inside a batch of the same stack */
 	struct batch *outer; /* the thread's batch in another stack (a lab's wire) */
 };

@@ -33,7 +33,6 @@ enum waiter_word {
 	WAITER_IDLE,    /* not asleep: a wake costs nothing */
 	WAITER_WAITING, /* in futex: a wake costs a futex_wake */
 	WAITER_POLLING, /* in ppoll: a wake costs a write to efd */
-	WAITER_LEADING, /* reads a device queue: as POLLING */
 	WAITER_WOKEN,
 };
 
@@ -43,6 +42,10 @@ struct waiter {
 	_Atomic int efd;       /* a: eventfd, made at the first poll, -1 before */
 	_Atomic uint64_t
 	    until; /* a: an alarm set earlier than this must wake it; 0: it will look */
+	/* For net/lead.c: it sleeps, but would have read the device had nobody else done it; ... */
+	_Atomic bool hot; /* a */
+	/* ... and, when such a one has been woken, the count that waits for it to be back */
+	_Atomic(_Atomic int *) owed; /* a */
 };
 
 /*
@@ -139,9 +142,15 @@ int waiter_eventfd(struct waiter *w);
 /* Reads it empty: a wake may have been meant for an earlier sleep. */
 void waiter_drain(struct waiter *w);
 
+/* For its owner, between a reset and a sleep: has it been claimed? */
+static inline bool waiter_is_woken(struct waiter *w)
+{
+	return atomic_load(&w->word) == WAITER_WOKEN;
+}
+
 static inline bool waiter_sleeps(uint32_t word)
 {
-	return word >= WAITER_WAITING && word <= WAITER_LEADING;
+	return word >= WAITER_WAITING && word <= WAITER_POLLING;
 }
 
 /* The env of a running stack: CLOCK_MONOTONIC, futex and ppoll, getrandom. */

@@ -22,6 +22,20 @@ struct batch;
 struct pkbuf_cache;
 struct thread_record;
 
+/*
+ * How a thread calls: who is back soon may read a device for all (net/lead.c).
+ *
+ * LOCKING: the owning thread only.
+ */
+struct rhythm {
+	uint64_t left;    /* ns: its last wait ended; 0: none has */
+	uint64_t cpus_at; /* ns: one_cpu was looked up */
+	uint32_t busy;    /* ns between a wait and the next, a moving average */
+	uint16_t skipped; /* waits since it last spun */
+	uint8_t credit;   /* a spin has paid more often than not while this is above 0 */
+	bool one_cpu;     /* it may run on one CPU only */
+};
+
 struct slot {
 	struct waiter waiter;                /* see lib/env.h */
 	struct stack *stack;                 /* c */
@@ -29,6 +43,7 @@ struct slot {
 	struct thread_record *_Atomic owner; /* a: NULL: free */
 	struct batch *batch;                 /* o: the open batch */
 	struct pkbuf_cache *pkbuf_cache;     /* o: net/pkbuf.c; given back with the slot */
+	struct rhythm rhythm;                /* o: net/lead.c */
 	_Atomic uint64_t mib[MIB_MAX];       /* w */
 	_Atomic int64_t gauge[GAUGE_MAX];    /* w: one thread may go below 0, the sum does not */
 };

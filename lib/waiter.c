@@ -6,6 +6,7 @@
  * and only a sleeper costs its waker a system call.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@ void waiter_init(struct waiter *w)
 	atomic_init(&w->cancel, false);
 	atomic_init(&w->efd, -1);
 	atomic_init(&w->until, 0);
+	atomic_init(&w->hot, false);
+	atomic_init(&w->owed, NULL);
 }
 
 void waiter_reset(struct waiter *w)

@@ -1,10 +1,10 @@
 /*
- * net/interrupt.c - device interrupts: the netdev threads, one a queue, and the word that says who
- * reads a queue.
+ * net/interrupt.c - device interrupts: the netdev threads, one a queue.
  *
  * A thread reads a batch and carries each packet up to its socket, reads again, and sleeps only
  * when there is nothing: in ppoll on the queue's descriptor, or on its waiter alone where the queue
- * has none.  The thread of queue 0 runs the alarms of its device (loop's rest, netem) in between.
+ * has none; and while a program's thread reads in its place (net/lead.c).  The thread of queue 0 runs
+ * the alarms of its device (loop's rest, netem) in between.
  */
 #include <assert.h>
 #include <errno.h>
@@ -19,50 +19,7 @@
 #include "net/net_priv.h"
 
 #define NETDEV_BATCH 64
-
-/* Whoever found the queue led sleeps until its word is given back: the netdev thread only. */
-static void queue_vacate(struct netdev_queue *q)
-{
-	struct stack *st = q->dev->stack;
-	struct waiter *w;
-
-	atomic_store(&q->word, QUEUE_VACANT);
-	w = atomic_load(&q->reader);
-	if (w && w != &slot_get(st)->waiter)
-		waiter_wake(st->env, w);
-}
-
-int netdev_poll(struct netdev_queue *q, int max)
-{
-	uint32_t vacant = QUEUE_VACANT;
-	struct netdev *dev = q->dev;
-	struct batch batch;
-	struct pkq frames;
-	struct pkbuf *b;
-	uint64_t now;
-	int n;
-
-	if (!dev->ops->rx)
-		return -EAGAIN;
-	if (!atomic_compare_exchange_strong(&q->word, &vacant, QUEUE_LED))
-		return -EBUSY;
-	pkq_init(&frames);
-	batch_begin(&batch, dev->stack);
-	n = dev->ops->rx(q, &frames, max);
-	now = frames.count ? env_now(dev->stack->env) : 0;
-	while ((b = pkq_take(&frames))) {
-		b->stamp = now;
-		netdev_rx(dev, b);
-	}
-	batch_end(&batch);
-	queue_vacate(q);
-	return n;
-}
-
-int netdev_wait(struct stack *st, struct waiter *w, struct pollfd *fds, int n, uint64_t deadline)
-{
-	return env_wait(st->env, w, fds, n, deadline);
-}
+#define GRACE_NS (2 * NSEC_PER_MSEC) /* for a leader to come to a vacant queue */
 
 /* The link below has changed.  0, or -errno: the device is lost. */
 static int queue_link(struct netdev *dev)
@@ -100,8 +57,10 @@ static int queue_sleep(struct netdev_queue *q, struct waiter *w, bool polls, uin
 static void queue_lost(struct netdev_queue *q, int err)
 {
 	struct netdev *dev = q->dev;
+	struct netdev_queue *lost = q;
 	struct batch batch;
 
+	atomic_compare_exchange_strong(&dev->stack->net->busy, &lost, NULL);
 	debug(dev->stack, DEBUG_DEV, "%s: lost: %s", dev->name, strerrordesc_np(-err));
 	batch_begin(&batch, dev->stack);
 	netdev_down(dev);
@@ -110,30 +69,85 @@ static void queue_lost(struct netdev_queue *q, int err)
 	batch_end(&batch);
 }
 
+/* Where a program's thread looks for something to lead. */
+static void queue_set_busy(struct netdev_queue *q)
+{
+	struct net_state *net = q->dev->stack->net;
+
+	if (atomic_load_explicit(&net->busy, memory_order_relaxed) != q)
+		atomic_store(&net->busy, q);
+}
+
+/*
+ * With the word: one read, or a sleep where there is nothing to read (`polls`: yet).  -errno: the device
+ * is lost.
+ */
+static int queue_serve(struct netdev_queue *q, struct waiter *w, bool polls, uint64_t next,
+		       bool *mine)
+{
+	int n = polls ? queue_read(q, NETDEV_BATCH) : -EAGAIN;
+
+	if (n == -EAGAIN)
+		return queue_sleep(q, w, polls, next);
+	if (n < 0)
+		return n;
+	queue_set_busy(q);
+	*mine = !queue_hand_over(q);
+	return 0;
+}
+
+/*
+ * Without the word, which stays vacant between a leader and the next: it is taken when GRACE has passed
+ * and nobody came.  A leader that has not moved for as long sleeps itself: whoever gives the word back
+ * then ends this sleep.  As queue_serve().
+ */
+static int queue_stand_by(struct netdev_queue *q, struct waiter *w, uint64_t next, bool *mine)
+{
+	struct env *e = q->dev->stack->env;
+	uint64_t until = env_now(e) + GRACE_NS;
+	uint32_t turn = atomic_load(&q->turn);
+	bool led = atomic_load(&q->word) == QUEUE_LED;
+	int r = queue_sleep(q, w, false, until < next ? until : next);
+
+	if (r < 0 || atomic_load(&q->turn) != turn || env_now(e) < until)
+		return r;
+	if (!led) {
+		*mine = queue_take(q);
+		if (*mine)
+			atomic_store(&q->owed, 0);
+		return 0;
+	}
+	waiter_reset(w);
+	atomic_store(&q->standby, true);
+	if (atomic_load(&q->word) == QUEUE_LED && !atomic_load(&q->stop))
+		r = queue_sleep(q, w, false, next);
+	atomic_store(&q->standby, false);
+	return r;
+}
+
 /* The alarms run before each read, so that a busy device holds none of them up. */
 static void netdev_interrupt(struct netdev_queue *q, struct waiter *w)
 {
-	bool silent = q->fd < 0; /* nothing to read, or no more */
+	bool polls = q->fd >= 0;             /* there is something to read, yet */
+	bool mine = !polls || queue_take(q); /* lo drains its queue under the word */
 	uint64_t next;
-	int n;
+	int r;
 
 	q->tells_link = q == q->dev->queue && q->dev->link_fd >= 0;
 	for (;;) {
 		waiter_reset(w);
 		next = env_thread_run_alarms(q->dev->stack->env, w);
 		if (atomic_load(&q->stop))
-			return;
-		n = silent ? -EAGAIN : netdev_poll(q, NETDEV_BATCH);
-		if (n > 0)
-			continue;
-		if (n == -EAGAIN || n == -EBUSY)
-			n = queue_sleep(q, w, n == -EAGAIN && !silent, next);
-		if (n < 0) {
-			queue_lost(q, n);
-			silent = true;
-			q->tells_link = false;
+			break;
+		r = mine ? queue_serve(q, w, polls, next, &mine)
+			 : queue_stand_by(q, w, next, &mine);
+		if (r < 0) {
+			queue_lost(q, r);
+			polls = q->tells_link = false;
 		}
 	}
+	if (mine && q->fd >= 0)
+		queue_give(q);
 }
 
 static void queue_set_reader(struct netdev_queue *q, struct waiter *w)
@@ -196,7 +210,7 @@ int netdev_threads_start(struct netdev *dev)
 void netdev_threads_stop(struct netdev *dev)
 {
 	for (unsigned i = 0; i < dev->nqueue; i++) {
-		struct netdev_queue *q = &dev->queue[i];
+		struct netdev_queue *q = &dev->queue[i], *mine;
 		struct waiter *w;
 
 		if (!q->running)
@@ -206,6 +220,9 @@ void netdev_threads_stop(struct netdev *dev)
 		if (w)
 			waiter_wake(dev->stack->env, w);
 		pthread_join(q->thread, NULL);
+		queue_evict(q);
+		mine = q;
+		atomic_compare_exchange_strong(&dev->stack->net->busy, &mine, NULL);
 		q->running = false;
 	}
 }

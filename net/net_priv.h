@@ -51,6 +51,8 @@ struct net_state {
 	_Atomic(struct ifaddr_table *)
 	    addrs; /* t: every device's addresses, sorted: net/ifaddr.c */
 
+	_Atomic(struct netdev_queue *) busy; /* a: which a thread last read from: that may be led */
+
 	_Atomic uint64_t drops[DROP_MAX]; /* a */
 };
 
@@ -105,6 +107,18 @@ void netdev_alarm_del(struct netdev *dev, struct netdev_alarm *a); /* on return 
  * env_thread_run_alarms(), and with NULL leaves them when it ends.  Sets queue[0].reader.
  */
 void netdev_alarms_adopt(struct netdev *dev, struct waiter *w);
+
+/* --- who reads a queue: net/lead.c ---------------------------------------------------------------
+ */
+
+bool queue_take(struct netdev_queue *q); /* the word; false: another has it */
+void queue_give(struct netdev_queue *q);
+/* Gives the word to whoever is owed it; false: nobody is, the caller goes on. */
+bool queue_hand_over(struct netdev_queue *q);
+/* One read and its batch, by the holder of the word; as netdev_poll(). */
+int queue_read(struct netdev_queue *q, int max);
+/* Calls a leader off and returns when there is none; q->stop keeps others from it. */
+void queue_evict(struct netdev_queue *q);
 
 /* --- addresses: net/ifaddr.c ---------------------------------------------------------------------- */
 

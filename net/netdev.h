@@ -53,6 +53,12 @@ struct netdev_queue {
 	int fd;                          /* c: kernel descriptor to poll, -1: none */
 	void *priv;                      /* h: the driver's, for the next read */
 	_Atomic(struct waiter *) reader; /* a: the netdev thread's waiter */
+	_Atomic(struct waiter *) leader; /* a: of the program's thread that leads; NULL: none */
+	_Atomic uint32_t turn;           /* a: how often the word was given back */
+	_Atomic int owed;                /* a: hot sleepers that were woken and are not back yet */
+	_Atomic bool standby;            /* a: the netdev thread sleeps until a leader has gone */
+	bool bulk;                       /* h: the last frame was a large one */
+	unsigned burst;                  /* h: frames that the leader's next read may bring */
 	_Atomic bool stop;               /* a: the thread is to end */
 	pthread_t thread;                /* s: valid while running */
 	bool running;                    /* s: netdev_threads_start() to netdev_threads_stop() */
@@ -190,8 +196,11 @@ void netdev_threads_stop(struct netdev *dev);
  * max); -EAGAIN: none; -EBUSY: another holds the word; other -errno: the device is lost.
  */
 int netdev_poll(struct netdev_queue *q, int max);
-/* A blocking call sleeps here: the one place where it may later lead a queue. */
-int netdev_wait(struct stack *st, struct waiter *w, struct pollfd *fds, int n, uint64_t deadline);
+/*
+ * net/lead.c: a blocking call sleeps here, on the waiter of the thread's slot, as env_wait() has it;
+ * a thread that is soon back for more may read the device meanwhile.
+ */
+int netdev_wait(struct stack *st, struct pollfd *fds, int n, uint64_t deadline);
 
 /* Devices.  Each returns 0 or -errno and registers what it makes. */
 int loop_create(struct stack *st, struct netdev **out); /* "lo", 127.0.0.1/8, MTU 65535, up */

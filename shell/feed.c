@@ -32,16 +32,15 @@ void feed_put(struct feed *f, const void *record, size_t n)
 
 int cmd_poll(struct cmd *c, struct pollfd *fds, int n, uint64_t deadline)
 {
-	struct waiter *w = stack_waiter(c->stack);
 	int r;
 
 	do {
-		waiter_reset(w);
+		waiter_reset(stack_waiter(c->stack));
 		if (cmd_cancelled(c))
 			return -EINTR;
 		r = poll(fds, (nfds_t)n, 0);
 		if (r <= 0)
-			r = netdev_wait(c->stack, w, fds, n, deadline);
+			r = netdev_wait(c->stack, fds, n, deadline);
 	} while (r == 0 || (r == -EINTR && !cmd_cancelled(c)));
 	return r;
 }

@@ -332,7 +332,7 @@ static int epoll_sleep(struct call *c, struct epoll *ep, uint64_t deadline)
 		batch_end(&c->batch);
 		err = epoll_over(c, ep->s, w);
 		if (!err)
-			err = netdev_wait(c->stack, w, NULL, 0, deadline);
+			err = netdev_wait(c->stack, NULL, 0, deadline);
 		batch_begin(&c->batch, c->stack);
 		if (!err)
 			err = epoll_over(c, ep->s, w);

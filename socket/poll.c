@@ -172,8 +172,8 @@ static int poll_wait(struct poll *p, uint64_t deadline)
 			return r;
 		if (atomic_load(&p->waiter->cancel))
 			return -EINTR;
-		r = netdev_wait(p->stack, p->waiter, p->nkernel ? p->kernel : NULL,
-				p->nkernel ? (int)p->n : 0, deadline);
+		r = netdev_wait(p->stack, p->nkernel ? p->kernel : NULL, p->nkernel ? (int)p->n : 0,
+				deadline);
 	}
 }
 

@@ -219,7 +219,7 @@ static int sock_sleep(struct sock_wait *sw) NO_LOCK_ANALYSIS
 	batch_end(sw->batch);
 	err = sock_wait_over(sw, st, w);
 	if (!err)
-		err = netdev_wait(st, w, NULL, 0, sw->deadline);
+		err = netdev_wait(st, NULL, 0, sw->deadline);
 	if (!err)
 		err = sock_wait_over(sw, st, w);
 	wait_del(s, &e);

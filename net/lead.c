@@ -1,0 +1,342 @@
+/*
+ * net/lead.c - who reads a device queue: its netdev thread, or a program's thread that waits.
+ *
+ * To wake a thread costs more than to read a frame, so a thread that waits for one, and is likely to
+ * wait again soon, reads the queue itself: for all, until its own condition is met.  The netdev
+ * thread reads while there is no such thread.  The word is taken by CAS, and its holder sleeps in
+ * env_wait() with the queue's descriptor beside those of its call.
+ *
+ * A reader that wakes a hot sleeper (one that would have led) owes it the word and stands down, for
+ * that thread reads on when it is back: so a frame is never a wake away from who wants it.  Should it
+ * stay away, the netdev thread takes the queue after a while.  docs/architecture.md has the rules.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "lib/slot.h"
+#include "lib/stack.h"
+#include "net/net_priv.h"
+
+#define FAST_NS (50 * NSEC_PER_USEC) /* between two waits: who takes longer does not lead */
+#define SLOW_NS (2 * NSEC_PER_MSEC)  /* ... and more than this counts as this */
+#define SPIN_NS (50 * NSEC_PER_USEC) /* a wake costs about as much */
+#define SPIN_CREDIT 16
+#define SPIN_RETRY 64 /* waits until a spin is tried again that has not paid */
+#define CPUS_NS (100 * NSEC_PER_MSEC)
+#define LEAD_BURST 16
+#define LEAD_FDS 15 /* descriptors of its own that a leader may wait for */
+#define BULK 4096u  /* bytes: a larger frame is one of many */
+
+/* --- the word --------------------------------------------------------------------------------- */
+
+bool queue_take(struct netdev_queue *q)
+{
+	uint32_t vacant = QUEUE_VACANT;
+
+	return atomic_compare_exchange_strong(&q->word, &vacant, QUEUE_LED);
+}
+
+/* Whoever found the queue led sleeps until its word is given back: the netdev thread only. */
+void queue_give(struct netdev_queue *q)
+{
+	struct waiter *w;
+
+	atomic_fetch_add(&q->turn, 1);
+	atomic_store(&q->word, QUEUE_VACANT);
+	if (!atomic_load(&q->standby) || !atomic_exchange(&q->standby, false))
+		return;
+	w = atomic_load(&q->reader);
+	if (w)
+		waiter_wake(q->dev->stack->env, w);
+}
+
+/* Who is owed the word comes for it; but the last may have come and gone since it was counted. */
+bool queue_hand_over(struct netdev_queue *q)
+{
+	if (atomic_load(&q->owed) <= 0)
+		return false;
+	queue_give(q);
+	return atomic_load(&q->owed) > 0 || !queue_take(q);
+}
+
+/* The thread is back: nobody waits for it to lead any more.  The count may have been given up. */
+static void owed_settle(struct waiter *w)
+{
+	_Atomic int *owed = atomic_load_explicit(&w->owed, memory_order_relaxed);
+	int n;
+
+	if (!owed)
+		return;
+	atomic_store(&w->owed, NULL);
+	n = atomic_load(owed);
+	while (n > 0 && !atomic_compare_exchange_weak(owed, &n, n - 1))
+		;
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+int queue_read(struct netdev_queue *q, int max)
+{
+	struct netdev *dev = q->dev;
+	struct batch batch;
+	struct pkq frames;
+	struct pkbuf *b;
+	uint64_t now;
+	int n;
+
+	pkq_init(&frames);
+	batch_begin(&batch, dev->stack);
+	batch.owed = &q->owed;
+	n = dev->ops->rx(q, &frames, max);
+	now = frames.count ? env_now(dev->stack->env) : 0;
+	while ((b = pkq_take(&frames))) {
+		q->bulk = b->len > BULK;
+		b->stamp = now;
+		netdev_rx(dev, b);
+	}
+	batch_end(&batch);
+	return n;
+}
+
+int netdev_poll(struct netdev_queue *q, int max)
+{
+	int n;
+
+	if (!q->dev->ops->rx)
+		return -EAGAIN;
+	if (!queue_take(q))
+		return -EBUSY;
+	n = queue_read(q, max);
+	queue_give(q);
+	return n;
+}
+
+/* --- the end of a device --------------------------------------------------------------------- */
+
+void queue_evict(struct netdev_queue *q)
+{
+	while (!queue_take(q)) {
+		struct waiter *w = atomic_load(&q->leader);
+
+		if (w)
+			waiter_wake(q->dev->stack->env, w);
+		sched_yield();
+	}
+	queue_give(q);
+}
+
+/* --- a program's thread ------------------------------------------------------------------------ */
+
+/* One wait of a call, by who may lead. */
+struct lead {
+	struct netdev_queue *q;
+	struct env *env;
+	struct waiter *waiter;
+	struct rhythm *rhythm;
+	struct pollfd *fds; /* the call's own */
+	int n;
+	uint64_t deadline;
+	uint64_t spin; /* ns: until when; 0: not at all */
+	bool slept;    /* since the last read */
+};
+
+static bool lead_one_cpu(struct rhythm *r, uint64_t now)
+{
+	cpu_set_t set;
+
+	if (!r->cpus_at || now - r->cpus_at > CPUS_NS) {
+		r->one_cpu = sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) < 2;
+		r->cpus_at = now;
+	}
+	return r->one_cpu;
+}
+
+/* A spin is for answers that come soon: it is tried again now and then where it did not pay. */
+static void lead_spin_begin(struct lead *l)
+{
+	struct rhythm *r = l->rhythm;
+	uint64_t now;
+
+	if (l->q->bulk || (r->credit == 0 && ++r->skipped < SPIN_RETRY))
+		return;
+	now = env_now(l->env);
+	if (lead_one_cpu(r, now))
+		return;
+	r->skipped = 0;
+	l->spin = now + SPIN_NS;
+}
+
+/* What became of it. */
+static void lead_spin_end(struct lead *l, bool paid)
+{
+	struct rhythm *r = l->rhythm;
+
+	if (!l->spin)
+		return;
+	l->spin = 0;
+	if (paid)
+		r->credit = r->credit < SPIN_CREDIT - 2 ? r->credit + 2 : SPIN_CREDIT;
+	else if (r->credit)
+		r->credit--;
+}
+
+/* True: look again at once. */
+static bool lead_spins(struct lead *l)
+{
+	if (!l->spin)
+		return false;
+	if (l->q->bulk || env_now(l->env) >= l->spin) {
+		lead_spin_end(l, false);
+		return false;
+	}
+	sched_yield(); /* whoever has something to do on this CPU goes first */
+	return true;
+}
+
+/*
+ * After a sleep one frame at a time, for it may be what the caller waits for; more where they come
+ * faster than they are read, up to a batch, which saves ACKs and wakes.
+ */
+static int lead_read(struct lead *l)
+{
+	struct netdev_queue *q = l->q;
+	int n;
+
+	if (l->slept || q->burst == 0)
+		q->burst = 1;
+	n = queue_read(q, (int)q->burst);
+	if (n < 0)
+		q->burst = 1;
+	else if ((unsigned)n == q->burst && !l->slept && q->burst < LEAD_BURST)
+		q->burst *= 2;
+	l->slept = false;
+	return n;
+}
+
+/* As env_wait(), to `until`; -EAGAIN: there is a frame. */
+static int lead_sleep(struct lead *l, uint64_t until)
+{
+	struct pollfd all[LEAD_FDS + 1];
+	struct pollfd *own = &all[l->n];
+	int r;
+
+	memcpy(all, l->fds, (size_t)l->n * sizeof(*all));
+	*own = (struct pollfd){.fd = l->q->fd, .events = POLLIN};
+	r = env_wait(l->env, l->waiter, all, l->n + 1, until);
+	if (r <= 0)
+		return r;
+	memcpy(l->fds, all, (size_t)l->n * sizeof(*all));
+	if (own->revents && --r == 0)
+		return own->revents & POLLIN ? -EAGAIN : -ENODEV;
+	return r;
+}
+
+/* Frames come without end: is there something else to see to?  -EAGAIN: no. */
+static int lead_look(struct lead *l)
+{
+	uint64_t now;
+	int r;
+
+	if (l->n == 0 && l->deadline == ENV_NEVER)
+		return -EAGAIN;
+	now = env_now(l->env);
+	r = now < l->deadline && l->n == 0 ? -EAGAIN : lead_sleep(l, now);
+	return r == -ETIMEDOUT && now < l->deadline ? -EAGAIN : r;
+}
+
+/*
+ * With the word: reads until the call's thread is woken, its time is over or one of its descriptors is
+ * ready, as env_wait().  -EBUSY: the word has gone to another; -ENODEV: the device is lost, which the
+ * netdev thread will find too.
+ */
+static int lead_loop(struct lead *l)
+{
+	bool look = l->spin || l->q->bulk || l->q->burst > 1;
+	int r;
+
+	for (;;) {
+		r = look ? lead_read(l) : -EAGAIN;
+		look = true;
+		if (waiter_is_woken(l->waiter))
+			return 0;
+		if (r < 0 && r != -EAGAIN)
+			return -ENODEV;
+		if (queue_hand_over(l->q))
+			return -EBUSY;
+		if (r > 0) {
+			r = lead_look(l);
+		} else if (!lead_spins(l)) {
+			r = lead_sleep(l, l->deadline);
+			l->slept = true;
+		}
+		if (r != -EAGAIN)
+			return r;
+	}
+}
+
+/* -EBUSY: somebody else leads. */
+static int lead(struct lead *l)
+{
+	struct netdev_queue *q = l->q;
+	int r;
+
+	if (!queue_take(q))
+		return -EBUSY;
+	atomic_store(&q->leader, l->waiter);
+	if (atomic_load(&q->stop)) { /* stored before the leader is looked for: queue_evict() */
+		queue_give(q);
+		return -EBUSY;
+	}
+	lead_spin_begin(l);
+	r = lead_loop(l);
+	lead_spin_end(l, r == 0);
+	if (r != -EBUSY)
+		queue_give(q);
+	return r;
+}
+
+/* The moving average of what the thread does between its waits; the first says little. */
+static bool rhythm_is_fast(struct rhythm *r, uint64_t now)
+{
+	uint64_t busy = r->left ? now - r->left : SLOW_NS;
+
+	if (busy > SLOW_NS)
+		busy = SLOW_NS;
+	if (!r->left)
+		r->busy = SLOW_NS;
+	r->busy = (uint32_t)(r->busy - r->busy / 4 + busy / 4);
+	return r->busy < FAST_NS;
+}
+
+static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t deadline)
+{
+	struct slot *s = slot_get(st);
+	struct lead l = {.q = atomic_load_explicit(&st->net->busy, memory_order_relaxed),
+			 .env = st->env,
+			 .waiter = &s->waiter,
+			 .rhythm = &s->rhythm,
+			 .fds = fds,
+			 .n = n,
+			 .deadline = deadline};
+	bool fast = rhythm_is_fast(&s->rhythm, env_now(st->env)) && l.q && n <= LEAD_FDS;
+	int r = fast ? lead(&l) : -EBUSY;
+
+	if (r == -EBUSY || r == -ENODEV) {
+		atomic_store_explicit(&s->waiter.hot, fast && r == -EBUSY, memory_order_relaxed);
+		r = env_wait(st->env, &s->waiter, fds, n, deadline);
+		atomic_store_explicit(&s->waiter.hot, false, memory_order_relaxed);
+	}
+	s->rhythm.left = env_now(st->env);
+	return r;
+}
+
+int netdev_wait(struct stack *st, struct pollfd *fds, int n, uint64_t deadline)
+{
+	struct waiter *w = &slot_get(st)->waiter;
+
+	owed_settle(w);
+	if (st->env->threaded && sysctl_get(st, lead))
+		return wait_leading(st, fds, n, deadline);
+	return env_wait(st->env, w, fds, n, deadline);
+}

@@ -1,0 +1,367 @@
+/*
+ * tests/net/test_lead.c - who reads a queue: a fast thread while it waits, for all; the word goes to
+ * who is owed it, back to the netdev thread when nobody comes, and a leader is called off at the end.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/slot.h"
+#include "lib/stack.h"
+#include "lib/wire/vnet.h"
+#include "net/net_priv.h"
+#include "net/tap.h"
+#include "tests/harness/netstack.h"
+#include "tests/harness/unit.h"
+
+#define WAITERS 2
+
+/* One thread that waits: with what, and how it ended. */
+struct program {
+	pthread_t thread;
+	struct waiter *_Atomic waiter;
+	bool fast;
+	struct pollfd *fds;
+	int nfds;
+	uint64_t wait_ns; /* 0: for ever */
+	int result;
+};
+
+static struct {
+	struct stack *stack;
+	struct netdev *dev;
+	struct netdev_queue *q;
+	int peer;
+	sem_t arrived;
+	pthread_t carrier; /* of the last frame; written before the post */
+	struct program program[WAITERS];
+} t;
+
+static void await(sem_t *s)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += 50;
+	while (sem_timedwait(s, &ts) < 0)
+		ck_assert_int_eq(errno, EINTR);
+}
+
+/* The last byte of a frame is the program it wakes; any other wakes none. */
+static void proto_in(struct pkbuf *b)
+{
+	struct waiter *w;
+	uint8_t i;
+
+	pkbuf_read(b, b->len - 1, &i, 1);
+	pkbuf_free(b);
+	t.carrier = pthread_self();
+	w = i < WAITERS ? atomic_load(&t.program[i].waiter) : NULL;
+	if (w)
+		batch_wake(t.stack, w);
+	sem_post(&t.arrived);
+}
+
+static const struct net_proto proto = {.type = 0x0800, .in = proto_in};
+
+static void setup(void)
+{
+	struct tap_config cfg = {.name = "tap0", .tun = true};
+	int pair[2];
+
+	t.stack = netstack_threads();
+	net_proto_register(t.stack, &proto);
+	ck_assert_int_eq(
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	t.peer = pair[1];
+	ck_assert_int_eq(tap_attach(t.stack, &cfg, pair, 1, &t.dev), 0);
+	t.q = t.dev->queue;
+	netdev_up(t.dev);
+	sem_init(&t.arrived, 0, 0);
+}
+
+static void teardown(void)
+{
+	netdev_threads_stop(t.dev);
+	close(t.peer);
+	netstack_destroy(t.stack);
+}
+
+static void peer_write(uint8_t to)
+{
+	uint8_t f[VNET_HLEN + 60] = {0};
+
+	f[VNET_HLEN] = 0x45;
+	f[sizeof(f) - 1] = to;
+	ck_assert_int_eq(write(t.peer, f, sizeof(f)), sizeof(f));
+}
+
+/* Starts the netdev thread and lets it read once, so that there is a queue to be led. */
+static void start(void)
+{
+	ck_assert_int_eq(netdev_threads_start(t.dev), 0);
+	peer_write(WAITERS);
+	await(&t.arrived);
+	while (atomic_load(&t.stack->net->busy) != t.q)
+		sched_yield();
+}
+
+static void *program_run(void *arg)
+{
+	struct program *p = arg;
+	struct slot *s = slot_get(t.stack);
+	uint64_t now = env_now(t.stack->env);
+
+	waiter_reset(&s->waiter);
+	s->rhythm = (struct rhythm){.left = p->fast ? now : 0};
+	atomic_store(&p->waiter, &s->waiter);
+	p->result =
+	    netdev_wait(t.stack, p->fds, p->nfds, p->wait_ns ? now + p->wait_ns : ENV_NEVER);
+	return NULL;
+}
+
+static struct program *program_start(int i, bool fast)
+{
+	struct program *p = &t.program[i];
+
+	p->fast = fast;
+	ck_assert_int_eq(pthread_create(&p->thread, NULL, program_run, p), 0);
+	return p;
+}
+
+static int program_end(struct program *p)
+{
+	pthread_join(p->thread, NULL);
+	return p->result;
+}
+
+static struct waiter *await_sleep(struct program *p, enum waiter_word word)
+{
+	struct waiter *w;
+
+	while (!(w = atomic_load(&p->waiter)) || atomic_load(&w->word) != word)
+		sched_yield();
+	return w;
+}
+
+static void await_word(uint32_t word)
+{
+	while (atomic_load(&t.q->word) != word)
+		sched_yield();
+}
+
+/* As after a frame that woke a hot sleeper: the netdev thread lets the word go and stands by. */
+static void netdev_lets_go(void)
+{
+	atomic_store(&t.q->owed, 1);
+	peer_write(WAITERS);
+	await(&t.arrived);
+	await_word(QUEUE_VACANT);
+	atomic_store(&t.q->owed, 0);
+}
+
+/* A program that has the word: the netdev thread may take it first, then it is let go again. */
+static struct program *leader_start(int i)
+{
+	struct program *p = &t.program[i];
+
+	for (;;) {
+		netdev_lets_go();
+		program_start(i, true);
+		while (!atomic_load(&p->waiter))
+			sched_yield();
+		while (atomic_load(&p->waiter->word) == WAITER_IDLE)
+			sched_yield();
+		if (atomic_load(&t.q->leader) == p->waiter &&
+		    atomic_load(&p->waiter->word) == WAITER_POLLING)
+			return p;
+		waiter_wake(t.stack->env, p->waiter);
+		program_end(p);
+		atomic_store(&p->waiter, NULL);
+	}
+}
+
+START_TEST(test_lead_fast_thread_reads_for_itself)
+{
+	struct program *p;
+
+	start();
+	p = leader_start(0);
+	peer_write(0);
+	await(&t.arrived);
+	ck_assert_int_eq(program_end(p), 0);
+	ck_assert(pthread_equal(t.carrier, p->thread));
+}
+END_TEST
+
+START_TEST(test_lead_reads_for_others_until_its_own_comes)
+{
+	struct program *p;
+
+	start();
+	p = leader_start(0);
+	for (int i = 0; i < 100; i++) {
+		peer_write(WAITERS);
+		await(&t.arrived);
+		ck_assert(pthread_equal(t.carrier, p->thread));
+	}
+	peer_write(0);
+	await(&t.arrived);
+	ck_assert_int_eq(program_end(p), 0);
+}
+END_TEST
+
+static void check_not_leading(void)
+{
+	struct program *p = &t.program[0];
+
+	await_sleep(p, WAITER_WAITING);
+	peer_write(0);
+	await(&t.arrived);
+	ck_assert_int_eq(program_end(p), 0);
+	ck_assert(!pthread_equal(t.carrier, p->thread));
+}
+
+START_TEST(test_lead_slow_thread_sleeps)
+{
+	start();
+	netdev_lets_go();
+	program_start(0, false);
+	check_not_leading();
+}
+END_TEST
+
+START_TEST(test_lead_not_while_the_setting_is_off)
+{
+	ck_assert_int_eq(sysctl_write(t.stack, "net.weft.lead", 0), 0);
+	start();
+	netdev_lets_go();
+	program_start(0, true);
+	check_not_leading();
+}
+END_TEST
+
+/* A second one sleeps, hot; the leader wakes it and stands down, and it is counted until it is back. */
+START_TEST(test_lead_word_goes_to_who_was_woken)
+{
+	struct program *p, *other;
+	struct waiter *w;
+
+	start();
+	p = leader_start(0);
+	other = program_start(1, true);
+	w = await_sleep(other, WAITER_WAITING);
+	ck_assert(atomic_load(&w->hot));
+	atomic_store(&t.q->owed, 0);
+	peer_write(1);
+	await(&t.arrived);
+	ck_assert(pthread_equal(t.carrier, p->thread));
+	ck_assert_int_eq(program_end(other), 0);
+	await_sleep(p, WAITER_WAITING); /* it stood down, and sleeps hot itself */
+	ck_assert(atomic_load(&p->waiter->hot));
+	peer_write(0);
+	await(&t.arrived);
+	ck_assert_int_eq(program_end(p), 0);
+	ck_assert(!pthread_equal(t.carrier, p->thread));
+}
+END_TEST
+
+/* Who was woken to lead ends instead: the netdev thread takes the queue, and the debt is forgotten. */
+START_TEST(test_lead_netdev_takes_over_when_nobody_comes)
+{
+	start();
+	netdev_lets_go();
+	atomic_store(&t.q->owed, 1);
+	peer_write(WAITERS);
+	await(&t.arrived);
+	ck_assert(pthread_equal(t.carrier, t.q->thread));
+	ck_assert_int_eq(atomic_load(&t.q->owed), 0);
+}
+END_TEST
+
+START_TEST(test_lead_stop_calls_the_leader_off)
+{
+	struct program *p;
+
+	start();
+	p = leader_start(0);
+	netdev_threads_stop(t.dev);
+	ck_assert_int_eq(program_end(p), 0);
+	ck_assert_uint_eq(atomic_load(&t.q->word), QUEUE_VACANT);
+	atomic_store(&p->waiter, NULL);
+	start();
+}
+END_TEST
+
+START_TEST(test_lead_ends_in_time)
+{
+	struct program *p = &t.program[0];
+
+	p->wait_ns = 20 * NSEC_PER_MSEC;
+	start();
+	netdev_lets_go();
+	program_start(0, true);
+	ck_assert_int_eq(program_end(p), -ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(test_lead_sees_its_own_descriptors)
+{
+	struct pollfd f = {.events = POLLIN};
+	struct program *p = &t.program[0];
+	int pipefd[2];
+
+	ck_assert_int_eq(pipe(pipefd), 0);
+	f.fd = pipefd[0];
+	p->fds = &f;
+	p->nfds = 1;
+	start();
+	leader_start(0);
+	peer_write(WAITERS);
+	await(&t.arrived);
+	ck_assert_int_eq(write(pipefd[1], "x", 1), 1);
+	ck_assert_int_eq(program_end(p), 1);
+	ck_assert_int_eq(f.revents, POLLIN);
+	close(pipefd[0]);
+	close(pipefd[1]);
+}
+END_TEST
+
+/* The leader of a lost device sleeps like any other; the netdev thread takes the device down. */
+START_TEST(test_lead_lost_device)
+{
+	struct program *p;
+
+	start();
+	p = leader_start(0);
+	ck_assert_int_eq(shutdown(t.peer, SHUT_RDWR), 0);
+	await_sleep(p, WAITER_WAITING);
+	while (atomic_load(&t.dev->flags) & NETDEV_UP)
+		sched_yield();
+	waiter_wake(t.stack->env, p->waiter);
+	ck_assert_int_eq(program_end(p), 0);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("lead");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_lead_fast_thread_reads_for_itself);
+	tcase_add_test(tc, test_lead_reads_for_others_until_its_own_comes);
+	tcase_add_test(tc, test_lead_slow_thread_sleeps);
+	tcase_add_test(tc, test_lead_not_while_the_setting_is_off);
+	tcase_add_test(tc, test_lead_word_goes_to_who_was_woken);
+	tcase_add_test(tc, test_lead_netdev_takes_over_when_nobody_comes);
+	tcase_add_test(tc, test_lead_stop_calls_the_leader_off);
+	tcase_add_test(tc, test_lead_ends_in_time);
+	tcase_add_test(tc, test_lead_sees_its_own_descriptors);
+	tcase_add_test(tc, test_lead_lost_device);
+	return unit_run("lead", tc);
+}
