@@ -315,7 +315,10 @@ static void event_run(struct drill *d, const struct event *ev, struct blocked *b
 		code_add(d, ev);
 		break;
 	}
-	if (!ev->any_time)
+	/* what follows a packet that had a while to come is timed from when it came */
+	if (ev->kind == EVENT_OUT && ev->range)
+		d->last = drill_time(d);
+	else if (!ev->any_time)
 		d->last = due(d, ev);
 }
 
