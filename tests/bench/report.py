@@ -12,20 +12,20 @@ def digits(number):
 
 def base_name(row):
     kind, _, rest = row.base.partition(':')
-    return {'case': 'weft, ' + rest, 'limit': 'limit'}.get(kind) or NAMES[kind]
+    return {'case': rest, 'limit': 'limit'}.get(kind) or NAMES[kind]
 
 
 def head():
-    return '%-46s %-7s %-17s %9s %9s %6s %-13s %s' % (
+    return '%-49s %-6s %-14s %8s %8s %6s %-11s %s' % (
         '', 'unit', 'beside', 'weft', 'it', 'ratio', 'low-high', 'goal')
 
 
 def line(row, result):
-    start = '%-46s %-7s %-17s' % (row.text, row.unit, base_name(row))
+    start = '%-49s %-6s %-14s' % (row.text, row.unit, base_name(row))
     if result is None:
         return start + '    not measured'
     goal = '' if result['met'] is None else '%-7s %s' % (row.goal, 'met' if result['met'] else 'not met')
-    return ('%s %9s %9s %6.2f %-13s %s' % (
+    return ('%s %8s %8s %6.2f %-11s %s' % (
         start, digits(result['weft']), digits(result['beside']), result['ratio'],
         '%.2f-%.2f' % (result['low'], result['high']), goal)).rstrip()
 

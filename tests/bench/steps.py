@@ -65,7 +65,7 @@ def floor_notes(table):
     for name, text in STEPS:
         figures = table.figures.get('floor', name, 'floor')
         if figures:
-            yield '%-53s us %34.2f %13s %.2f-%.2f' % (text, median(figures), '', min(figures), max(figures))
+            yield '%-49s us %30.2f %15s %.2f-%.2f' % (text, median(figures), '', min(figures), max(figures))
 
 
 def floor():

@@ -4,7 +4,8 @@ and beside gVisor and lwIP where their Debian packages are installed.
 
 Text goes to the standard output (with --json the JSON instead), JSON and an SVG plot to BUILD/bench.json and
 BUILD/bench.svg.  ROUNDS sets how often each case is run in place of its own number, SECONDS_EACH how long, and
-SECTIONS (a pattern of titles) which part of the table.  docs/performance.md says what is measured and how.
+SECTIONS (a pattern of titles) and STACKS (of kernel, weft, bare, gvisor, lwip) which part of the table.
+docs/performance.md says what is measured and how.
 """
 import os
 import re
@@ -16,6 +17,7 @@ import time
 from cases import sections
 from figures import Figures
 from rig import Rig, RunFailed, cpu_of, cpu_of_softirqs
+from rows import EVERY
 import report
 
 PEERS = {'gvisor': 'golang-gvisor-gvisor-dev and golang-go', 'lwip': 'liblwip-dev'}
@@ -106,7 +108,8 @@ def measured_stacks(rig):
             stacks.append(peer)
         else:
             print('weft: bench: no %s beside it: it needs the packages %s' % (peer, packages), file=sys.stderr)
-    return stacks
+    only = os.environ.get('STACKS', '.')
+    return [stack for stack in stacks if re.search(only, stack)]
 
 
 def write(path, text):
@@ -136,7 +139,7 @@ def main():
             if section.also:
                 section.also(table)
             for row in section.rows:
-                if row.base in PEERS and row.base not in table.stacks:
+                if row.base in EVERY and row.base not in table.stacks:
                     continue
                 rows.append((section.title, row, table.figures.result(row)))
                 say(report.line(row, rows[-1][2]))
