@@ -1,6 +1,6 @@
 /*
  * tests/sim/lab_predict.c - the steady state by formula: NewReno by RFC 5348, 3.1, which knows time-outs; CUBIC by RFC
- * 9438, 5.1, and no less than NewReno, by its Reno-friendly region.
+ * 9438, 5.1, and no less than NewReno, by its Reno-friendly region; BBR by what its draft says that it gives away.
  */
 #include <math.h>
 
@@ -11,6 +11,10 @@
 #define CUBIC_C 0.4
 #define CUBIC_BETA 0.7
 #define RTO_MIN 0.2 /* s */
+/* draft-ietf-ccwg-bbr */
+#define BBR_PROBE_RTT 0.98 /* 5.3.4.2: what ProbeRTT leaves */
+#define BBR_ROUNDS 63.0    /* 5.3.3.8: from one probing for bandwidth to the next: rounds; */
+#define BBR_SECONDS 2.5    /* on the average */
 
 double lab_capacity(const struct lab_cell *c)
 {
@@ -40,12 +44,26 @@ static double cubic_segments(double p, double rtt)
 	return k * pow(rtt, 0.75) / pow(p, 0.75) / rtt;
 }
 
+/*
+ * draft-ietf-ccwg-bbr, 5.3.3.8.3: with each round the rate falls by the share that is lost, until bandwidth is probed for
+ * again: after so many rounds, as many as segments are on the way, or a time.
+ */
+static double bbr_share(const struct lab_cell *c, double p, double rtt)
+{
+	double flight = lab_capacity(c) * rtt / SEGMENT;
+	double rounds = fmin(fmin(BBR_ROUNDS, flight), BBR_SECONDS / rtt);
+
+	return BBR_PROBE_RTT * (1 - pow(1 - p, rounds)) / (rounds * p);
+}
+
 double lab_predict(const struct lab_cell *c)
 {
 	double p = (double)c->loss / LAB_PPM, rtt = round_trip(c), n, capacity = lab_capacity(c);
 
 	if (p == 0)
 		return capacity;
+	if (c->cc[0] == 'b')
+		return bbr_share(c, p, rtt) * capacity;
 	n = reno_segments(p, rtt);
 	if (c->cc[0] == 'c')
 		n = fmax(n, cubic_segments(p, rtt));

@@ -17,6 +17,10 @@ static const uint64_t delays[] = {10 * MS, 50 * MS, 100 * MS};
 static const uint32_t losses[] = {0, 100, 1000, 10000, 30000, 50000};
 static const uint32_t reorders[] = {0, 50000, 200000};
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+/* As much as BBR takes for no congestion, and a path whose send buffer holds what waits for a repair. */
+static const uint32_t bbr_losses[] = {0, 1000, 10000};
+#define BBR_DELAYS 2
+#define BBR_CELLS (COUNT(rates) * BBR_DELAYS * COUNT(bbr_losses))
 #define CELLS (COUNT(algorithms) * COUNT(rates) * COUNT(delays) * COUNT(losses) * COUNT(reorders))
 
 struct report {
@@ -91,6 +95,20 @@ static bool report_cell(struct report *r, const struct lab_cell *c)
 	return true;
 }
 
+static bool report_bbr(struct report *r)
+{
+	for (size_t i = 0; i < BBR_CELLS; i++) {
+		size_t path = i / COUNT(bbr_losses);
+		struct lab_cell c = {.cc = "bbr", .loss = bbr_losses[i % COUNT(bbr_losses)]};
+
+		c.delay = delays[path % BBR_DELAYS];
+		c.rate = rates[path / BBR_DELAYS];
+		if (!report_cell(r, &c))
+			return false;
+	}
+	return true;
+}
+
 static bool report_shares(struct report *r)
 {
 	static const uint64_t later[] = {0, 2 * NSEC_PER_SEC, 10 * NSEC_PER_SEC};
@@ -129,7 +147,7 @@ enum lab_status lab_report(uint64_t seed, bool json)
 
 		ok = report_cell(&r, &c);
 	}
-	ok = ok && report_shares(&r);
+	ok = ok && report_bbr(&r) && report_shares(&r);
 	if (!ok) {
 		fflush(stdout);
 		fprintf(stderr, "weft: sim: %s\n", r.why);
@@ -137,6 +155,6 @@ enum lab_status lab_report(uint64_t seed, bool json)
 	}
 	if (!json)
 		printf("%u of %u short of what is published\n", r.short_of,
-		       (unsigned)(CELLS + COUNT(rates) * 3));
+		       (unsigned)(CELLS + BBR_CELLS + COUNT(rates) * 3));
 	return r.short_of ? LAB_FAIL : LAB_OK;
 }

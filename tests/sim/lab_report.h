@@ -7,7 +7,7 @@
 
 /* One bulk transfer over one link. */
 struct lab_cell {
-	const char *cc;   /* "cubic", "reno" */
+	const char *cc;   /* "cubic", "reno", "bbr" */
 	uint32_t loss;    /* ppm, the way of the data */
 	uint64_t delay;   /* ns, each way */
 	uint32_t reorder; /* ppm */

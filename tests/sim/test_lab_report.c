@@ -34,6 +34,9 @@ static const struct {
     {{"reno", 1000, 50 * MS, 0, 10 * MBIT}, 0.7},
     {{"reno", 10000, 100 * MS, 0, 10 * MBIT}, 0.7},
     {{"reno", 30000, 50 * MS, 0, 10 * MBIT}, 0.7},
+    {{"cubic", 100, 100 * MS, 50000, 10 * MBIT}, 0.7},
+    {{"bbr", 0, 50 * MS, 0, 10 * MBIT}, 0.95},
+    {{"bbr", 10000, 10 * MS, 0, 10 * MBIT}, 0.7},
 };
 
 START_TEST(test_cell_reaches_prediction)
@@ -92,6 +95,17 @@ START_TEST(test_reno_follows_the_square_root)
 }
 END_TEST
 
+/* The draft's own example: 1 % in each of some 60 rounds leaves half of the rate at their end, three quarters on the average. */
+START_TEST(test_bbr_gives_way_by_rounds)
+{
+	const struct lab_cell c = {"bbr", 10000, 10 * MS, 0, 100 * MBIT};
+	const struct lab_cell clean = {"bbr", 0, 10 * MS, 0, 100 * MBIT};
+
+	ck_assert_double_eq_tol(lab_predict(&c) / lab_capacity(&c), 0.98 * 0.745, 0.01);
+	ck_assert_double_eq(lab_predict(&clean), lab_capacity(&clean));
+}
+END_TEST
+
 START_TEST(test_capacity_bounds_prediction)
 {
 	const struct lab_cell c = {"reno", 10, 1 * MS, 0, MBIT};
@@ -109,6 +123,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_two_flows_share, 0, SHARES);
 	tcase_add_test(tc, test_cubic_windows_as_published);
 	tcase_add_test(tc, test_reno_follows_the_square_root);
+	tcase_add_test(tc, test_bbr_gives_way_by_rounds);
 	tcase_add_test(tc, test_capacity_bounds_prediction);
 	return unit_run("lab_report", tc);
 }
