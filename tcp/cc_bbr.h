@@ -53,8 +53,6 @@ struct bbr {
 	bool marked;        /* l: ECN-Echo in this round: as bad as losses above the threshold */
 	bool samples;       /* l: ACKs of what was sent to probe are coming in */
 	bool stopping;      /* l: ... and of what went before DOWN began */
-	bool overran;       /* l: the last probing met too many losses, so the next is wary ... */
-	bool wary;          /* l: ... and ended as soon as as much was out again */
 
 	/* l: round-trip time: the least of 5 s, by which ProbeRTT comes, and of 10 s */
 	uint32_t probe_rtt_us, min_rtt_us; /* l: UINT32_MAX: none */

@@ -27,7 +27,7 @@ void bbr_refill_start(struct tcp_sock *ts, struct bbr *b)
 {
 	bbr_lo_reset(b);
 	b->up_rounds = b->up_acks = 0;
-	b->stopping = b->wary = false;
+	b->stopping = false;
 	bbr_round_begin(ts, b);
 	b->state = BBR_REFILL;
 }
@@ -75,7 +75,6 @@ static void hi_lower(struct tcp_sock *ts, struct bbr *b, const struct tcp_rate *
 {
 	uint32_t least = (uint32_t)((uint64_t)target_inflight(ts, b) * BBR_BETA_PERCENT / 100);
 
-	b->overran = true;
 	b->samples = false;
 	if (!rs->app_limited)
 		b->inflight_hi = rs->flight > least ? rs->flight : least;
@@ -176,17 +175,8 @@ static bool time_to_probe(const struct tcp_sock *ts, const struct bbr *b, uint64
 	return b->rounds_since_probe >= (reno < RENO_ROUNDS ? reno : RENO_ROUNDS);
 }
 
-/* Has as much been out as was too much the last time?  It is left at that until it is known to be good (5.3.3.6). */
-static bool is_wary(const struct tcp_sock *ts, const struct bbr *b, const struct tcp_ack_info *a)
+static bool time_to_go_down(const struct tcp_sock *ts, struct bbr *b)
 {
-	return b->overran && (uint64_t)tcp_pipe(ts) + a->delivered + ts->mss > b->inflight_hi;
-}
-
-static bool time_to_go_down(const struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
-{
-	b->wary = is_wary(ts, b, a);
-	if (b->wary)
-		return true;
 	if (!fills_hi(ts, b))
 		return b->full_now;
 	bbr_full_reset(b); /* what bounds it is inflight_hi */
@@ -194,20 +184,14 @@ static bool time_to_go_down(const struct tcp_sock *ts, struct bbr *b, const stru
 	return false;
 }
 
-/* What was sent to probe has been heard of whole.  True: it was good as far as it went, so it goes on at once. */
-static bool probe_over(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
+/* What was sent to probe has been heard of whole. */
+static void probe_over(struct bbr *b, const struct tcp_ack_info *a)
 {
 	if (!b->stopping || !b->round_start)
-		return false;
+		return;
 	b->stopping = b->samples = false;
-	if (!bbr_probes_bw(b))
-		return false;
-	if (!a->rate.app_limited)
+	if (bbr_probes_bw(b) && !a->rate.app_limited)
 		bbr_bw_advance(b);
-	if (!b->wary || b->overran)
-		return false;
-	bbr_refill_start(ts, b);
-	return true;
 }
 
 static void phase_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
@@ -225,10 +209,8 @@ static void phase_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack
 			up_start(ts, b);
 		break;
 	case BBR_UP:
-		if (!time_to_go_down(ts, b, a))
-			break;
-		b->overran = false; /* as far as it is known */
-		bbr_down_start(ts, b, a->now);
+		if (time_to_go_down(ts, b))
+			bbr_down_start(ts, b, a->now);
 		break;
 	default:
 		break;
@@ -240,8 +222,7 @@ void bbr_cycle_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_in
 {
 	if (!b->full_reached)
 		return;
-	if (probe_over(ts, b, a))
-		return;
+	probe_over(b, a);
 	if (!bbr_too_high(ts, b, &a->rate))
 		hi_raise(ts, b, a);
 	else if (b->marked && b->samples)

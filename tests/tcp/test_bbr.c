@@ -315,24 +315,6 @@ START_TEST(test_any_loss_too_high_without_sack)
 }
 END_TEST
 
-/* 5.3.3.6: the next probing ends where the last went too far, and goes on at once when that was good. */
-START_TEST(test_probing_wary_after_losses)
-{
-	run_to(BBR_UP, 6000);
-	path.queue = 10;
-	run_to(BBR_DOWN, 500);
-	ck_assert(bbr()->overran);
-	path.queue = 100000;
-	run_to(BBR_UP, 3500);
-	run_to(BBR_DOWN, 30);
-	ck_assert(bbr()->wary);
-	run_to(BBR_REFILL, 60);
-	run_to(BBR_UP, 60);
-	ck_assert(!bbr()->overran);
-	ck_assert_uint_ge(run_to(BBR_DOWN, 500), 50);
-}
-END_TEST
-
 /* 5.5.10.3: a round with losses lowers the short-term bounds, the next probing forgets them. */
 START_TEST(test_losses_in_cruise_lower_lo_until_refill)
 {
@@ -536,7 +518,6 @@ int main(void)
 	tcase_add_test(tc, test_losses_in_up_bound_inflight);
 	tcase_add_test(tc, test_lost_packet_judged_by_its_own_flight);
 	tcase_add_test(tc, test_any_loss_too_high_without_sack);
-	tcase_add_test(tc, test_probing_wary_after_losses);
 	tcase_add_test(tc, test_losses_in_cruise_lower_lo_until_refill);
 	tcase_add_test(tc, test_mark_in_startup_ends_it);
 	tcase_add_test(tc, test_mark_in_up_bounds_inflight);
