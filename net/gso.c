@@ -1,9 +1,9 @@
 /*
- * net/gso.c - cuts a TCP super-frame into the frames that go on a wire.
+ * net/gso.c - cuts a super-frame into the frames that go on a wire.
  *
- * The last step before a device that cannot do it itself, and the first of netem.  Each frame gets a
- * copy of the headers and refers to its part of the payload.  Only TCP is cut, so its header is
- * written here from lib/wire, without tcp/.
+ * TCP's: the last step before a device that cannot do it itself, and the first of netem.  UDP's: the
+ * first step of one that was received.  Each frame gets a copy of the headers and refers to its part
+ * of the payload; they are written here from lib/wire, without tcp/ and udp/.
  */
 #include <assert.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include "lib/stack.h"
 #include "lib/wire/ip4.h"
 #include "lib/wire/tcp.h"
+#include "lib/wire/udp.h"
 #include "net/net_priv.h"
 
 #define IP6_HLEN 40    /* RFC 8200, 3 */
@@ -23,8 +24,9 @@
 struct cut {
 	struct pkbuf *b;
 	uint32_t features;
-	uint32_t hlen;   /* link, IP and TCP headers */
+	uint32_t hlen;   /* link, IP and transport headers */
 	uint32_t l3, l4; /* from the front */
+	bool udp;
 };
 
 /* The frame with the payload [off, off + n) of b, its headers as they stand there.  NULL: no memory. */
@@ -56,25 +58,46 @@ static struct pkbuf *cut_frame(const struct cut *c, uint32_t off, uint32_t n)
 	return f;
 }
 
+static uint8_t cut_proto(const struct cut *c)
+{
+	return c->udp ? IP_PROTO_UDP : IP_PROTO_TCP;
+}
+
 /* RFC 6864, 4: frames of one datagram are datagrams of their own, so each has its own ID. */
-static uint64_t cut_ip4(struct pkbuf *f, uint32_t i, uint32_t tcp_len)
+static uint64_t cut_ip4(const struct cut *c, struct pkbuf *f, uint32_t i, uint32_t l4_len)
 {
 	struct ip4_hdr *h = (struct ip4_hdr *)(f->hdr + f->l3);
 
-	h->len = be16_of((uint16_t)(f->l4 - f->l3 + tcp_len));
+	h->len = be16_of((uint16_t)(f->l4 - f->l3 + l4_len));
 	h->id = be16_of((uint16_t)(be16_get(h->id) + i));
 	h->csum = 0;
 	h->csum = csum_finish(csum_add(0, h, ip4_hdr_len(h)));
-	return csum_pseudo(h->src, h->dst, 4, IP_PROTO_TCP, tcp_len);
+	return csum_pseudo(h->src, h->dst, 4, cut_proto(c), l4_len);
 }
 
-static uint64_t cut_ip6(struct pkbuf *f, uint32_t tcp_len)
+static uint64_t cut_ip6(const struct cut *c, struct pkbuf *f, uint32_t l4_len)
 {
 	uint8_t *h = f->hdr + f->l3;
-	be16 len = be16_of((uint16_t)(f->l4 - f->l3 - IP6_HLEN + tcp_len));
+	be16 len = be16_of((uint16_t)(f->l4 - f->l3 - IP6_HLEN + l4_len));
 
 	memcpy(h + IP6_LEN_OFF, &len, sizeof(len));
-	return csum_pseudo(h + IP6_ADDR_OFF, h + IP6_ADDR_OFF + 16, 16, IP_PROTO_TCP, tcp_len);
+	return csum_pseudo(h + IP6_ADDR_OFF, h + IP6_ADDR_OFF + 16, 16, cut_proto(c), l4_len);
+}
+
+static void cut_csum(struct pkbuf *f, size_t field)
+{
+	f->csum = CSUM_PARTIAL;
+	f->csum_start = f->l4;
+	f->csum_off = (uint16_t)field;
+}
+
+static void cut_udp(struct pkbuf *f, uint32_t len, uint64_t pseudo)
+{
+	struct udp_hdr *h = (struct udp_hdr *)(f->hdr + f->l4);
+
+	h->len = be16_of((uint16_t)len);
+	h->csum = csum_fold(pseudo);
+	cut_csum(f, offsetof(struct udp_hdr, csum));
 }
 
 /* FIN and PSH belong to the last byte, CWR to the first segment (RFC 3168, 6.1.2). */
@@ -88,16 +111,14 @@ static void cut_tcp(struct pkbuf *f, uint32_t off, bool last, uint64_t pseudo)
 	if (off > 0)
 		h->flags &= (uint8_t)~TCP_CWR;
 	h->csum = csum_fold(pseudo);
-	f->csum = CSUM_PARTIAL;
-	f->csum_start = f->l4;
-	f->csum_off = offsetof(struct tcp_hdr, csum);
+	cut_csum(f, offsetof(struct tcp_hdr, csum));
 }
 
 /* The i-th frame, complete. */
 static struct pkbuf *cut_nth(const struct cut *c, uint32_t i)
 {
 	uint32_t total = c->b->len - c->hlen, off = i * c->b->gso_size, n = total - off;
-	bool last = n <= c->b->gso_size;
+	bool last = n <= c->b->gso_size, v6;
 	struct pkbuf *f;
 	uint64_t pseudo;
 
@@ -107,8 +128,12 @@ static struct pkbuf *cut_nth(const struct cut *c, uint32_t i)
 	if (!f)
 		return NULL;
 	n += c->hlen - c->l4;
-	pseudo = c->b->gso_type == GSO_TCP6 ? cut_ip6(f, n) : cut_ip4(f, i, n);
-	cut_tcp(f, off, last, pseudo);
+	v6 = c->b->gso_type == GSO_TCP6 || c->b->gso_type == GSO_UDP6;
+	pseudo = v6 ? cut_ip6(c, f, n) : cut_ip4(c, f, i, n);
+	if (c->udp)
+		cut_udp(f, n, pseudo);
+	else
+		cut_tcp(f, off, last, pseudo);
 	if (!(c->features & NETDEV_F_CSUM))
 		pkbuf_csum_finish(f);
 	return f;
@@ -122,7 +147,13 @@ static bool cut_measure(struct cut *c)
 
 	c->l3 = (uint32_t)(b->l3 - b->head);
 	c->l4 = (uint32_t)(b->l4 - b->head);
-	if (b->l3 < b->head || b->l4 <= b->l3 || !pkbuf_pull(b, c->l4 + TCP_HLEN))
+	c->udp = b->gso_type == GSO_UDP4 || b->gso_type == GSO_UDP6;
+	if (b->l3 < b->head || b->l4 <= b->l3)
+		return false;
+	c->hlen = c->l4 + UDP_HLEN;
+	if (c->udp)
+		return c->hlen <= PKBUF_TX_HEAD && pkbuf_pull(b, c->hlen);
+	if (!pkbuf_pull(b, c->l4 + TCP_HLEN))
 		return false;
 	h = (const struct tcp_hdr *)(b->hdr + b->l4);
 	c->hlen = c->l4 + tcp_hdr_len(h);
@@ -136,7 +167,7 @@ int gso_cut(struct pkbuf *b, uint32_t features, struct pkq *out)
 	struct pkbuf *f;
 	uint32_t i = 0;
 
-	assert(b->gso_size && (b->gso_type == GSO_TCP4 || b->gso_type == GSO_TCP6));
+	assert(b->gso_size && b->gso_type != GSO_NONE);
 	pkq_init(&q);
 	if (!cut_measure(&c)) {
 		pkbuf_drop(b, DROP_DEV_TX);

@@ -127,10 +127,26 @@ int netdev_set_mtu(struct netdev *dev, uint32_t mtu)
 
 /* --- up --------------------------------------------------------------------------------------- */
 
+/* From here up a datagram is a packet. */
+static void rx_cut(struct netdev *dev, struct pkbuf *b)
+{
+	struct pkq q;
+
+	pkq_init(&q);
+	if (gso_cut(b, NETDEV_F_CSUM, &q) < 0)
+		stat_add(&dev->stats.rx_dropped, 1);
+	while ((b = pkq_take(&q)))
+		netdev_rx(dev, b);
+}
+
 void netdev_rx(struct netdev *dev, struct pkbuf *b)
 {
 	struct netem *n = atomic_load_explicit(&dev->netem_in, memory_order_acquire);
 
+	if (b->gso_type >= GSO_UDP4) {
+		rx_cut(dev, b);
+		return;
+	}
 	b->dev = dev;
 	b->l2 = b->head;
 	if (!netdev_is_up(dev)) {

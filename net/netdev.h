@@ -218,7 +218,7 @@ int tap_create(struct stack *st, const struct tap_config *cfg, struct netdev **o
 /* An interface that the kernel has already: a veth, a NIC. */
 struct packet_config {
 	const char *name;
-	bool no_offload;         /* sends wire frames with checksums; receives what comes */
+	bool no_offload;         /* sends wire frames with checksums; a ring for those that come */
 	unsigned queues;         /* 0 or 1: one; more: flows are spread by the kernel */
 	uint8_t mac[ETHER_ALEN]; /* weft's own address; all zero: a random local one */
 	uint32_t mtu;            /* at most this; 0: the interface's */
@@ -237,6 +237,6 @@ int veth_create(struct veth_end *a, struct veth_end *b);
 /*
  * net/gso.c: cuts b (front at l2, gso_size set) into wire frames on `out`, checksums finished unless
  * `features` has NETDEV_F_CSUM.  Consumes b.  0, -ENOMEM, or -EINVAL when its headers make no sense;
- * an error leaves nothing on out.
+ * an error leaves nothing on out.  Of UDP only what was received.
  */
 int gso_cut(struct pkbuf *b, uint32_t features, struct pkq *out);

@@ -68,6 +68,8 @@ enum pkbuf_gso {
 	GSO_NONE,
 	GSO_TCP4,
 	GSO_TCP6,
+	GSO_UDP4, /* datagrams of one sender's call, received by a packet device: netdev_rx() cuts them */
+	GSO_UDP6,
 };
 
 enum pkbuf_kind {

@@ -13,7 +13,10 @@
 #include "lib/wire/ip4.h"
 #include "lib/wire/ip6.h"
 #include "lib/wire/tcp.h"
+#include "lib/wire/udp.h"
 #include "net/tap.h"
+
+#define UDP_SEGMENTS_MAX 128 /* of one call, Linux's limit */
 
 /* The field lies in the packet, behind the link header, and then in the header part. */
 static bool vnet_csum_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hlen)
@@ -28,26 +31,26 @@ static bool vnet_csum_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hle
 	return true;
 }
 
-/* A whole IPv4 datagram, no fragment, with TCP at csum_start. */
-static bool vnet_tcp4(const struct pkbuf *b, unsigned hlen)
+/* A whole IPv4 datagram, no fragment, with `proto` at csum_start. */
+static bool vnet_ip4(const struct pkbuf *b, unsigned hlen, uint8_t proto)
 {
 	const struct ip4_hdr *ip = (const void *)(b->hdr + b->head + hlen);
 	unsigned l4 = b->csum_start - b->head;
 
 	return l4 >= hlen + IP4_HLEN && ip->ver_ihl >> 4 == 4 && hlen + ip4_hdr_len(ip) == l4 &&
-	       ip->proto == IP_PROTO_TCP && be16_get(ip->len) == b->len - hlen &&
+	       ip->proto == proto && be16_get(ip->len) == b->len - hlen &&
 	       !(be16_get(ip->off) & (IP4_MF | IP4_OFFMASK));
 }
 
-/* IPv6 with TCP at csum_start; extension headers may lie between. */
-static bool vnet_tcp6(const struct pkbuf *b, unsigned hlen)
+/* IPv6 with `proto` at csum_start; extension headers may lie between. */
+static bool vnet_ip6(const struct pkbuf *b, unsigned hlen, uint8_t proto)
 {
 	const struct ip6_hdr *ip = (const void *)(b->hdr + b->head + hlen);
 	unsigned l4 = b->csum_start - b->head;
 
 	return l4 >= hlen + IP6_HLEN && ip6_version(ip) == 6 &&
 	       (uint32_t)be16_get(ip->len) + IP6_HLEN == b->len - hlen &&
-	       (l4 > hlen + IP6_HLEN || ip->next == IP_PROTO_TCP);
+	       (l4 > hlen + IP6_HLEN || ip->next == proto);
 }
 
 static bool vnet_ether_type(const struct pkbuf *b, unsigned hlen, uint16_t type)
@@ -69,12 +72,35 @@ static unsigned vnet_tcp_hlen(struct pkbuf *b)
 	return n >= TCP_HLEN && l4 + n <= PKBUF_TX_HEAD && pkbuf_pull(b, l4 + n) ? n : 0;
 }
 
-/* Only what TUNSETOFFLOAD asked for, which always comes with a checksum owed. */
+/* Datagrams of one length but the last, behind one header for all (the sender's UDP_SEGMENT). */
+static bool vnet_udp_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hlen)
+{
+	unsigned l4 = b->csum_start - b->head;
+	bool v4 = vnet_ether_type(b, hlen, ETHER_TYPE_IP4) && vnet_ip4(b, hlen, IP_PROTO_UDP);
+	uint32_t n = b->len - l4 - UDP_HLEN;
+
+	if (h->gso_size == 0 || n / h->gso_size > UDP_SEGMENTS_MAX || l4 + UDP_HLEN > PKBUF_TX_HEAD)
+		return false;
+	if (!v4 && !(vnet_ether_type(b, hlen, ETHER_TYPE_IP6) && vnet_ip6(b, hlen, IP_PROTO_UDP)))
+		return false;
+	b->l3 = (uint16_t)(b->head + hlen);
+	b->l4 = b->csum_start;
+	if (n <= h->gso_size)
+		return true; /* one after all */
+	b->gso_type = v4 ? GSO_UDP4 : GSO_UDP6;
+	b->gso_size = h->gso_size;
+	return true;
+}
+
+/* It always comes with a checksum owed. */
 static bool vnet_gso_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hlen)
 {
 	unsigned type = h->gso_type & ~(unsigned)VNET_GSO_ECN, n;
 	bool v4 = type == VNET_GSO_TCP4;
 
+	if (h->gso_type == VNET_GSO_UDP_L4 && b->csum == CSUM_PARTIAL &&
+	    b->csum_off == offsetof(struct udp_hdr, csum))
+		return vnet_udp_in(b, h, hlen);
 	if ((!v4 && type != VNET_GSO_TCP6) || h->gso_size == 0)
 		return false;
 	if (b->csum != CSUM_PARTIAL || b->csum_off != offsetof(struct tcp_hdr, csum))
@@ -82,7 +108,7 @@ static bool vnet_gso_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hlen
 	n = vnet_tcp_hlen(b);
 	if (n == 0 || !vnet_ether_type(b, hlen, v4 ? ETHER_TYPE_IP4 : ETHER_TYPE_IP6))
 		return false;
-	if (v4 ? !vnet_tcp4(b, hlen) : !vnet_tcp6(b, hlen))
+	if (v4 ? !vnet_ip4(b, hlen, IP_PROTO_TCP) : !vnet_ip6(b, hlen, IP_PROTO_TCP))
 		return false;
 	b->l3 = (uint16_t)(b->head + hlen);
 	b->l4 = b->csum_start;

@@ -12,8 +12,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "lib/mib.h"
+#include "lib/checksum.h"
 #include "lib/stack.h"
+#include "lib/wire/ip4.h"
+#include "lib/wire/udp.h"
 #include "net/net_priv.h"
 #include "net/packet.h"
 #include "tests/harness/frame.h"
@@ -21,7 +23,8 @@
 #include "tests/harness/unit.h"
 
 #define MAC_AT 96 /* of a slot: where the kernel might put the frame */
-#define LO 1      /* the interface of every namespace */
+#define UDP_AT (ETHER_HLEN + IP4_HLEN)
+#define LO 1 /* the interface of every namespace */
 
 static struct {
 	struct stack *stack;
@@ -256,6 +259,103 @@ START_TEST(test_packet_vlan_tag_put_back)
 }
 END_TEST
 
+/* Ethernet, IPv4 and UDP in front of n bytes of the pattern, as for one datagram. */
+static uint32_t udp_frame(uint32_t n)
+{
+	struct ip4_hdr ip = {
+	    .ver_ihl = 0x45,
+	    .len = be16_of((uint16_t)(IP4_HLEN + UDP_HLEN + n)),
+	    .id = be16_of(0xffff),
+	    .ttl = 64,
+	    .proto = IP_PROTO_UDP,
+	    .src = {10, 0, 0, 2},
+	    .dst = {10, 0, 0, 1},
+	};
+	struct udp_hdr udp = {be16_of(5), be16_of(7), be16_of((uint16_t)(UDP_HLEN + n)), 0};
+
+	memcpy(t.frame, t.dev->mac, ETHER_ALEN);
+	memcpy(t.frame + 12, "\x08", 2);
+	memcpy(t.frame + ETHER_HLEN, &ip, sizeof(ip));
+	memcpy(t.frame + ETHER_HLEN + IP4_HLEN, &udp, sizeof(udp));
+	return UDP_AT + UDP_HLEN + n;
+}
+
+static void in4(struct pkbuf *b)
+{
+	pkq_add(&t.got, b);
+}
+
+static const struct net_proto proto4 = {ETHER_TYPE_IP4, in4};
+
+/* The i-th of a sender's datagrams, n bytes: headers of its own, and a checksum that comes out. */
+static void check_datagram(uint32_t i, uint32_t n, uint32_t at)
+{
+	struct pkbuf *b = pkq_take(&t.got);
+	const struct ip4_hdr *ip = (const void *)t.back;
+	const struct udp_hdr *udp = (const void *)(t.back + IP4_HLEN);
+
+	ck_assert_ptr_nonnull(b);
+	ck_assert_uint_eq(b->csum, CSUM_PARTIAL);
+	pkbuf_csum_finish(b);
+	frame_bytes(b, t.back);
+	ck_assert_uint_eq(b->len, IP4_HLEN + UDP_HLEN + n);
+	ck_assert_uint_eq(be16_get(ip->len), b->len);
+	ck_assert_uint_eq(be16_get(ip->id), (0xffff + i) & 0xffff);
+	ck_assert_uint_eq(csum_finish(csum_add(0, ip, IP4_HLEN)), 0);
+	ck_assert_uint_eq(be16_get(udp->len), UDP_HLEN + n);
+	ck_assert_uint_eq(
+	    csum_finish(csum_add(csum_pseudo(ip->src, ip->dst, 4, IP_PROTO_UDP, UDP_HLEN + n), udp,
+				 UDP_HLEN + n)),
+	    0);
+	ck_assert_mem_eq(t.back + IP4_HLEN + UDP_HLEN, t.frame + UDP_AT + UDP_HLEN + at, n);
+	pkbuf_free(b);
+}
+
+static void udp_setup(void)
+{
+	setup();
+	net_proto_register(t.stack, &proto4);
+	netdev_up(t.dev);
+	netdev_set_link(t.dev, true); /* lo may be down */
+}
+
+/* UDP_SEGMENT of the sender: what crosses the veth as one is cut before anybody sees it. */
+START_TEST(test_packet_udp_segments_are_datagrams)
+{
+	static const struct vnet_hdr vh = {.flags = VNET_F_NEEDS_CSUM,
+					   .gso_type = VNET_GSO_UDP_L4,
+					   .gso_size = 500,
+					   .csum_start = UDP_AT,
+					   .csum_offset = 6};
+
+	put(udp_frame(1700), &vh, 0);
+	ck_assert_int_eq(netdev_poll(&t.dev->queue[0], 8), 1);
+	for (uint32_t i = 0; i < 4; i++)
+		check_datagram(i, i < 3 ? 500 : 200, 500 * i);
+	ck_assert_ptr_null(pkq_take(&t.got));
+	ck_assert_uint_eq(t.dev->stats.rx_packets, 4);
+}
+END_TEST
+
+START_TEST(test_packet_udp_segments_refused)
+{
+	static const struct vnet_hdr bad[] = {
+	    {VNET_F_NEEDS_CSUM, VNET_GSO_UDP_L4, 0, 0, UDP_AT, 6},       /* of no length */
+	    {VNET_F_NEEDS_CSUM, VNET_GSO_UDP_L4, 0, 10, UDP_AT, 6},      /* too many */
+	    {VNET_F_NEEDS_CSUM, VNET_GSO_UDP_L4, 0, 500, UDP_AT, 8},     /* another field */
+	    {VNET_F_NEEDS_CSUM, VNET_GSO_UDP_L4, 0, 500, UDP_AT + 4, 6}, /* not behind IP */
+	    {0, VNET_GSO_UDP_L4, 0, 500, UDP_AT, 6},                     /* nothing owed */
+	};
+	const unsigned n = sizeof(bad) / sizeof(bad[0]);
+
+	for (unsigned i = 0; i < n; i++)
+		put(udp_frame(1700), &bad[i], 0);
+	ck_assert_int_eq(netdev_poll(&t.dev->queue[0], 8), (int)n);
+	ck_assert_ptr_null(pkq_take(&t.got));
+	ck_assert_uint_eq(pkbuf_drops(t.stack, DROP_VNET_HDR), n);
+}
+END_TEST
+
 START_TEST(test_packet_without_a_ring_by_reading)
 {
 	teardown();
@@ -307,7 +407,8 @@ END_TEST
 
 int main(void)
 {
-	TCase *tc = tcase_create("packet");
+	TCase *tc = tcase_create("packet"), *udp;
+	int r;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_packet_ring_frames_in_order);
@@ -321,5 +422,10 @@ int main(void)
 	tcase_add_test(tc, test_packet_mtu_is_the_lesser);
 	tcase_add_test(tc, test_packet_interface_gone);
 	tcase_add_test(tc, test_packet_attach_to_no_interface);
-	return unit_run("packet", tc);
+	r = unit_run("packet", tc);
+	udp = tcase_create("packet_udp");
+	tcase_add_checked_fixture(udp, udp_setup, teardown);
+	tcase_add_test(udp, test_packet_udp_segments_are_datagrams);
+	tcase_add_test(udp, test_packet_udp_segments_refused);
+	return unit_run("packet_udp", udp) | r;
 }
