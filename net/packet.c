@@ -1,9 +1,10 @@
 /*
  * net/packet.c - an interface of the kernel's by AF_PACKET: the bottom of both walks, beside tap.c.
  *
- * Wire frames come by a ring, super-frames by a read, each behind a vnet header, as a TAP's are:
- * super-frames and unfinished checksums cross a veth as they are both ways, and a NIC's driver cuts
- * and finishes what it is given.  A VLAN tag, which the kernel takes off each frame and tells beside it, is put back.
+ * Each read and write of a socket is one frame behind a vnet header, as a TAP's are; without offload
+ * wire frames come by a ring, with such a header too.  Super-frames and unfinished checksums cross
+ * a veth as they are both ways, and a NIC's driver cuts and finishes what it is given.  A VLAN tag,
+ * which the kernel takes off each frame and tells beside it, is put back.
  */
 #include "net/packet.h"
 

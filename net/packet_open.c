@@ -169,7 +169,8 @@ static int packet_open(struct packet_config *cfg, struct stack *st, struct packe
 	err = packet_setup(fd, ifindex, cfg->mac, own);
 	if (err)
 		return err;
-	packet_ring_open(fd, &f->ring[f->n - 1]); /* without memory for one: by reading */
+	if (cfg->no_offload) /* super-frames are better read; so is all where there is no memory for a ring */
+		packet_ring_open(fd, &f->ring[f->n - 1]);
 	err = packet_bind(fd, ifindex);
 	return err ? err : ifindex;
 }

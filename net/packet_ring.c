@@ -1,6 +1,6 @@
 /*
  * net/packet_ring.c - the receive ring of a packet socket, shared with the kernel (TPACKET_V2):
- * wire frames are copied out of it without a call a frame.
+ * wire frames are copied out of it without a call a frame, where no super-frames are expected.
  *
  * A slot is of a wire frame's size.  What does not fit, a super-frame, waits whole at the socket,
  * and its slot says so: it is read from there in one copy, in its turn.  Version 3 of the ring
