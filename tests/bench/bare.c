@@ -1,6 +1,6 @@
 /*
  * tests/bench/bare.c - `bare DEV`: the least that answers the bench's client over a TAP, until standard input
- * ends.  It is no stack but the floor under any: no checks, no loss, no timers, no sockets.
+ * ends.  It is no stack but the floor under any: no checks, no timers, no sockets; nothing is sent again.
  *
  * One thread reads frames until there are none, answers out of the frame at hand, acknowledges what was only
  * received once a batch, and copies it once, as a program's read would.  Super-frames go both ways.  The
@@ -225,6 +225,10 @@ static void tcp_rx(struct bare *b, const struct ether_hdr *e, const struct ip4_h
 		return;
 	c->snd_una = be32_get(t->ack);
 	c->snd_wnd = (uint32_t)be16_get(t->wnd) << c->shift;
+	if ((n || t->flags & TCP_FIN) && be32_get(t->seq) != c->rcv_nxt) {
+		segment(b, client, TCP_ACK, NULL, 0); /* sent again, or one before it was lost */
+		return;
+	}
 	if (n && t->flags & TCP_FIN && c->port == PORT_CONN_BRIEF)
 		c->rcv_nxt++; /* one answer to both */
 	if (n)

@@ -84,6 +84,7 @@ class Rig:
         self.bench = os.path.join(self.folder, 'bench')
         self.prefix = 'weft-bench-%d-' % os.getpid()
         self.namespaces = []
+        self.asked = 0
 
     def namespace(self, name):
         ip('netns', 'add', self.prefix + name)
@@ -96,10 +97,8 @@ class Rig:
         ip('-n', ns, 'link', 'set', dev, 'up')
 
     @staticmethod
-    def settings(ns, timewait):
-        """All ports to connect from.  Where a stack asks, a new run of it is a stranger to the kernel's TIME-WAIT of
-        the last one, which would hold it up a second: so there is none at that end."""
-        for setting in ('ip_local_port_range=1024 65535', 'tcp_max_tw_buckets=%d' % timewait):
+    def all_ports(ns):
+        for setting in ('ip_local_port_range=1024 65535', 'tcp_max_tw_buckets=262144'):
             ip('netns', 'exec', ns, 'sysctl', '-qw', 'net.ipv4.' + setting)
 
     def open(self, stacks):
@@ -110,12 +109,12 @@ class Rig:
                 ip('-n', ns, 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'veth1', 'netns', server)
                 ip('-n', server, 'addr', 'add', SERVER + '/24', 'dev', 'veth1')
                 ip('-n', server, 'link', 'set', 'veth1', 'up')
-                self.settings(server, 262144)
+                self.all_ports(server)
                 self.addresses(ns, 'veth0')
             else:
                 ip('-n', ns, 'tuntap', 'add', 'dev', 'tap0', 'mode', 'tap', 'vnet_hdr')
                 self.addresses(ns, 'tap0')
-            self.settings(ns, 0)
+            self.all_ports(ns)
 
     def close(self):
         for ns in self.namespaces:
@@ -162,8 +161,14 @@ class Rig:
         """Where a stack's own sockets are; the client of one that serves is where its name says."""
         return 'kernel-server' if stack == 'kernel' else stack
 
+    def asking(self):
+        """Each run of weft that asks has an address of its own: to the kernel's TIME-WAIT of the last run it would
+        be a stranger, held up for a second."""
+        self.asked = (self.asked + 1) % 150
+        return ['-w', 'tap0,10.0.0.%d/24' % (100 + self.asked)]
+
     def client(self, stack, place, arguments, seconds, asks=False):
-        command = [self.bench] + (WEFT if asks and stack == 'weft' else [])
+        command = [self.bench] + (self.asking() if asks and stack == 'weft' else [])
         command += list(arguments) + [CLIENT if asks else SERVER, str(seconds)]
         ns = self.own(stack) if asks else stack
         return subprocess.Popen(self.within(ns, PLACES[place][0], command), stdin=subprocess.PIPE,
