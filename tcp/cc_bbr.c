@@ -58,8 +58,8 @@ static void pacing_set(struct tcp_sock *ts, const struct bbr *b, unsigned gain)
 {
 	uint64_t rate = b->bw * gain / BBR_UNIT * (100 - MARGIN_PERCENT) / 100;
 
-	if (b->full_reached || rate > ts->pacing_rate)
-		ts->pacing_rate = rate > ts->mss ? rate : ts->mss;
+	if (b->full_reached || rate > ts->rare->pacing_rate)
+		tcp_pace_set(ts, rate > ts->mss ? rate : ts->mss);
 }
 
 /* 5.6.2: the first window over the first round trip. */
@@ -68,8 +68,8 @@ static void pacing_init(struct tcp_sock *ts, struct bbr *b)
 	uint64_t us = ts->srtt_us ? ts->srtt_us : NSEC_PER_MSEC / NSEC_PER_USEC;
 
 	b->rate_guessed = !ts->srtt_us;
-	ts->pacing_rate =
-	    (uint64_t)ts->cwnd * (NSEC_PER_SEC / NSEC_PER_USEC) / us * STARTUP_PACING / BBR_UNIT;
+	tcp_pace_set(ts, (uint64_t)ts->cwnd * (NSEC_PER_SEC / NSEC_PER_USEC) / us * STARTUP_PACING /
+			     BBR_UNIT);
 }
 
 static void startup_start(struct bbr *b)
@@ -223,7 +223,7 @@ static void cwnd_set(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_in
 
 static int bbr_init(struct tcp_sock *ts)
 {
-	struct bbr *b = calloc(1, sizeof(*b));
+	struct bbr *b = tcp_rare_get(ts) ? calloc(1, sizeof(*b)) : NULL; /* the pace is there */
 
 	if (!b)
 		return -ENOMEM;

@@ -19,6 +19,7 @@ static int tcp_init(struct sock *sk)
 	sk->sndbuf = (uint32_t)sysctl_get(st, tcp_wmem_dflt);
 	ts->mss =
 	    TCP_MSS_DEFAULT; /* never 0: a FIN may go before ESTABLISHED, and without a path */
+	ts->rare = &tcp_rare_none;
 	pkq_init(&ts->rcvq);
 	timer_init(&ts->timer, tcp_timer_fire);
 	tcp_rtt_init(ts);
@@ -41,7 +42,7 @@ static void tcp_destroy(struct sock *sk)
 
 	assert(tcp_state_of(ts) == TCP_CLOSE && !ts->listen && !ts->ofo && !ts->xfer);
 	tcp_rcvq_free(ts);
-	tcp_fastopen_free(ts);
+	tcp_rare_free(ts);
 }
 
 const struct sock_ops tcp_ops = {

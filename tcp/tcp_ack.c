@@ -161,7 +161,10 @@ static void ack_marked(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	uint32_t n = (a->delivered + ts->mss - 1) / ts->mss;
 
-	ts->delivery.segs_ce += n;
+	struct tcp_rare *k = tcp_rare_get(ts);
+
+	if (k)
+		k->segs_ce += n;
 	mib_add(ts->sk.stack, MIB_TcpExt_TCPDeliveredCE, n);
 }
 

@@ -123,8 +123,8 @@ void tcp_sndbuf_tune(struct tcp_sock *ts)
 		return;
 	if (segs < least)
 		segs = least;
-	if (segs <= ts->rack.reordering)
-		segs = ts->rack.reordering + 1;
+	if (segs <= tcp_reordering_is(ts))
+		segs = tcp_reordering_is(ts) + 1;
 	buf = SND_WINDOWS * segs * segment_charge(ts->mss);
 	if (buf > most)
 		buf = most;

@@ -71,7 +71,7 @@ void tcp_cc_stop(struct tcp_sock *ts)
 	if ((ts->flags & TCP_F_CC_RUNS) && ts->cc->release)
 		ts->cc->release(ts);
 	ts->flags &= ~TCP_F_CC_RUNS;
-	ts->pacing_rate = 0;
+	tcp_pace_set(ts, 0);
 }
 
 /* -ENOMEM: it is NewReno, which needs none. */
@@ -138,7 +138,7 @@ static uint32_t slow_start_limit(const struct tcp_sock *ts)
 
 	if (ts->ca_state == CA_LOSS && !(ts->flags & TCP_F_SACK))
 		return ts->mss; /* an ACK may stand for what came before the time-out */
-	return segs && !ts->pacing_rate ? segs * ts->mss : UINT32_MAX;
+	return segs && !ts->rare->pacing_rate ? segs * ts->mss : UINT32_MAX;
 }
 
 uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n, unsigned divisor)
@@ -154,7 +154,7 @@ uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n, unsigned divisor)
 static bool ack_is_progress(const struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	return a->acked ||
-	       (a->sacked && ts->rack.reordering > sysctl_get(ts->sk.stack, tcp_reordering));
+	       (a->sacked && tcp_reordering_is(ts) > sysctl_get(ts->sk.stack, tcp_reordering));
 }
 
 /* Was cwnd the limit?  In slow start half of it is enough: it doubles in a round trip. */

@@ -41,15 +41,24 @@ static bool challenge_allowed(struct stack *st)
 	return true;
 }
 
+/* False: no memory to limit such answers by, so there is none. */
+static bool oow_note(struct tcp_sock *ts)
+{
+	struct tcp_rare *k = tcp_rare_get(ts);
+
+	if (k)
+		k->oow_ack_ms = tcp_ms(tcp_now(ts));
+	return k;
+}
+
 static bool challenge_due(struct tcp_sock *ts)
 {
 	struct stack *st = ts->sk.stack;
 
-	if (!tcp_oow_allowed(st, ts->oow_ack_ms, MIB_TcpExt_TCPACKSkippedChallenge))
+	if (!tcp_oow_allowed(st, ts->rare->oow_ack_ms, MIB_TcpExt_TCPACKSkippedChallenge))
 		return false;
-	if (!challenge_allowed(st))
+	if (!challenge_allowed(st) || !oow_note(ts))
 		return false;
-	ts->oow_ack_ms = tcp_ms(tcp_now(ts));
 	mib_inc(st, MIB_TcpExt_TCPChallengeACK);
 	return true;
 }
@@ -72,9 +81,10 @@ static void oow_ack(struct tcp_sock *ts, const struct tcp_seg *g, enum mib skipp
 	bool data = g->seq != g->end && !(g->flags & TCP_SYN);
 
 	if (!data) {
-		if (!tcp_oow_allowed(ts->sk.stack, ts->oow_ack_ms, skipped))
+		if (!tcp_oow_allowed(ts->sk.stack, ts->rare->oow_ack_ms, skipped))
 			return;
-		ts->oow_ack_ms = tcp_ms(tcp_now(ts));
+		if (!oow_note(ts))
+			return;
 	}
 	ts->flags |= TCP_F_ACK_NOW;
 }
@@ -159,9 +169,10 @@ static bool syn_again(struct tcp_sock *ts, const struct tcp_seg *g)
 
 	if (!(ts->flags & TCP_F_FASTOPEN) || g->seq != ts->irs || (g->flags & bits) != TCP_SYN)
 		return false;
-	if (!tcp_oow_allowed(ts->sk.stack, ts->oow_ack_ms, MIB_TcpExt_TCPACKSkippedSynRecv))
+	if (!tcp_oow_allowed(ts->sk.stack, ts->rare->oow_ack_ms, MIB_TcpExt_TCPACKSkippedSynRecv))
 		return true;
-	ts->oow_ack_ms = tcp_ms(tcp_now(ts));
+	if (!oow_note(ts))
+		return true;
 	tcp_send_syn(ts);
 	ts->syn_sent = 0; /* which of the two is acknowledged nobody will know */
 	return true;

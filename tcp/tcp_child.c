@@ -4,7 +4,8 @@
  */
 #include "tcp/tcp_priv.h"
 
-static void child_options(struct tcp_sock *child, const struct tcp_sock *ls)
+/* False: no memory. */
+static bool child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 {
 	const uint32_t kept = SOCK_REUSEADDR | SOCK_REUSEPORT | SOCK_KEEPALIVE | SOCK_OOBINLINE |
 			      SOCK_LINGER | SOCK_RCVBUF_LOCKED | SOCK_SNDBUF_LOCKED |
@@ -23,17 +24,9 @@ static void child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 	to->minttl = from->minttl;
 	to->pmtudisc = from->pmtudisc;
 	child->flags = ls->flags & (TCP_F_NODELAY | TCP_F_CORK | TCP_F_PINGPONG | TCP_F_CC_CHOSEN);
-	child->user_mss = ls->user_mss;
-	child->wnd_clamp = ls->wnd_clamp;
-	child->notsent_lowat = ls->notsent_lowat;
-	child->keepidle = ls->keepidle;
-	child->keepintvl = ls->keepintvl;
-	child->keepcnt = ls->keepcnt;
-	child->linger2_s = ls->linger2_s;
-	child->max_pacing_rate = ls->max_pacing_rate;
-	child->user_timeout = ls->user_timeout;
 	if (ls->flags & TCP_F_CC_CHOSEN)
 		child->cc = ls->cc;
+	return tcp_rare_inherit(child, ls);
 }
 
 static void child_sequence(struct tcp_sock *child, const struct tcp_request *rq)
@@ -43,7 +36,7 @@ static void child_sequence(struct tcp_sock *child, const struct tcp_request *rq)
 	child->push_seq = child->write_seq;
 	child->snd_wnd = child->max_window = rq->snd_wnd;
 	child->snd_wl1 = child->irs = rq->irs;
-	child->rcv_nxt = child->copied_seq = child->ack_sent = child->rcv_up = rq->irs + 1;
+	child->rcv_nxt = child->copied_seq = child->ack_sent = rq->irs + 1;
 	child->rcv_adv = child->rcv_nxt + rq->rcv_wnd;
 	child->peer_mss = rq->peer_mss;
 	child->advmss = rq->advmss;
@@ -81,7 +74,10 @@ static NO_LOCK_ANALYSIS struct tcp_sock *child_insert(struct tcp_sock *ls, struc
 	sk->c.rport = rq->c.rport;
 	sk->c.ifindex = rq->c.ifindex;
 	sk->c.families = rq->c.families;
-	child_options(tcp_sk(sk), ls);
+	if (!child_options(tcp_sk(sk), ls)) {
+		sock_put(sk);
+		return NULL;
+	}
 	child_sequence(tcp_sk(sk), rq);
 	sock_lock_child(sk);
 	if (inet_port_inherit(t, sk, &ls->sk) < 0 ||

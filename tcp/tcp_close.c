@@ -123,7 +123,7 @@ void tcp_abort(struct tcp_sock *ts, int err)
 /* FIN-WAIT-2 that nobody reads: it ends by itself, as in Linux. */
 void tcp_fin_wait2_orphan(struct tcp_sock *ts)
 {
-	int64_t s = ts->linger2_s;
+	int64_t s = ts->rare->linger2_s;
 
 	if (s < 0) {
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPAbortOnLinger);

@@ -14,8 +14,8 @@ static uint16_t mss_of_mtu(const struct sock *sk, const struct ip_addr *dst, uin
 	uint32_t mss = mtu > hdr + TCP_MSS_MIN ? mtu - hdr : TCP_MSS_MIN;
 	const struct tcp_sock *ts = (const struct tcp_sock *)(const void *)sk;
 
-	if (ts->user_mss && mss > ts->user_mss)
-		mss = ts->user_mss;
+	if (ts->rare->user_mss && mss > ts->rare->user_mss)
+		mss = ts->rare->user_mss;
 	return (uint16_t)mss;
 }
 
@@ -40,8 +40,8 @@ uint32_t tcp_rcv_wnd_init(const struct sock *sk)
 	const struct tcp_sock *ts = (const struct tcp_sock *)(const void *)sk;
 	uint32_t half = sk->rcvbuf / 2;
 
-	if (ts->wnd_clamp && half > ts->wnd_clamp)
-		half = ts->wnd_clamp;
+	if (ts->rare->wnd_clamp && half > ts->rare->wnd_clamp)
+		half = ts->rare->wnd_clamp;
 	return half < 65535 ? half : 65535;
 }
 
@@ -121,7 +121,7 @@ static void connect_reset(struct tcp_sock *ts)
 	ts->flags &= options;
 	ts->iss = 0;
 	ts->ts_recent = ts->ts_recent_ms = 0;
-	ts->dsack_left = ts->dsack_right = 0;
+	tcp_dsack_forget(ts);
 	ts->tune = (struct tcp_tune){0};
 	ts->ato_ms = 0;
 	ts->snd_wscale = ts->rcv_wscale = 0;
@@ -177,8 +177,8 @@ void tcp_connect_syn(struct tcp_sock *ts)
 	mib_inc(ts->sk.stack, MIB_Tcp_ActiveOpens);
 	if (!tcp_fastopen_syn(ts) || tcp_send_syn_data(ts) < 0)
 		tcp_send_syn(ts);
-	if (ts->fo) /* a SYN that is sent again is a plain one */
-		ts->fo->cookie.len = TCP_FO_NONE;
+	if (ts->rare->fo) /* a SYN that is sent again is a plain one */
+		ts->rare->fo->cookie.len = TCP_FO_NONE;
 	tcp_rto_arm(ts, now);
 }
 
@@ -215,7 +215,7 @@ int tcp_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
 	int err;
 
 	if (tcp_state_of(ts) == TCP_SYN_SENT)
-		return ts->fo && ts->fo->deferred ? -EISCONN : -EALREADY;
+		return ts->rare->fo && ts->rare->fo->deferred ? -EISCONN : -EALREADY;
 	if (tcp_state_of(ts) != TCP_CLOSE)
 		return -EISCONN;
 	connect_reset(ts);
@@ -285,7 +285,7 @@ static void synsent_syn(struct tcp_sock *ts, const struct tcp_seg *g)
 	struct stack *st = ts->sk.stack;
 
 	ts->irs = g->seq;
-	ts->rcv_nxt = ts->copied_seq = ts->ack_sent = ts->rcv_up = g->seq + 1;
+	ts->rcv_nxt = ts->copied_seq = ts->ack_sent = g->seq + 1;
 	ts->rcv_adv = ts->rcv_nxt + tcp_rcv_wnd_init(&ts->sk);
 	ts->peer_mss = g->opts & SEG_OPT_MSS ? g->mss : TCP_MSS_DEFAULT;
 	ts->snd_wnd = ts->max_window = g->wnd;
@@ -324,8 +324,8 @@ static void synsent_established(struct tcp_sock *ts, struct pkbuf *b)
 	if (seq_gt(g->ack, ts->snd_una))
 		tcp_ack_take(ts, b);
 	tcp_fastopen_synack(ts, b);
-	if (ts->defer_accept ||
-	    (ts->fo && ts->fo->more)) { /* data come at once, the ACK with them */
+	if (ts->rare->defer_accept ||
+	    (ts->rare->fo && ts->rare->fo->more)) { /* data come at once, the ACK with them */
 		ts->ato_ms = TCP_ATO_MIN_NS / NSEC_PER_MSEC;
 		ts->flags |= TCP_F_ACK_DELAY;
 		tcp_timer_set(ts, TCP_DUE_ACK, now + TCP_ATO_MAX_NS);

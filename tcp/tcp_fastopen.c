@@ -20,12 +20,14 @@
 
 struct tcp_fastopen *tcp_fastopen_get(struct tcp_sock *ts)
 {
-	if (!ts->fo) {
-		ts->fo = calloc(1, sizeof(*ts->fo));
-		if (ts->fo)
-			ts->fo->cookie.len = TCP_FO_NONE;
+	struct tcp_rare *k = tcp_rare_get(ts);
+
+	if (k && !k->fo) {
+		k->fo = calloc(1, sizeof(*k->fo));
+		if (k->fo)
+			k->fo->cookie.len = TCP_FO_NONE;
 	}
-	return ts->fo;
+	return k ? k->fo : NULL;
 }
 
 static void queue_put(struct tcp_fo_queue *q)
@@ -36,11 +38,11 @@ static void queue_put(struct tcp_fo_queue *q)
 
 void tcp_fastopen_free(struct tcp_sock *ts)
 {
-	if (!ts->fo)
+	if (!ts->rare->fo)
 		return;
-	queue_put(ts->fo->queue);
-	free(ts->fo);
-	ts->fo = NULL;
+	queue_put(ts->rare->fo->queue);
+	free(ts->rare->fo);
+	ts->rare_own->fo = NULL;
 }
 
 /* --- options ------------------------------------------------------------------------------------ */
@@ -71,7 +73,7 @@ static int set_connect(struct tcp_sock *ts, int v)
 		return -EINVAL;
 	if (!tcp_fastopen_get(ts))
 		return -ENOMEM;
-	ts->fo->connect = v;
+	ts->rare->fo->connect = v;
 	return 0;
 }
 
@@ -89,7 +91,7 @@ int tcp_fastopen_setopt(struct tcp_sock *ts, int name, int v)
 			return -EINVAL;
 		if (!tcp_fastopen_get(ts))
 			return -ENOMEM;
-		ts->fo->no_cookie = v;
+		ts->rare->fo->no_cookie = v;
 		return 0;
 	default:
 		return -ENOPROTOOPT;
@@ -98,7 +100,7 @@ int tcp_fastopen_setopt(struct tcp_sock *ts, int name, int v)
 
 int tcp_fastopen_getopt(const struct tcp_sock *ts, int name, int *v)
 {
-	const struct tcp_fastopen *fo = ts->fo;
+	const struct tcp_fastopen *fo = ts->rare->fo;
 
 	switch (name) {
 	case TCP_FASTOPEN:
@@ -121,8 +123,8 @@ int tcp_fastopen_setkey(struct tcp_sock *ts, const void *key, unsigned n)
 		return -EINVAL;
 	if (!tcp_fastopen_get(ts))
 		return -ENOMEM;
-	memcpy(ts->fo->key, key, n);
-	ts->fo->nkeys = (uint8_t)(n / TCP_FO_KEY);
+	memcpy(ts->rare->fo->key, key, n);
+	ts->rare->fo->nkeys = (uint8_t)(n / TCP_FO_KEY);
 	return 0;
 }
 
@@ -139,9 +141,9 @@ static void stack_key(struct stack *st, uint8_t key[TCP_FO_KEY])
 
 unsigned tcp_fastopen_getkey(const struct tcp_sock *ts, uint8_t *key)
 {
-	if (ts->fo && ts->fo->nkeys) {
-		memcpy(key, ts->fo->key, ts->fo->nkeys * TCP_FO_KEY);
-		return ts->fo->nkeys * TCP_FO_KEY;
+	if (ts->rare->fo && ts->rare->fo->nkeys) {
+		memcpy(key, ts->rare->fo->key, ts->rare->fo->nkeys * TCP_FO_KEY);
+		return ts->rare->fo->nkeys * TCP_FO_KEY;
 	}
 	stack_key(ts->sk.stack, key);
 	return TCP_FO_KEY;
@@ -202,7 +204,7 @@ int tcp_fastopen_listen(struct tcp_sock *ls, uint32_t backlog)
 
 	if ((sysctl_get(ls->sk.stack, tcp_fastopen) & all) != all)
 		return 0;
-	return ls->fo && ls->fo->queue ? 0 : set_queue(ls, backlog);
+	return ls->rare->fo && ls->rare->fo->queue ? 0 : set_queue(ls, backlog);
 }
 
 /* Places of resets are given back together, when the last of them is old enough. */
@@ -218,7 +220,7 @@ static void queue_settle(struct tcp_fo_queue *q, uint32_t now)
 
 static bool queue_has_room(const struct tcp_sock *ls)
 {
-	struct tcp_fo_queue *q = ls->fo ? ls->fo->queue : NULL;
+	struct tcp_fo_queue *q = ls->rare->fo ? ls->rare->fo->queue : NULL;
 
 	if (!q || q->most == 0)
 		return false;
@@ -236,7 +238,7 @@ static bool queue_join(struct tcp_sock *child, struct tcp_fo_queue *q)
 		return false;
 	atomic_fetch_add_explicit(&q->refs, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&q->count, 1, memory_order_relaxed);
-	child->fo->queue = q;
+	child->rare->fo->queue = q;
 	child->flags |= TCP_F_FASTOPEN;
 	return true;
 }
@@ -248,7 +250,7 @@ void tcp_fastopen_leave(struct tcp_sock *child, bool reset)
 	if (!(child->flags & TCP_F_FASTOPEN))
 		return;
 	child->flags &= ~TCP_F_FASTOPEN;
-	q = child->fo->queue;
+	q = child->rare->fo->queue;
 	if (reset) {
 		atomic_store_explicit(&q->reset_ms, tcp_ms(tcp_now(child)), memory_order_relaxed);
 		atomic_fetch_add_explicit(&q->resets, 1, memory_order_relaxed);
@@ -291,14 +293,14 @@ static NO_LOCK_ANALYSIS bool child_make(struct tcp_sock *ls, struct pkbuf *b,
 	rq.sent = tcp_now(ls);
 	if (tcp_child_make(ls, &rq, false, &child))
 		return false;
-	if (!queue_join(child, ls->fo->queue)) {
+	if (!queue_join(child, ls->rare->fo->queue)) {
 		child->sk.flags |= SOCK_DEAD;
 		tcp_done(child, 0);
 		sock_unlock(&child->sk);
 		sock_put(&child->sk);
 		return false;
 	}
-	child->fo->cookie = *renew;
+	child->rare->fo->cookie = *renew;
 	child->snd_una = rq.iss + 1;
 	child->segs_in++;
 	tcp_transfer_init(child, tcp_now(child));
@@ -319,7 +321,7 @@ static bool syn_may_open(const struct tcp_sock *ls, const struct pkbuf *b,
 	unsigned by;
 
 	tcp_fastopen_option(b, &c);
-	if (ls->fo->no_cookie || (sysctl_get(st, tcp_fastopen) & TCP_FO_SERVER_NO_COOKIE))
+	if (ls->rare->fo->no_cookie || (sysctl_get(st, tcp_fastopen) & TCP_FO_SERVER_NO_COOKIE))
 		return true;
 	if (c.len == TCP_FO_NONE)
 		return false;

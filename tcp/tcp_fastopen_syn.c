@@ -13,7 +13,7 @@
 
 static bool no_cookie_needed(const struct tcp_sock *ts)
 {
-	return ts->fo->no_cookie ||
+	return ts->rare->fo->no_cookie ||
 	       (sysctl_get(ts->sk.stack, tcp_fastopen) & TCP_FO_CLIENT_NO_COOKIE);
 }
 
@@ -34,7 +34,7 @@ static bool data_allowed(const struct tcp_sock *ts, struct tcp_fo_known *k)
 
 void tcp_fastopen_reset(struct tcp_sock *ts)
 {
-	struct tcp_fastopen *fo = ts->fo;
+	struct tcp_fastopen *fo = ts->rare->fo;
 
 	ts->flags &= ~TCP_F_SYN_DATA;
 	if (!fo)
@@ -47,7 +47,7 @@ void tcp_fastopen_reset(struct tcp_sock *ts)
 
 bool tcp_fastopen_defer(struct tcp_sock *ts)
 {
-	struct tcp_fastopen *fo = ts->fo;
+	struct tcp_fastopen *fo = ts->rare->fo;
 	struct tcp_fo_known k;
 
 	if (!fo || !fo->connect || fo->msg)
@@ -69,7 +69,7 @@ static uint32_t syn_room(struct tcp_sock *ts, uint16_t mss)
 
 bool tcp_fastopen_syn(struct tcp_sock *ts)
 {
-	struct tcp_fastopen *fo = ts->fo;
+	struct tcp_fastopen *fo = ts->rare->fo;
 	struct tcp_fo_known k;
 	uint32_t room;
 	bool allowed;
@@ -94,7 +94,7 @@ bool tcp_fastopen_sends(const struct tcp_sock *ts, const struct sock_msg *m)
 {
 	unsigned state = tcp_state_of(ts);
 
-	if (state == TCP_SYN_SENT && ts->fo && ts->fo->deferred)
+	if (state == TCP_SYN_SENT && ts->rare->fo && ts->rare->fo->deferred)
 		return true;
 	return (m->flags & MSG_FASTOPEN) && (state == TCP_SYN_SENT || state == TCP_CLOSE);
 }
@@ -102,7 +102,7 @@ bool tcp_fastopen_sends(const struct tcp_sock *ts, const struct sock_msg *m)
 static int open_check(const struct tcp_sock *ts, const struct sock_msg *m)
 {
 	if (tcp_state_of(ts) == TCP_SYN_SENT)
-		return ts->fo && ts->fo->deferred ? 0 : -EALREADY;
+		return ts->rare->fo && ts->rare->fo->deferred ? 0 : -EALREADY;
 	if (!(sysctl_get(ts->sk.stack, tcp_fastopen) & TCP_FO_CLIENT))
 		return -EOPNOTSUPP;
 	if (ts->sk.shutdown & SOCK_SHUT_WR)
@@ -142,7 +142,7 @@ ssize_t tcp_fastopen_send(struct tcp_sock *ts, struct sock_msg *m)
 
 void tcp_fastopen_timeout(struct tcp_sock *ts, bool last)
 {
-	struct tcp_fastopen *fo = ts->fo;
+	struct tcp_fastopen *fo = ts->rare->fo;
 
 	if (!fo || !fo->wanted || !(fo->asked || fo->data))
 		return;
@@ -153,7 +153,7 @@ void tcp_fastopen_timeout(struct tcp_sock *ts, bool last)
 /* What is to be remembered of a SYN-ACK that answers a SYN with the option or data. */
 static void synack_learn(struct tcp_sock *ts, const struct pkbuf *b, bool unacked)
 {
-	const struct tcp_fastopen *fo = ts->fo;
+	const struct tcp_fastopen *fo = ts->rare->fo;
 	const struct tcp_seg *g = (const struct tcp_seg *)(const void *)b->cb;
 	struct tcp_fo_cookie c;
 	struct tcp_fo_news n = {.cookie = &c, .mss = g->opts & SEG_OPT_MSS ? g->mss : 0};
@@ -170,7 +170,7 @@ static void synack_learn(struct tcp_sock *ts, const struct pkbuf *b, bool unacke
 
 void tcp_fastopen_synack(struct tcp_sock *ts, const struct pkbuf *b)
 {
-	struct tcp_fastopen *fo = ts->fo;
+	struct tcp_fastopen *fo = ts->rare->fo;
 	struct stack *st = ts->sk.stack;
 	bool unacked = ts->snd_una != ts->snd_nxt;
 

@@ -63,6 +63,7 @@ bool tcp_ecn_echo(const struct tcp_sock *ts, const struct tcp_seg *g);
 
 /* A segment that lies before RCV.NXT: an ACK of ours may have been lost. */
 void tcp_dsack_old(struct tcp_sock *ts, const struct tcp_seg *g);
+void tcp_dsack_forget(struct tcp_sock *ts); /* it is told, or need not be */
 
 /* --- tcp_autotune.c ----------------------------------------------------------------------------
  */

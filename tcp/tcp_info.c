@@ -74,8 +74,8 @@ static void info_counts(const struct tcp_sock *ts, struct tcp_info *i)
 	i->tcpi_data_segs_out = ts->data_segs_out;
 	i->tcpi_notsent_bytes = ts->write_seq - ts->snd_nxt;
 	i->tcpi_bytes_sent = ts->bytes_sent;
-	i->tcpi_bytes_retrans = ts->bytes_retrans;
-	i->tcpi_rcv_ooopack = ts->rcv_ooopack;
+	i->tcpi_bytes_retrans = ts->rare->bytes_retrans;
+	i->tcpi_rcv_ooopack = ts->rare->rcv_ooopack;
 	i->tcpi_snd_wnd = ts->snd_wnd;
 }
 
@@ -88,9 +88,10 @@ static void info_rate(const struct tcp_sock *ts, struct tcp_info *i)
 	i->tcpi_delivery_rate = ts->delivery.rate;
 	i->tcpi_delivery_rate_app_limited = ts->delivery.rate_app_limited;
 	i->tcpi_pacing_rate = tcp_pace_estimate(ts);
-	i->tcpi_max_pacing_rate = ts->max_pacing_rate ? ts->max_pacing_rate : UINT64_MAX;
+	i->tcpi_max_pacing_rate =
+	    ts->rare->max_pacing_rate ? ts->rare->max_pacing_rate : UINT64_MAX;
 	i->tcpi_delivered = ts->delivery.segs;
-	i->tcpi_delivered_ce = ts->delivery.segs_ce;
+	i->tcpi_delivered_ce = ts->rare->segs_ce;
 	i->tcpi_busy_time = (tcp_limit_ms(ts, TCP_LIMIT_BUSY) + rwnd + sndbuf) * 1000;
 	i->tcpi_rwnd_limited = rwnd * 1000;
 	i->tcpi_sndbuf_limited = sndbuf * 1000;
@@ -105,7 +106,7 @@ static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
 	    ts->rtx == RTX_PERSIST && !ts->keep_probes ? ts->retransmits : ts->keep_probes;
 	i->tcpi_backoff = ts->backoff;
 	i->tcpi_options = info_options(ts);
-	i->tcpi_fastopen_client_fail = ts->fo ? ts->fo->fail & 3 : 0;
+	i->tcpi_fastopen_client_fail = ts->rare->fo ? ts->rare->fo->fail & 3 : 0;
 	i->tcpi_snd_wscale = ts->snd_wscale;
 	i->tcpi_rcv_wscale = ts->rcv_wscale;
 	i->tcpi_snd_mss = ts->mss;
@@ -119,9 +120,9 @@ static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
 	i->tcpi_rcv_ssthresh = tcp_wnd_limit(ts);
 	i->tcpi_rcv_space = ts->tune.space;
 	i->tcpi_rcv_rtt = ts->tune.rtt_us;
-	i->tcpi_reordering = ts->rack.reordering;
-	i->tcpi_reord_seen = ts->rack.reord_seen;
-	i->tcpi_dsack_dups = ts->rack.dsack_dups;
+	i->tcpi_reordering = tcp_reordering_is(ts);
+	i->tcpi_reord_seen = ts->rare->reord_seen;
+	i->tcpi_dsack_dups = ts->rare->dsack_dups;
 	info_loss(ts, i);
 	info_times(ts, i);
 	info_counts(ts, i);
@@ -174,7 +175,7 @@ static void view_sequence(const struct tcp_sock *ts, struct tcp_view *v)
 	v->iss = ts->iss;
 	v->rcv_nxt = ts->rcv_nxt;
 	v->rcv_wnd = ts->rcv_adv - ts->rcv_nxt;
-	v->rcv_up = ts->rcv_up;
+	v->rcv_up = ts->flags & TCP_F_URG_IN ? ts->rare->rcv_up : ts->copied_seq;
 	v->irs = ts->irs;
 	v->rcvq = ts->rcvq.bytes;
 	v->sndq = ts->write_seq - ts->snd_una;

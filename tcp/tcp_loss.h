@@ -123,6 +123,9 @@ struct tcp_xfer {
 	uint32_t retrans;     /* l: bytes of those that were sent again since */
 	uint32_t high_sacked; /* l: the end of the highest SACKed record, while there is one */
 	uint32_t recover;     /* l: what was out when the state was entered ends here */
+	uint64_t rack_sent;   /* l: ns: RACK.xmit_ts (RFC 8985, 5) */
+	uint32_t rack_end;    /* l: RACK.end_seq */
+	uint32_t rack_rtt_us; /* l: RACK.rtt */
 	bool rack_advanced;   /* l: RACK has news since it last looked for losses */
 	bool frto;            /* l: RFC 5682: the time-out may have been spurious */
 	bool new_first;       /* l: RFC 5682, 3.1, 2b: the next push sends new data */
@@ -179,28 +182,6 @@ struct tcp_ack_info {
 	struct tcp_rate rate;
 };
 
-/* --- RACK-TLP ----------------------------------------------------------------------------------
- */
-
-/*
- * RFC 8985, 5: what stays while nothing is out.
- *
- * LOCKING
- *	l	lock of its sock
- */
-struct tcp_rack {
-	uint64_t sent;        /* l: ns: RACK.xmit_ts */
-	uint32_t end;         /* l: RACK.end_seq */
-	uint32_t rtt_us;      /* l: RACK.rtt */
-	uint32_t dsack_round; /* l: SND.NXT when the window was last widened; 0: a round ago */
-	uint32_t dsack_dups;  /* l: segments that came twice, for TCP_INFO */
-	uint16_t reordering;  /* l: segments, at least TCP_DUPTHRESH: the largest seen */
-	uint16_t reord_seen;  /* l: how often */
-	uint8_t reo_steps;    /* l: RACK.reo_wnd_mult */
-	uint8_t reo_persist;  /* l: recoveries it still holds for */
-	bool probe_blind;     /* l: no RTT sample since the last loss probe (RFC 8985, 7.3) */
-};
-
 /* --- delivery rate, pacing ---------------------------------------------------------------------
  */
 
@@ -215,8 +196,8 @@ struct tcp_delivery {
 	uint64_t app_limited; /* l: bytes up to which samples are limited by the program; 0: none */
 	uint64_t rate;        /* l: bytes a second, the last good sample, for TCP_INFO */
 	uint64_t lost;        /* l: bytes held for lost in the connection's life */
-	uint32_t segs, segs_ce; /* l: tcpi_delivered, tcpi_delivered_ce */
-	bool rate_app_limited;  /* l: of the sample in rate */
+	uint32_t segs;        /* l: tcpi_delivered */
+	bool rate_app_limited; /* l: of the sample in rate */
 };
 
 /* What holds the sender back. */
@@ -328,6 +309,9 @@ void tcp_reordering(struct tcp_sock *ts, uint32_t low, bool by_timestamp);
  */
 
 void tcp_rack_init(struct tcp_sock *ts);
+/* Segments: the setting, or the largest reordering there was. */
+uint32_t tcp_reordering_is(const struct tcp_sock *ts);
+void tcp_reordering_set(struct tcp_sock *ts, uint32_t segs); /* ... and has been seen again */
 /* r, up to end, is delivered. */
 void tcp_rack_delivered(struct tcp_sock *ts, const struct tcp_rec *r, uint32_t end,
 			const struct tcp_ack_info *a);
@@ -341,19 +325,6 @@ uint64_t tcp_rack_left(const struct tcp_sock *ts, const struct tcp_rec *r, uint6
 
 /* --- tcp_plpmtud.c: path MTU without ICMP (RFC 4821) ---------------------------------------------
  */
-
-/*
- * Sizes of datagrams, bytes.
- *
- * LOCKING
- *	l	lock of its sock
- */
-struct tcp_plpmtud {
-	uint16_t low, high;  /* l: works; may work.  low 0: off */
-	uint16_t probe;      /* l: of the one that is out; 0: none */
-	uint32_t start, end; /* l: its sequence numbers */
-	uint32_t since_ms;   /* l: when this search began */
-};
 
 void tcp_plpmtud_start(struct tcp_sock *ts, uint64_t now);
 uint32_t tcp_plpmtud_limit(const struct tcp_sock *ts, uint32_t mtu);
@@ -428,6 +399,7 @@ bool tcp_pace_hold(struct tcp_sock *ts);
 uint32_t tcp_pace_quantum(const struct tcp_sock *ts); /* most that goes as one burst */
 void tcp_pace_sent(struct tcp_sock *ts, uint32_t n, uint64_t now);
 uint64_t tcp_pace_estimate(const struct tcp_sock *ts);
+void tcp_pace_set(struct tcp_sock *ts, uint64_t rate); /* 0: not paced */
 
 /* --- tcp_hystart.c -----------------------------------------------------------------------------
  */

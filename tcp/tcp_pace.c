@@ -2,7 +2,7 @@
  * tcp/tcp_pace.c - sending spread over time, at the rate that the algorithm sets (draft-ietf-ccwg-bbr,
  * 5.6.2) or SO_MAX_PACING_RATE allows.
  *
- * ts->pace_next is when the next byte may go.  tcp_push() asks before each segment, which is no
+ * rare->pace_next is when the next byte may go.  tcp_push() asks before each segment, which is no
  * larger than about a millisecond's worth, and what is held back comes with TCP_DUE_PACE.  The wheel
  * ticks in milliseconds: what a tick was late is made up for, so the rate is kept on the average.
  */
@@ -29,9 +29,20 @@ static uint64_t window_rate(const struct tcp_sock *ts)
 /* Bytes a second, for TCP_INFO even where nothing is paced. */
 uint64_t tcp_pace_estimate(const struct tcp_sock *ts)
 {
-	uint64_t rate = ts->pacing_rate ? ts->pacing_rate : window_rate(ts);
+	uint64_t rate = ts->rare->pacing_rate ? ts->rare->pacing_rate : window_rate(ts);
 
-	return ts->max_pacing_rate && rate > ts->max_pacing_rate ? ts->max_pacing_rate : rate;
+	return ts->rare->max_pacing_rate && rate > ts->rare->max_pacing_rate
+		   ? ts->rare->max_pacing_rate
+		   : rate;
+}
+
+/* Who asks for a rate has a block to keep it in, or there is no memory and no pace. */
+void tcp_pace_set(struct tcp_sock *ts, uint64_t rate)
+{
+	struct tcp_rare *k = rate ? tcp_rare_get(ts) : ts->rare_own;
+
+	if (k && k != &tcp_rare_none)
+		k->pacing_rate = rate;
 }
 
 /* 0: not paced. */
@@ -39,10 +50,10 @@ static uint64_t pace_rate(const struct tcp_sock *ts)
 {
 	uint64_t rate;
 
-	if (!ts->pacing_rate && !ts->max_pacing_rate)
+	if (!ts->rare->pacing_rate && !ts->rare->max_pacing_rate)
 		return 0;
 	rate = tcp_pace_estimate(ts);
-	return rate ? rate : ts->max_pacing_rate;
+	return rate ? rate : ts->rare->max_pacing_rate;
 }
 
 /*
@@ -72,27 +83,28 @@ bool tcp_pace_hold(struct tcp_sock *ts)
 {
 	uint64_t rate = pace_rate(ts), now = tcp_now(ts), most;
 
-	if (!rate || ts->pace_next <= now)
+	if (!rate || ts->rare->pace_next <= now)
 		return false;
 	if (ts->ca_state == CA_LOSS && ts->xfer->retrans == 0)
 		return false;
 	most = now + 2 * tcp_pace_quantum(ts) * NSEC_PER_SEC / rate;
-	if (ts->pace_next > most)
-		ts->pace_next = most;
+	if (ts->rare->pace_next > most)
+		ts->rare_own->pace_next = most;
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPPaced);
-	tcp_timer_set(ts, TCP_DUE_PACE, ts->pace_next);
+	tcp_timer_set(ts, TCP_DUE_PACE, ts->rare->pace_next);
 	return true;
 }
 
 void tcp_pace_sent(struct tcp_sock *ts, uint32_t n, uint64_t now)
 {
-	uint64_t rate = pace_rate(ts), from = ts->pace_next;
+	uint64_t rate = pace_rate(ts), from = ts->rare->pace_next;
 
 	if (!rate)
 		return;
-	if (!ts->pacing_rate && rate < ts->max_pacing_rate && ts->data_segs_out < PACE_FREE_SEGS)
+	if (!ts->rare->pacing_rate && rate < ts->rare->max_pacing_rate &&
+	    ts->data_segs_out < PACE_FREE_SEGS)
 		return; /* nobody asked for less than the first window (RFC 6928) */
 	if (from + PACE_CREDIT_NS < now)
 		from = now - PACE_CREDIT_NS;
-	ts->pace_next = from + n * NSEC_PER_SEC / rate;
+	ts->rare_own->pace_next = from + n * NSEC_PER_SEC / rate;
 }

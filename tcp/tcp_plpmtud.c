@@ -28,7 +28,7 @@ static uint16_t base_mtu(const struct tcp_sock *ts)
 	return (uint16_t)mtu_of_mss(ts, (uint32_t)sysctl_get(ts->sk.stack, tcp_base_mss));
 }
 
-static void search_begin(struct tcp_sock *ts, uint64_t now)
+static void search_begin(struct tcp_sock *ts, struct tcp_plpmtud *p, uint64_t now)
 {
 	uint32_t most = mtu_of_mss(ts, ts->peer_mss);
 	int err;
@@ -36,22 +36,27 @@ static void search_begin(struct tcp_sock *ts, uint64_t now)
 
 	if (path && path->mtu < most)
 		most = path->mtu;
-	ts->plpmtud.high = (uint16_t)(most < 65535 ? most : 65535);
-	ts->plpmtud.since_ms = tcp_ms(now);
+	p->high = (uint16_t)(most < 65535 ? most : 65535);
+	p->since_ms = tcp_ms(now);
 }
 
 void tcp_plpmtud_start(struct tcp_sock *ts, uint64_t now)
 {
-	ts->plpmtud = (struct tcp_plpmtud){0};
-	if (sysctl_get(ts->sk.stack, tcp_mtu_probing) < 2)
+	bool search = sysctl_get(ts->sk.stack, tcp_mtu_probing) >= 2;
+	struct tcp_rare *k = search ? tcp_rare_get(ts) : ts->rare_own;
+
+	if (!k || k == &tcp_rare_none)
 		return;
-	ts->plpmtud.low = base_mtu(ts);
-	search_begin(ts, now);
+	k->plpmtud = (struct tcp_plpmtud){0};
+	if (!search)
+		return;
+	k->plpmtud.low = base_mtu(ts);
+	search_begin(ts, &k->plpmtud, now);
 }
 
 uint32_t tcp_plpmtud_limit(const struct tcp_sock *ts, uint32_t mtu)
 {
-	return ts->plpmtud.low && ts->plpmtud.low < mtu ? ts->plpmtud.low : mtu;
+	return ts->rare->plpmtud.low && ts->rare->plpmtud.low < mtu ? ts->rare->plpmtud.low : mtu;
 }
 
 static void mss_follow(struct tcp_sock *ts)
@@ -68,13 +73,18 @@ void tcp_plpmtud_blackhole(struct tcp_sock *ts, uint64_t now)
 {
 	uint32_t base = (uint32_t)sysctl_get(ts->sk.stack, tcp_base_mss), mss;
 	uint32_t floor = (uint32_t)sysctl_get(ts->sk.stack, tcp_mtu_probe_floor);
-	struct tcp_plpmtud *p = &ts->plpmtud;
+	struct tcp_rare *k;
+	struct tcp_plpmtud *p;
 
 	if (!sysctl_get(ts->sk.stack, tcp_mtu_probing))
 		return;
+	k = tcp_rare_get(ts);
+	if (!k)
+		return;
+	p = &k->plpmtud;
 	if (!p->low) {
 		p->low = base_mtu(ts);
-		search_begin(ts, now);
+		search_begin(ts, p, now);
 	} else {
 		mss = (p->low - mtu_of_mss(ts, 0)) / 2;
 		mss = mss < base ? mss : base;
@@ -87,22 +97,21 @@ void tcp_plpmtud_blackhole(struct tcp_sock *ts, uint64_t now)
 /* --- up ----------------------------------------------------------------------------------------- */
 
 /* After a while the path may be another (RFC 4821, 7.8). */
-static void search_again(struct tcp_sock *ts, uint64_t now)
+static void search_again(struct tcp_sock *ts, struct tcp_plpmtud *p, uint64_t now)
 {
 	uint32_t every = (uint32_t)sysctl_get(ts->sk.stack, tcp_probe_interval) * 1000;
 
-	if (tcp_ms(now) - ts->plpmtud.since_ms >= every)
-		search_begin(ts, now);
+	if (tcp_ms(now) - p->since_ms >= every)
+		search_begin(ts, p, now);
 }
 
 /* The size of the next probe, bytes of payload; 0: there is none to be sent. */
-static uint32_t probe_size(struct tcp_sock *ts)
+static uint32_t probe_size(struct tcp_sock *ts, struct tcp_plpmtud *p)
 {
-	struct tcp_plpmtud *p = &ts->plpmtud;
 	int64_t least = sysctl_get(ts->sk.stack, tcp_probe_threshold);
 
 	if (p->high <= p->low || p->high - p->low < least) {
-		search_again(ts, tcp_now(ts));
+		search_again(ts, p, tcp_now(ts));
 		return 0;
 	}
 	return payload_of(ts, (p->low + p->high + 1u) / 2);
@@ -111,7 +120,7 @@ static uint32_t probe_size(struct tcp_sock *ts)
 /* Enough must follow it that duplicates tell of its loss, and none of that may be in doubt now. */
 static bool probe_may_go(const struct tcp_sock *ts, uint32_t size)
 {
-	uint32_t need = size + (ts->rack.reordering + 1u) * ts->mss;
+	uint32_t need = size + (tcp_reordering_is(ts) + 1u) * ts->mss;
 	uint32_t edge = ts->snd_una + ts->snd_wnd;
 	bool fin = ts->flags & TCP_F_FIN_QUEUED;
 
@@ -124,12 +133,13 @@ static bool probe_may_go(const struct tcp_sock *ts, uint32_t size)
 
 void tcp_plpmtud_push(struct tcp_sock *ts)
 {
-	struct tcp_plpmtud *p = &ts->plpmtud;
+	struct tcp_plpmtud *p;
 	uint32_t size;
 
-	if (!p->low || p->probe)
+	if (!ts->rare->plpmtud.low || ts->rare->plpmtud.probe)
 		return;
-	size = probe_size(ts);
+	p = &ts->rare_own->plpmtud;
+	size = probe_size(ts, p);
 	if (size <= ts->mss || !probe_may_go(ts, size))
 		return;
 	p->start = ts->snd_nxt;
@@ -141,10 +151,11 @@ void tcp_plpmtud_push(struct tcp_sock *ts)
 
 void tcp_plpmtud_acked(struct tcp_sock *ts)
 {
-	struct tcp_plpmtud *p = &ts->plpmtud;
+	struct tcp_plpmtud *p;
 
-	if (!p->probe || seq_lt(ts->snd_una, p->end))
+	if (!ts->rare->plpmtud.probe || seq_lt(ts->snd_una, ts->rare->plpmtud.end))
 		return;
+	p = &ts->rare_own->plpmtud;
 	p->low = p->probe;
 	p->probe = 0;
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPMTUPSuccess);
@@ -153,10 +164,11 @@ void tcp_plpmtud_acked(struct tcp_sock *ts)
 
 bool tcp_plpmtud_lost(struct tcp_sock *ts)
 {
-	struct tcp_plpmtud *p = &ts->plpmtud;
+	struct tcp_plpmtud *p;
 
-	if (!p->probe || ts->snd_una != p->start)
+	if (!ts->rare->plpmtud.probe || ts->snd_una != ts->rare->plpmtud.start)
 		return false;
+	p = &ts->rare_own->plpmtud;
 	p->high = p->probe - 1;
 	p->probe = 0;
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPMTUPFail);

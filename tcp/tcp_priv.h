@@ -20,6 +20,7 @@
 #include "tcp/tcp_fastopen.h"
 #include "tcp/tcp_flow.h"
 #include "tcp/tcp_loss.h"
+#include "tcp/tcp_rare.h"
 
 #define TCP_RTO_INIT_US 1000000u    /* RFC 6298, 2.1 */
 #define TCP_RTO_SYN_US 3000000u     /* RFC 6298, 5.7: after a SYN was lost and without timestamps */
@@ -140,25 +141,21 @@ struct tcp_sock {
 
 	/* l: send sequence space, RFC 9293, 3.3.1 */
 	uint32_t snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, snd_up, iss; /* l */
-	uint32_t write_seq;     /* l: the end of the send queue */
-	uint32_t snd_sml;       /* l: the end of the last small segment sent (Minshall) */
-	uint32_t max_window;    /* l: the largest SND.WND seen */
-	uint32_t notsent_lowat; /* l: TCP_NOTSENT_LOWAT; 0: the stack's setting */
-	uint32_t push_seq;      /* l: what the program finished writing ends here: PSH */
-	uint32_t pushed;        /* l: the end of the highest segment that went with PSH */
+	uint32_t write_seq;  /* l: the end of the send queue */
+	uint32_t snd_sml;    /* l: the end of the last small segment sent (Minshall) */
+	uint32_t max_window; /* l: the largest SND.WND seen */
+	uint32_t push_seq;   /* l: what the program finished writing ends here: PSH */
+	uint32_t pushed;     /* l: the end of the highest segment that went with PSH */
 	/* l: receive sequence space */
-	uint32_t rcv_nxt, rcv_up, irs;    /* l */
-	uint32_t rcv_adv;                 /* l: the right edge of the window advertised */
-	uint32_t copied_seq;              /* l: the reader has all before it */
-	uint32_t ack_sent;                /* l: RFC 7323's Last.ACK.sent */
-	uint32_t rcv_fin;                 /* l: TCP_F_FIN_SEEN: the peer's FIN */
-	uint32_t dsack_left, dsack_right; /* l: came twice, and is to be told; equal: nothing */
-	uint32_t wnd_clamp;               /* l: TCP_WINDOW_CLAMP; 0: none */
+	uint32_t rcv_nxt, irs; /* l */
+	uint32_t rcv_adv;      /* l: the right edge of the window advertised */
+	uint32_t copied_seq;   /* l: the reader has all before it */
+	uint32_t ack_sent;     /* l: RFC 7323's Last.ACK.sent */
+	uint32_t rcv_fin;      /* l: TCP_F_FIN_SEEN: the peer's FIN */
 
 	uint32_t flags;                 /* l: TCP_F_ */
 	uint16_t mss;                   /* l: payload of a segment beside its constant options */
 	uint16_t advmss, peer_mss;      /* l: MSS options sent, received */
-	uint16_t user_mss;              /* l: TCP_MAXSEG; 0: none */
 	uint16_t rcv_mss;               /* l: payload of the peer's segments, estimated */
 	uint8_t snd_wscale, rcv_wscale; /* l */
 	uint8_t ca_state;               /* l: enum ca_state */
@@ -168,17 +165,15 @@ struct tcp_sock {
 	uint16_t ato_ms;                /* l: how long an ACK waits; 0: no text has come */
 	uint8_t quickacks;              /* l: ACKs still to be sent without delay */
 	uint8_t dupacks_owed;           /* l: ACKs that the next push sends for data out of order */
-	uint8_t keepcnt, syncnt;        /* l: options; 0: the stack's setting */
-	uint8_t defer_accept;           /* l: TCP_DEFER_ACCEPT, as a number of time-outs */
-	uint16_t keepidle, keepintvl;   /* l: s; 0: the stack's setting */
-	int32_t linger2_s;              /* l: TCP_LINGER2; 0: the setting, -1: none at all */
-	uint32_t user_timeout;          /* l: ms: TCP_USER_TIMEOUT; 0: tcp_retries2 instead */
 
-	struct pkq rcvq;              /* l: in order, copied_seq somewhere in its first packet */
-	struct tcp_ofo *ofo;          /* l: out of order; NULL: nothing */
-	struct tcp_xfer *xfer;        /* l: NULL: nothing is queued or out */
-	struct tcp_listen *listen;    /* l: a listener's */
-	struct tcp_fastopen *fo;      /* l: NULL: Fast Open is not used */
+	struct pkq rcvq;           /* l: in order, copied_seq somewhere in its first packet */
+	struct tcp_ofo *ofo;       /* l: out of order; NULL: nothing */
+	struct tcp_xfer *xfer;     /* l: NULL: nothing is queued or out */
+	struct tcp_listen *listen; /* l: a listener's */
+	union {                    /* l: what few need; see tcp_rare.h */
+		const struct tcp_rare *rare; /* l: never NULL */
+		struct tcp_rare *rare_own;   /* l: the same, where it is not tcp_rare_none */
+	};
 	struct tcp_sock *accept_next; /* p: behind it on the accept queue */
 
 	struct timer timer;        /* see lib/timer.h: armed for the earliest deadline or before */
@@ -191,29 +186,23 @@ struct tcp_sock {
 	uint32_t min_rtt_ms;                 /* l: ... since then */
 	uint32_t ts_recent, ts_recent_ms, ts_offset; /* l: RFC 7323 */
 	uint32_t cwnd, ssthresh;                     /* l */
-	uint64_t pacing_rate;                        /* l: bytes a second; 0: not paced */
-	uint64_t max_pacing_rate;                    /* l: SO_MAX_PACING_RATE; 0: none */
-	uint64_t pace_next;                          /* l: ns: the next byte may go */
-	struct tcp_plpmtud plpmtud;                  /* l */
 	struct tcp_tune tune;                        /* l */
-	struct tcp_rack rack;                        /* l */
-	struct tcp_delivery delivery;                /* l */
-	struct tcp_usage usage;                      /* l */
-	struct tcp_limits limits;                    /* l */
-	const struct tcp_cc_ops *cc;                 /* l */
-	uint64_t cc_priv[TCP_CC_PRIV];               /* l: the algorithm's own */
+	bool probe_blind; /* l: no RTT sample since the last loss probe (RFC 8985, 7.3) */
+	struct tcp_delivery delivery;  /* l */
+	struct tcp_usage usage;        /* l */
+	struct tcp_limits limits;      /* l */
+	const struct tcp_cc_ops *cc;   /* l */
+	uint64_t cc_priv[TCP_CC_PRIV]; /* l: the algorithm's own */
 
 	uint32_t last_sent_ms, last_rcvd_ms, last_ack_ms; /* l: data sent, received; ACK received */
-	uint32_t oow_ack_ms;                  /* l: last ACK to a segment out of the window */
-	uint32_t segs_in, segs_out;           /* l */
-	uint32_t data_segs_in, data_segs_out; /* l */
-	uint32_t total_retrans;               /* l: segments */
-	uint32_t rcv_ooopack;                 /* l: segments out of order */
-	uint64_t bytes_acked, bytes_received; /* l */
-	uint64_t bytes_sent, bytes_retrans;   /* l */
-	uint64_t syn_sent;                    /* l: ns: SYN or SYN-ACK, for the first RTT */
+	uint32_t segs_in, segs_out;                       /* l */
+	uint32_t data_segs_in, data_segs_out;             /* l */
+	uint32_t total_retrans;                           /* l: segments */
+	uint64_t bytes_acked, bytes_received;             /* l */
+	uint64_t bytes_sent;                              /* l */
+	uint64_t syn_sent; /* l: ns: SYN or SYN-ACK, for the first RTT */
 };
-_Static_assert(sizeof(struct tcp_sock) <= 896, "what docs/state.md and README.md say of it");
+_Static_assert(sizeof(struct tcp_sock) == 760, "what docs/state.md and README.md say of it");
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
 {

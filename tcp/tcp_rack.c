@@ -14,10 +14,32 @@
 
 void tcp_rack_init(struct tcp_sock *ts)
 {
-	ts->rack = (struct tcp_rack){
-	    .reordering = (uint16_t)sysctl_get(ts->sk.stack, tcp_reordering),
-	    .reo_steps = 1,
-	};
+	struct tcp_rare *k;
+
+	if (ts->rare == &tcp_rare_none)
+		return;
+	k = ts->rare_own;
+	k->reordering = k->reord_seen = 0;
+	k->reo_more = k->reo_persist = 0;
+	k->dsack_round = k->dsack_dups = 0;
+}
+
+uint32_t tcp_reordering_is(const struct tcp_sock *ts)
+{
+	uint32_t seen = ts->rare->reordering;
+
+	return seen ? seen : (uint32_t)sysctl_get(ts->sk.stack, tcp_reordering);
+}
+
+void tcp_reordering_set(struct tcp_sock *ts, uint32_t segs)
+{
+	struct tcp_rare *k = tcp_rare_get(ts);
+
+	if (!k)
+		return;
+	k->reordering = (uint16_t)segs;
+	if (k->reord_seen < UINT16_MAX)
+		k->reord_seen++;
 }
 
 static bool sent_after(uint64_t t1, uint32_t end1, uint64_t t2, uint32_t end2)
@@ -39,64 +61,62 @@ static bool is_for_earlier(const struct tcp_sock *ts, const struct tcp_rec *r,
 void tcp_rack_delivered(struct tcp_sock *ts, const struct tcp_rec *r, uint32_t end,
 			const struct tcp_ack_info *a)
 {
-	struct tcp_rack *k = &ts->rack;
+	struct tcp_xfer *x = ts->xfer;
 
 	if (is_for_earlier(ts, r, a))
 		return;
-	ts->xfer->rack_advanced = true;
-	k->rtt_us = (uint32_t)((a->now - r->sent) / NSEC_PER_USEC);
-	if (sent_after(r->sent, end, k->sent, k->end)) {
-		k->sent = r->sent;
-		k->end = end;
+	x->rack_advanced = true;
+	x->rack_rtt_us = (uint32_t)((a->now - r->sent) / NSEC_PER_USEC);
+	if (sent_after(r->sent, end, x->rack_sent, x->rack_end)) {
+		x->rack_sent = r->sent;
+		x->rack_end = end;
 	}
 }
 
 /* Step 4: wider by a step for each round in which something was sent again for nothing. */
 void tcp_rack_dsack(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	struct tcp_rack *k = &ts->rack;
+	struct tcp_rare *k = ts->rare_own;
 
-	if (k->dsack_round && seq_geq(ts->snd_una, k->dsack_round))
+	if (ts->rare->dsack_round && seq_geq(ts->snd_una, k->dsack_round))
 		k->dsack_round = 0;
-	if (!a->dsack || a->dsack_tlp || !k->reord_seen || k->dsack_round)
+	if (!a->dsack || a->dsack_tlp || !ts->rare->reord_seen || k->dsack_round)
 		return;
 	if (sysctl_get(ts->sk.stack, tcp_recovery) & RACK_STATIC_WINDOW)
 		return;
 	k->dsack_round = ts->snd_nxt ? ts->snd_nxt : 1;
-	if (k->reo_steps < UINT8_MAX)
-		k->reo_steps++;
+	if (k->reo_more < UINT8_MAX - 1)
+		k->reo_more++;
 	k->reo_persist = RACK_CALM;
 }
 
 void tcp_rack_calm(struct tcp_sock *ts)
 {
-	struct tcp_rack *k = &ts->rack;
-
-	if (k->reo_persist && --k->reo_persist == 0)
-		k->reo_steps = 1;
+	if (ts->rare->reo_persist && --ts->rare_own->reo_persist == 0)
+		ts->rare_own->reo_more = 0;
 }
 
 /* RACK_update_reo_wnd(), ns. */
 static uint64_t reorder_window(const struct tcp_sock *ts)
 {
-	const struct tcp_rack *k = &ts->rack;
+	const struct tcp_rare *k = ts->rare;
 	uint64_t us;
 
 	if (!k->reord_seen) {
 		if (ts->ca_state >= CA_RECOVERY)
 			return 0;
-		if (ts->xfer->sacked >= k->reordering * ts->mss &&
+		if (ts->xfer->sacked >= tcp_reordering_is(ts) * ts->mss &&
 		    !(sysctl_get(ts->sk.stack, tcp_recovery) & RACK_NO_DUPTHRESH))
 			return 0;
 	}
-	us = (uint64_t)(ts->min_rtt_us / 4) * k->reo_steps;
+	us = (uint64_t)(ts->min_rtt_us / 4) * (k->reo_more + 1u);
 	return (us < ts->srtt_us ? us : ts->srtt_us) * NSEC_PER_USEC;
 }
 
 uint64_t tcp_rack_left(const struct tcp_sock *ts, const struct tcp_rec *r, uint64_t now,
 		       uint64_t window)
 {
-	uint64_t due = r->sent + ts->rack.rtt_us * NSEC_PER_USEC + window;
+	uint64_t due = r->sent + ts->xfer->rack_rtt_us * NSEC_PER_USEC + window;
 
 	return due > now ? due - now : 0;
 }
@@ -104,13 +124,13 @@ uint64_t tcp_rack_left(const struct tcp_sock *ts, const struct tcp_rec *r, uint6
 /* RACK_detect_loss(): ns until all that may be lost is known to be; 0: it is known. */
 static uint64_t rack_detect(struct tcp_sock *ts, uint64_t now)
 {
-	const struct tcp_rack *k = &ts->rack;
+	const struct tcp_xfer *x = ts->xfer;
 	uint64_t window = reorder_window(ts), wait = 0, left;
 	struct tcp_rec *r, *later;
 
-	for (r = ts->xfer->oldest; r; r = later) {
+	for (r = x->oldest; r; r = later) {
 		later = r->later;
-		if (!sent_after(k->sent, k->end, r->sent, r->end))
+		if (!sent_after(x->rack_sent, x->rack_end, r->sent, r->end))
 			break;
 		left = tcp_rack_left(ts, r, now, window);
 		if (left == 0)

@@ -131,20 +131,30 @@ static struct ofo_block *block_before(struct tcp_ofo *o, uint32_t seq)
 static void dsack_set(struct tcp_sock *ts, uint32_t left, uint32_t right)
 {
 	struct stack *st = ts->sk.stack;
+	struct tcp_rare *k;
 
 	if (!(ts->flags & TCP_F_SACK) || !sysctl_get(st, tcp_dsack))
 		return;
-	if (ts->dsack_left == ts->dsack_right) {
-		ts->dsack_left = left;
-		ts->dsack_right = right;
+	k = tcp_rare_get(ts);
+	if (!k)
+		return;
+	if (k->dsack_left == k->dsack_right) {
+		k->dsack_left = left;
+		k->dsack_right = right;
 		mib_inc(st, seq_lt(left, ts->rcv_nxt) ? MIB_TcpExt_TCPDSACKOldSent
 						      : MIB_TcpExt_TCPDSACKOfoSent);
-	} else if (seq_leq(left, ts->dsack_right) && seq_leq(ts->dsack_left, right)) {
-		ts->dsack_left = seq_min(ts->dsack_left, left);
-		ts->dsack_right = seq_max(ts->dsack_right, right);
+	} else if (seq_leq(left, k->dsack_right) && seq_leq(k->dsack_left, right)) {
+		k->dsack_left = seq_min(k->dsack_left, left);
+		k->dsack_right = seq_max(k->dsack_right, right);
 	}
 	if (ts->dupacks_owed == 0) /* an ACK of its own, for data carry no blocks */
 		ts->dupacks_owed = 1;
+}
+
+void tcp_dsack_forget(struct tcp_sock *ts)
+{
+	if (ts->rare->dsack_left != ts->rare->dsack_right)
+		ts->rare_own->dsack_left = ts->rare->dsack_right;
 }
 
 /* Cuts away what is held already.  False: b holds nothing new. */
@@ -268,6 +278,14 @@ static uint8_t dupacks_most(const struct tcp_sock *ts)
 	return ts->flags & TCP_F_SACK ? TCP_DUPTHRESH : UINT8_MAX;
 }
 
+static void ofo_count(struct tcp_sock *ts)
+{
+	struct tcp_rare *k = tcp_rare_get(ts);
+
+	if (k)
+		k->rcv_ooopack++;
+}
+
 void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b)
 {
 	enum drop_reason why = DROP_TCP_OFO_LIMIT;
@@ -275,7 +293,7 @@ void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b)
 	if (ts->dupacks_owed < dupacks_most(ts))
 		ts->dupacks_owed++;
 	ts->flags |= TCP_F_ACK_NOW;
-	ts->rcv_ooopack++;
+	ofo_count(ts);
 	if (!depot_pressure(ts->sk.stack))
 		why = ofo_insert(ts, b);
 	if (why)
@@ -406,10 +424,10 @@ unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
 	struct ofo_block *k;
 	unsigned n = 0, own, later;
 
-	if (ts->dsack_left != ts->dsack_right) {
-		block[n][0] = ts->dsack_left;
-		block[n++][1] = ts->dsack_right;
-		ts->dsack_left = ts->dsack_right;
+	if (ts->rare->dsack_left != ts->rare->dsack_right) {
+		block[n][0] = ts->rare->dsack_left;
+		block[n++][1] = ts->rare->dsack_right;
+		tcp_dsack_forget(ts);
 	}
 	if (!ts->ofo)
 		return n;

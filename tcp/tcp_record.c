@@ -18,8 +18,10 @@ static struct tcp_xfer *xfer_get(struct tcp_sock *ts)
 {
 	if (!ts->xfer) {
 		ts->xfer = calloc(1, sizeof(*ts->xfer));
-		if (ts->xfer)
-			ts->xfer->recover = ts->snd_una - 1;
+		if (!ts->xfer)
+			return NULL;
+		ts->xfer->recover = ts->snd_una - 1;
+		ts->xfer->rack_rtt_us = ts->srtt_us; /* until something is delivered */
 	}
 	return ts->xfer;
 }

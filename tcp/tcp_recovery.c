@@ -368,8 +368,8 @@ void tcp_recovery_timeout(struct tcp_sock *ts)
 
 	count_timeout(ts);
 	if (ts->ca_state <= CA_DISORDER && x->sacked >= reordering * ts->mss &&
-	    ts->rack.reordering > reordering)
-		ts->rack.reordering = reordering; /* it had waited too long */
+	    ts->rare->reordering > reordering)
+		ts->rare_own->reordering = reordering; /* it had waited too long */
 	timeout_lose(ts);
 	if (ts->ca_state <= CA_DISORDER || seq_leq(x->recover, ts->snd_una) ||
 	    (ts->ca_state == CA_LOSS && !again)) {

@@ -15,7 +15,7 @@
 /* How far the urgent byte is from the reader; URG_NONE: not ahead. */
 static uint32_t urg_ahead(const struct tcp_sock *ts)
 {
-	uint32_t at = ts->rcv_up - 1;
+	uint32_t at = ts->rare->rcv_up - 1;
 
 	if (!(ts->flags & TCP_F_URG_IN) || seq_lt(at, ts->copied_seq))
 		return URG_NONE;
@@ -106,7 +106,7 @@ static void rcvq_consume(struct tcp_sock *ts, uint32_t seq)
 	while (ts->rcvq.head &&
 	       seq_leq(tcp_seg(ts->rcvq.head)->seq + ts->rcvq.head->len, ts->copied_seq))
 		rcvq_drop_head(ts);
-	if ((ts->flags & TCP_F_URG_IN) && seq_geq(ts->copied_seq, ts->rcv_up))
+	if ((ts->flags & TCP_F_URG_IN) && seq_geq(ts->copied_seq, ts->rare->rcv_up))
 		ts->flags &= ~(TCP_F_URG_IN | TCP_F_URG_READ);
 	tcp_tune_read(ts);
 	if (tcp_wnd_update_due(ts)) {
@@ -140,7 +140,7 @@ static ssize_t recv_nothing(struct sock *sk)
 static bool urg_readable(const struct tcp_sock *ts)
 {
 	return urg_ahead(ts) != URG_NONE && !(ts->flags & TCP_F_URG_READ) &&
-	       seq_geq(ts->rcv_nxt, ts->rcv_up);
+	       seq_geq(ts->rcv_nxt, ts->rare->rcv_up);
 }
 
 static ssize_t recv_oob(struct sock *sk, struct sock_msg *m)
@@ -158,7 +158,7 @@ static ssize_t recv_oob(struct sock *sk, struct sock_msg *m)
 		m->out_flags |= MSG_TRUNC;
 		return 0;
 	}
-	r.seq = ts->rcv_up - 1;
+	r.seq = ts->rare->rcv_up - 1;
 	while (r.b && seq_leq(tcp_seg(r.b)->seq + r.b->len, r.seq))
 		r.b = r.b->next;
 	reader_copy(&r, 1);
@@ -222,7 +222,7 @@ uint32_t tcp_poll(struct sock *sk)
 		ev |= EPOLLHUP;
 	if (sk->shutdown & SOCK_SHUT_RD)
 		ev |= EPOLLIN | EPOLLRDHUP;
-	if (state == TCP_SYN_SENT && ts->fo && ts->fo->deferred)
+	if (state == TCP_SYN_SENT && ts->rare->fo && ts->rare->fo->deferred)
 		return ev | EPOLLOUT;
 	if (state == TCP_SYN_SENT || (state == TCP_SYN_RECV && !(ts->flags & TCP_F_FASTOPEN)))
 		return ev;

@@ -23,9 +23,7 @@ static void dups_limit(struct tcp_sock *ts, uint32_t more)
 	if (x->sacked + holes <= flight)
 		return;
 	x->sacked = flight - holes;
-	ts->rack.reordering = (uint16_t)(segs < most ? segs : most);
-	if (ts->rack.reord_seen < UINT16_MAX)
-		ts->rack.reord_seen++;
+	tcp_reordering_set(ts, segs < most ? segs : most);
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPRenoReorder);
 }
 
@@ -73,7 +71,7 @@ void tcp_reno_find(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	const struct tcp_xfer *x = ts->xfer;
 
-	if ((ts->ca_state < CA_RECOVERY && x->sacked >= ts->rack.reordering * ts->mss) ||
+	if ((ts->ca_state < CA_RECOVERY && x->sacked >= tcp_reordering_is(ts) * ts->mss) ||
 	    (ts->ca_state == CA_RECOVERY && a->acked))
 		head_lose(ts);
 }
@@ -82,7 +80,7 @@ void tcp_reno_find(struct tcp_sock *ts, const struct tcp_ack_info *a)
 void tcp_dupthresh_find(struct tcp_sock *ts)
 {
 	const struct tcp_xfer *x = ts->xfer;
-	uint32_t above = x->sacked, enough = (ts->rack.reordering - 1u) * ts->mss;
+	uint32_t above = x->sacked, enough = (tcp_reordering_is(ts) - 1u) * ts->mss;
 
 	for (struct tcp_rec *r = x->head; r && r->times && above > enough; r = r->next) {
 		if (r->flags & REC_SACKED)

@@ -154,8 +154,8 @@ uint32_t tcp_request_bound(const struct tcp_sock *ls)
 static unsigned request_retries(const struct tcp_sock *ls)
 {
 	const struct tcp_listen *l = ls->listen;
-	unsigned most =
-	    ls->syncnt ? ls->syncnt : (unsigned)sysctl_get(ls->sk.stack, tcp_synack_retries);
+	unsigned most = ls->rare->syncnt ? ls->rare->syncnt
+					 : (unsigned)sysctl_get(ls->sk.stack, tcp_synack_retries);
 	uint64_t young = 2 * (uint64_t)l->nyoung;
 
 	if (2 * (uint64_t)l->nrequests <= tcp_request_bound(ls))
@@ -172,8 +172,8 @@ static unsigned request_retries(const struct tcp_sock *ls)
 static void request_retry(struct tcp_sock *ls, struct tcp_request *rq)
 {
 	struct stack *st = ls->sk.stack;
-	bool deferred = rq->acked && rq->retries < ls->defer_accept;
-	bool quiet = rq->acked && rq->retries + 1 < ls->defer_accept;
+	bool deferred = rq->acked && rq->retries < ls->rare->defer_accept;
+	bool quiet = rq->acked && rq->retries + 1 < ls->rare->defer_accept;
 
 	if (rq->retries >= request_retries(ls) && !deferred) {
 		mib_inc(st, MIB_Tcp_AttemptFails);
@@ -292,7 +292,7 @@ static enum drop_reason request_check(struct tcp_sock *ls, struct tcp_request *r
 static bool request_defer(const struct tcp_sock *ls, struct tcp_request *rq,
 			  const struct tcp_seg *g)
 {
-	if (rq->retries >= ls->defer_accept || g->end != rq->irs + 1)
+	if (rq->retries >= ls->rare->defer_accept || g->end != rq->irs + 1)
 		return false;
 	rq->acked = true;
 	mib_inc(ls->sk.stack, MIB_TcpExt_TCPDeferAcceptDrop);

@@ -65,7 +65,7 @@ void tcp_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns)
 		ts->rttvar_us = (uint32_t)((3ull * ts->rttvar_us + off) / 4);
 		ts->srtt_us = (uint32_t)((7ull * ts->srtt_us + m) / 8);
 	}
-	ts->rack.probe_blind = false;
+	ts->probe_blind = false;
 	rto_compute(ts);
 }
 

@@ -27,10 +27,9 @@ void tcp_reordering(struct tcp_sock *ts, uint32_t low, bool by_timestamp)
 
 	if (seq_geq(low, fack))
 		return;
-	if (segs > ts->rack.reordering)
-		ts->rack.reordering = (uint16_t)(segs < most ? segs : most);
-	if (ts->rack.reord_seen < UINT16_MAX)
-		ts->rack.reord_seen++;
+	if (segs > most)
+		segs = most;
+	tcp_reordering_set(ts, segs > tcp_reordering_is(ts) ? segs : tcp_reordering_is(ts));
 	mib_inc(ts->sk.stack, by_timestamp ? MIB_TcpExt_TCPTSReorder : MIB_TcpExt_TCPSACKReorder);
 }
 
@@ -53,11 +52,15 @@ static bool first_is_dsack(struct tcp_sock *ts, const struct blocks *k, uint32_t
 static bool dsack_is_dubious(struct tcp_sock *ts, uint32_t left, uint32_t right)
 {
 	uint32_t n = right - left;
+	struct tcp_rare *k;
 
 	if (seq_geq(left, right) || n > ts->max_window)
 		return true;
-	ts->rack.dsack_dups += (n + ts->mss - 1) / ts->mss;
-	return ts->rack.dsack_dups > ts->total_retrans;
+	k = tcp_rare_get(ts);
+	if (!k)
+		return true;
+	k->dsack_dups += (n + ts->mss - 1) / ts->mss;
+	return k->dsack_dups > ts->total_retrans;
 }
 
 static void dsack_take(struct tcp_sock *ts, const uint32_t *b, struct tcp_ack_info *a)

@@ -27,8 +27,8 @@ static uint32_t send_limit(const struct sock *sk)
 /* Bytes queued and not sent from which nothing more is taken. */
 static uint32_t unsent_limit(const struct tcp_sock *ts)
 {
-	if (ts->notsent_lowat)
-		return ts->notsent_lowat;
+	if (ts->rare->notsent_lowat)
+		return ts->rare->notsent_lowat;
 	return (uint32_t)sysctl_get(ts->sk.stack, tcp_notsent_lowat);
 }
 

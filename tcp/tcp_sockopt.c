@@ -64,47 +64,42 @@ static int set_quickack(struct tcp_sock *ts, int on)
 	return 0;
 }
 
-static int set_keep(struct tcp_sock *ts, int name, int v)
+static int set_keepidle(struct tcp_sock *ts, struct tcp_rare *k, int v)
 {
-	int err;
+	int err = set_range16(&k->keepidle, v, 1, KEEP_MAX_S);
 
-	if (name == TCP_KEEPCNT)
-		return set_range8(&ts->keepcnt, v, 1, KEEP_MAX_COUNT);
-	if (name == TCP_KEEPINTVL)
-		return set_range16(&ts->keepintvl, v, 1, KEEP_MAX_S);
-	err = set_range16(&ts->keepidle, v, 1, KEEP_MAX_S);
 	if (!err)
 		tcp_keepalive_arm(ts);
 	return err;
 }
 
 /* Never what was offered already: the edge stays. */
-static int set_window_clamp(struct tcp_sock *ts, int v)
+static int set_window_clamp(const struct tcp_sock *ts, struct tcp_rare *k, int v)
 {
 	if (v == 0 && tcp_state_of(ts) != TCP_CLOSE)
 		return -EINVAL;
-	ts->wnd_clamp = v == 0                            ? 0
-			: (uint32_t)v < TCP_WND_CLAMP_MIN ? TCP_WND_CLAMP_MIN
-							  : (uint32_t)v;
+	k->wnd_clamp = v == 0                            ? 0
+		       : (uint32_t)v < TCP_WND_CLAMP_MIN ? TCP_WND_CLAMP_MIN
+							 : (uint32_t)v;
 	return 0;
 }
 
 /* A higher mark may be room now. */
-static int set_notsent_lowat(struct tcp_sock *ts, int v)
+static int set_notsent_lowat(struct tcp_sock *ts, struct tcp_rare *k, int v)
 {
-	ts->notsent_lowat = (uint32_t)v;
+	k->notsent_lowat = (uint32_t)v;
 	tcp_snd_wake(ts);
 	return 0;
 }
 
-static int set_linger2(struct tcp_sock *ts, int v)
+static int set_linger2(const struct tcp_sock *ts, struct tcp_rare *k, int v)
 {
 	int64_t most = sysctl_get(ts->sk.stack, tcp_fin_timeout);
 
 	if (v < 0)
-		ts->linger2_s = -1;
+		k->linger2_s = -1;
 	else
-		ts->linger2_s = v > most ? 0 : v;
+		k->linger2_s = v > most ? 0 : v;
 	return 0;
 }
 
@@ -172,41 +167,59 @@ static int get_fastopen_key(const struct tcp_sock *ts, void *v, socklen_t *n)
 	return 0;
 }
 
+/* Those that have a place in the block of rare things, k; -ENOPROTOOPT: not one of them. */
+static int set_rare(struct tcp_sock *ts, struct tcp_rare *k, int name, int v)
+{
+	switch (name) {
+	case TCP_MAXSEG:
+		if (v == 0)
+			return set_range16(&k->user_mss, v, 0, 0);
+		return set_range16(&k->user_mss, v, USER_MSS_MIN, USER_MSS_MAX);
+	case TCP_KEEPIDLE:
+		return set_keepidle(ts, k, v);
+	case TCP_KEEPINTVL:
+		return set_range16(&k->keepintvl, v, 1, KEEP_MAX_S);
+	case TCP_KEEPCNT:
+		return set_range8(&k->keepcnt, v, 1, KEEP_MAX_COUNT);
+	case TCP_SYNCNT:
+		return set_range8(&k->syncnt, v, 1, KEEP_MAX_COUNT);
+	case TCP_LINGER2:
+		return set_linger2(ts, k, v);
+	case TCP_DEFER_ACCEPT:
+		k->defer_accept = defer_retries(ts->sk.stack, v);
+		return 0;
+	case TCP_USER_TIMEOUT:
+		if (v < 0)
+			return -EINVAL;
+		k->user_timeout = (uint32_t)v;
+		return 0;
+	case TCP_WINDOW_CLAMP:
+		return set_window_clamp(ts, k, v);
+	case TCP_NOTSENT_LOWAT:
+		return set_notsent_lowat(ts, k, v);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
 static int setopt_tcp(struct tcp_sock *ts, int name, int v)
 {
+	struct tcp_rare *k;
+
 	switch (name) {
 	case TCP_NODELAY:
 		return set_push(ts, TCP_F_NODELAY, v, v != 0);
 	case TCP_CORK:
 		return set_push(ts, TCP_F_CORK, v, v == 0);
-	case TCP_MAXSEG:
-		if (v == 0)
-			return set_range16(&ts->user_mss, v, 0, 0);
-		return set_range16(&ts->user_mss, v, USER_MSS_MIN, USER_MSS_MAX);
-	case TCP_KEEPIDLE:
-	case TCP_KEEPINTVL:
-	case TCP_KEEPCNT:
-		return set_keep(ts, name, v);
-	case TCP_SYNCNT:
-		return set_range8(&ts->syncnt, v, 1, KEEP_MAX_COUNT);
-	case TCP_LINGER2:
-		return set_linger2(ts, v);
-	case TCP_DEFER_ACCEPT:
-		ts->defer_accept = defer_retries(ts->sk.stack, v);
-		return 0;
-	case TCP_USER_TIMEOUT:
-		if (v < 0)
-			return -EINVAL;
-		ts->user_timeout = (uint32_t)v;
-		return 0;
 	case TCP_QUICKACK:
 		return set_quickack(ts, v);
-	case TCP_WINDOW_CLAMP:
-		return set_window_clamp(ts, v);
-	case TCP_NOTSENT_LOWAT:
-		return set_notsent_lowat(ts, v);
-	default:
+	case TCP_FASTOPEN:
+	case TCP_FASTOPEN_CONNECT:
+	case TCP_FASTOPEN_NO_COOKIE:
 		return tcp_fastopen_setopt(ts, name, v);
+	default:
+		k = tcp_rare_get(ts);
+		return k ? set_rare(ts, k, name, v) : -ENOBUFS;
 	}
 }
 
@@ -215,6 +228,7 @@ static int set_max_pacing(struct tcp_sock *ts, const void *v, socklen_t n)
 {
 	uint64_t rate = 0;
 	uint32_t narrow;
+	struct tcp_rare *k;
 
 	if (n >= sizeof(rate)) {
 		memcpy(&rate, v, sizeof(rate));
@@ -224,14 +238,17 @@ static int set_max_pacing(struct tcp_sock *ts, const void *v, socklen_t n)
 	} else {
 		return -EINVAL;
 	}
-	ts->max_pacing_rate = rate == UINT64_MAX ? 0 : rate ? rate : 1;
+	k = tcp_rare_get(ts);
+	if (!k)
+		return -ENOBUFS;
+	k->max_pacing_rate = rate == UINT64_MAX ? 0 : rate ? rate : 1;
 	tcp_push(&ts->sk);
 	return 0;
 }
 
 static int get_max_pacing(const struct tcp_sock *ts, void *v, socklen_t *n)
 {
-	uint64_t rate = ts->max_pacing_rate ? ts->max_pacing_rate : UINT64_MAX;
+	uint64_t rate = ts->rare->max_pacing_rate ? ts->rare->max_pacing_rate : UINT64_MAX;
 	uint32_t narrow = rate < UINT32_MAX ? (uint32_t)rate : UINT32_MAX;
 
 	if (*n >= sizeof(rate)) {
@@ -279,7 +296,7 @@ int tcp_setopt(struct sock *sk, int level, int name, const void *v, socklen_t n)
 static int get_maxseg(const struct tcp_sock *ts)
 {
 	if (tcp_state_in(ts, TCP_IN(TCP_CLOSE) | TCP_IN(TCP_LISTEN)))
-		return ts->user_mss ? ts->user_mss : TCP_MSS_DEFAULT;
+		return ts->rare->user_mss ? ts->rare->user_mss : TCP_MSS_DEFAULT;
 	return ts->mss;
 }
 
@@ -306,31 +323,32 @@ static int getopt_tcp(struct tcp_sock *ts, int name, int *v)
 		*v = get_maxseg(ts);
 		return 0;
 	case TCP_KEEPIDLE:
-		*v = get_setting(ts->keepidle, sysctl_get(st, tcp_keepalive_time));
+		*v = get_setting(ts->rare->keepidle, sysctl_get(st, tcp_keepalive_time));
 		return 0;
 	case TCP_KEEPINTVL:
-		*v = get_setting(ts->keepintvl, sysctl_get(st, tcp_keepalive_intvl));
+		*v = get_setting(ts->rare->keepintvl, sysctl_get(st, tcp_keepalive_intvl));
 		return 0;
 	case TCP_KEEPCNT:
-		*v = get_setting(ts->keepcnt, sysctl_get(st, tcp_keepalive_probes));
+		*v = get_setting(ts->rare->keepcnt, sysctl_get(st, tcp_keepalive_probes));
 		return 0;
 	case TCP_SYNCNT:
-		*v = get_setting(ts->syncnt, sysctl_get(st, tcp_syn_retries));
+		*v = get_setting(ts->rare->syncnt, sysctl_get(st, tcp_syn_retries));
 		return 0;
 	case TCP_DEFER_ACCEPT:
-		*v = defer_seconds(st, ts->defer_accept);
+		*v = defer_seconds(st, ts->rare->defer_accept);
 		return 0;
 	case TCP_USER_TIMEOUT:
-		*v = (int)ts->user_timeout;
+		*v = (int)ts->rare->user_timeout;
 		return 0;
 	case TCP_WINDOW_CLAMP:
-		*v = (int)(ts->wnd_clamp ? ts->wnd_clamp : tcp_wnd_limit(ts));
+		*v = (int)(ts->rare->wnd_clamp ? ts->rare->wnd_clamp : tcp_wnd_limit(ts));
 		return 0;
 	case TCP_NOTSENT_LOWAT:
-		*v = (int)ts->notsent_lowat;
+		*v = (int)ts->rare->notsent_lowat;
 		return 0;
 	case TCP_LINGER2:
-		*v = ts->linger2_s ? ts->linger2_s : (int)sysctl_get(st, tcp_fin_timeout);
+		*v = ts->rare->linger2_s ? ts->rare->linger2_s
+					 : (int)sysctl_get(st, tcp_fin_timeout);
 		return 0;
 	default:
 		return tcp_fastopen_getopt(ts, name, v);

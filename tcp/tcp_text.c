@@ -14,19 +14,24 @@ static uint32_t urg_event(const struct tcp_sock *ts)
 {
 	bool waits = (ts->flags & (TCP_F_URG_IN | TCP_F_URG_READ)) == TCP_F_URG_IN;
 
-	return waits && seq_geq(ts->rcv_nxt, ts->rcv_up) ? EPOLLPRI : 0;
+	return waits && seq_geq(ts->rcv_nxt, ts->rare->rcv_up) ? EPOLLPRI : 0;
 }
 
 enum drop_reason tcp_urg(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
 	uint32_t up = g->seq + g->up; /* RFC 6093, 4: the number after the urgent byte */
+	struct tcp_rare *k;
 
 	if (!(g->flags & TCP_URG) || g->up == 0 || !tcp_state_in(ts, TCP_CAN_RECV))
 		return DROP_NONE;
-	if (seq_leq(up, ts->copied_seq) || ((ts->flags & TCP_F_URG_IN) && seq_leq(up, ts->rcv_up)))
+	if (seq_leq(up, ts->copied_seq) ||
+	    ((ts->flags & TCP_F_URG_IN) && seq_leq(up, ts->rare->rcv_up)))
 		return DROP_NONE;
-	ts->rcv_up = up;
+	k = tcp_rare_get(ts);
+	if (!k) /* without memory it is text as any other */
+		return DROP_NONE;
+	k->rcv_up = up;
 	ts->flags |= TCP_F_URG_IN;
 	ts->flags &= ~TCP_F_URG_READ;
 	if (urg_event(ts)) /* else it comes with its text */
@@ -328,7 +333,7 @@ void tcp_fin(struct tcp_sock *ts)
 		ts->rcv_adv = ts->rcv_nxt;
 	ts->sk.shutdown |= SOCK_SHUT_RD;
 	tcp_ofo_free(ts);
-	ts->dsack_left = ts->dsack_right; /* nothing of the stream is in doubt any more (Linux) */
+	tcp_dsack_forget(ts); /* nothing of the stream is in doubt any more (Linux) */
 	if (tcp_state_of(ts) == TCP_ESTABLISHED)
 		fin_ack(ts);
 	else

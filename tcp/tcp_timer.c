@@ -55,7 +55,7 @@ void tcp_timer_stop(struct tcp_sock *ts)
 
 static uint64_t user_timeout_ns(const struct tcp_sock *ts)
 {
-	return ts->user_timeout * NSEC_PER_MSEC;
+	return ts->rare->user_timeout * NSEC_PER_MSEC;
 }
 
 /* So long, but not past the end of the user time-out. */
@@ -63,7 +63,7 @@ static uint64_t wait_bound(const struct tcp_sock *ts, uint64_t wait)
 {
 	uint64_t end, late;
 
-	if (!ts->user_timeout)
+	if (!ts->rare->user_timeout)
 		return wait;
 	end = tcp_unanswered_ns(ts);
 	late = end > user_timeout_ns(ts) ? end - user_timeout_ns(ts) : 0;
@@ -123,7 +123,7 @@ static void give_up(struct tcp_sock *ts)
 /* R2 as the program set it (RFC 9293, MUST-21; RFC 5482): so long without an answer. */
 static bool user_timed_out(const struct tcp_sock *ts)
 {
-	return ts->user_timeout &&
+	return ts->rare->user_timeout &&
 	       (tcp_unanswered_ns(ts) >= user_timeout_ns(ts) || ts->retransmits == UINT8_MAX);
 }
 
@@ -138,7 +138,7 @@ static bool retries_over(const struct tcp_sock *ts, unsigned count)
 		return ts->retransmits == UINT8_MAX;
 	if (ts->sk.flags & SOCK_DEAD)
 		return count >= (unsigned)sysctl_get(st, tcp_orphan_retries);
-	return !ts->user_timeout && count >= (unsigned)sysctl_get(st, tcp_retries2);
+	return !ts->rare->user_timeout && count >= (unsigned)sysctl_get(st, tcp_retries2);
 }
 
 static void retry(struct tcp_sock *ts)
@@ -180,7 +180,7 @@ void tcp_syn_again(struct tcp_sock *ts, uint64_t now)
 static void syn_timeout(struct tcp_sock *ts, uint64_t now)
 {
 	struct stack *st = ts->sk.stack;
-	unsigned most = ts->syncnt;
+	unsigned most = ts->rare->syncnt;
 
 	if (!most && tcp_state_of(ts) == TCP_SYN_SENT)
 		most = (unsigned)sysctl_get(st, tcp_syn_retries);
@@ -309,14 +309,14 @@ static uint64_t keep_idle_ns(const struct tcp_sock *ts)
 {
 	int64_t set = sysctl_get(ts->sk.stack, tcp_keepalive_time);
 
-	return (ts->keepidle ? ts->keepidle : (uint64_t)set) * NSEC_PER_SEC;
+	return (ts->rare->keepidle ? ts->rare->keepidle : (uint64_t)set) * NSEC_PER_SEC;
 }
 
 static uint64_t keep_intvl_ns(const struct tcp_sock *ts)
 {
 	int64_t set = sysctl_get(ts->sk.stack, tcp_keepalive_intvl);
 
-	return (ts->keepintvl ? ts->keepintvl : (uint64_t)set) * NSEC_PER_SEC;
+	return (ts->rare->keepintvl ? ts->rare->keepintvl : (uint64_t)set) * NSEC_PER_SEC;
 }
 
 void tcp_keepalive_arm(struct tcp_sock *ts)
@@ -336,9 +336,9 @@ void tcp_keepalive_arm(struct tcp_sock *ts)
 /* So many probes, or the user time-out and one at least, went without an answer. */
 static bool keepalive_over(const struct tcp_sock *ts, uint64_t idle)
 {
-	unsigned most = ts->keepcnt;
+	unsigned most = ts->rare->keepcnt;
 
-	if (ts->user_timeout)
+	if (ts->rare->user_timeout)
 		return ts->keep_probes && idle >= user_timeout_ns(ts);
 	if (!most)
 		most = (unsigned)sysctl_get(ts->sk.stack, tcp_keepalive_probes);

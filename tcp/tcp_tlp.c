@@ -74,8 +74,8 @@ void tcp_tlp_timeout(struct tcp_sock *ts, uint64_t now)
 	if (!x || tcp_flight(ts) == 0)
 		return;
 	/* 7.3: one at a time, and an RTT sample between two, or SRTT would never follow the path */
-	if (!x->tlp.out && !ts->rack.probe_blind && tlp_send(ts)) {
-		x->tlp.out = ts->rack.probe_blind = true;
+	if (!x->tlp.out && !ts->probe_blind && tlp_send(ts)) {
+		x->tlp.out = ts->probe_blind = true;
 		x->tlp.end = ts->snd_nxt;
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPLossProbes);
 		tcp_rto_arm(ts, now);

@@ -52,8 +52,8 @@ static uint32_t wnd_room(const struct tcp_sock *ts)
 {
 	uint32_t room = wnd_free(ts), most = wnd_most(ts);
 
-	if (ts->wnd_clamp && ts->wnd_clamp < most)
-		most = ts->wnd_clamp;
+	if (ts->rare->wnd_clamp && ts->rare->wnd_clamp < most)
+		most = ts->rare->wnd_clamp;
 	if (depot_pressure(ts->sk.stack))
 		most = ts->sk.rcv_bytes ? 0 : wnd_keep(ts, 2u * ts->rcv_mss);
 	return room < most ? room : most;
@@ -95,8 +95,8 @@ uint32_t tcp_wnd_limit(const struct tcp_sock *ts)
 {
 	uint32_t half = ts->sk.rcvbuf / TCP_RCVBUF_HALF, most = wnd_most(ts);
 
-	if (ts->wnd_clamp && ts->wnd_clamp < most)
-		most = ts->wnd_clamp;
+	if (ts->rare->wnd_clamp && ts->rare->wnd_clamp < most)
+		most = ts->rare->wnd_clamp;
 	return half < most ? half : most;
 }
 

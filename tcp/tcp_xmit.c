@@ -39,9 +39,9 @@ static void opts_syn(struct tcp_sock *ts, struct tcp_opts *o)
 		o->opts |= SEG_OPT_SACK_OK;
 	if (answer ? ts->flags & TCP_F_TS : sysctl_get(st, tcp_timestamps))
 		o->opts |= SEG_OPT_TS;
-	if (ts->fo && ts->fo->cookie.len != TCP_FO_NONE) {
+	if (ts->rare->fo && ts->rare->fo->cookie.len != TCP_FO_NONE) {
 		o->opts |= SEG_OPT_FO;
-		o->cookie = &ts->fo->cookie;
+		o->cookie = &ts->rare->fo->cookie;
 	}
 }
 
@@ -430,6 +430,14 @@ static uint32_t again_len(const struct tcp_sock *ts, const struct tcp_rec *r, ui
 	return n < ts->mss ? n : ts->mss;
 }
 
+static void retrans_count(struct tcp_sock *ts, uint32_t bytes)
+{
+	struct tcp_rare *k = tcp_rare_get(ts);
+
+	if (k)
+		k->bytes_retrans += bytes;
+}
+
 int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most)
 {
 	struct span s = {.fin = ts->snd_nxt == ts->write_seq};
@@ -446,10 +454,11 @@ int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most)
 	err = span_out(ts, &s, b);
 	if (err)
 		return err;
-	ts->plpmtud.probe = 0; /* a probe that is out proves nothing any more */
+	if (ts->rare->plpmtud.probe) /* a probe that is out proves nothing any more */
+		ts->rare_own->plpmtud.probe = 0;
 	segs = span_sent(ts, &s, now);
 	ts->total_retrans += segs;
-	ts->bytes_retrans += s.len;
+	retrans_count(ts, s.len);
 	mib_add(ts->sk.stack, MIB_Tcp_RetransSegs, segs);
 	if (s.first == ts->xfer->head && (ts->rtx != RTX_REORDER || !ts->due[TCP_DUE_RTX]))
 		tcp_rto_arm(ts, now);

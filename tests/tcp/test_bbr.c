@@ -17,6 +17,7 @@
 static struct env *env;
 static struct tcp_sock ts;
 static struct tcp_xfer xfer;
+static struct tcp_rare rare;
 
 /* The path, and the packets on it in order. */
 static struct {
@@ -47,7 +48,9 @@ static void setup(void)
 	path.delay = 20 * MS;
 	path.queue = 100000;
 	xfer = (struct tcp_xfer){0};
-	ts = (struct tcp_sock){.mss = MSS, .cwnd = 10 * MSS, .ssthresh = UINT32_MAX, .xfer = &xfer};
+	rare = (struct tcp_rare){0};
+	ts = (struct tcp_sock){
+	    .rare = &rare, .mss = MSS, .cwnd = 10 * MSS, .ssthresh = UINT32_MAX, .xfer = &xfer};
 	ts.flags = TCP_F_SACK;
 	ts.min_rtt_us = UINT32_MAX;
 	ts.sk.stack = stack_alloc(env);
@@ -131,7 +134,7 @@ static uint64_t send_at(uint64_t now)
 		ts.flags |= TCP_F_CWND_LIMITED;
 	if (!room || (path.stop && now >= path.stop))
 		return UINT64_MAX;
-	return ts.pace_next > now ? ts.pace_next : now;
+	return rare.pace_next > now ? rare.pace_next : now;
 }
 
 /* One event: a packet goes, or an ACK comes. */
@@ -183,9 +186,9 @@ static double bdp(void)
 
 START_TEST(test_first_rate_is_the_window_in_a_round_trip)
 {
-	ck_assert_uint_eq(ts.pacing_rate, 10 * MSS * 1000 * 277 / 100); /* no RTT yet: 1 ms */
+	ck_assert_uint_eq(rare.pacing_rate, 10 * MSS * 1000 * 277 / 100); /* no RTT yet: 1 ms */
 	run_ms(21);
-	ck_about((double)ts.pacing_rate, 2.77 * 10 * MSS / 0.0201, 0.02);
+	ck_about((double)rare.pacing_rate, 2.77 * 10 * MSS / 0.0201, 0.02);
 }
 END_TEST
 
@@ -244,11 +247,11 @@ START_TEST(test_cycle_in_its_order)
 	uint64_t wait;
 
 	run_to(BBR_CRUISE, 1000); /* DOWN need not last */
-	ck_assert_uint_eq(ts.pacing_rate / 1000, bbr()->bw * 99 / 100 / 1000);
+	ck_assert_uint_eq(rare.pacing_rate / 1000, bbr()->bw * 99 / 100 / 1000);
 	wait = run_to(BBR_REFILL, 3100);
 	ck_assert_uint_ge(wait + 500, 1264); /* 63 rounds, or two seconds */
 	run_to(BBR_UP, 100);
-	ck_about((double)ts.pacing_rate, 1.25 * 0.99e7, 0.02);
+	ck_about((double)rare.pacing_rate, 1.25 * 0.99e7, 0.02);
 	run_to(BBR_DOWN, 1000);
 	ck_about((double)bbr()->bw, 1e7, 0.01);
 }
@@ -492,10 +495,10 @@ START_TEST(test_idle_keeps_the_model)
 	ts.write_seq = ts.snd_nxt;
 	tcp_rate_app_limited(&ts);
 	ck_assert_uint_gt(ts.delivery.app_limited, 0);
-	ts.pacing_rate = 5;
+	rare.pacing_rate = 5;
 	cc_bbr.event(&ts, TCP_CC_START);
 	ck_assert(bbr()->idle_restart);
-	ck_assert_uint_eq(ts.pacing_rate, bw * 99 / 100);
+	ck_assert_uint_eq(rare.pacing_rate, bw * 99 / 100);
 	path.stop = 0;
 	run_ms(100);
 	ck_assert(!bbr()->idle_restart);

@@ -17,16 +17,19 @@
 
 static struct env *env;
 static struct tcp_sock ts;
+static struct tcp_rare rare;
 static uint64_t now; /* ns */
 
 static void setup(void)
 {
 	env = env_lab_create(1);
-	ts = (struct tcp_sock){.mss = MSS, .cwnd = 100 * MSS, .ssthresh = UINT32_MAX};
+	rare = (struct tcp_rare){0};
+	ts =
+	    (struct tcp_sock){.rare = &rare, .mss = MSS, .cwnd = 100 * MSS, .ssthresh = UINT32_MAX};
 	ts.sk.stack = stack_alloc(env);
 	ts.srtt_us = RTT_MS * 1000;
 	ts.min_rtt_us = RTT_MS * 1000;
-	ts.pacing_rate = 1; /* slow start takes any ACK */
+	rare.pacing_rate = 1; /* slow start takes any ACK */
 	now = 1000 * NSEC_PER_SEC;
 }
 

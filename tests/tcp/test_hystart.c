@@ -9,13 +9,15 @@
 
 static struct env *env;
 static struct tcp_sock ts;
+static struct tcp_rare rare;
 
 static void setup(void)
 {
 	env = env_lab_create(1);
-	ts = (struct tcp_sock){.mss = MSS, .cwnd = 10 * MSS, .ssthresh = UINT32_MAX};
+	rare = (struct tcp_rare){0};
+	ts = (struct tcp_sock){.rare = &rare, .mss = MSS, .cwnd = 10 * MSS, .ssthresh = UINT32_MAX};
 	ts.sk.stack = stack_alloc(env);
-	ts.pacing_rate = 1; /* RFC 9406, 4.3: L is infinite */
+	rare.pacing_rate = 1; /* RFC 9406, 4.3: L is infinite */
 	ts.snd_nxt = 10 * MSS;
 }
 

@@ -10,12 +10,15 @@
 static struct env *env;
 static struct tcp_sock ts;
 static struct tcp_xfer xfer;
+static struct tcp_rare rare;
 static struct tcp_ack_info info;
 
 /* Nothing is out, 5000 bytes have been delivered, the last of them a second ago. */
 static void sock_setup(void)
 {
-	ts = (struct tcp_sock){.mss = MSS, .cwnd = 100 * MSS, .min_rtt_us = 10000, .xfer = &xfer};
+	rare = (struct tcp_rare){0};
+	ts = (struct tcp_sock){
+	    .rare = &rare, .mss = MSS, .cwnd = 100 * MSS, .min_rtt_us = 10000, .xfer = &xfer};
 	xfer = (struct tcp_xfer){0};
 	ts.delivery.bytes = 5000;
 	env = env_lab_create(1);
