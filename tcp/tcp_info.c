@@ -156,9 +156,11 @@ static void view_timer(const struct tcp_sock *ts, struct tcp_view *v)
 	uint64_t now = tcp_now(ts), first = 0;
 
 	for (unsigned d = 0; d < TCP_DUE_MAX; d++) {
-		if (!ts->due[d] || (first && ts->due[d] >= first) || d == TCP_DUE_PACE)
+		uint64_t due = tcp_due_at(ts, d);
+
+		if (!due || (first && due >= first) || d == TCP_DUE_PACE)
 			continue;
-		first = ts->due[d];
+		first = due;
 		v->timer = deadline_text(ts, d);
 	}
 	v->timer_ns = first > now ? first - now : 0;

@@ -177,8 +177,8 @@ struct tcp_sock {
 	struct tcp_sock *accept_next; /* p: behind it on the accept queue */
 
 	struct timer timer;        /* see lib/timer.h: armed for the earliest deadline or before */
-	uint64_t timer_at;         /* l: when it was armed for; 0: not, or it has fired */
-	uint64_t due[TCP_DUE_MAX]; /* l: ns; 0: off */
+	uint32_t timer_at;         /* l: ms: when it was armed for; 0: not, or it has fired */
+	uint32_t due[TCP_DUE_MAX]; /* l: ms, as the wheel ticks, rounded up; 0: off */
 
 	uint32_t srtt_us, rttvar_us, rto_us; /* l: srtt 0: no sample yet */
 	uint32_t min_rtt_us;                 /* l: of the window net.ipv4.tcp_min_rtt_wlen */
@@ -202,7 +202,7 @@ struct tcp_sock {
 	uint64_t bytes_sent;                              /* l */
 	uint64_t syn_sent; /* l: ns: SYN or SYN-ACK, for the first RTT */
 };
-_Static_assert(sizeof(struct tcp_sock) == 760, "what docs/state.md and README.md say of it");
+_Static_assert(sizeof(struct tcp_sock) == 736, "what docs/state.md and README.md say of it");
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
 {
@@ -526,6 +526,8 @@ void tcp_rto_rearm(struct tcp_sock *ts, uint64_t now);
 uint64_t tcp_rto_due(const struct tcp_sock *ts, uint64_t now);
 /* TCP_F_TX_FULL: until the next try, an RTO at first. */
 uint64_t tcp_tx_wait(const struct tcp_sock *ts);
+/* When, in ns; 0: off. */
+uint64_t tcp_due_at(const struct tcp_sock *ts, enum tcp_deadline d);
 static inline bool tcp_persists(const struct tcp_sock *ts)
 {
 	return ts->due[TCP_DUE_RTX] && ts->rtx == RTX_PERSIST;

@@ -35,7 +35,7 @@ void tcp_request_link(struct tcp_sock *ls, struct tcp_request *rq)
 	l->requests[i].tail = &rq->next;
 	l->nrequests++;
 	l->nyoung += rq->retries == 0;
-	if (!ls->due[TCP_DUE_KEEP] || rq->due < ls->due[TCP_DUE_KEEP])
+	if (!ls->due[TCP_DUE_KEEP] || rq->due < tcp_due_at(ls, TCP_DUE_KEEP))
 		tcp_timer_set(ls, TCP_DUE_KEEP, rq->due);
 }
 

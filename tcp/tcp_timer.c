@@ -24,19 +24,40 @@ void tcp_timer_fire(struct timer *t)
 	sock_put(sk);
 }
 
-static void timer_need(struct tcp_sock *ts, uint64_t when)
+/* The wheel goes by ms, and fires at the first that is not before. */
+static uint32_t tick_of(uint64_t when)
 {
-	if (ts->timer_at && ts->timer_at <= when)
+	uint32_t ms = (uint32_t)((when + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
+
+	return ms ? ms : 1;
+}
+
+static bool tick_reached(uint32_t tick, uint32_t ms)
+{
+	return (int32_t)(tick - ms) <= 0;
+}
+
+uint64_t tcp_due_at(const struct tcp_sock *ts, enum tcp_deadline d)
+{
+	uint64_t ms = tcp_now(ts) / NSEC_PER_MSEC;
+	int32_t left = (int32_t)(ts->due[d] - (uint32_t)ms);
+
+	return ts->due[d] ? (ms + (uint64_t)left) * NSEC_PER_MSEC : 0;
+}
+
+static void timer_need(struct tcp_sock *ts, uint32_t tick, uint64_t when)
+{
+	if (ts->timer_at && tick_reached(ts->timer_at, tick))
 		return;
-	ts->timer_at = when;
+	ts->timer_at = tick;
 	if (timer_arm(ts->sk.stack->tcp_wheel, &ts->timer, when))
 		sock_hold(&ts->sk);
 }
 
 void tcp_timer_set(struct tcp_sock *ts, enum tcp_deadline d, uint64_t when)
 {
-	ts->due[d] = when;
-	timer_need(ts, when);
+	ts->due[d] = tick_of(when);
+	timer_need(ts, ts->due[d], when);
 }
 
 void tcp_timer_clear(struct tcp_sock *ts, enum tcp_deadline d)
@@ -405,13 +426,13 @@ void tcp_timer(struct sock *sk)
 
 	ts->timer_at = 0;
 	for (unsigned d = 0; d < TCP_DUE_MAX; d++) {
-		if (!ts->due[d] || ts->due[d] > now)
+		if (!ts->due[d] || !tick_reached(ts->due[d], tcp_ms(now)))
 			continue;
 		ts->due[d] = 0;
 		handler[d](ts, now);
 	}
 	for (unsigned d = 0; d < TCP_DUE_MAX; d++) {
 		if (ts->due[d])
-			timer_need(ts, ts->due[d]);
+			timer_need(ts, ts->due[d], tcp_due_at(ts, d));
 	}
 }

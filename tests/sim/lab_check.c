@@ -58,7 +58,7 @@ static void check_receive(struct lab_end *e, const struct tcp_sock *ts)
 
 static void check_timer_armed(struct lab_end *e, const struct tcp_sock *ts, const char *why)
 {
-	uint64_t now = tcp_now(ts), due = ts->due[TCP_DUE_RTX];
+	uint64_t now = tcp_now(ts), due = tcp_due_at(ts, TCP_DUE_RTX);
 	uint64_t most;
 
 	if (e->rto < tcp_rto_ns(ts))
@@ -67,7 +67,7 @@ static void check_timer_armed(struct lab_end *e, const struct tcp_sock *ts, cons
 	most = ts->retransmits ? 2 * e->rto : e->rto;
 	if (!due)
 		lab_violate_end(e, "%s in %s, and no timer", why, tcp_state_text(tcp_state_of(ts)));
-	else if (!ts->timer_at || ts->timer_at > due)
+	else if (!ts->timer_at || (int32_t)(ts->timer_at - ts->due[TCP_DUE_RTX]) > 0)
 		lab_violate_end(e, "%s, and the timer is not on the wheel", why);
 	else if (due > now + most + TIMER_SLACK_NS)
 		lab_violate_end(e, "%s, and the timer waits %llu ms, RTO %llu ms", why,

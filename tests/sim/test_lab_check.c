@@ -105,7 +105,7 @@ static void timer_off_wheel(void)
 
 static void timer_far(void)
 {
-	client()->due[TCP_DUE_RTX] += 200 * NSEC_PER_SEC;
+	client()->due[TCP_DUE_RTX] += 200 * 1000;
 }
 
 static void too_much_received(void)
