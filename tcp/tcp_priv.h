@@ -173,8 +173,8 @@ struct tcp_sock {
 	union {                    /* l: what few need; see tcp_rare.h */
 		const struct tcp_rare *rare; /* l: never NULL */
 		struct tcp_rare *rare_own;   /* l: the same, where it is not tcp_rare_none */
-	};
-	struct tcp_sock *accept_next; /* p: behind it on the accept queue */
+	};                                   /* l */
+	struct tcp_sock *accept_next;        /* p: behind it on the accept queue */
 
 	struct timer timer;        /* see lib/timer.h: armed for the earliest deadline or before */
 	uint32_t timer_at;         /* l: ms: when it was armed for; 0: not, or it has fired */

@@ -7,6 +7,7 @@
  * Private to this room.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 struct tcp_fastopen;
