@@ -1,6 +1,6 @@
 /*
  * tests/bench/bare.c - `bare DEV`: the least that answers the bench's client over a TAP, until standard input
- * ends.  It is no stack but the floor under any: no checks, no timers, no sockets; nothing is sent again.
+ * ends.  It is no stack but the floor under any: no checks, no timers, no sockets; a silence sends again.
  *
  * One thread reads frames until there are none, answers out of the frame at hand, acknowledges what was only
  * received once a batch, and copies it once, as a program's read would.  Super-frames go both ways.  The
@@ -30,7 +30,8 @@
 #define IN_FLIGHT (1u << 19) /* of a source */
 #define SHIFT 5 /* of the window offered: 1 MB, so that what waits in the TAP is still cached */
 #define APP (1u << 17) /* what a sink's bytes are copied to, round and round */
-#define PENDING 64     /* sinks that are owed an ACK */
+#define SILENCE_MS 100
+#define PENDING 64 /* sinks that are owed an ACK */
 
 struct conn {
 	uint16_t port; /* of the service */
@@ -297,6 +298,19 @@ static void batch(struct bare *b)
 	b->npending = 0;
 }
 
+/* After a silence: what a source had out may be lost. */
+static void again(struct bare *b)
+{
+	for (uint32_t client = 0; client < 1 << 16; client++) {
+		struct conn *c = &b->conn[client];
+
+		if (!c->open || c->port != PORT_SOURCE || c->snd_nxt == c->snd_una)
+			continue;
+		c->snd_nxt = c->snd_una;
+		pump(b, (uint16_t)client);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct bare b = {.conn = calloc(1 << 16, sizeof(*b.conn)),
@@ -310,7 +324,11 @@ int main(int argc, char **argv)
 	fds[1].fd = b.fd;
 	puts("ready");
 	fflush(stdout);
-	while (poll(fds, 2, -1) >= 0 && !fds[0].revents)
-		batch(&b);
+	for (int n; (n = poll(fds, 2, SILENCE_MS)) >= 0 && !fds[0].revents;) {
+		if (n)
+			batch(&b);
+		else
+			again(&b);
+	}
 	return 0;
 }

@@ -97,9 +97,17 @@ class Rig:
         ip('-n', ns, 'link', 'set', dev, 'up')
 
     @staticmethod
-    def all_ports(ns):
-        for setting in ('ip_local_port_range=1024 65535', 'tcp_max_tw_buckets=262144'):
+    def set_ipv4(ns, *settings):
+        for setting in settings:
             ip('netns', 'exec', ns, 'sysctl', '-qw', 'net.ipv4.' + setting)
+
+    def all_ports(self, ns):
+        """All but those of the services, which a client's leftover would keep one from."""
+        self.set_ipv4(ns, 'ip_local_port_range=10000 65535', 'tcp_max_tw_buckets=262144')
+
+    def timewait(self, stack, on):
+        """Of the clients' end: a client that closes first would run out of ports in a second."""
+        self.set_ipv4(self.prefix + stack, 'tcp_max_tw_buckets=%d' % (262144 if on else 0))
 
     def open(self, stacks):
         for stack in stacks:

@@ -71,6 +71,7 @@ class Table:
                 self.rig.offload(True)
 
     def start(self, case, stack, servers):
+        self.rig.timewait(stack, case.asks)
         try:
             servers[stack] = self.rig.serve(stack, case.place, case.serve, case.offload, case.asks)
             self.check(case, stack)
