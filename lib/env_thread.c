@@ -29,12 +29,14 @@
 /*
  * LOCKING
  *	e	lock (a leaf)		c	constant after creation
+ *	a	atomic, written under lock
  */
 struct env_thread {
 	struct env env; /* c */
 	struct mutex lock;
-	pthread_cond_t fired; /* an alarm's fire has returned */
-	struct alarm *alarms; /* e */
+	struct alarm *alarms;   /* e */
+	_Atomic uint32_t fired; /* a: counts the alarms whose fire has returned */
+	unsigned awaiting;      /* e: threads in thread_alarm_del() asleep on `fired` */
 };
 
 static struct env_thread *thread_of(struct env *e)
@@ -200,6 +202,25 @@ static void thread_alarm_add(struct env *e, struct alarm *a)
 	mutex_unlock(&t->lock);
 }
 
+/* Asleep, with the lock let go, until some alarm's fire has returned. */
+static void fired_await(struct env_thread *t) REQUIRES(t->lock)
+{
+	uint32_t seen = atomic_load(&t->fired);
+
+	t->awaiting++;
+	mutex_unlock(&t->lock);
+	syscall(SYS_futex, &t->fired, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+	mutex_lock(&t->lock);
+	t->awaiting--;
+}
+
+static void fired_tell(struct env_thread *t) REQUIRES(t->lock)
+{
+	atomic_fetch_add(&t->fired, 1);
+	if (t->awaiting)
+		syscall(SYS_futex, &t->fired, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
 static void thread_alarm_del(struct env *e, struct alarm *a)
 {
 	struct env_thread *t = thread_of(e);
@@ -207,7 +228,7 @@ static void thread_alarm_del(struct env *e, struct alarm *a)
 
 	mutex_lock(&t->lock);
 	while (a->firing)
-		pthread_cond_wait(&t->fired, &t->lock.m);
+		fired_await(t);
 	for (p = &t->alarms; *p; p = &(*p)->next) {
 		if (*p == a) {
 			*p = a->next;
@@ -257,7 +278,7 @@ uint64_t env_thread_run_alarms(struct env *e, struct waiter *w)
 		a->fire(a->arg);
 		mutex_lock(&t->lock);
 		a->firing = false;
-		pthread_cond_broadcast(&t->fired);
+		fired_tell(t);
 		atomic_store(&w->until, ENV_NEVER);
 	}
 	atomic_store(&w->until, next);
@@ -284,7 +305,6 @@ struct env *env_thread_create(void)
 	t->env.ops = &thread_ops;
 	t->env.threaded = true;
 	mutex_init(&t->lock, RANK_LEAF);
-	pthread_cond_init(&t->fired, NULL);
 	return &t->env;
 }
 
@@ -292,7 +312,6 @@ void env_thread_destroy(struct env *e)
 {
 	struct env_thread *t = thread_of(e);
 
-	pthread_cond_destroy(&t->fired);
 	mutex_fini(&t->lock);
 	free(t);
 }

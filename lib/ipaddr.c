@@ -16,56 +16,11 @@ const struct ip_addr ip_addr_any4 = {.b = {[10] = 0xff, 0xff, 0, 0, 0, 0}};
 const struct ip_addr ip_addr_bcast4 = {.b = {[10] = 0xff, 0xff, 255, 255, 255, 255}};
 const struct ip_addr ip_addr_loop4 = {.b = {[10] = 0xff, 0xff, 127, 0, 0, 1}};
 
-struct ip_addr ip_addr4(uint32_t a)
-{
-	struct ip_addr r = ip_addr_any4;
-
-	r.w[3] = htobe32(a);
-	return r;
-}
-
-struct ip_addr ip_addr4_be(const void *four_bytes)
-{
-	struct ip_addr r = ip_addr_any4;
-
-	memcpy(&r.w[3], four_bytes, 4);
-	return r;
-}
-
-uint32_t ip_addr_to4(const struct ip_addr *a)
-{
-	return be32toh(a->w[3]);
-}
-
-bool ip_addr_is_loopback(const struct ip_addr *a)
-{
-	if (ip_addr_is4(a))
-		return a->b[12] == 127;
-	return a->d[0] == 0 && a->d[1] == htobe64(1);
-}
-
-bool ip_addr_is_multicast(const struct ip_addr *a)
-{
-	if (ip_addr_is4(a))
-		return (a->b[12] & 0xf0) == 0xe0;
-	return a->b[0] == 0xff;
-}
-
-bool ip_addr_is_bcast(const struct ip_addr *a)
-{
-	return ip_addr_eq(a, &ip_addr_bcast4);
-}
-
 bool ip_addr_is_linklocal(const struct ip_addr *a)
 {
 	if (ip_addr_is4(a))
 		return a->b[12] == 169 && a->b[13] == 254;
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
-bool ip_addr_is_class_e(const struct ip_addr *a)
-{
-	return ip_addr_is4(a) && (a->b[12] & 0xf0) == 0xf0 && !ip_addr_is_bcast(a);
 }
 
 /* Ones in the first `prefix` of 64 bits, in network byte order. */

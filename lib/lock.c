@@ -1,11 +1,12 @@
 /*
  * lib/lock.c - the ranked mutex, the sock lock, and the check that ranks only rise.
  *
- * The sock lock sleeps by futex on its own word.  Whoever drops it wakes one sleeper, which takes
+ * Both sleep by futex on their own word.  Of the sock lock, whoever drops it wakes one sleeper, which takes
  * it with LOCK_SLEEPERS kept, as others may sleep still; so the last one wakes nobody at most once.
  */
 #include "lib/lock.h"
 
+#include <assert.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,46 +70,38 @@ static bool lock_rank_holds(const void *lock)
 	return false;
 }
 #else
-void lock_rank_push(enum lock_rank rank, const void *lock)
-{
-}
-
-void lock_rank_pop(const void *lock)
-{
-}
-
-void lock_rank_none(void)
-{
-}
-
 static bool lock_rank_holds(const void *lock)
 {
 	return true;
 }
 #endif
 
+/* --- the mutex -------------------------------------------------------------------------------- */
+
 void mutex_init(struct mutex *m, enum lock_rank rank)
 {
-	pthread_mutex_init(&m->m, NULL);
+	atomic_init(&m->word, MUTEX_FREE);
 	m->rank = (uint8_t)rank;
 }
 
 void mutex_fini(struct mutex *m)
 {
-	pthread_mutex_destroy(&m->m);
+	assert(atomic_load(&m->word) == MUTEX_FREE);
 }
 
-NO_LOCK_ANALYSIS void mutex_lock(struct mutex *m)
+/* Whoever has slept takes it as wanted, for others may sleep still: the last wakes nobody once. */
+void mutex_wait(struct mutex *m)
 {
-	lock_rank_push(m->rank, m);
-	pthread_mutex_lock(&m->m);
+	while (atomic_exchange_explicit(&m->word, MUTEX_WANTED, memory_order_acquire) != MUTEX_FREE)
+		syscall(SYS_futex, &m->word, FUTEX_WAIT_PRIVATE, MUTEX_WANTED, NULL, NULL, 0);
 }
 
-NO_LOCK_ANALYSIS void mutex_unlock(struct mutex *m)
+void mutex_wake(struct mutex *m)
 {
-	lock_rank_pop(m);
-	pthread_mutex_unlock(&m->m);
+	syscall(SYS_futex, &m->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
+
+/* --- the sock lock ---------------------------------------------------------------------------- */
 
 static bool lock_cas(struct lock *l, uint32_t *seen, uint32_t to)
 {

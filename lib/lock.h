@@ -8,7 +8,6 @@
  * docs/locking.md is the one list of every lock and its rank.
  */
 #pragma once
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,15 +47,64 @@ enum lock_rank {
 	RANK_READY, /* wait queue and ready list of an epoll instance, under a socket's wait queue */
 };
 
+/* The rank check, for both kinds; nothing in a build with NDEBUG. */
+#ifndef NDEBUG
+void lock_rank_push(enum lock_rank rank, const void *lock);
+void lock_rank_pop(const void *lock);
+/* Asserts that the thread holds nothing: before a sleep, at a batch's end. */
+void lock_rank_none(void);
+#else
+static inline void lock_rank_push(enum lock_rank rank, const void *lock)
+{
+}
+
+static inline void lock_rank_pop(const void *lock)
+{
+}
+
+static inline void lock_rank_none(void)
+{
+}
+#endif
+
+/* A word for the futex: taken and given back by one atomic operation each while nobody waits. */
+enum mutex_word {
+	MUTEX_FREE,
+	MUTEX_HELD,
+	MUTEX_WANTED, /* held, and somebody may sleep */
+};
+
 struct CAPABILITY("mutex") mutex {
-	pthread_mutex_t m;
+	_Atomic uint32_t word; /* enum mutex_word */
 	uint8_t rank;
 };
 
+#define MUTEX_INITIALIZER(rank_)                                                                   \
+	{                                                                                          \
+		.word = MUTEX_FREE, .rank = (rank_)                                                \
+	}
+
 void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_fini(struct mutex *m);
-void mutex_lock(struct mutex *m) ACQUIRE(m);
-void mutex_unlock(struct mutex *m) RELEASE(m);
+void mutex_wait(struct mutex *m); /* mutex_lock() of one that is held */
+void mutex_wake(struct mutex *m);
+
+static inline NO_LOCK_ANALYSIS void mutex_lock(struct mutex *m) ACQUIRE(m)
+{
+	uint32_t none = MUTEX_FREE;
+
+	lock_rank_push((enum lock_rank)m->rank, m);
+	if (!atomic_compare_exchange_strong_explicit(&m->word, &none, MUTEX_HELD,
+						     memory_order_acquire, memory_order_relaxed))
+		mutex_wait(m);
+}
+
+static inline NO_LOCK_ANALYSIS void mutex_unlock(struct mutex *m) RELEASE(m)
+{
+	lock_rank_pop(m);
+	if (atomic_exchange_explicit(&m->word, MUTEX_FREE, memory_order_release) == MUTEX_WANTED)
+		mutex_wake(m);
+}
 
 /*
  * The sock lock.  Bit 0 held, bit 1 programs sleep on it, from bit 8 work left by those who found
@@ -79,9 +127,3 @@ bool lock_take_or_leave(struct lock *l, uint32_t work, enum lock_rank rank) TRY_
 uint32_t lock_drop(struct lock *l) NO_LOCK_ANALYSIS;
 /* Asserted by functions that say REQUIRES. */
 bool lock_is_held(const struct lock *l);
-
-/* The rank check, for both kinds; nothing in a build with NDEBUG. */
-void lock_rank_push(enum lock_rank rank, const void *lock);
-void lock_rank_pop(const void *lock);
-/* Asserts that the thread holds nothing: before a sleep, at a batch's end. */
-void lock_rank_none(void);

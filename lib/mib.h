@@ -6,30 +6,35 @@
 #pragma once
 #include <stdint.h>
 
-enum mib {
-#define MIB(group, name, text) MIB_##group##_##name,
-#include "lib/mib.def"
-	MIB_MAX
-};
-
-enum gauge {
-#define GAUGE(name, text) GAUGE_##name,
-#include "lib/mib.def"
-	GAUGE_MAX
-};
+#include "lib/mib_list.h"
+#include "lib/slot.h"
 
 struct mib_info {
 	const char *group, *name, *text;
 };
 
-struct stack;
 extern const struct mib_info mib_info[MIB_MAX];
 extern const struct mib_info gauge_info[GAUGE_MAX]; /* group "" */
 
-void mib_add(struct stack *st, enum mib m, uint64_t n);
 uint64_t mib_read(struct stack *st, enum mib m);
-void gauge_add(struct stack *st, enum gauge g, int64_t n);
 int64_t gauge_read(struct stack *st, enum gauge g);
+
+/* One writer a cell, so a relaxed load and store do: no locked instruction on the way of a packet. */
+static inline void mib_add(struct stack *st, enum mib m, uint64_t n)
+{
+	_Atomic uint64_t *c = &slot_get(st)->mib[m];
+
+	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+static inline void gauge_add(struct stack *st, enum gauge g, int64_t n)
+{
+	_Atomic int64_t *c = &slot_get(st)->gauge[g];
+
+	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
 
 static inline void mib_inc(struct stack *st, enum mib m)
 {

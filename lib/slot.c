@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/stack.h"
-#include "lib/thread.h"
-
 __thread struct thread_record thread_record;
 
 /*
@@ -31,7 +28,7 @@ static struct {
 	pthread_key_t key; /* o: its destructor gives slots back */
 	bool key_made;     /* o */
 } living = {
-    .lock = {.m = PTHREAD_MUTEX_INITIALIZER, .rank = RANK_LIVING},
+    .lock = MUTEX_INITIALIZER(RANK_LIVING),
     .once = PTHREAD_ONCE_INIT,
 };
 
@@ -174,13 +171,12 @@ static struct slot *slot_find(struct stack *st)
 	return s;
 }
 
-struct slot *slot_get(struct stack *st)
+struct slot *slot_enter(struct stack *st)
 {
 	unsigned i = st->id & (THREAD_SLOTS - 1);
+	struct slot *s = slot_find(st);
 
-	if (thread_record.cache[i].id != st->id) {
-		thread_record.cache[i].slot = slot_find(st);
-		thread_record.cache[i].id = st->id;
-	}
-	return thread_record.cache[i].slot;
+	thread_record.cache[i].slot = s;
+	thread_record.cache[i].id = st->id;
+	return s;
 }

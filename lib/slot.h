@@ -15,12 +15,12 @@
  */
 #pragma once
 #include "lib/env.h"
-#include "lib/mib.h"
+#include "lib/mib_list.h"
+#include "lib/stack.h"
+#include "lib/thread.h"
 
-struct stack;
 struct batch;
 struct pkbuf_cache;
-struct thread_record;
 
 /*
  * How a thread calls: who is back soon may read a device for all (net/lead.c).
@@ -48,8 +48,19 @@ struct slot {
 	_Atomic int64_t gauge[GAUGE_MAX];    /* w: one thread may go below 0, the sum does not */
 };
 
+/* slot_get() of a stack the thread did not use last: the search. */
+struct slot *slot_enter(struct stack *st);
+
 /* The calling thread's slot in st, made when there is none.  Never NULL; takes no lock. */
-struct slot *slot_get(struct stack *st);
+static inline struct slot *slot_get(struct stack *st)
+{
+	unsigned i = st->id & (THREAD_SLOTS - 1);
+
+	if (__builtin_expect(thread_record.cache[i].id != st->id, 0))
+		return slot_enter(st);
+	return thread_record.cache[i].slot;
+}
+
 /* st joins the living stacks: gives it its id; a thread that ends looks for its slots there. */
 void slot_init(struct stack *st);
 /*

@@ -31,7 +31,7 @@ static struct {
 	struct socket *unused; /* l: by next_stack */
 	unsigned lowest;       /* l: nothing is free below */
 } fds = {
-    .lock = {.m = PTHREAD_MUTEX_INITIALIZER, .rank = RANK_FD},
+    .lock = MUTEX_INITIALIZER(RANK_FD),
 };
 
 /* The place of a descriptor; NULL: there is none, or none yet. */

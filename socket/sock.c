@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/batch.h"
+#include "lib/mib.h"
 #include "socket/socket_priv.h"
 
 struct socket *socket_alloc(struct stack *st, int family, int type, int protocol)

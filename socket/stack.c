@@ -28,7 +28,7 @@ static struct {
 	struct mutex lock;
 	struct stack *first; /* r: by socket->next */
 } running = {
-    .lock = {.m = PTHREAD_MUTEX_INITIALIZER, .rank = RANK_STACK},
+    .lock = MUTEX_INITIALIZER(RANK_STACK),
 };
 
 #define NO_STACK UINT64_MAX /* the id of none */

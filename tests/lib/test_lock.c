@@ -1,5 +1,5 @@
 /*
- * tests/lib/test_lock.c - the sock lock: exclusion, work left is done once and in order, sleepers
+ * tests/lib/test_lock.c - exclusion by both kinds; the sock lock: work left is done once and in order, sleepers
  * woken; and the rank check, which stops a debug build.
  */
 #include "lib/lock.h"
@@ -191,6 +191,36 @@ START_TEST(test_mutex_rising_ranks_pass)
 }
 END_TEST
 
+static struct {
+	struct mutex lock;
+	unsigned long count; /* under the lock */
+} counted = {.lock = MUTEX_INITIALIZER(RANK_LEAF)};
+
+static void *count_main(void *arg)
+{
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		mutex_lock(&counted.lock);
+		counted.count++;
+		if (i % 512 == 0)
+			sched_yield(); /* held long enough that others sleep */
+		mutex_unlock(&counted.lock);
+	}
+	return NULL;
+}
+
+START_TEST(test_mutex_stress_excludes_and_wakes)
+{
+	pthread_t t[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, count_main, NULL);
+	for (unsigned i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	ck_assert_uint_eq(counted.count, 4ul * ROUNDS);
+	ck_assert_uint_eq(counted.lock.word, MUTEX_FREE);
+}
+END_TEST
+
 #ifndef NDEBUG
 static void take_two(enum lock_rank first, enum lock_rank second)
 {
@@ -256,6 +286,7 @@ int main(void)
 	tcase_add_test(tc, test_lock_take_or_leave_free_leaves_work_to_itself);
 	tcase_add_test(tc, test_lock_stress_loses_nothing_and_keeps_order);
 	tcase_add_test(tc, test_mutex_rising_ranks_pass);
+	tcase_add_test(tc, test_mutex_stress_excludes_and_wakes);
 #ifndef NDEBUG
 	tcase_add_test_raise_signal(tc, test_mutex_falling_rank_stops, SIGABRT);
 	tcase_add_test_raise_signal(tc, test_mutex_equal_rank_stops, SIGABRT);

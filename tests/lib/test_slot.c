@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/mib.h"
 #include "lib/stack.h"
 #include "tests/harness/unit.h"
 
