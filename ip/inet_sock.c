@@ -88,16 +88,21 @@ void sock_put(struct sock *sk)
 void sock_lock(struct sock *sk)
 {
 	lock_take(&sk->c.lock, RANK_SOCK);
+	batch_time_passes(sk->stack);
 }
 
 void sock_lock_child(struct sock *sk)
 {
 	lock_take(&sk->c.lock, RANK_CHILD);
+	batch_time_passes(sk->stack);
 }
 
 bool sock_lock_or_leave(struct sock *sk, uint32_t work)
 {
-	return lock_take_or_leave(&sk->c.lock, work, RANK_SOCK);
+	if (!lock_take_or_leave(&sk->c.lock, work, RANK_SOCK))
+		return false;
+	batch_time_passes(sk->stack);
+	return true;
 }
 
 /* The backlog, oldest first. */

@@ -253,7 +253,7 @@ static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path
 	}
 	b->mark = f->mark;
 	if (!b->stamp)
-		b->stamp = env_now(b->stack->env); /* neighbours note their use by it */
+		b->stamp = batch_now(b->stack); /* neighbours note their use by it */
 	ip_debug_out(b, path);
 	switch (hook_run(b->stack, HOOK_LOCAL_OUT, b, &io)) {
 	case HOOK_ACCEPT:

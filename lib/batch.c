@@ -9,8 +9,6 @@
 #include <assert.h>
 
 #include "lib/lock.h"
-#include "lib/slot.h"
-#include "lib/stack.h"
 #include "lib/thread.h"
 
 #define BATCH_WAKES (sizeof(((struct batch *)0)->wakes) / sizeof(((struct batch *)0)->wakes[0]))
@@ -30,6 +28,7 @@ void batch_begin(struct batch *b, struct stack *st)
 		b->later[p].tail = &b->later[p].head;
 	}
 	b->nwakes = 0;
+	b->now = 0;
 	b->owed = NULL;
 	b->depth = 0;
 	b->outer = thread_record.batch;
@@ -43,6 +42,16 @@ struct batch *batch_of(struct stack *st)
 
 	assert(b);
 	return b;
+}
+
+uint64_t batch_clock(struct stack *st)
+{
+	uint64_t now = env_now(st->env);
+	struct batch *b = slot_get(st)->batch;
+
+	if (b)
+		b->now = now;
+	return now;
 }
 
 void batch_later(struct stack *st, enum batch_phase phase, struct later *l)

@@ -8,9 +8,7 @@
  */
 #pragma once
 #include "lib/env.h"
-
-struct stack;
-struct slot;
+#include "lib/slot.h"
 
 /* In this order, each emptied before the next begins; what a later phase adds to an earlier is run first. */
 enum batch_phase {
@@ -37,6 +35,7 @@ struct batch {
 		uint32_t found;
 	} wakes[32];
 	unsigned nwakes;
+	uint64_t now;        /* ns: batch_now(), 0: to be read */
 	_Atomic int *owed;   /* of a reader's batch: counts the hot sleepers it wakes; or NULL */
 	unsigned depth;      /* batch_begin() inside a batch of the same stack */
 	struct batch *outer; /* the thread's batch in another stack (a lab's wire) */
@@ -46,6 +45,27 @@ void batch_begin(struct batch *b, struct stack *st);
 void batch_end(struct batch *b);
 /* The thread's open batch of st; never NULL inside the core (asserted). */
 struct batch *batch_of(struct stack *st);
+/* batch_now() where it is to be read. */
+uint64_t batch_clock(struct stack *st);
+/*
+ * The env's clock, read once and again after batch_time_passes(): when a sock's lock was taken, so that a
+ * sock's times never go back, and when a device was written to.  Good without an open batch too.
+ */
+static inline uint64_t batch_now(struct stack *st)
+{
+	struct batch *b = slot_get(st)->batch;
+
+	return b && b->now ? b->now : batch_clock(st);
+}
+
+static inline void batch_time_passes(struct stack *st)
+{
+	struct batch *b = slot_get(st)->batch;
+
+	if (b)
+		b->now = 0;
+}
+
 /* Puts l off.  The owner keeps a flag, under its own lock, that l is on a batch: never twice. */
 void batch_later(struct stack *st, enum batch_phase phase, struct later *l);
 /* Claims w under the lock of its condition; it is woken when the batch ends, and only if it sleeps. */

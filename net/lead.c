@@ -137,8 +137,9 @@ struct lead {
 	struct pollfd *fds; /* the call's own */
 	int n;
 	uint64_t deadline;
-	uint64_t spin; /* ns: until when; 0: not at all */
-	bool slept;    /* since the last read */
+	uint64_t began; /* ns: when the call came to wait */
+	uint64_t spin;  /* ns: until when; 0: not at all */
+	bool slept;     /* since the last read */
 };
 
 static bool lead_one_cpu(struct rhythm *r, uint64_t now)
@@ -156,15 +157,13 @@ static bool lead_one_cpu(struct rhythm *r, uint64_t now)
 static void lead_spin_begin(struct lead *l)
 {
 	struct rhythm *r = l->rhythm;
-	uint64_t now;
 
 	if (l->q->bulk || (r->credit == 0 && ++r->skipped < SPIN_RETRY))
 		return;
-	now = env_now(l->env);
-	if (lead_one_cpu(r, now))
+	if (lead_one_cpu(r, l->began))
 		return;
 	r->skipped = 0;
-	l->spin = now + SPIN_NS;
+	l->spin = l->began + SPIN_NS;
 }
 
 /* What became of it. */
@@ -318,8 +317,9 @@ static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t de
 			 .rhythm = &s->rhythm,
 			 .fds = fds,
 			 .n = n,
-			 .deadline = deadline};
-	bool fast = rhythm_is_fast(&s->rhythm, env_now(st->env)) && l.q && n <= LEAD_FDS;
+			 .deadline = deadline,
+			 .began = env_now(st->env)};
+	bool fast = rhythm_is_fast(&s->rhythm, l.began) && l.q && n <= LEAD_FDS;
 	int r = fast ? lead(&l) : -EBUSY;
 
 	if (r == -EBUSY || r == -ENODEV) {

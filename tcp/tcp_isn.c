@@ -15,7 +15,7 @@ uint32_t tcp_isn(struct stack *st, const struct inet_tuple *tu)
 		struct ip_addr laddr, raddr;
 		uint16_t lport, rport;
 	} key = {tu->laddr, tu->raddr, tu->lport, tu->rport};
-	uint64_t clock = env_now(st->env) / ISN_TICK_NS;
+	uint64_t clock = batch_now(st) / ISN_TICK_NS;
 
 	return (uint32_t)(clock + siphash(&key, 36, st->tcp->isn_key));
 }

@@ -324,7 +324,7 @@ struct tcp_state {
 
 static inline uint64_t tcp_now(const struct tcp_sock *ts)
 {
-	return env_now(ts->sk.stack->env);
+	return batch_now(ts->sk.stack);
 }
 
 static inline uint32_t tcp_ms(uint64_t ns)

@@ -27,7 +27,7 @@ void tcp_request_link(struct tcp_sock *ls, struct tcp_request *rq)
 	struct tcp_listen *l = ls->listen;
 	unsigned i = request_list(rq);
 
-	rq->sent = env_now(ls->sk.stack->env);
+	rq->sent = batch_now(ls->sk.stack);
 	rq->due = rq->sent + request_timeout(ls->sk.stack, rq);
 	rq->next = NULL;
 	rq->prev = l->requests[i].tail;
@@ -87,7 +87,7 @@ static void request_reply(const struct tcp_request *rq, struct tcp_reply *r)
 	    .ttl = sk->ttl,
 	    .ack = rq->irs + 1,
 	    .tsval =
-		(rq->cookie_ts ? rq->cookie_ts : tcp_ms(env_now(sk->stack->env))) + rq->ts_offset,
+		(rq->cookie_ts ? rq->cookie_ts : tcp_ms(batch_now(sk->stack))) + rq->ts_offset,
 	    .tsecr = rq->ts_recent,
 	};
 }
@@ -118,7 +118,7 @@ static void request_ack(struct tcp_request *rq)
 
 	if (!tcp_oow_allowed(st, rq->oow_ack_ms, MIB_TcpExt_TCPACKSkippedSynRecv))
 		return;
-	rq->oow_ack_ms = tcp_ms(env_now(st->env));
+	rq->oow_ack_ms = tcp_ms(batch_now(st));
 	request_reply(rq, &r);
 	r.seq = rq->iss + 1;
 	r.flags = TCP_ACK;
@@ -134,7 +134,7 @@ static void request_synack_again(struct tcp_request *rq)
 
 	if (!tcp_oow_allowed(st, rq->oow_ack_ms, MIB_TcpExt_TCPACKSkippedSynRecv))
 		return;
-	rq->oow_ack_ms = tcp_ms(env_now(st->env));
+	rq->oow_ack_ms = tcp_ms(batch_now(st));
 	rq->answered = true;
 	tcp_request_synack(rq, NULL);
 }
@@ -195,7 +195,7 @@ static void request_retry(struct tcp_sock *ls, struct tcp_request *rq)
 void tcp_request_timer(struct tcp_sock *ls)
 {
 	struct tcp_listen *l = ls->listen;
-	uint64_t now = env_now(ls->sk.stack->env), first = 0;
+	uint64_t now = batch_now(ls->sk.stack), first = 0;
 
 	for (unsigned i = 0; i < TCP_REQUEST_LISTS; i++) {
 		while (l->requests[i].head && l->requests[i].head->due <= now)
