@@ -25,7 +25,7 @@
 
 static struct bbr *bbr_of(struct tcp_sock *ts)
 {
-	return (struct bbr *)(uintptr_t)ts->cc_priv[0];
+	return (struct bbr *)(uintptr_t)ts->est->cc_priv;
 }
 
 /* --- gains and rate (5.6) ----------------------------------------------------------------------------- */
@@ -65,11 +65,11 @@ static void pacing_set(struct tcp_sock *ts, const struct bbr *b, unsigned gain)
 /* 5.6.2: the first window over the first round trip. */
 static void pacing_init(struct tcp_sock *ts, struct bbr *b)
 {
-	uint64_t us = ts->srtt_us ? ts->srtt_us : NSEC_PER_MSEC / NSEC_PER_USEC;
+	uint64_t us = ts->est->srtt_us ? ts->est->srtt_us : NSEC_PER_MSEC / NSEC_PER_USEC;
 
-	b->rate_guessed = !ts->srtt_us;
-	tcp_pace_set(ts, (uint64_t)ts->cwnd * (NSEC_PER_SEC / NSEC_PER_USEC) / us * STARTUP_PACING /
-			     BBR_UNIT);
+	b->rate_guessed = !ts->est->srtt_us;
+	tcp_pace_set(ts, (uint64_t)ts->est->cwnd * (NSEC_PER_SEC / NSEC_PER_USEC) / us *
+			     STARTUP_PACING / BBR_UNIT);
 }
 
 static void startup_start(struct bbr *b)
@@ -117,15 +117,15 @@ static void drain_check(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack
 static void cwnd_save(struct tcp_sock *ts, struct bbr *b)
 {
 	if (ts->ca_state < CA_RECOVERY && b->state != BBR_PROBE_RTT)
-		b->prior_cwnd = ts->cwnd;
-	else if (ts->cwnd > b->prior_cwnd)
-		b->prior_cwnd = ts->cwnd;
+		b->prior_cwnd = ts->est->cwnd;
+	else if (ts->est->cwnd > b->prior_cwnd)
+		b->prior_cwnd = ts->est->cwnd;
 }
 
 static void cwnd_restore(struct tcp_sock *ts, const struct bbr *b)
 {
-	if (ts->cwnd < b->prior_cwnd)
-		ts->cwnd = b->prior_cwnd;
+	if (ts->est->cwnd < b->prior_cwnd)
+		ts->est->cwnd = b->prior_cwnd;
 }
 
 static uint32_t probe_rtt_cwnd(const struct tcp_sock *ts, const struct bbr *b)
@@ -155,7 +155,7 @@ static void probe_rtt_hold(struct tcp_sock *ts, struct bbr *b, uint64_t now)
 {
 	uint32_t pipe = tcp_pipe(ts);
 
-	ts->delivery.app_limited = ts->delivery.bytes + (pipe ? pipe : 1);
+	tcp_rate_limit(ts, pipe ? pipe : 1);
 	if (b->probe_rtt_done == 0 && pipe <= probe_rtt_cwnd(ts, b)) {
 		b->probe_rtt_done = now + PROBE_RTT_TIME;
 		b->probe_rtt_round_done = false;
@@ -188,8 +188,8 @@ static void cwnd_bound(struct tcp_sock *ts, const struct bbr *b)
 {
 	uint32_t cap = BBR_NO_LIMIT;
 
-	if (b->state == BBR_PROBE_RTT && ts->cwnd > probe_rtt_cwnd(ts, b))
-		ts->cwnd = probe_rtt_cwnd(ts, b);
+	if (b->state == BBR_PROBE_RTT && ts->est->cwnd > probe_rtt_cwnd(ts, b))
+		ts->est->cwnd = probe_rtt_cwnd(ts, b);
 	if (b->state == BBR_PROBE_RTT || b->state == BBR_CRUISE)
 		cap = bbr_headroom(ts, b);
 	else if (bbr_probes_bw(b))
@@ -198,8 +198,8 @@ static void cwnd_bound(struct tcp_sock *ts, const struct bbr *b)
 		cap = b->inflight_lo;
 	if (cap < bbr_min_pipe(ts))
 		cap = bbr_min_pipe(ts);
-	if (ts->cwnd > cap)
-		ts->cwnd = cap;
+	if (ts->est->cwnd > cap)
+		ts->est->cwnd = cap;
 }
 
 static void cwnd_set(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)
@@ -209,13 +209,13 @@ static void cwnd_set(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_in
 
 	if (a->prior_state >= CA_RECOVERY && ts->ca_state < CA_RECOVERY)
 		cwnd_restore(ts, b);
-	more = ts->cwnd + a->delivered;
+	more = ts->est->cwnd + a->delivered;
 	if (b->full_reached)
-		ts->cwnd = more < most ? more : most;
-	else if (ts->cwnd < most || ts->delivery.bytes < tcp_init_cwnd(ts))
-		ts->cwnd = more;
-	if (ts->cwnd < bbr_min_pipe(ts))
-		ts->cwnd = bbr_min_pipe(ts);
+		ts->est->cwnd = more < most ? more : most;
+	else if (ts->est->cwnd < most || ts->est->delivery.bytes < tcp_init_cwnd(ts))
+		ts->est->cwnd = more;
+	if (ts->est->cwnd < bbr_min_pipe(ts))
+		ts->est->cwnd = bbr_min_pipe(ts);
 	cwnd_bound(ts, b);
 }
 
@@ -227,7 +227,7 @@ static int bbr_init(struct tcp_sock *ts)
 
 	if (!b)
 		return -ENOMEM;
-	ts->cc_priv[0] = (uintptr_t)b;
+	ts->est->cc_priv = (uintptr_t)b;
 	bbr_model_init(ts, b);
 	pacing_init(ts, b);
 	startup_start(b);
@@ -251,7 +251,7 @@ static void bbr_control(struct tcp_sock *ts, const struct tcp_ack_info *a)
 	bbr_min_rtt_update(b, a);
 	probe_rtt_check(ts, b, a);
 	bbr_model_end(ts, b, a);
-	if (b->rate_guessed && ts->srtt_us)
+	if (b->rate_guessed && ts->est->srtt_us)
 		pacing_init(ts, b);
 	pacing_set(ts, b, pacing_gain(b));
 	cwnd_set(ts, b, a);
@@ -261,13 +261,13 @@ static void bbr_control(struct tcp_sock *ts, const struct tcp_ack_info *a)
 static uint32_t bbr_ssthresh(struct tcp_sock *ts)
 {
 	cwnd_save(ts, bbr_of(ts));
-	return ts->ssthresh;
+	return ts->est->ssthresh;
 }
 
 /* 5.4.1: sending begins again where the program had nothing to send. */
 static void idle_end(struct tcp_sock *ts, struct bbr *b, uint64_t now)
 {
-	if (!ts->delivery.app_limited)
+	if (!ts->est->delivery.app_limited)
 		return;
 	b->idle_restart = true;
 	b->extra_from = now;

@@ -26,7 +26,7 @@ enum bbr_state {
 };
 
 /*
- * A block of its own: cc_priv[0] points there.
+ * A block of its own: cc_priv points there.
  *
  * LOCKING
  *	l	lock of its sock
@@ -47,7 +47,7 @@ struct bbr {
 	/* l: bounds: hi from probing, until the next; lo from losses, until the next probing */
 	uint64_t bw_lo, bw_latest;                          /* l: bw_lo UINT64_MAX: none */
 	uint32_t inflight_hi, inflight_lo, inflight_latest; /* l */
-	uint64_t lost_seen;                                 /* l: delivery.lost at the last ACK */
+	uint32_t lost_seen;                                 /* l: delivery.lost at the last ACK */
 	uint32_t loss_acks; /* l: ACKs in this round that told of losses */
 	bool loss_in_round; /* l */
 	bool marked;        /* l: ECN-Echo in this round: as bad as losses above the threshold */

@@ -35,7 +35,7 @@ void bbr_refill_start(struct tcp_sock *ts, struct bbr *b)
 /* inflight_hi grows by 1, 2, 4, ... segments in one round after the other. */
 static void up_steepen(struct tcp_sock *ts, struct bbr *b)
 {
-	b->up_cnt = ts->cwnd >> b->up_rounds;
+	b->up_cnt = ts->est->cwnd >> b->up_rounds;
 	if (b->up_cnt < ts->mss)
 		b->up_cnt = ts->mss;
 	if (b->up_rounds < UP_ROUNDS)
@@ -67,7 +67,7 @@ static uint32_t target_inflight(const struct tcp_sock *ts, const struct bbr *b)
 {
 	uint32_t bdp = bbr_bdp(ts, b, b->bw, BBR_UNIT);
 
-	return bdp < ts->cwnd ? bdp : ts->cwnd;
+	return bdp < ts->est->cwnd ? bdp : ts->est->cwnd;
 }
 
 /* Once for each probing: what is out now is too much. */
@@ -102,7 +102,7 @@ void bbr_probe_lost(struct tcp_sock *ts, struct bbr *b, const struct tcp_rec *r)
 {
 	struct tcp_rate rs = {
 	    .flight = r->flight,
-	    .lost = (uint32_t)ts->delivery.lost - r->lost,
+	    .lost = ts->est->delivery.lost - r->lost,
 	    .app_limited = r->flags & REC_APP_LIMITED,
 	};
 
@@ -114,7 +114,7 @@ void bbr_probe_lost(struct tcp_sock *ts, struct bbr *b, const struct tcp_rec *r)
 
 static bool fills_hi(const struct tcp_sock *ts, const struct bbr *b)
 {
-	return (ts->flags & TCP_F_CWND_LIMITED) && ts->cwnd >= b->inflight_hi;
+	return (ts->flags & TCP_F_CWND_LIMITED) && ts->est->cwnd >= b->inflight_hi;
 }
 
 static void hi_grow(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info *a)

@@ -14,9 +14,9 @@ void bbr_model_init(struct tcp_sock *ts, struct bbr *b)
 {
 	uint64_t now = tcp_now(ts);
 
-	b->round_end = b->loss_round_end = ts->delivery.bytes;
-	b->lost_seen = ts->delivery.lost;
-	b->min_rtt_us = b->probe_rtt_us = ts->srtt_us ? ts->min_rtt_us : UINT32_MAX;
+	b->round_end = b->loss_round_end = ts->est->delivery.bytes;
+	b->lost_seen = ts->est->delivery.lost;
+	b->min_rtt_us = b->probe_rtt_us = ts->est->srtt_us ? ts->est->min_rtt_us : UINT32_MAX;
 	b->min_rtt_at = b->probe_rtt_at = now;
 	b->extra_from = now;
 	b->inflight_hi = BBR_NO_LIMIT;
@@ -28,7 +28,7 @@ void bbr_model_init(struct tcp_sock *ts, struct bbr *b)
 
 void bbr_round_begin(struct tcp_sock *ts, struct bbr *b)
 {
-	b->round_end = ts->delivery.bytes;
+	b->round_end = ts->est->delivery.bytes;
 }
 
 static void round_update(struct tcp_sock *ts, struct bbr *b, const struct tcp_rate *rs)
@@ -77,7 +77,7 @@ void bbr_note_loss(struct tcp_sock *ts, struct bbr *b)
 	if (b->loss_in_round)
 		return;
 	b->loss_in_round = true;
-	b->loss_round_end = ts->delivery.bytes;
+	b->loss_round_end = ts->est->delivery.bytes;
 	b->undo_state = BBR_NONE;
 	b->undo_bw_lo = b->bw_lo;
 	b->undo_inflight_lo = b->inflight_lo;
@@ -109,7 +109,7 @@ static void latest_update(struct tcp_sock *ts, struct bbr *b, const struct tcp_r
 	if (delivered > b->inflight_latest)
 		b->inflight_latest = delivered;
 	if (b->loss_round_start)
-		b->loss_round_end = ts->delivery.bytes;
+		b->loss_round_end = ts->est->delivery.bytes;
 }
 
 /* A round with losses, but while probing: then they are answered by inflight_hi. */
@@ -124,7 +124,7 @@ static void lo_adapt(const struct tcp_sock *ts, struct bbr *b)
 	if (b->bw_lo == UINT64_MAX)
 		b->bw_lo = bbr_bw_max(b);
 	if (b->inflight_lo == BBR_NO_LIMIT)
-		b->inflight_lo = ts->cwnd;
+		b->inflight_lo = ts->est->cwnd;
 	bw = b->bw_lo * BBR_BETA_PERCENT / 100;
 	inflight = (uint32_t)((uint64_t)b->inflight_lo * BBR_BETA_PERCENT / 100);
 	b->bw_lo = b->bw_latest > bw ? b->bw_latest : bw;
@@ -163,8 +163,8 @@ static void extra_update(const struct tcp_sock *ts, struct bbr *b, const struct 
 	}
 	b->extra_delivered += a->delivered;
 	more = b->extra_delivered - expected;
-	if (more > ts->cwnd)
-		more = ts->cwnd;
+	if (more > ts->est->cwnd)
+		more = ts->est->cwnd;
 	if (more > b->extra[0])
 		b->extra[0] = (uint32_t)more;
 }
@@ -242,9 +242,9 @@ void bbr_model_ack(struct tcp_sock *ts, struct bbr *b, const struct tcp_ack_info
 	const struct tcp_rate *rs = &a->rate;
 
 	b->bw_sample = rs->interval_ns ? rs->delivered * NSEC_PER_SEC / rs->interval_ns : 0;
-	if (ts->delivery.lost != b->lost_seen)
+	if (ts->est->delivery.lost != b->lost_seen)
 		b->loss_acks++;
-	b->lost_seen = ts->delivery.lost;
+	b->lost_seen = ts->est->delivery.lost;
 	latest_update(ts, b, rs);
 	round_update(ts, b, rs);
 	bw_update(b, rs);

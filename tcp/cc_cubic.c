@@ -6,6 +6,8 @@
  * Windows are bytes, times ms.  What the RFC computes in real numbers is rounded by less than a
  * thousandth of a segment; what an addition leaves over is kept for the next.
  */
+#include <stdlib.h>
+
 #include "tcp/tcp_priv.h"
 
 /* RFC 9438, 4.1: beta 0.7, C 0.4 segments/s^3; 4.3: alpha 3 (1 - beta) / (1 + beta) */
@@ -45,15 +47,14 @@ struct cubic {
 	struct epoch undo_e;
 	uint32_t undo_w_max, undo_prior;
 };
-_Static_assert(sizeof(struct cubic) <= TCP_CC_PRIV * sizeof(uint64_t), "fits its place");
 
-/* ssthresh is others' to set as well: what belongs to another phase is void. */
+/* ssthresh is others' to set as well: what belongs to another phase is void.  NULL: no block yet. */
 static struct cubic *cubic_of(struct tcp_sock *ts)
 {
-	struct cubic *c = (struct cubic *)(void *)ts->cc_priv;
-	bool avoids = ts->ssthresh != UINT32_MAX;
+	struct cubic *c = (struct cubic *)(uintptr_t)ts->est->cc_priv;
+	bool avoids = ts->est->ssthresh != UINT32_MAX;
 
-	if (c->avoids != avoids) {
+	if (c && c->avoids != avoids) {
 		c->avoids = avoids;
 		if (avoids)
 			c->e = (struct epoch){0};
@@ -61,6 +62,20 @@ static struct cubic *cubic_of(struct tcp_sock *ts)
 			c->hystart = (struct tcp_hystart){0};
 	}
 	return c;
+}
+
+/* The block, made when cwnd is the limit for the first time, or falls; NULL: no memory. */
+static struct cubic *cubic_get(struct tcp_sock *ts)
+{
+	if (!ts->est->cc_priv)
+		ts->est->cc_priv = (uintptr_t)calloc(1, sizeof(struct cubic));
+	return cubic_of(ts);
+}
+
+static void cubic_release(struct tcp_sock *ts)
+{
+	free((void *)(uintptr_t)ts->est->cc_priv);
+	ts->est->cc_priv = 0;
 }
 
 /* --- the function ------------------------------------------------------------------------------- */
@@ -82,7 +97,7 @@ static uint32_t cube_root(uint64_t n)
 /* RFC 9438, 4.2, figure 2: how long from cwnd to w_max. */
 static uint32_t cubic_k(const struct tcp_sock *ts, uint32_t w_max)
 {
-	uint64_t below = w_max - ts->cwnd;
+	uint64_t below = w_max - ts->est->cwnd;
 
 	return cube_root(below * MS3_PER_SEGMENT / ts->mss);
 }
@@ -103,10 +118,11 @@ static uint32_t w_cubic(const struct tcp_sock *ts, const struct epoch *e, uint32
 /* Congestion avoidance begins: at the plateau where nothing is known of one (RFC 9438, 4.8, 4.10). */
 static void epoch_begin(struct tcp_sock *ts, struct cubic *c, uint32_t now)
 {
-	c->e = (struct epoch){.begin = now ? now : 1, .origin = ts->cwnd, .w_est = ts->cwnd};
+	c->e =
+	    (struct epoch){.begin = now ? now : 1, .origin = ts->est->cwnd, .w_est = ts->est->cwnd};
 	c->est_acked = c->rest = 0;
 	c->looked = (uint16_t)now;
-	if (ts->cwnd < c->w_max) {
+	if (ts->est->cwnd < c->w_max) {
 		c->e.k = cubic_k(ts, c->w_max);
 		c->e.origin = c->w_max;
 	}
@@ -115,7 +131,7 @@ static void epoch_begin(struct tcp_sock *ts, struct cubic *c, uint32_t now)
 /* RFC 9438, 4.3: alpha segments a window, one where Reno has come back to where it was. */
 static void reno_acked(struct tcp_sock *ts, struct cubic *c, uint32_t n)
 {
-	uint64_t window = ts->cwnd;
+	uint64_t window = ts->est->cwnd;
 
 	if (c->e.w_est < c->cwnd_prior)
 		window = window * ALPHA_DEN / ALPHA_NUM;
@@ -127,19 +143,20 @@ static void reno_acked(struct tcp_sock *ts, struct cubic *c, uint32_t n)
 /* RFC 9438, 4.4 and 4.5: of the way to what the window should be a round trip from now. */
 static void cubic_grow(struct tcp_sock *ts, struct cubic *c, uint32_t t, uint32_t n)
 {
-	uint32_t target = w_cubic(ts, &c->e, t + ts->srtt_us / 1000),
-		 most = ts->cwnd + ts->cwnd / 2, least = ts->cwnd + ts->cwnd / UNKNOWN_DIVISOR;
+	uint32_t target = w_cubic(ts, &c->e, t + ts->est->srtt_us / 1000),
+		 most = ts->est->cwnd + ts->est->cwnd / 2,
+		 least = ts->est->cwnd + ts->est->cwnd / UNKNOWN_DIVISOR;
 	uint64_t sum;
 
 	if (c->w_max == 0 && target < least)
 		target = least;
 	if (target > most)
 		target = most;
-	if (target <= ts->cwnd)
+	if (target <= ts->est->cwnd)
 		return;
-	sum = (uint64_t)n * (target - ts->cwnd) + c->rest;
-	c->rest = (uint32_t)(sum % ts->cwnd);
-	ts->cwnd += (uint32_t)(sum / ts->cwnd);
+	sum = (uint64_t)n * (target - ts->est->cwnd) + c->rest;
+	c->rest = (uint32_t)(sum % ts->est->cwnd);
+	ts->est->cwnd += (uint32_t)(sum / ts->est->cwnd);
 }
 
 /* Is it time to follow Reno's window, which grows by whole segments? */
@@ -147,7 +164,7 @@ static bool reno_is_due(const struct tcp_sock *ts, struct cubic *c, uint32_t now
 {
 	uint16_t since = (uint16_t)(now - c->looked);
 
-	if (since <= LOOK_MS && ts->srtt_us > LOOK_MS * 1000)
+	if (since <= LOOK_MS && ts->est->srtt_us > LOOK_MS * 1000)
 		return false;
 	c->looked = (uint16_t)now;
 	return true;
@@ -158,20 +175,21 @@ static void cubic_delay(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	struct cubic *c = cubic_of(ts);
 
-	if (!c->avoids && sysctl_get(ts->sk.stack, tcp_hystart) == HYSTART_DELAY)
+	if (c && !c->avoids && sysctl_get(ts->sk.stack, tcp_hystart) == HYSTART_DELAY)
 		tcp_hystart_delay(ts, &c->hystart, a);
 }
 
 static void cubic_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uint32_t n)
 {
-	uint32_t now = tcp_ms(a->now), segs = ts->cwnd / ts->mss, t;
+	uint32_t now = tcp_ms(a->now), segs = ts->est->cwnd / ts->mss, t;
 	struct cubic *c;
 
+	c = cubic_get(ts);
 	cubic_delay(ts, a);
-	c = cubic_of(ts);
-	if (ts->cwnd < ts->ssthresh)
-		n = tcp_slow_start(ts, n, c->avoids ? 1 : tcp_hystart_divisor(&c->hystart));
-	if (n == 0 || ts->cwnd < ts->ssthresh)
+	c = c ? cubic_of(ts) : NULL;
+	if (ts->est->cwnd < ts->est->ssthresh)
+		n = tcp_slow_start(ts, n, !c || c->avoids ? 1 : tcp_hystart_divisor(&c->hystart));
+	if (!c || n == 0 || ts->est->cwnd < ts->est->ssthresh)
 		return;
 	if (!c->e.begin)
 		epoch_begin(ts, c, now);
@@ -179,9 +197,10 @@ static void cubic_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uint3
 	reno_acked(ts, c, n);
 	if (c->w_max == 0 || w_cubic(ts, &c->e, t) >= c->e.w_est)
 		cubic_grow(ts, c, t, n);
-	if (reno_is_due(ts, c, now) && w_cubic(ts, &c->e, t) < c->e.w_est && ts->cwnd < c->e.w_est)
-		ts->cwnd = c->e.w_est;
-	if (ts->cwnd / ts->mss != segs)
+	if (reno_is_due(ts, c, now) && w_cubic(ts, &c->e, t) < c->e.w_est &&
+	    ts->est->cwnd < c->e.w_est)
+		ts->est->cwnd = c->e.w_est;
+	if (ts->est->cwnd / ts->mss != segs)
 		c->looked = (uint16_t)(now - LOOK_MS - 1);
 }
 
@@ -202,6 +221,8 @@ static void cubic_sample(struct tcp_sock *ts, const struct tcp_ack_info *a)
 	if (!a->cwnd_limited) /* cubic_acked() was not asked */
 		cubic_delay(ts, a);
 	c = cubic_of(ts);
+	if (!c)
+		return;
 	if (c->avoids && !a->cwnd_limited)
 		epoch_shift(c, now);
 	if (!c->avoids && a->acked && sysctl_get(ts->sk.stack, tcp_hystart) == HYSTART_PLUS)
@@ -214,17 +235,21 @@ static void cubic_sample(struct tcp_sock *ts, const struct tcp_ack_info *a)
 /* RFC 9438, 4.6; fast convergence, 4.7: less than last time, so make room for a newcomer. */
 static uint32_t cubic_ssthresh(struct tcp_sock *ts)
 {
-	struct cubic *c = cubic_of(ts);
-	uint32_t least = 2u * ts->mss, w = (uint32_t)((uint64_t)ts->cwnd * BETA_NUM / BETA_DEN);
+	struct cubic *c = cubic_get(ts);
+	uint32_t least = 2u * ts->mss,
+		 w = (uint32_t)((uint64_t)ts->est->cwnd * BETA_NUM / BETA_DEN);
 
+	if (!c)
+		return w > least ? w : least;
 	c->undo_e = c->avoids ? c->e : (struct epoch){0};
 	c->undo_w_max = c->w_max;
 	c->undo_prior = c->cwnd_prior;
-	c->cwnd_prior = ts->cwnd;
-	if (ts->cwnd < c->w_max)
-		c->w_max = (uint32_t)((uint64_t)ts->cwnd * (BETA_DEN + BETA_NUM) / (2 * BETA_DEN));
+	c->cwnd_prior = ts->est->cwnd;
+	if (ts->est->cwnd < c->w_max)
+		c->w_max =
+		    (uint32_t)((uint64_t)ts->est->cwnd * (BETA_DEN + BETA_NUM) / (2 * BETA_DEN));
 	else
-		c->w_max = ts->cwnd;
+		c->w_max = ts->est->cwnd;
 	if (c->avoids)
 		c->e = (struct epoch){0};
 	return w > least ? w : least;
@@ -242,6 +267,8 @@ static void cubic_event(struct tcp_sock *ts, enum tcp_cc_event ev)
 {
 	struct cubic *c = cubic_of(ts);
 
+	if (!c)
+		return;
 	switch (ev) {
 	case TCP_CC_TIMEOUT:
 		c->w_max = 0; /* RFC 9438, 4.8: the function begins at its plateau */
@@ -267,6 +294,7 @@ static void cubic_event(struct tcp_sock *ts, enum tcp_cc_event ev)
 
 const struct tcp_cc_ops cc_cubic = {
     .name = "cubic",
+    .release = cubic_release,
     .ssthresh = cubic_ssthresh,
     .acked = cubic_acked,
     .sample = cubic_sample,

@@ -2,7 +2,7 @@
  * tcp/cc_newreno.c - NewReno: slow start and congestion avoidance (RFC 5681, 3.1), byte counting
  * (RFC 3465).
  *
- * cc_priv[0] counts the bytes acknowledged towards the next segment of congestion avoidance.
+ * cc_priv counts the bytes acknowledged towards the next segment of congestion avoidance.
  */
 #include "tcp/tcp_priv.h"
 
@@ -12,31 +12,31 @@
  */
 static uint32_t newreno_ssthresh(struct tcp_sock *ts)
 {
-	bool full = ts->flags & TCP_F_CWND_LIMITED || tcp_flight(ts) > ts->cwnd;
-	uint32_t half = (full ? ts->cwnd : tcp_flight(ts)) / 2, least = 2u * ts->mss;
+	bool full = ts->flags & TCP_F_CWND_LIMITED || tcp_flight(ts) > ts->est->cwnd;
+	uint32_t half = (full ? ts->est->cwnd : tcp_flight(ts)) / 2, least = 2u * ts->mss;
 
 	return half > least ? half : least;
 }
 
 static void newreno_acked(struct tcp_sock *ts, const struct tcp_ack_info *a, uint32_t n)
 {
-	uint64_t *count = &ts->cc_priv[0];
+	uint64_t *count = &ts->est->cc_priv;
 
-	if (ts->cwnd < ts->ssthresh)
+	if (ts->est->cwnd < ts->est->ssthresh)
 		n = tcp_slow_start(ts, n, 1);
-	if (n == 0 || ts->cwnd < ts->ssthresh)
+	if (n == 0 || ts->est->cwnd < ts->est->ssthresh)
 		return;
 	*count += n;
-	if (*count >= ts->cwnd) {
-		*count -= ts->cwnd;
-		ts->cwnd += ts->mss;
+	if (*count >= ts->est->cwnd) {
+		*count -= ts->est->cwnd;
+		ts->est->cwnd += ts->mss;
 	}
 }
 
 static void newreno_event(struct tcp_sock *ts, enum tcp_cc_event ev)
 {
 	if (ev != TCP_CC_START)
-		ts->cc_priv[0] = 0;
+		ts->est->cc_priv = 0;
 }
 
 const struct tcp_cc_ops cc_newreno = {

@@ -20,11 +20,13 @@ static int tcp_init(struct sock *sk)
 	ts->mss =
 	    TCP_MSS_DEFAULT; /* never 0: a FIN may go before ESTABLISHED, and without a path */
 	ts->rare = &tcp_rare_none;
-	pkq_init(&ts->rcvq);
+	ts->est = calloc(1, sizeof(*ts->est));
+	if (!ts->est)
+		return -ENOMEM;
 	timer_init(&ts->timer, tcp_timer_fire);
 	tcp_rtt_init(ts);
-	ts->cwnd = TCP_MSS_DEFAULT;
-	ts->ssthresh = UINT32_MAX;
+	ts->est->cwnd = TCP_MSS_DEFAULT;
+	ts->est->ssthresh = UINT32_MAX;
 	ts->cc = tcp_cc_default(st);
 	return 0;
 }
@@ -40,9 +42,11 @@ static void tcp_destroy(struct sock *sk)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
 
-	assert(tcp_state_of(ts) == TCP_CLOSE && !ts->listen && !ts->ofo && !ts->xfer);
+	assert(tcp_state_of(ts) == TCP_CLOSE && !ts->rare->listen && !ts->rare->ofo &&
+	       !ts->est->xfer);
 	tcp_rcvq_free(ts);
 	tcp_rare_free(ts);
+	free(ts->est);
 }
 
 const struct sock_ops tcp_ops = {

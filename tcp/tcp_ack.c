@@ -19,8 +19,8 @@ static void snd_wnd_update(struct tcp_sock *ts, const struct tcp_seg *g)
 	ts->snd_wnd = wnd;
 	ts->snd_wl1 = g->seq;
 	ts->snd_wl2 = g->ack;
-	if (wnd > ts->max_window)
-		ts->max_window = wnd;
+	if (wnd > ts->est->max_window)
+		ts->est->max_window = wnd;
 }
 
 /*
@@ -68,7 +68,7 @@ static void ack_rtt(struct tcp_sock *ts, struct tcp_ack_info *a)
  */
 static bool ack_restarts_timer(const struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	const struct tcp_rec *head = ts->xfer ? ts->xfer->head : NULL;
+	const struct tcp_rec *head = ts->est->xfer ? ts->est->xfer->head : NULL;
 
 	if (a->timer_set)
 		return false;
@@ -93,11 +93,11 @@ static void ack_advance(struct tcp_sock *ts, uint32_t ack, struct tcp_ack_info *
 	tcp_rec_acked(ts, ack, a);
 	ts->snd_una = ack;
 	tcp_plpmtud_acked(ts);
-	ts->bytes_acked += a->acked;
+	ts->est->bytes_acked += a->acked;
 	ts->retransmits = 0;
 	if (seq_lt(a->reordered, a->prior_fack) && (ts->flags & TCP_F_SACK))
 		tcp_reordering(ts, a->reordered, false);
-	if ((ts->flags & TCP_F_URG_OUT) && seq_geq(ts->snd_una, ts->snd_up))
+	if ((ts->flags & TCP_F_URG_OUT) && seq_geq(ts->snd_una, ts->est->xfer->snd_up))
 		ts->flags &= ~TCP_F_URG_OUT;
 }
 
@@ -182,7 +182,7 @@ void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b)
 	if (seq_gt(g->ack, ts->snd_una))
 		ack_advance(ts, g->ack, &a);
 	ack_rtt(ts, &a);
-	if (ts->xfer) {
+	if (ts->est->xfer) {
 		tcp_recovery_ack(ts, &a);
 		if (a.ece)
 			ack_marked(ts, &a);
@@ -206,7 +206,7 @@ static void ack_take_old(struct tcp_sock *ts, struct pkbuf *b)
 {
 	struct tcp_ack_info a;
 
-	if (!ts->xfer || !(ts->flags & TCP_F_SACK) || tcp_seg(b)->nsack == 0)
+	if (!ts->est->xfer || !(ts->flags & TCP_F_SACK) || tcp_seg(b)->nsack == 0)
 		return;
 	ack_info(ts, tcp_seg(b), &a);
 	a.pure = false;
@@ -228,14 +228,11 @@ static enum drop_reason ack_syn_received(struct tcp_sock *ts, struct pkbuf *b)
 		tcp_reply_rst(b);
 		return DROP_TCP_SYNRCVD_ACK;
 	}
-	if (ts->syn_sent && !(ts->flags & TCP_F_SYN_RTX)) {
-		tcp_min_rtt_sample(ts, now - ts->syn_sent);
-		tcp_rtt_sample(ts, now - ts->syn_sent);
-	}
+	tcp_syn_rtt(ts, now);
 	ts->snd_una = ts->iss + 1;
 	ts->snd_wnd = g->wnd << ts->snd_wscale;
-	if (ts->snd_wnd > ts->max_window)
-		ts->max_window = ts->snd_wnd;
+	if (ts->snd_wnd > ts->est->max_window)
+		ts->est->max_window = ts->snd_wnd;
 	if (tcp_state_of(ts) == TCP_SYN_RECV)
 		tcp_set_state(ts, TCP_ESTABLISHED);
 	tcp_established(ts, now);
@@ -245,14 +242,14 @@ static enum drop_reason ack_syn_received(struct tcp_sock *ts, struct pkbuf *b)
 /* RFC 5961, 5.2: what may be acknowledged, and how far back an old ACK may lie. */
 static enum drop_reason ack_range(struct tcp_sock *ts, const struct tcp_seg *g)
 {
-	uint32_t back = ts->max_window;
+	uint32_t back = ts->est->max_window;
 
 	if (seq_gt(g->ack, ts->snd_nxt)) {
 		tcp_challenge_owe(ts); /* soon: Linux, which scripts follow, does not answer */
 		return DROP_TCP_ACK_UNSENT;
 	}
-	if (ts->bytes_acked < back) /* none is older than the SYN's */
-		back = (uint32_t)ts->bytes_acked + 1;
+	if (ts->est->bytes_acked < back) /* none is older than the SYN's */
+		back = (uint32_t)ts->est->bytes_acked + 1;
 	if (seq_lt(g->ack, ts->snd_una - back)) {
 		tcp_challenge_ack(ts);
 		return DROP_TCP_ACK_OLD;
@@ -275,8 +272,8 @@ enum drop_reason tcp_ack(struct tcp_sock *ts, struct pkbuf *b)
 	why = ack_range(ts, g);
 	if (why)
 		return why;
-	ts->last_ack_ms = tcp_ms(tcp_now(ts));
-	ts->keep_probes = 0;
+	ts->est->last_ack_ms = tcp_ms(tcp_now(ts));
+	tcp_keepalive_answered(ts);
 	ts->sk.soft_err = 0; /* the peer is reached after all */
 	tcp_ts_recent_update(ts, g);
 	if (seq_geq(g->ack, ts->snd_una)) {

@@ -13,6 +13,12 @@
 #define SND_OVERHEAD2 256u /* ... with its memory in powers of two */
 #define SND_WINDOWS 2u     /* of cwnd: one on the way, one to follow it */
 
+/* Wraps after 71 minutes: what an idle hour makes too short is measured anew at once. */
+static uint32_t tune_us(uint64_t ns)
+{
+	return (uint32_t)(ns / NSEC_PER_USEC);
+}
+
 /* --- the receiver's round trip ------------------------------------------------------------------ */
 
 /* The echo of a timestamp is of a segment of ours: the peer's answer to it came at once. */
@@ -25,19 +31,19 @@ static void rtt_by_echo(struct tcp_tune *t, uint32_t us)
 }
 
 /* What lies behind the edge was sent after our ACK had moved it: at least a round trip, often more. */
-static void rtt_by_window(struct tcp_sock *ts, uint32_t end, uint64_t now)
+static void rtt_by_window(struct tcp_sock *ts, uint32_t end, uint32_t now)
 {
-	struct tcp_tune *t = &ts->tune;
-	uint64_t us;
+	struct tcp_tune *t = &ts->est->tune;
+	uint32_t us;
 
-	if (t->rtt_since) {
+	if (t->rtt_since_us) {
 		if (seq_leq(end, t->rtt_seq))
 			return;
-		us = (now - t->rtt_since) / NSEC_PER_USEC;
+		us = now - t->rtt_since_us;
 		if (t->rtt_us == 0 || us < t->rtt_us)
-			t->rtt_us = us < 1 ? 1 : us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+			t->rtt_us = us ? us : 1;
 	}
-	t->rtt_since = now;
+	t->rtt_since_us = now ? now : 1;
 	t->rtt_seq = ts->rcv_adv;
 }
 
@@ -47,16 +53,16 @@ void tcp_tune_rtt(struct tcp_sock *ts, const struct tcp_seg *g, uint32_t n)
 	uint32_t ms;
 
 	if (!(ts->flags & TCP_F_TS)) {
-		rtt_by_window(ts, g->end, now);
+		rtt_by_window(ts, g->end, tune_us(now));
 		return;
 	}
 	/* a small segment may have waited for the sender's program */
-	if (!(g->opts & SEG_OPT_TS) || g->tsecr == ts->tune.rtt_tsecr || n < ts->rcv_mss)
+	if (!(g->opts & SEG_OPT_TS) || g->tsecr == ts->est->tune.rtt_tsecr || n < ts->est->rcv_mss)
 		return;
-	ts->tune.rtt_tsecr = g->tsecr;
+	ts->est->tune.rtt_tsecr = g->tsecr;
 	ms = tcp_ms(now) + ts->ts_offset - g->tsecr;
 	if (ms < TCP_PAWS_IDLE_MS / 1000)
-		rtt_by_echo(&ts->tune, (ms ? ms : 1) * 1000);
+		rtt_by_echo(&ts->est->tune, (ms ? ms : 1) * 1000);
 }
 
 /* --- the receive buffer ------------------------------------------------------------------------- */
@@ -66,7 +72,7 @@ static uint64_t next_window(const struct tcp_sock *ts, uint32_t copied)
 {
 	uint64_t wnd = 2ull * copied + TUNE_SEGMENTS * ts->advmss;
 
-	return wnd + 2 * (wnd * (copied - ts->tune.space) / ts->tune.space);
+	return wnd + 2 * (wnd * (copied - ts->est->tune.space) / ts->est->tune.space);
 }
 
 static void rcvbuf_grow(struct tcp_sock *ts, uint32_t copied)
@@ -86,20 +92,20 @@ static void rcvbuf_grow(struct tcp_sock *ts, uint32_t copied)
 
 void tcp_tune_read(struct tcp_sock *ts)
 {
-	struct tcp_tune *t = &ts->tune;
-	uint64_t now = tcp_now(ts);
+	struct tcp_tune *t = &ts->est->tune;
+	uint32_t now = tune_us(tcp_now(ts));
 	uint32_t copied = ts->copied_seq - t->seq;
 
 	if (t->space == 0) /* ESTABLISHED is still to come */
 		return;
-	if (t->rtt_us == 0 || now - t->since < t->rtt_us * NSEC_PER_USEC)
+	if (t->rtt_us == 0 || now - t->since_us < t->rtt_us)
 		return;
 	if (copied > t->space) {
 		rcvbuf_grow(ts, copied);
 		t->space = copied;
 	}
 	t->seq = ts->copied_seq;
-	t->since = now;
+	t->since_us = now;
 }
 
 /* --- the send buffer ---------------------------------------------------------------------------- */
@@ -116,7 +122,7 @@ static uint64_t segment_charge(uint32_t n)
 
 void tcp_sndbuf_tune(struct tcp_sock *ts)
 {
-	uint64_t segs = ts->cwnd / ts->mss, least = tcp_init_cwnd(ts) / ts->mss, buf;
+	uint64_t segs = ts->est->cwnd / ts->mss, least = tcp_init_cwnd(ts) / ts->mss, buf;
 	uint64_t most = (uint64_t)sysctl_get(ts->sk.stack, tcp_wmem_max);
 
 	if ((ts->sk.flags & SOCK_SNDBUF_LOCKED) || depot_pressure(ts->sk.stack))
@@ -138,12 +144,12 @@ void tcp_tune_start(struct tcp_sock *ts, uint64_t now)
 {
 	uint32_t first = tcp_init_cwnd(ts) / ts->mss * ts->advmss, wnd = ts->rcv_adv - ts->rcv_nxt;
 
-	ts->tune = (struct tcp_tune){
-	    .since = now,
+	ts->est->tune = (struct tcp_tune){
+	    .since_us = tune_us(now),
 	    .seq = ts->copied_seq,
 	    .space = first < wnd ? first : wnd,
 	};
-	if (ts->tune.space == 0)
-		ts->tune.space = 1;
+	if (ts->est->tune.space == 0)
+		ts->est->tune.space = 1;
 	tcp_sndbuf_tune(ts);
 }

@@ -9,12 +9,13 @@
 #include "tcp/tcp_priv.h"
 
 /* The first is what a new stack's connections begin with. */
-static const struct tcp_cc_ops *const cc_table[] = {
+const struct tcp_cc_ops *const tcp_cc_table[] = {
     &cc_cubic,
     &cc_newreno,
     &cc_bbr,
 };
-#define CC_COUNT (sizeof(cc_table) / sizeof(cc_table[0]))
+#define CC_COUNT (sizeof(tcp_cc_table) / sizeof(tcp_cc_table[0]))
+#define CC_NEWRENO 1 /* its place: the one that needs no memory */
 _Static_assert(CC_COUNT <= TCP_CC_MAX, "each has its place among the names");
 
 /* The names are the words of the settings; at first each may be chosen. */
@@ -23,29 +24,33 @@ void tcp_cc_start(struct stack *st)
 	const char **names = st->tcp->cc_names;
 
 	for (unsigned i = 0; i < CC_COUNT; i++) {
-		assert(cc_table[i]->name && cc_table[i]->ssthresh);
-		assert(cc_table[i]->acked || cc_table[i]->control);
-		names[i] = cc_table[i]->name;
+		assert(tcp_cc_table[i]->name && tcp_cc_table[i]->ssthresh);
+		assert(tcp_cc_table[i]->acked || tcp_cc_table[i]->control);
+		names[i] = tcp_cc_table[i]->name;
 	}
 	st->sysctl.cc_names = names;
 	atomic_store(&st->sysctl.tcp_allowed_congestion_control, (1 << CC_COUNT) - 1);
 }
 
-const struct tcp_cc_ops *tcp_cc_default(struct stack *st)
+const struct tcp_cc_ops *tcp_cc(const struct tcp_sock *ts)
 {
-	return cc_table[sysctl_get(st, tcp_congestion_control)];
+	return tcp_cc_table[ts->cc];
 }
 
-/* As a socket may choose it: 0, -ENOENT, or -EPERM where the stack does not allow it. */
-int tcp_cc_choose(struct stack *st, const char *name, const struct tcp_cc_ops **cc)
+uint8_t tcp_cc_default(struct stack *st)
+{
+	return (uint8_t)sysctl_get(st, tcp_congestion_control);
+}
+
+/* As a socket may choose it: its place, -ENOENT, or -EPERM where the stack does not allow it. */
+int tcp_cc_choose(struct stack *st, const char *name)
 {
 	int64_t allowed = sysctl_get(st, tcp_allowed_congestion_control);
 
 	for (unsigned i = 0; i < CC_COUNT; i++) {
-		if (strcmp(cc_table[i]->name, name))
+		if (strcmp(tcp_cc_table[i]->name, name))
 			continue;
-		*cc = cc_table[i];
-		return allowed >> i & 1 || *cc == tcp_cc_default(st) ? 0 : -EPERM;
+		return allowed >> i & 1 || i == tcp_cc_default(st) ? (int)i : -EPERM;
 	}
 	return -ENOENT;
 }
@@ -68,8 +73,8 @@ uint32_t tcp_init_cwnd(const struct tcp_sock *ts)
 
 void tcp_cc_stop(struct tcp_sock *ts)
 {
-	if ((ts->flags & TCP_F_CC_RUNS) && ts->cc->release)
-		ts->cc->release(ts);
+	if ((ts->flags & TCP_F_CC_RUNS) && tcp_cc(ts)->release)
+		tcp_cc(ts)->release(ts);
 	ts->flags &= ~TCP_F_CC_RUNS;
 	tcp_pace_set(ts, 0);
 }
@@ -79,11 +84,11 @@ static int cc_run(struct tcp_sock *ts)
 {
 	int err = 0;
 
-	memset(ts->cc_priv, 0, sizeof(ts->cc_priv));
-	if (ts->cc->init)
-		err = ts->cc->init(ts);
+	ts->est->cc_priv = 0;
+	if (tcp_cc(ts)->init)
+		err = tcp_cc(ts)->init(ts);
 	if (err)
-		ts->cc = &cc_newreno;
+		ts->cc = CC_NEWRENO;
 	ts->flags |= TCP_F_CC_RUNS;
 	return err;
 }
@@ -91,19 +96,19 @@ static int cc_run(struct tcp_sock *ts)
 void tcp_cc_init(struct tcp_sock *ts)
 {
 	ts->ca_state = CA_OPEN;
-	ts->ssthresh = UINT32_MAX;
-	ts->cwnd = tcp_init_cwnd(ts);
+	ts->est->ssthresh = UINT32_MAX;
+	ts->est->cwnd = tcp_init_cwnd(ts);
 	/* RFC 6928, 2: a SYN lost again and again means one segment; once may be the 1 s of RFC 6298 */
-	if (ts->total_retrans > 1)
-		ts->cwnd = ts->mss;
-	ts->usage = (struct tcp_usage){.until = ts->snd_nxt, .stamp_ms = tcp_ms(tcp_now(ts))};
-	ts->delivery.segs = 1; /* the SYN */
+	if (ts->rare->total_retrans > 1)
+		ts->est->cwnd = ts->mss;
+	ts->est->usage = (struct tcp_usage){.stamp_ms = tcp_ms(tcp_now(ts))};
+	ts->est->delivered_segs = 1; /* the SYN */
 	tcp_cc_stop(ts);
 	cc_run(ts);
 }
 
 /* cwnd and ssthresh stay.  0, or -ENOMEM and the algorithm is NewReno. */
-int tcp_cc_change(struct tcp_sock *ts, const struct tcp_cc_ops *cc)
+int tcp_cc_change(struct tcp_sock *ts, uint8_t cc)
 {
 	bool runs = ts->flags & TCP_F_CC_RUNS;
 
@@ -119,7 +124,7 @@ uint32_t tcp_flight(const struct tcp_sock *ts)
 
 uint32_t tcp_pipe(const struct tcp_sock *ts)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 	uint32_t out = tcp_flight(ts), gone;
 
 	if (!x)
@@ -143,10 +148,10 @@ static uint32_t slow_start_limit(const struct tcp_sock *ts)
 
 uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n, unsigned divisor)
 {
-	uint32_t room = ts->ssthresh - ts->cwnd, take = n < room ? n : room;
+	uint32_t room = ts->est->ssthresh - ts->est->cwnd, take = n < room ? n : room;
 	uint32_t most = slow_start_limit(ts);
 
-	ts->cwnd += (take < most ? take : most) / divisor;
+	ts->est->cwnd += (take < most ? take : most) / divisor;
 	return n - take;
 }
 
@@ -162,7 +167,8 @@ static bool cwnd_limited(const struct tcp_sock *ts)
 {
 	if (ts->flags & TCP_F_CWND_LIMITED)
 		return true;
-	return ts->cwnd < ts->ssthresh && ts->cwnd < 2ull * ts->usage.max_flight;
+	return ts->est->xfer && ts->est->cwnd < ts->est->ssthresh &&
+	       ts->est->cwnd < 2ull * ts->est->xfer->max_flight;
 }
 
 /* What recovery leaves is where growth begins: the ACK that ends it adds nothing yet. */
@@ -171,18 +177,18 @@ void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 	bool fell = a->prior_state == CA_CWR || a->prior_state == CA_RECOVERY;
 
 	a->cwnd_limited = cwnd_limited(ts);
-	if (ts->cc->control)
-		ts->cc->control(ts, a);
+	if (tcp_cc(ts)->control)
+		tcp_cc(ts)->control(ts, a);
 	else if (tcp_cwnd_falls(ts))
 		tcp_prr_ack(ts, a);
 	else if (!fell && ack_is_progress(ts, a) && a->delivered && a->cwnd_limited)
-		ts->cc->acked(ts, a, a->delivered);
-	if (ts->cwnd > TCP_CWND_MAX)
-		ts->cwnd = TCP_CWND_MAX;
-	if (ts->cwnd < ts->mss)
-		ts->cwnd = ts->mss;
-	if (ts->cc->sample)
-		ts->cc->sample(ts, a);
+		tcp_cc(ts)->acked(ts, a, a->delivered);
+	if (ts->est->cwnd > TCP_CWND_MAX)
+		ts->est->cwnd = TCP_CWND_MAX;
+	if (ts->est->cwnd < ts->mss)
+		ts->est->cwnd = ts->mss;
+	if (tcp_cc(ts)->sample)
+		tcp_cc(ts)->sample(ts, a);
 }
 
 /* --- how much of cwnd is used -------------------------------------------------------------------- */
@@ -190,36 +196,38 @@ void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 /* What slow start may come back to when cwnd falls without a loss (RFC 2861, 3). */
 static void ssthresh_remember(struct tcp_sock *ts)
 {
-	uint32_t most = ts->cwnd / 4 * 3;
+	uint32_t most = ts->est->cwnd / 4 * 3;
 
-	if (!tcp_cwnd_falls(ts) && ts->ssthresh < most)
-		ts->ssthresh = most;
+	if (!tcp_cwnd_falls(ts) && ts->est->ssthresh < most)
+		ts->est->ssthresh = most;
 }
 
 /* An RTO long cwnd was not filled: half way down to what was used. */
 static void cwnd_unused(struct tcp_sock *ts, uint32_t now)
 {
-	uint32_t init = tcp_init_cwnd(ts), used = ts->usage.used > init ? ts->usage.used : init;
+	uint32_t init = tcp_init_cwnd(ts),
+		 used = ts->est->usage.used > init ? ts->est->usage.used : init;
 
-	if (ts->ca_state == CA_OPEN && used < ts->cwnd) {
+	if (ts->ca_state == CA_OPEN && used < ts->est->cwnd) {
 		ssthresh_remember(ts);
-		ts->cwnd = ts->cwnd / 2 + used / 2;
+		ts->est->cwnd = ts->est->cwnd / 2 + used / 2;
 	}
-	ts->usage.used = 0;
-	ts->usage.stamp_ms = now;
+	ts->est->usage.used = 0;
+	ts->est->usage.stamp_ms = now;
 }
 
 void tcp_cwnd_validate(struct tcp_sock *ts)
 {
-	struct tcp_usage *u = &ts->usage;
+	struct tcp_usage *u = &ts->est->usage;
+	struct tcp_xfer *x = ts->est->xfer;
 	uint32_t flight = tcp_flight(ts), now = tcp_ms(tcp_now(ts));
-	bool limited = tcp_pipe(ts) + ts->mss > ts->cwnd, was = ts->flags & TCP_F_CWND_LIMITED;
+	bool limited = tcp_pipe(ts) + ts->mss > ts->est->cwnd, was = ts->flags & TCP_F_CWND_LIMITED;
 
-	if (limited || seq_geq(ts->snd_una, u->until) || (!was && flight > u->max_flight)) {
+	if (limited || seq_geq(ts->snd_una, x->until) || (!was && flight > x->max_flight)) {
 		ts->flags &= ~TCP_F_CWND_LIMITED;
 		ts->flags |= limited ? TCP_F_CWND_LIMITED : 0;
-		u->max_flight = flight;
-		u->until = ts->snd_nxt;
+		x->max_flight = flight;
+		x->until = ts->snd_nxt;
 	}
 	if (cwnd_limited(ts)) {
 		u->used = 0;
@@ -228,7 +236,7 @@ void tcp_cwnd_validate(struct tcp_sock *ts)
 	}
 	if (flight > u->used)
 		u->used = flight;
-	if (now - u->stamp_ms >= ts->rto_us / 1000 && !ts->cc->control &&
+	if (now - u->stamp_ms >= ts->est->rto_us / 1000 && !tcp_cc(ts)->control &&
 	    sysctl_get(ts->sk.stack, tcp_slow_start_after_idle))
 		cwnd_unused(ts, now);
 }
@@ -236,22 +244,22 @@ void tcp_cwnd_validate(struct tcp_sock *ts)
 /* The program comes back after a while: half for each RTO, down to the restart window. */
 void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now)
 {
-	uint32_t restart = tcp_init_cwnd(ts), idle = tcp_ms(now) - ts->last_sent_ms;
-	uint32_t rto = ts->rto_us / 1000;
+	uint32_t restart = tcp_init_cwnd(ts), idle = tcp_ms(now) - ts->est->last_sent_ms;
+	uint32_t rto = ts->est->rto_us / 1000;
 
-	if (ts->cc->event)
-		ts->cc->event(ts, TCP_CC_START);
-	if (!sysctl_get(ts->sk.stack, tcp_slow_start_after_idle) || ts->cc->control)
+	if (tcp_cc(ts)->event)
+		tcp_cc(ts)->event(ts, TCP_CC_START);
+	if (!sysctl_get(ts->sk.stack, tcp_slow_start_after_idle) || tcp_cc(ts)->control)
 		return;
-	if (ts->data_segs_out == 0 || idle <= rto || ts->cwnd <= restart)
+	if (ts->est->data_segs_out == 0 || idle <= rto || ts->est->cwnd <= restart)
 		return;
-	if (ts->cc->event)
-		ts->cc->event(ts, TCP_CC_IDLE);
+	if (tcp_cc(ts)->event)
+		tcp_cc(ts)->event(ts, TCP_CC_IDLE);
 	ssthresh_remember(ts);
-	for (; idle > rto && ts->cwnd > restart; idle -= rto)
-		ts->cwnd /= 2;
-	if (ts->cwnd < restart)
-		ts->cwnd = restart;
-	ts->usage.used = 0;
-	ts->usage.stamp_ms = tcp_ms(now);
+	for (; idle > rto && ts->est->cwnd > restart; idle -= rto)
+		ts->est->cwnd /= 2;
+	if (ts->est->cwnd < restart)
+		ts->est->cwnd = restart;
+	ts->est->usage.used = 0;
+	ts->est->usage.stamp_ms = tcp_ms(now);
 }

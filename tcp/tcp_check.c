@@ -154,7 +154,7 @@ static void synack_crossed(struct tcp_sock *ts, struct tcp_seg *g)
 
 	if (tcp_state_of(ts) != TCP_SYN_RECV || (g->flags & (both | TCP_RST)) != both)
 		return;
-	if (g->seq != ts->irs || ts->rcv_nxt != ts->irs + 1 ||
+	if (g->seq != ts->est->irs || ts->rcv_nxt != ts->est->irs + 1 ||
 	    !seq_between(g->ack, ts->iss + 1, ts->snd_nxt + 1))
 		return;
 	g->flags &= (uint8_t)~TCP_SYN;
@@ -167,14 +167,14 @@ static bool syn_again(struct tcp_sock *ts, const struct tcp_seg *g)
 {
 	const uint8_t bits = TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN;
 
-	if (!(ts->flags & TCP_F_FASTOPEN) || g->seq != ts->irs || (g->flags & bits) != TCP_SYN)
+	if (!(ts->flags & TCP_F_FASTOPEN) || g->seq != ts->est->irs || (g->flags & bits) != TCP_SYN)
 		return false;
 	if (!tcp_oow_allowed(ts->sk.stack, ts->rare->oow_ack_ms, MIB_TcpExt_TCPACKSkippedSynRecv))
 		return true;
 	if (!oow_note(ts))
 		return true;
 	tcp_send_syn(ts);
-	ts->syn_sent = 0; /* which of the two is acknowledged nobody will know */
+	ts->est->syn_sent_us = 0; /* which of the two is acknowledged nobody will know */
 	return true;
 }
 
@@ -228,7 +228,7 @@ static bool rst_exact(const struct tcp_sock *ts, const struct tcp_seg *g)
 {
 	if (g->seq == ts->rcv_nxt)
 		return true;
-	return (ts->flags & TCP_F_SACK) && ts->ofo && g->seq == tcp_ofo_end(ts);
+	return (ts->flags & TCP_F_SACK) && ts->rare->ofo && g->seq == tcp_ofo_end(ts);
 }
 
 enum drop_reason tcp_check_rst(struct tcp_sock *ts, struct pkbuf *b)

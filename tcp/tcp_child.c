@@ -31,11 +31,10 @@ static bool child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 
 static void child_sequence(struct tcp_sock *child, const struct tcp_request *rq)
 {
-	child->iss = child->snd_una = child->snd_up = child->snd_sml = rq->iss;
-	child->snd_nxt = child->write_seq = child->pushed = rq->iss + 1;
-	child->push_seq = child->write_seq;
-	child->snd_wnd = child->max_window = rq->snd_wnd;
-	child->snd_wl1 = child->irs = rq->irs;
+	child->iss = child->snd_una = rq->iss;
+	child->snd_nxt = child->write_seq = rq->iss + 1;
+	child->snd_wnd = child->est->max_window = rq->snd_wnd;
+	child->snd_wl1 = child->est->irs = rq->irs;
 	child->rcv_nxt = child->copied_seq = child->ack_sent = rq->irs + 1;
 	child->rcv_adv = child->rcv_nxt + rq->rcv_wnd;
 	child->peer_mss = rq->peer_mss;
@@ -45,9 +44,11 @@ static void child_sequence(struct tcp_sock *child, const struct tcp_request *rq)
 	child->ts_recent = rq->ts_recent;
 	child->ts_recent_ms = tcp_ms(rq->sent);
 	child->ts_offset = rq->ts_offset;
-	child->syn_sent = rq->answered || rq->acked ? 0 : rq->sent; /* RFC 6298, 3: no sample */
+	if (!rq->answered && !rq->acked) /* RFC 6298, 3: else no sample */
+		tcp_syn_stamp(child, rq->sent);
 	child->flags |= TCP_F_PASSIVE | (rq->resent ? TCP_F_SYN_RTX : 0);
-	child->total_retrans = rq->resent;
+	if (rq->resent)
+		tcp_retrans_count(child, rq->resent, 0);
 	if (rq->opts & SEG_OPT_TS)
 		child->flags |= TCP_F_TS;
 	if (rq->opts & SEG_OPT_ECN)
@@ -97,7 +98,7 @@ enum drop_reason tcp_child_make(struct tcp_sock *ls, struct tcp_request *rq, boo
 {
 	struct stack *st = ls->sk.stack;
 
-	if (tcp_accept_full(ls->listen)) {
+	if (tcp_accept_full(ls->rare->listen)) {
 		mib_inc(st, MIB_TcpExt_ListenOverflows);
 		mib_inc(st, MIB_TcpExt_ListenDrops);
 		return DROP_TCP_ACCEPT_QUEUE;

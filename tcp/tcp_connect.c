@@ -72,11 +72,11 @@ bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu)
 	if (ts->flags & TCP_F_TS)
 		mss = (uint16_t)(mss - 12);
 	ts->mss = mss;
-	if (ts->cwnd && mss < was) /* RFC 5681, 3.1: as many segments as before, not more */
-		ts->cwnd = ts->cwnd / was * mss;
-	if (ts->cwnd &&
-	    ts->cwnd < mss) /* the path takes more again: cwnd holds one segment still */
-		ts->cwnd = mss;
+	if (ts->est->cwnd && mss < was) /* RFC 5681, 3.1: as many segments as before, not more */
+		ts->est->cwnd = ts->est->cwnd / was * mss;
+	if (ts->est->cwnd &&
+	    ts->est->cwnd < mss) /* the path takes more again: cwnd holds one segment still */
+		ts->est->cwnd = mss;
 	return mss < was;
 }
 
@@ -90,7 +90,7 @@ void tcp_transfer_init(struct tcp_sock *ts, uint64_t now)
 	tcp_rack_init(ts);
 	tcp_cc_init(ts);
 	tcp_tune_start(ts, now);
-	ts->rcv_mss = ts->advmss < TCP_MSS_DEFAULT ? ts->advmss : TCP_MSS_DEFAULT;
+	ts->est->rcv_mss = ts->advmss < TCP_MSS_DEFAULT ? ts->advmss : TCP_MSS_DEFAULT;
 	ts->quickacks = TCP_QUICKACKS;
 }
 
@@ -100,10 +100,10 @@ void tcp_established(struct tcp_sock *ts, uint64_t now)
 		tcp_transfer_init(ts, now);
 	tcp_fastopen_leave(ts, false);
 	ts->retransmits = ts->backoff = 0;
-	ts->last_rcvd_ms = ts->last_ack_ms = ts->last_sent_ms = tcp_ms(now);
+	ts->est->last_rcvd_ms = ts->est->last_ack_ms = ts->est->last_sent_ms = tcp_ms(now);
 	/* RFC 6298, 5.7 */
-	if ((ts->flags & TCP_F_SYN_RTX) && ts->srtt_us == 0)
-		ts->rto_us = TCP_RTO_SYN_US;
+	if ((ts->flags & TCP_F_SYN_RTX) && ts->est->srtt_us == 0)
+		ts->est->rto_us = TCP_RTO_SYN_US;
 	tcp_timer_clear(ts, TCP_DUE_RTX);
 	if (tcp_flight(ts)) /* sent beside or before the SYN's acknowledgement */
 		tcp_rto_arm(ts, now);
@@ -122,12 +122,13 @@ static void connect_reset(struct tcp_sock *ts)
 	ts->iss = 0;
 	ts->ts_recent = ts->ts_recent_ms = 0;
 	tcp_dsack_forget(ts);
-	ts->tune = (struct tcp_tune){0};
-	ts->ato_ms = 0;
+	ts->est->tune = (struct tcp_tune){0};
+	ts->est->ato_ms = 0;
 	ts->snd_wscale = ts->rcv_wscale = 0;
 	ts->retransmits = ts->backoff = 0;
-	ts->data_segs_in = ts->data_segs_out = 0;
-	ts->total_retrans = 0;
+	ts->est->data_segs_in = ts->est->data_segs_out = 0;
+	if (ts->rare->total_retrans)
+		ts->rare_own->total_retrans = 0;
 	tcp_fastopen_reset(ts);
 	ts->sk.shutdown = 0;
 	ts->sk.soft_err = 0;
@@ -173,7 +174,7 @@ void tcp_connect_syn(struct tcp_sock *ts)
 {
 	uint64_t now = tcp_now(ts);
 
-	ts->last_sent_ms = tcp_ms(now);
+	ts->est->last_sent_ms = tcp_ms(now);
 	mib_inc(ts->sk.stack, MIB_Tcp_ActiveOpens);
 	if (!tcp_fastopen_syn(ts) || tcp_send_syn_data(ts) < 0)
 		tcp_send_syn(ts);
@@ -191,10 +192,9 @@ static int connect_start(struct tcp_sock *ts, const struct path *path)
 	if (!ts->iss) /* else above what a TIME-WAIT sock sent */
 		ts->iss = tcp_isn(sk->stack, &tu);
 	ts->ts_offset = tcp_ts_offset(sk->stack, &sk->c.laddr, &sk->c.raddr);
-	ts->snd_una = ts->snd_up = ts->snd_sml = ts->iss;
+	ts->snd_una = ts->iss;
 	ts->snd_nxt = ts->write_seq = ts->iss + 1;
-	ts->push_seq = ts->pushed = ts->write_seq;
-	ts->snd_wnd = ts->max_window = 0;
+	ts->snd_wnd = ts->est->max_window = 0;
 	ts->rcv_nxt = ts->rcv_adv = ts->copied_seq = 0;
 	tcp_ecn_connect(ts);
 	ts->advmss = tcp_advmss(sk, &sk->c.raddr, path);
@@ -252,7 +252,7 @@ static bool synsent_bad_echo(const struct tcp_sock *ts, const struct tcp_seg *g)
 {
 	uint32_t now = tcp_ms(tcp_now(ts)), age = now + ts->ts_offset - g->tsecr;
 
-	return (g->opts & SEG_OPT_TS) && g->tsecr && age > now - ts->last_sent_ms;
+	return (g->opts & SEG_OPT_TS) && g->tsecr && age > now - ts->est->last_sent_ms;
 }
 
 /* First and second: the ACK and RST bits. */
@@ -284,11 +284,11 @@ static void synsent_syn(struct tcp_sock *ts, const struct tcp_seg *g)
 {
 	struct stack *st = ts->sk.stack;
 
-	ts->irs = g->seq;
+	ts->est->irs = g->seq;
 	ts->rcv_nxt = ts->copied_seq = ts->ack_sent = g->seq + 1;
 	ts->rcv_adv = ts->rcv_nxt + tcp_rcv_wnd_init(&ts->sk);
 	ts->peer_mss = g->opts & SEG_OPT_MSS ? g->mss : TCP_MSS_DEFAULT;
-	ts->snd_wnd = ts->max_window = g->wnd;
+	ts->snd_wnd = ts->est->max_window = g->wnd;
 	ts->snd_wl1 = g->seq;
 	ts->snd_wl2 = g->ack;
 	tcp_ecn_synsent(ts, g);
@@ -313,10 +313,7 @@ static void synsent_established(struct tcp_sock *ts, struct pkbuf *b)
 	uint64_t now = tcp_now(ts);
 
 	ts->snd_una = ts->iss + 1;
-	if (!(ts->flags & TCP_F_SYN_RTX)) {
-		tcp_min_rtt_sample(ts, now - ts->syn_sent);
-		tcp_rtt_sample(ts, now - ts->syn_sent);
-	}
+	tcp_syn_rtt(ts, now);
 	if (ts->sk.path && ts->sk.path->neigh)
 		neigh_confirm(ts->sk.path->neigh);
 	tcp_set_state(ts, TCP_ESTABLISHED);
@@ -326,7 +323,7 @@ static void synsent_established(struct tcp_sock *ts, struct pkbuf *b)
 	tcp_fastopen_synack(ts, b);
 	if (ts->rare->defer_accept ||
 	    (ts->rare->fo && ts->rare->fo->more)) { /* data come at once, the ACK with them */
-		ts->ato_ms = TCP_ATO_MIN_NS / NSEC_PER_MSEC;
+		ts->est->ato_ms = TCP_ATO_MIN_NS / NSEC_PER_MSEC;
 		ts->flags |= TCP_F_ACK_DELAY;
 		tcp_timer_set(ts, TCP_DUE_ACK, now + TCP_ATO_MAX_NS);
 	} else {
@@ -342,7 +339,7 @@ void tcp_synsent(struct tcp_sock *ts, struct pkbuf *b)
 	struct tcp_seg *g = tcp_seg(b);
 	enum drop_reason why = synsent_check(ts, b);
 
-	ts->segs_in++;
+	ts->est->segs_in++;
 	if (why) {
 		pkbuf_drop(b, why);
 		return;

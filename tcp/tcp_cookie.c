@@ -125,7 +125,7 @@ void tcp_cookie_synack(struct tcp_sock *ls, const struct pkbuf *b)
 		rq.opts = 0;
 	rq.iss = cookie_make(&rq, cookie_tick(st) << 3 | cookie_mss_index(rq.peer_mss));
 	rq.cookie_ts = cookie_ts(&rq);
-	ls->listen->cookie_sent = env_now(st->env);
+	ls->rare->listen->cookie_sent = env_now(st->env);
 	mib_inc(st, MIB_TcpExt_SyncookiesSent);
 	tcp_request_synack(&rq, NULL);
 }
@@ -133,7 +133,7 @@ void tcp_cookie_synack(struct tcp_sock *ls, const struct pkbuf *b)
 /* Guessing is no use where none was sent. */
 static bool cookie_expected(const struct tcp_sock *ls)
 {
-	uint64_t sent = ls->listen->cookie_sent;
+	uint64_t sent = ls->rare->listen->cookie_sent;
 	struct stack *st = ls->sk.stack;
 
 	return sysctl_get(st, tcp_syncookies) && sent &&

@@ -13,7 +13,7 @@
 
 static uint32_t rto_ms(const struct tcp_sock *ts)
 {
-	return ts->rto_us / 1000 < UINT16_MAX ? ts->rto_us / 1000 : UINT16_MAX;
+	return ts->est->rto_us / 1000 < UINT16_MAX ? ts->est->rto_us / 1000 : UINT16_MAX;
 }
 
 static uint16_t ato_bound(const struct tcp_sock *ts, uint32_t ms)
@@ -24,12 +24,12 @@ static uint16_t ato_bound(const struct tcp_sock *ts, uint32_t ms)
 /* Text came `gap` ms after the last. */
 static void ato_follow(struct tcp_sock *ts, uint32_t gap)
 {
-	if (ts->ato_ms == 0)
-		ts->ato_ms = (uint16_t)ATO_MIN_MS;
+	if (ts->est->ato_ms == 0)
+		ts->est->ato_ms = (uint16_t)ATO_MIN_MS;
 	else if (gap <= ATO_MIN_MS / 2)
-		ts->ato_ms = (uint16_t)(ts->ato_ms / 2 + ATO_MIN_MS / 2);
-	else if (gap < ts->ato_ms)
-		ts->ato_ms = ato_bound(ts, ts->ato_ms / 2 + gap);
+		ts->est->ato_ms = (uint16_t)(ts->est->ato_ms / 2 + ATO_MIN_MS / 2);
+	else if (gap < ts->est->ato_ms)
+		ts->est->ato_ms = ato_bound(ts, ts->est->ato_ms / 2 + gap);
 	else if (gap > rto_ms(ts))
 		ts->quickacks = TCP_QUICKACKS;
 }
@@ -37,13 +37,13 @@ static void ato_follow(struct tcp_sock *ts, uint32_t gap)
 /* No longer than a round trip, where one is known: the sender may wait for it. */
 static uint32_t ack_wait_ms(const struct tcp_sock *ts)
 {
-	uint32_t most = ATO_MAX_MS, rtt = ts->srtt_us / 1000;
+	uint32_t most = ATO_MAX_MS, rtt = ts->est->srtt_us / 1000;
 
-	if (ts->ato_ms == 0) /* no text came yet */
+	if (ts->est->ato_ms == 0) /* no text came yet */
 		return ATO_MIN_MS;
 	if (rtt && rtt < most)
 		most = rtt > ATO_MIN_MS ? rtt : ATO_MIN_MS;
-	return ts->ato_ms < most ? ts->ato_ms : most;
+	return ts->est->ato_ms < most ? ts->est->ato_ms : most;
 }
 
 void tcp_ack_delay(struct tcp_sock *ts)
@@ -58,9 +58,9 @@ void tcp_ack_schedule(struct tcp_sock *ts)
 {
 	uint64_t now = tcp_now(ts);
 
-	ato_follow(ts, tcp_ms(now) - ts->last_rcvd_ms);
-	ts->last_rcvd_ms = tcp_ms(now);
-	if (ts->rcv_nxt - ts->ack_sent > ts->rcv_mss) {
+	ato_follow(ts, tcp_ms(now) - ts->est->last_rcvd_ms);
+	ts->est->last_rcvd_ms = tcp_ms(now);
+	if (ts->rcv_nxt - ts->ack_sent > ts->est->rcv_mss) {
 		ts->flags |= TCP_F_ACK_NOW;
 		return;
 	}
@@ -78,9 +78,9 @@ void tcp_ack_waited(struct tcp_sock *ts)
 	if (!(ts->flags & TCP_F_ACK_DELAY))
 		return;
 	if (ts->flags & TCP_F_PINGPONG)
-		ts->ato_ms = (uint16_t)ATO_MIN_MS;
+		ts->est->ato_ms = (uint16_t)ATO_MIN_MS;
 	else
-		ts->ato_ms = ato_bound(ts, 2u * ts->ato_ms);
+		ts->est->ato_ms = ato_bound(ts, 2u * ts->est->ato_ms);
 	ts->flags &= ~TCP_F_PINGPONG;
 	ts->flags |= TCP_F_ACK_NOW;
 	mib_inc(ts->sk.stack, MIB_TcpExt_DelayedACKs);
@@ -90,6 +90,6 @@ void tcp_ack_waited(struct tcp_sock *ts)
 /* Text goes out: the ACKs of what comes may ride on such, if it answers what has just come. */
 void tcp_ack_rides(struct tcp_sock *ts, uint64_t now)
 {
-	if (tcp_ms(now) - ts->last_rcvd_ms < ts->ato_ms)
+	if (tcp_ms(now) - ts->est->last_rcvd_ms < ts->est->ato_ms)
 		ts->flags |= TCP_F_PINGPONG;
 }

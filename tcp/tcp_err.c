@@ -112,7 +112,8 @@ static void err_mtu(struct tcp_sock *ts, const struct sock_err *e)
 {
 	uint32_t mtu = pmtu_learn(ts->sk.stack, &ts->sk.c.raddr, e->mtu, e->len);
 
-	if (mtu && tcp_state_of(ts) == TCP_SYN_SENT && tcp_flight(ts) > 1 && ts->total_retrans == 0)
+	if (mtu && tcp_state_of(ts) == TCP_SYN_SENT && tcp_flight(ts) > 1 &&
+	    ts->rare->total_retrans == 0)
 		syn_too_large(ts, mtu);
 	if (!tcp_state_in(ts, TCP_SYNCHRONIZED) || !mtu || !tcp_mss_sync(ts, mtu))
 		return;

@@ -277,8 +277,8 @@ static void child_text(struct tcp_sock *child, struct pkbuf *b)
 		return;
 	}
 	child->flags |= TCP_F_SYN_DATA;
-	child->data_segs_in++;
-	child->last_rcvd_ms = tcp_ms(tcp_now(child));
+	child->est->data_segs_in++;
+	child->est->last_rcvd_ms = tcp_ms(tcp_now(child));
 	tcp_rcvq_take(child, b);
 }
 
@@ -302,7 +302,7 @@ static NO_LOCK_ANALYSIS bool child_make(struct tcp_sock *ls, struct pkbuf *b,
 	}
 	child->rare->fo->cookie = *renew;
 	child->snd_una = rq.iss + 1;
-	child->segs_in++;
+	child->est->segs_in++;
 	tcp_transfer_init(child, tcp_now(child));
 	child_text(child, b);
 	tcp_send_syn(child);

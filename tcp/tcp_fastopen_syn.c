@@ -161,7 +161,7 @@ static void synack_learn(struct tcp_sock *ts, const struct pkbuf *b, bool unacke
 	tcp_fastopen_option(b, &c);
 	if (!fo->asked) /* nobody asked for it */
 		c.len = TCP_FO_NONE;
-	else if (ts->total_retrans)
+	else if (ts->rare->total_retrans)
 		n.lost = c.len == TCP_FO_NONE && unacked;
 	else if (c.len == TCP_FO_NONE && !fo->data)
 		n.refused = fo->asked_exp ? 2 : 1;
@@ -181,12 +181,13 @@ void tcp_fastopen_synack(struct tcp_sock *ts, const struct pkbuf *b)
 		return;
 	if (!unacked) {
 		ts->flags |= TCP_F_SYN_DATA;
-		ts->delivery.segs = 1; /* it was one segment, whatever the MSS makes of its text */
+		ts->est->delivered_segs =
+		    1; /* it was one segment, whatever the MSS makes of its text */
 		mib_inc(st, MIB_TcpExt_TCPFastOpenActive);
 		tcp_fo_works(st);
 		return;
 	}
-	fo->fail = ts->total_retrans ? TCP_FO_SYN_RETRANSMITTED : TCP_FO_DATA_NOT_ACKED;
+	fo->fail = ts->rare->total_retrans ? TCP_FO_SYN_RETRANSMITTED : TCP_FO_DATA_NOT_ACKED;
 	mib_inc(st, MIB_TcpExt_TCPFastOpenActiveFail);
 	tcp_recovery_mtu(ts);
 }

@@ -25,14 +25,16 @@ struct tcp_sock;
  *	l	lock of its sock
  */
 struct tcp_tune {
-	uint64_t since; /* l: ns: when the round trip of the reader that runs began */
-	uint64_t
-	    rtt_since;    /* l: ns: when the sample of a round trip that runs began; 0: none does */
-	uint32_t seq;     /* l: copied_seq then */
-	uint32_t space;   /* l: bytes read in the best round trip there was */
-	uint32_t rtt_us;  /* l: of a round trip as the receiver sees it; 0: not known */
-	uint32_t rtt_seq; /* l: the sample ends with what lies behind this */
-	uint32_t rtt_tsecr; /* l: the echo that the last sample was of */
+	uint32_t since_us; /* l: when the round trip of the reader that runs began */
+	uint32_t seq;      /* l: copied_seq then */
+	uint32_t space;    /* l: bytes read in the best round trip there was */
+	uint32_t rtt_us;   /* l: of a round trip as the receiver sees it; 0: not known */
+	uint32_t
+	    rtt_since_us; /* l: when the sample of a round trip that runs began; 0: none does */
+	union {           /* l: without timestamps; with them */
+		uint32_t rtt_seq;   /* l: the sample ends with what lies behind this */
+		uint32_t rtt_tsecr; /* l: the echo that the last sample was of */
+	};                          /* l */
 };
 
 /* What net.ipv4.tcp_ecn says: ask, and answer who asks. */

@@ -26,9 +26,9 @@ unsigned tcp_hystart_divisor(const struct tcp_hystart *h)
 
 static void slow_start_end(struct tcp_sock *ts)
 {
-	ts->ssthresh = ts->cwnd;
+	ts->est->ssthresh = ts->est->cwnd;
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPHystartDelayDetect);
-	mib_add(ts->sk.stack, MIB_TcpExt_TCPHystartDelayCwnd, ts->cwnd / ts->mss);
+	mib_add(ts->sk.stack, MIB_TcpExt_TCPHystartDelayCwnd, ts->est->cwnd / ts->mss);
 }
 
 static void round_begin(struct tcp_sock *ts, struct tcp_hystart *h)
@@ -86,7 +86,7 @@ void tcp_hystart_delay(struct tcp_sock *ts, struct tcp_hystart *h, const struct 
 {
 	uint32_t us = (uint32_t)(a->rtt_ns / NSEC_PER_USEC);
 
-	if (ts->cwnd < DELAY_LOW_WINDOW * ts->mss || !us)
+	if (ts->est->cwnd < DELAY_LOW_WINDOW * ts->mss || !us)
 		return;
 	if (!h->on || seq_gt(ts->snd_una, h->end))
 		*h = (struct tcp_hystart){.on = true, .end = ts->snd_nxt, .least_us = UINT32_MAX};
@@ -94,6 +94,6 @@ void tcp_hystart_delay(struct tcp_sock *ts, struct tcp_hystart *h, const struct 
 		h->least_us = us;
 	if (h->samples < RTT_SAMPLES)
 		h->samples++;
-	else if (h->least_us > ts->min_rtt_us + rise(ts->min_rtt_us))
+	else if (h->least_us > ts->est->min_rtt_us + rise(ts->est->min_rtt_us))
 		slow_start_end(ts);
 }

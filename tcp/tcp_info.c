@@ -35,12 +35,12 @@ static uint32_t segments(const struct tcp_sock *ts, uint32_t bytes)
 
 static void info_loss(const struct tcp_sock *ts, struct tcp_info *i)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 
 	i->tcpi_unacked = segments(ts, tcp_flight(ts));
 	if (tcp_state_of(ts) == TCP_LISTEN) {
-		i->tcpi_unacked = ts->listen->accept_count;
-		i->tcpi_sacked = ts->listen->backlog;
+		i->tcpi_unacked = ts->rare->listen->accept_count;
+		i->tcpi_sacked = ts->rare->listen->backlog;
 	}
 	if (!x)
 		return;
@@ -53,27 +53,37 @@ static void info_times(const struct tcp_sock *ts, struct tcp_info *i)
 {
 	uint32_t now = tcp_ms(tcp_now(ts));
 
-	i->tcpi_rto = ts->rto_us;
-	i->tcpi_ato = ts->ato_ms * 1000u;
-	i->tcpi_rtt = ts->srtt_us;
-	i->tcpi_rttvar = ts->rttvar_us;
-	i->tcpi_min_rtt = ts->min_rtt_us;
-	i->tcpi_last_data_sent = now - ts->last_sent_ms;
-	i->tcpi_last_data_recv = now - ts->last_rcvd_ms;
-	i->tcpi_last_ack_recv = now - ts->last_ack_ms;
+	i->tcpi_rto = ts->est->rto_us;
+	i->tcpi_ato = ts->est->ato_ms * 1000u;
+	i->tcpi_rtt = ts->est->srtt_us;
+	i->tcpi_rttvar = ts->est->rttvar_us;
+	i->tcpi_min_rtt = ts->est->min_rtt_us;
+	i->tcpi_last_data_sent = now - ts->est->last_sent_ms;
+	i->tcpi_last_data_recv = now - ts->est->last_rcvd_ms;
+	i->tcpi_last_ack_recv = now - ts->est->last_ack_ms;
+}
+
+/* Of data, each time anew: SYN and FIN are none. */
+static uint64_t bytes_sent(const struct tcp_sock *ts)
+{
+	bool fin_out = (ts->flags & TCP_F_FIN_QUEUED) && ts->snd_nxt == ts->write_seq;
+	bool syn_out = ts->snd_una == ts->iss;
+	uint64_t all = ts->est->bytes_acked + tcp_flight(ts) + ts->rare->bytes_retrans;
+
+	return all - (fin_out && all) - (syn_out && all);
 }
 
 static void info_counts(const struct tcp_sock *ts, struct tcp_info *i)
 {
-	i->tcpi_total_retrans = ts->total_retrans;
-	i->tcpi_bytes_acked = ts->bytes_acked;
-	i->tcpi_bytes_received = ts->bytes_received;
-	i->tcpi_segs_out = ts->segs_out;
-	i->tcpi_segs_in = ts->segs_in;
-	i->tcpi_data_segs_in = ts->data_segs_in;
-	i->tcpi_data_segs_out = ts->data_segs_out;
+	i->tcpi_total_retrans = ts->rare->total_retrans;
+	i->tcpi_bytes_acked = ts->est->bytes_acked;
+	i->tcpi_bytes_received = ts->est->bytes_received;
+	i->tcpi_segs_out = ts->est->segs_out;
+	i->tcpi_segs_in = ts->est->segs_in;
+	i->tcpi_data_segs_in = ts->est->data_segs_in;
+	i->tcpi_data_segs_out = ts->est->data_segs_out;
 	i->tcpi_notsent_bytes = ts->write_seq - ts->snd_nxt;
-	i->tcpi_bytes_sent = ts->bytes_sent;
+	i->tcpi_bytes_sent = bytes_sent(ts);
 	i->tcpi_bytes_retrans = ts->rare->bytes_retrans;
 	i->tcpi_rcv_ooopack = ts->rare->rcv_ooopack;
 	i->tcpi_snd_wnd = ts->snd_wnd;
@@ -85,12 +95,12 @@ static void info_rate(const struct tcp_sock *ts, struct tcp_info *i)
 	uint64_t rwnd = tcp_limit_ms(ts, TCP_LIMIT_RWND),
 		 sndbuf = tcp_limit_ms(ts, TCP_LIMIT_SNDBUF);
 
-	i->tcpi_delivery_rate = ts->delivery.rate;
-	i->tcpi_delivery_rate_app_limited = ts->delivery.rate_app_limited;
+	i->tcpi_delivery_rate = ts->est->delivery.rate;
+	i->tcpi_delivery_rate_app_limited = ts->rate_app_limited;
 	i->tcpi_pacing_rate = tcp_pace_estimate(ts);
 	i->tcpi_max_pacing_rate =
 	    ts->rare->max_pacing_rate ? ts->rare->max_pacing_rate : UINT64_MAX;
-	i->tcpi_delivered = ts->delivery.segs;
+	i->tcpi_delivered = ts->est->delivered_segs;
 	i->tcpi_delivered_ce = ts->rare->segs_ce;
 	i->tcpi_busy_time = (tcp_limit_ms(ts, TCP_LIMIT_BUSY) + rwnd + sndbuf) * 1000;
 	i->tcpi_rwnd_limited = rwnd * 1000;
@@ -102,24 +112,24 @@ static void info_fill(const struct tcp_sock *ts, struct tcp_info *i)
 	i->tcpi_state = (uint8_t)tcp_state_of(ts);
 	i->tcpi_ca_state = ts->ca_state;
 	i->tcpi_retransmits = ts->retransmits;
-	i->tcpi_probes =
-	    ts->rtx == RTX_PERSIST && !ts->keep_probes ? ts->retransmits : ts->keep_probes;
+	i->tcpi_probes = ts->rtx == RTX_PERSIST && !ts->rare->keep_probes ? ts->retransmits
+									  : ts->rare->keep_probes;
 	i->tcpi_backoff = ts->backoff;
 	i->tcpi_options = info_options(ts);
 	i->tcpi_fastopen_client_fail = ts->rare->fo ? ts->rare->fo->fail & 3 : 0;
 	i->tcpi_snd_wscale = ts->snd_wscale;
 	i->tcpi_rcv_wscale = ts->rcv_wscale;
 	i->tcpi_snd_mss = ts->mss;
-	i->tcpi_rcv_mss = ts->rcv_mss;
+	i->tcpi_rcv_mss = ts->est->rcv_mss;
 	i->tcpi_advmss =
 	    ts->advmss - (ts->flags & TCP_F_TS ? 12 : 0); /* as the peer will fill it */
 	i->tcpi_pmtu = ts->sk.path ? ts->sk.path->mtu : 0;
-	i->tcpi_snd_cwnd = ts->mss ? ts->cwnd / ts->mss : 0;
+	i->tcpi_snd_cwnd = ts->mss ? ts->est->cwnd / ts->mss : 0;
 	i->tcpi_snd_ssthresh =
-	    ts->mss && ts->ssthresh < INT32_MAX ? ts->ssthresh / ts->mss : INT32_MAX;
+	    ts->mss && ts->est->ssthresh < INT32_MAX ? ts->est->ssthresh / ts->mss : INT32_MAX;
 	i->tcpi_rcv_ssthresh = tcp_wnd_limit(ts);
-	i->tcpi_rcv_space = ts->tune.space;
-	i->tcpi_rcv_rtt = ts->tune.rtt_us;
+	i->tcpi_rcv_space = ts->est->tune.space;
+	i->tcpi_rcv_rtt = ts->est->tune.rtt_us;
 	i->tcpi_reordering = tcp_reordering_is(ts);
 	i->tcpi_reord_seen = ts->rare->reord_seen;
 	i->tcpi_dsack_dups = ts->rare->dsack_dups;
@@ -171,15 +181,16 @@ static void view_sequence(const struct tcp_sock *ts, struct tcp_view *v)
 	v->snd_una = ts->snd_una;
 	v->snd_nxt = ts->snd_nxt;
 	v->snd_wnd = ts->snd_wnd;
-	v->snd_up = ts->snd_up;
+	v->snd_up = ts->flags & TCP_F_URG_OUT ? ts->est->xfer->snd_up : ts->snd_una;
 	v->snd_wl1 = ts->snd_wl1;
 	v->snd_wl2 = ts->snd_wl2;
 	v->iss = ts->iss;
 	v->rcv_nxt = ts->rcv_nxt;
 	v->rcv_wnd = ts->rcv_adv - ts->rcv_nxt;
 	v->rcv_up = ts->flags & TCP_F_URG_IN ? ts->rare->rcv_up : ts->copied_seq;
-	v->irs = ts->irs;
-	v->rcvq = ts->rcvq.bytes;
+	v->irs = ts->est->irs;
+	if (ts->est->rcvq_head)
+		v->rcvq = tcp_seg(ts->est->rcvq_tail)->end - tcp_seg(ts->est->rcvq_head)->seq;
 	v->sndq = ts->write_seq - ts->snd_una;
 }
 
@@ -190,11 +201,11 @@ static void view_full(const struct tcp_sock *ts, struct tcp_view *v)
 	view_sequence(ts, v);
 	v->mss = ts->mss;
 	v->advmss = ts->advmss;
-	v->cwnd = ts->cwnd;
-	v->ssthresh = ts->ssthresh;
-	v->srtt_us = ts->srtt_us;
-	v->rttvar_us = ts->rttvar_us;
-	v->rto_us = ts->rto_us;
+	v->cwnd = ts->est->cwnd;
+	v->ssthresh = ts->est->ssthresh;
+	v->srtt_us = ts->est->srtt_us;
+	v->rttvar_us = ts->est->rttvar_us;
+	v->rto_us = ts->est->rto_us;
 	v->rcv_bytes = sk->rcv_bytes;
 	v->snd_bytes = sk->snd_bytes;
 	v->rcvbuf = sk->rcvbuf;
@@ -204,17 +215,17 @@ static void view_full(const struct tcp_sock *ts, struct tcp_view *v)
 	v->snd_wscale = ts->snd_wscale;
 	v->rcv_wscale = ts->rcv_wscale;
 	v->retransmits = ts->retransmits;
-	v->cc = ts->cc->name;
+	v->cc = tcp_cc(ts)->name;
 	v->pacing_rate = tcp_pace_estimate(ts);
-	v->delivery_rate = ts->delivery.rate;
-	if (!ts->listen) {
+	v->delivery_rate = ts->est->delivery.rate;
+	if (!ts->rare->listen) {
 		view_timer(ts, v);
 		return;
 	}
 	v->rcvq =
-	    ts->listen
+	    ts->rare->listen
 		->accept_count; /* a listener's deadline is its requests', who tell their own */
-	v->sndq = ts->listen->backlog;
+	v->sndq = ts->rare->listen->backlog;
 }
 
 static void view_request(const struct tcp_request *rq, struct tcp_view *v)

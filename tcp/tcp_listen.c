@@ -34,7 +34,8 @@ static uint32_t listen_backlog(struct stack *st, int backlog)
 /* What may fail for want of memory comes first: a refused listen() leaves the port as it was. */
 static int listen_start(struct tcp_sock *ts)
 {
-	struct tcp_listen *l = listen_alloc();
+	struct tcp_rare *k = tcp_rare_get(ts);
+	struct tcp_listen *l = k ? listen_alloc() : NULL;
 	struct sock *sk = &ts->sk;
 	struct inet_table *t = sk->stack->tcp->table;
 	int err = l ? 0 : -ENOMEM;
@@ -47,7 +48,7 @@ static int listen_start(struct tcp_sock *ts)
 		free(l);
 		return err;
 	}
-	ts->listen = l;
+	k->listen = l;
 	tcp_set_state(ts, TCP_LISTEN);
 	inet_hash_bound(t, sk);
 	return 0;
@@ -66,8 +67,8 @@ int tcp_listen(struct sock *sk, int backlog)
 		if (err)
 			return err;
 	}
-	ts->listen->backlog = listen_backlog(sk->stack, backlog);
-	return tcp_fastopen_listen(ts, ts->listen->backlog);
+	ts->rare->listen->backlog = listen_backlog(sk->stack, backlog);
+	return tcp_fastopen_listen(ts, ts->rare->listen->backlog);
 }
 
 /* --- the accept queue --------------------------------------------------------------------------- */
@@ -80,7 +81,7 @@ bool tcp_accept_full(const struct tcp_listen *l)
 /* Takes the caller's reference of child. */
 void tcp_accept_add(struct tcp_sock *ls, struct tcp_sock *child)
 {
-	struct tcp_listen *l = ls->listen;
+	struct tcp_listen *l = ls->rare->listen;
 
 	child->accept_next = NULL;
 	*l->accept_tail = child;
@@ -110,7 +111,7 @@ struct sock *tcp_accept(struct sock *sk, int *err)
 	*err = -EINVAL;
 	if (tcp_state_of(ls) != TCP_LISTEN)
 		return NULL;
-	child = accept_take(ls->listen);
+	child = accept_take(ls->rare->listen);
 	*err = child ? 0 : -EAGAIN;
 	return child ? &child->sk : NULL;
 }
@@ -131,7 +132,7 @@ static void accept_abort(struct tcp_sock *child)
 
 void tcp_listen_close(struct tcp_sock *ls)
 {
-	struct tcp_listen *l = ls->listen;
+	struct tcp_listen *l = ls->rare->listen;
 	struct tcp_sock *child;
 
 	for (unsigned i = 0; i < TCP_REQUEST_LISTS; i++) {
@@ -141,7 +142,7 @@ void tcp_listen_close(struct tcp_sock *ls)
 	while ((child = accept_take(l)))
 		accept_abort(child);
 	tcp_done(ls, 0);
-	ls->listen = NULL;
+	ls->rare_own->listen = NULL;
 	free(l);
 }
 

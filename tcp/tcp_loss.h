@@ -26,7 +26,6 @@ struct tcp_sock;
 #define TCP_SACK_BLOCKS 4u              /* of an ACK: as many as an option has room for */
 #define TCP_CWND_MAX (UINT16_MAX << 14) /* no window is larger (RFC 7323, 2.3) */
 #define TCP_CC_MAX 8                    /* algorithms */
-#define TCP_CC_PRIV 8 /* words of 64 bits: an algorithm that needs more takes a block */
 
 /* --- the send queue ----------------------------------------------------------------------------
  */
@@ -118,20 +117,30 @@ struct tcp_xfer {
 	struct tcp_rec *sack_last;              /* l: where the last walk marked */
 	struct tcp_rec *sack_high;              /* l: the highest marked */
 	uint32_t sack_seen[TCP_SACK_BLOCKS][2]; /* l: blocks of the last ACK; left == right: none */
-	uint32_t sacked;      /* l: bytes the peer has out of order; without SACK by count */
-	uint32_t lost;        /* l: bytes of records held for lost */
-	uint32_t retrans;     /* l: bytes of those that were sent again since */
-	uint32_t high_sacked; /* l: the end of the highest SACKed record, while there is one */
-	uint32_t recover;     /* l: what was out when the state was entered ends here */
-	uint64_t rack_sent;   /* l: ns: RACK.xmit_ts (RFC 8985, 5) */
-	uint32_t rack_end;    /* l: RACK.end_seq */
-	uint32_t rack_rtt_us; /* l: RACK.rtt */
-	bool rack_advanced;   /* l: RACK has news since it last looked for losses */
-	bool frto;            /* l: RFC 5682: the time-out may have been spurious */
-	bool new_first;       /* l: RFC 5682, 3.1, 2b: the next push sends new data */
-	struct tcp_tlp tlp;   /* l */
-	struct tcp_prr prr;   /* l */
-	struct tcp_undo undo; /* l */
+	uint32_t sacked;       /* l: bytes the peer has out of order; without SACK by count */
+	uint32_t lost;         /* l: bytes of records held for lost */
+	uint32_t retrans;      /* l: bytes of those that were sent again since */
+	uint32_t high_sacked;  /* l: the end of the highest SACKed record, while there is one */
+	uint32_t snd_sml;      /* l: the end of the last small segment sent (Minshall) */
+	uint32_t push_seq;     /* l: what the program finished writing ends here: PSH */
+	uint32_t pushed;       /* l: the end of the highest segment that went with PSH */
+	uint32_t snd_up;       /* l: TCP_F_URG_OUT: SND.UP */
+	uint32_t until;        /* l: SND.NXT when this window of data began ... */
+	uint32_t max_flight;   /* l: ... and the most out in it */
+	uint64_t first_sent;   /* l: ns: when the record sent first in the current window went */
+	uint64_t delivered_at; /* l: ns: when something was delivered last */
+	uint32_t limit_ms;     /* l: since when ... */
+	uint8_t limit;         /* l: ... enum tcp_limit holds the sender back */
+	uint32_t recover;      /* l: what was out when the state was entered ends here */
+	uint64_t rack_sent;    /* l: ns: RACK.xmit_ts (RFC 8985, 5) */
+	uint32_t rack_end;     /* l: RACK.end_seq */
+	uint32_t rack_rtt_us;  /* l: RACK.rtt */
+	bool rack_advanced;    /* l: RACK has news since it last looked for losses */
+	bool frto;             /* l: RFC 5682: the time-out may have been spurious */
+	bool new_first;        /* l: RFC 5682, 3.1, 2b: the next push sends new data */
+	struct tcp_tlp tlp;    /* l */
+	struct tcp_prr prr;    /* l */
+	struct tcp_undo undo;  /* l */
 };
 
 /* --- what an ACK said --------------------------------------------------------------------------
@@ -185,21 +194,6 @@ struct tcp_ack_info {
 /* --- delivery rate, pacing ---------------------------------------------------------------------
  */
 
-/*
- * LOCKING
- *	l	lock of its sock
- */
-struct tcp_delivery {
-	uint64_t bytes;       /* l: delivered in the connection's life */
-	uint64_t at;          /* l: ns, when last */
-	uint64_t first_sent;  /* l: ns: when the record sent first in the current window went */
-	uint64_t app_limited; /* l: bytes up to which samples are limited by the program; 0: none */
-	uint64_t rate;        /* l: bytes a second, the last good sample, for TCP_INFO */
-	uint64_t lost;        /* l: bytes held for lost in the connection's life */
-	uint32_t segs;        /* l: tcpi_delivered */
-	bool rate_app_limited; /* l: of the sample in rate */
-};
-
 /* What holds the sender back. */
 enum tcp_limit {
 	TCP_LIMIT_NONE, /* nothing is out or waits */
@@ -207,29 +201,6 @@ enum tcp_limit {
 	TCP_LIMIT_RWND, /* the peer's window */
 	TCP_LIMIT_SNDBUF,
 	TCP_LIMITS,
-};
-
-/*
- * LOCKING
- *	l	lock of its sock
- */
-struct tcp_limits {
-	uint32_t ms[TCP_LIMITS - 1]; /* l: spent so; none is not counted */
-	uint32_t since_ms;           /* l */
-	uint8_t is;                  /* l: enum tcp_limit */
-};
-
-/*
- * How much of cwnd is used (RFC 7661, 4.1): growth waits until it is, and what long was not falls.
- *
- * LOCKING
- *	l	lock of its sock
- */
-struct tcp_usage {
-	uint32_t until;      /* l: SND.NXT when this window of data began */
-	uint32_t max_flight; /* l: most out in it */
-	uint32_t used;       /* l: most out since stamp_ms */
-	uint32_t stamp_ms;   /* l: cwnd was used last, or was lowered */
 };
 
 /* --- congestion control ------------------------------------------------------------------------
@@ -389,7 +360,9 @@ void tcp_rate_sent(struct tcp_sock *ts, struct tcp_rec *r);
 void tcp_rate_delivered(struct tcp_sock *ts, const struct tcp_rec *r, struct tcp_ack_info *a);
 void tcp_rate_done(struct tcp_sock *ts, struct tcp_ack_info *a);
 void tcp_rate_app_limited(struct tcp_sock *ts);
+void tcp_rate_limit(struct tcp_sock *ts, uint32_t ahead);
 void tcp_limit_update(struct tcp_sock *ts);
+void tcp_limit_end(struct tcp_sock *ts); /* nothing is out or waits any more */
 uint32_t tcp_limit_ms(const struct tcp_sock *ts, enum tcp_limit which);
 
 /* --- tcp_pace.c --------------------------------------------------------------------------------
@@ -423,11 +396,13 @@ void tcp_hystart_delay(struct tcp_sock *ts, struct tcp_hystart *h, const struct 
 
 extern const struct tcp_cc_ops cc_newreno, cc_cubic, cc_bbr;
 void tcp_cc_start(struct stack *st);
-const struct tcp_cc_ops *tcp_cc_default(struct stack *st);
-int tcp_cc_choose(struct stack *st, const char *name, const struct tcp_cc_ops **cc);
+extern const struct tcp_cc_ops *const tcp_cc_table[];
+const struct tcp_cc_ops *tcp_cc(const struct tcp_sock *ts);
+uint8_t tcp_cc_default(struct stack *st); /* a place in the table */
+int tcp_cc_choose(struct stack *st, const char *name);
 void tcp_cc_init(struct tcp_sock *ts); /* the connection is there: cwnd, and the algorithm runs */
 void tcp_cc_stop(struct tcp_sock *ts); /* gives back what it has; also when it does not run */
-int tcp_cc_change(struct tcp_sock *ts, const struct tcp_cc_ops *cc);
+int tcp_cc_change(struct tcp_sock *ts, uint8_t cc);
 /* The last hand: cwnd, after tcp_recovery.c has seen the ACK and tcp_rate_done() made its sample. */
 void tcp_cc_ack(struct tcp_sock *ts, struct tcp_ack_info *a);
 /* For algorithms: slow start takes a share of n bytes, returns what is left over when it ends. */

@@ -15,13 +15,14 @@
 /* RFC 5682, 3.1, 2b: new data were sent to find out, so what is lost waits for the next ACK. */
 static bool frto_waits(const struct tcp_sock *ts)
 {
-	return ts->ca_state == CA_LOSS && ts->xfer->frto && seq_gt(ts->snd_nxt, ts->xfer->recover);
+	return ts->ca_state == CA_LOSS && ts->est->xfer->frto &&
+	       seq_gt(ts->snd_nxt, ts->est->xfer->recover);
 }
 
 /* Bytes from r on that cwnd and the peer's window allow to be sent again together. */
 static uint32_t lost_room(struct tcp_sock *ts, const struct tcp_rec *r)
 {
-	uint32_t edge = ts->snd_una + ts->snd_wnd, room = ts->cwnd - tcp_pipe(ts);
+	uint32_t edge = ts->snd_una + ts->snd_wnd, room = ts->est->cwnd - tcp_pipe(ts);
 	uint32_t most = tcp_xmit_max(ts), quantum = tcp_pace_quantum(ts);
 
 	if (most > quantum)
@@ -40,17 +41,17 @@ static void push_lost(struct tcp_sock *ts)
 
 	if (frto_waits(ts))
 		return;
-	while ((r = tcp_recovery_next(ts)) && tcp_pipe(ts) + ts->mss <= ts->cwnd) {
-		if (seq_geq(r->seq, edge) && r != ts->xfer->head)
+	while ((r = tcp_recovery_next(ts)) && tcp_pipe(ts) + ts->mss <= ts->est->cwnd) {
+		if (seq_geq(r->seq, edge) && r != ts->est->xfer->head)
 			return; /* the peer took its window back */
 		if (tcp_pace_hold(ts))
 			return;
-		before = ts->total_retrans;
+		before = ts->rare->total_retrans;
 		if (tcp_retransmit(ts, r, lost_room(ts, r)) < 0) {
 			mib_inc(ts->sk.stack, MIB_TcpExt_TCPRetransFail);
 			return;
 		}
-		mib_add(ts->sk.stack, how, ts->total_retrans - before);
+		mib_add(ts->sk.stack, how, ts->rare->total_retrans - before);
 	}
 }
 
@@ -65,7 +66,8 @@ static bool small_may_go(const struct tcp_sock *ts, bool fin)
 		return false;
 	if (ts->flags & TCP_F_NODELAY)
 		return true;
-	return seq_leq(ts->snd_sml, ts->snd_una) || seq_gt(ts->snd_sml, ts->snd_nxt);
+	return seq_leq(ts->est->xfer->snd_sml, ts->snd_una) ||
+	       seq_gt(ts->est->xfer->snd_sml, ts->snd_nxt);
 }
 
 /* What cwnd has room for; at least a segment when nothing is on the way. */
@@ -73,9 +75,9 @@ static uint32_t cwnd_room(const struct tcp_sock *ts)
 {
 	uint32_t pipe = tcp_pipe(ts);
 
-	if (pipe == 0 && ts->cwnd < ts->mss)
+	if (pipe == 0 && ts->est->cwnd < ts->mss)
 		return ts->mss;
-	return ts->cwnd > pipe ? ts->cwnd - pipe : 0;
+	return ts->est->cwnd > pipe ? ts->est->cwnd - pipe : 0;
 }
 
 static uint32_t wnd_room(const struct tcp_sock *ts)
@@ -90,7 +92,7 @@ static uint32_t full_segments(const struct tcp_sock *ts, uint32_t room, bool by_
 {
 	if (room >= ts->mss)
 		return room - room % ts->mss;
-	if (by_wnd && (room >= ts->max_window / 2 || (ts->flags & TCP_F_PUSH)))
+	if (by_wnd && (room >= ts->est->max_window / 2 || (ts->flags & TCP_F_PUSH)))
 		return room;
 	return 0;
 }
@@ -100,7 +102,7 @@ static uint32_t message_len(const struct tcp_sock *ts, uint32_t data, uint32_t m
 {
 	uint32_t n = 0;
 
-	for (const struct tcp_rec *r = ts->xfer->next; r && n < max; r = r->next) {
+	for (const struct tcp_rec *r = ts->est->xfer->next; r && n < max; r = r->next) {
 		n += tcp_rec_len(r);
 		if (r->flags & REC_EOR)
 			return n < data ? n : data;
@@ -167,7 +169,7 @@ static void push_new(struct tcp_sock *ts)
 /* RFC 5682, 3.1, 2b. */
 static void push_new_first(struct tcp_sock *ts)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (!x->new_first)
 		return;
@@ -247,7 +249,7 @@ void tcp_push(struct sock *sk)
 
 	if (!tcp_state_in(ts, TCP_SYNCHRONIZED))
 		return;
-	if (ts->xfer && ts->snd_una != ts->iss) {
+	if (ts->est->xfer && ts->snd_una != ts->iss) {
 		push_mss(ts);
 		push_new_first(ts);
 		push_lost(ts);

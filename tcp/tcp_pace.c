@@ -18,12 +18,14 @@
 static uint64_t window_rate(const struct tcp_sock *ts)
 {
 	const struct stack *st = ts->sk.stack;
-	uint64_t percent = ts->cwnd < ts->ssthresh / 2 ? sysctl_get(st, tcp_pacing_ss_ratio)
-						       : sysctl_get(st, tcp_pacing_ca_ratio);
+	uint64_t percent = ts->est->cwnd < ts->est->ssthresh / 2
+			       ? sysctl_get(st, tcp_pacing_ss_ratio)
+			       : sysctl_get(st, tcp_pacing_ca_ratio);
 
-	if (ts->srtt_us == 0)
+	if (ts->est->srtt_us == 0)
 		return 0;
-	return (uint64_t)ts->cwnd * percent / 100 * (NSEC_PER_SEC / NSEC_PER_USEC) / ts->srtt_us;
+	return (uint64_t)ts->est->cwnd * percent / 100 * (NSEC_PER_SEC / NSEC_PER_USEC) /
+	       ts->est->srtt_us;
 }
 
 /* Bytes a second, for TCP_INFO even where nothing is paced. */
@@ -64,9 +66,9 @@ uint32_t tcp_pace_quantum(const struct tcp_sock *ts)
 {
 	uint32_t least = (uint32_t)sysctl_get(ts->sk.stack, tcp_min_tso_segs) * ts->mss;
 	uint64_t n = tcp_pace_estimate(ts) / (NSEC_PER_SEC / PACE_QUANTUM_NS);
-	uint32_t near = ts->min_rtt_us >> PACE_NEAR_SHIFT, half = ts->cwnd / 2;
+	uint32_t near = ts->est->min_rtt_us >> PACE_NEAR_SHIFT, half = ts->est->cwnd / 2;
 
-	if (n == 0 && ts->srtt_us == 0)
+	if (n == 0 && ts->est->srtt_us == 0)
 		n = TCP_GSO_MAX;
 	if (near < 32 && !pace_rate(ts))
 		n += TCP_GSO_MAX >> near;
@@ -85,7 +87,7 @@ bool tcp_pace_hold(struct tcp_sock *ts)
 
 	if (!rate || ts->rare->pace_next <= now)
 		return false;
-	if (ts->ca_state == CA_LOSS && ts->xfer->retrans == 0)
+	if (ts->ca_state == CA_LOSS && ts->est->xfer->retrans == 0)
 		return false;
 	most = now + 2 * tcp_pace_quantum(ts) * NSEC_PER_SEC / rate;
 	if (ts->rare->pace_next > most)
@@ -102,7 +104,7 @@ void tcp_pace_sent(struct tcp_sock *ts, uint32_t n, uint64_t now)
 	if (!rate)
 		return;
 	if (!ts->rare->pacing_rate && rate < ts->rare->max_pacing_rate &&
-	    ts->data_segs_out < PACE_FREE_SEGS)
+	    ts->est->data_segs_out < PACE_FREE_SEGS)
 		return; /* nobody asked for less than the first window (RFC 6928) */
 	if (from + PACE_CREDIT_NS < now)
 		from = now - PACE_CREDIT_NS;

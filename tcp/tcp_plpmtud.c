@@ -124,11 +124,12 @@ static bool probe_may_go(const struct tcp_sock *ts, uint32_t size)
 	uint32_t edge = ts->snd_una + ts->snd_wnd;
 	bool fin = ts->flags & TCP_F_FIN_QUEUED;
 
-	if (ts->ca_state != CA_OPEN || ts->xfer->sacked || ts->cwnd < PROBE_CWND * ts->mss)
+	if (ts->ca_state != CA_OPEN || ts->est->xfer->sacked ||
+	    ts->est->cwnd < PROBE_CWND * ts->mss)
 		return false;
 	if (ts->write_seq - ts->snd_nxt < need + (fin ? 1 : 0) || seq_gt(ts->snd_nxt + need, edge))
 		return false;
-	return tcp_pipe(ts) + size <= ts->cwnd;
+	return tcp_pipe(ts) + size <= ts->est->cwnd;
 }
 
 void tcp_plpmtud_push(struct tcp_sock *ts)

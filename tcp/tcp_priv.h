@@ -17,6 +17,7 @@
 #include "lib/timer.h"
 #include "lib/wire/tcp.h"
 #include "tcp/tcp.h"
+#include "tcp/tcp_est.h"
 #include "tcp/tcp_fastopen.h"
 #include "tcp/tcp_flow.h"
 #include "tcp/tcp_loss.h"
@@ -139,70 +140,42 @@ struct tcp_listen;
 struct tcp_sock {
 	struct sock sk; /* see ip/inet_sock.h */
 
-	/* l: send sequence space, RFC 9293, 3.3.1 */
-	uint32_t snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, snd_up, iss; /* l */
-	uint32_t write_seq;  /* l: the end of the send queue */
-	uint32_t snd_sml;    /* l: the end of the last small segment sent (Minshall) */
-	uint32_t max_window; /* l: the largest SND.WND seen */
-	uint32_t push_seq;   /* l: what the program finished writing ends here: PSH */
-	uint32_t pushed;     /* l: the end of the highest segment that went with PSH */
-	/* l: receive sequence space */
-	uint32_t rcv_nxt, irs; /* l */
-	uint32_t rcv_adv;      /* l: the right edge of the window advertised */
-	uint32_t copied_seq;   /* l: the reader has all before it */
-	uint32_t ack_sent;     /* l: RFC 7323's Last.ACK.sent */
-	uint32_t rcv_fin;      /* l: TCP_F_FIN_SEEN: the peer's FIN */
-
-	uint32_t flags;                 /* l: TCP_F_ */
+	uint32_t flags; /* l: TCP_F_ */
+	/* l: sequence space, RFC 9293, 3.3.1 */
+	uint32_t rcv_nxt;                   /* l */
+	uint32_t rcv_adv;                   /* l: the right edge of the window advertised */
+	uint32_t ack_sent;                  /* l: RFC 7323's Last.ACK.sent */
+	uint32_t copied_seq;                /* l: the reader has all before it */
+	uint32_t snd_una, snd_nxt, snd_wnd; /* l */
+	uint32_t snd_wl1, snd_wl2;          /* l */
+	uint32_t write_seq;                 /* l: the end of the send queue */
+	uint32_t iss;                       /* l */
+	uint32_t ts_recent, ts_recent_ms, ts_offset; /* l: RFC 7323 */
 	uint16_t mss;                   /* l: payload of a segment beside its constant options */
 	uint16_t advmss, peer_mss;      /* l: MSS options sent, received */
-	uint16_t rcv_mss;               /* l: payload of the peer's segments, estimated */
 	uint8_t snd_wscale, rcv_wscale; /* l */
+	uint8_t cc;                     /* l: tcp_cc() */
 	uint8_t ca_state;               /* l: enum ca_state */
 	uint8_t rtx;                    /* l: enum tcp_rtx */
 	uint8_t backoff, retransmits;   /* l: of the RTX deadline; times it went by in a row */
-	uint8_t keep_probes;            /* l: keepalives without an answer */
-	uint16_t ato_ms;                /* l: how long an ACK waits; 0: no text has come */
 	uint8_t quickacks;              /* l: ACKs still to be sent without delay */
 	uint8_t dupacks_owed;           /* l: ACKs that the next push sends for data out of order */
+	bool probe_blind : 1;      /* l: no RTT sample since the last loss probe (RFC 8985, 7.3) */
+	bool rate_app_limited : 1; /* l: of the sample in est->delivery.rate */
+	uint32_t timer_at;         /* l: ms: when it was armed for; 0: not, or it has fired */
+	uint32_t due[TCP_DUE_MAX]; /* l: ms, as the wheel ticks, rounded up; 0: off */
 
-	struct pkq rcvq;           /* l: in order, copied_seq somewhere in its first packet */
-	struct tcp_ofo *ofo;       /* l: out of order; NULL: nothing */
-	struct tcp_xfer *xfer;     /* l: NULL: nothing is queued or out */
-	struct tcp_listen *listen; /* l: a listener's */
-	union {                    /* l: what few need; see tcp_rare.h */
+	struct tcp_est *est;                 /* l: what its traffic taught; see tcp_est.h */
+	union {                              /* l: what few need; see tcp_rare.h */
 		const struct tcp_rare *rare; /* l: never NULL */
 		struct tcp_rare *rare_own;   /* l: the same, where it is not tcp_rare_none */
 	};                                   /* l */
 	struct tcp_sock *accept_next;        /* p: behind it on the accept queue */
 
-	struct timer timer;        /* see lib/timer.h: armed for the earliest deadline or before */
-	uint32_t timer_at;         /* l: ms: when it was armed for; 0: not, or it has fired */
-	uint32_t due[TCP_DUE_MAX]; /* l: ms, as the wheel ticks, rounded up; 0: off */
-
-	uint32_t srtt_us, rttvar_us, rto_us; /* l: srtt 0: no sample yet */
-	uint32_t min_rtt_us;                 /* l: of the window net.ipv4.tcp_min_rtt_wlen */
-	uint32_t min_rtt_next_us;            /* l: of the half of it that runs ... */
-	uint32_t min_rtt_ms;                 /* l: ... since then */
-	uint32_t ts_recent, ts_recent_ms, ts_offset; /* l: RFC 7323 */
-	uint32_t cwnd, ssthresh;                     /* l */
-	struct tcp_tune tune;                        /* l */
-	bool probe_blind; /* l: no RTT sample since the last loss probe (RFC 8985, 7.3) */
-	struct tcp_delivery delivery;  /* l */
-	struct tcp_usage usage;        /* l */
-	struct tcp_limits limits;      /* l */
-	const struct tcp_cc_ops *cc;   /* l */
-	uint64_t cc_priv[TCP_CC_PRIV]; /* l: the algorithm's own */
-
-	uint32_t last_sent_ms, last_rcvd_ms, last_ack_ms; /* l: data sent, received; ACK received */
-	uint32_t segs_in, segs_out;                       /* l */
-	uint32_t data_segs_in, data_segs_out;             /* l */
-	uint32_t total_retrans;                           /* l: segments */
-	uint64_t bytes_acked, bytes_received;             /* l */
-	uint64_t bytes_sent;                              /* l */
-	uint64_t syn_sent; /* l: ns: SYN or SYN-ACK, for the first RTT */
+	struct timer timer; /* see lib/timer.h: armed for the earliest deadline or before */
 };
-_Static_assert(sizeof(struct tcp_sock) == 736, "what docs/state.md and README.md say of it");
+_Static_assert(sizeof(struct tcp_sock) + sizeof(struct tcp_est) == 544,
+	       "what docs/state.md and README.md say of it");
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
 {
@@ -533,6 +506,7 @@ static inline bool tcp_persists(const struct tcp_sock *ts)
 	return ts->due[TCP_DUE_RTX] && ts->rtx == RTX_PERSIST;
 }
 void tcp_keepalive_arm(struct tcp_sock *ts);
+void tcp_keepalive_answered(struct tcp_sock *ts);
 
 /* --- tcp_opt.c, tcp_isn.c, tcp_rtt.c -----------------------------------------------------------
  */
@@ -558,6 +532,8 @@ uint32_t tcp_ts_offset(struct stack *st, const struct ip_addr *a, const struct i
 
 void tcp_rtt_init(struct tcp_sock *ts);
 void tcp_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns);
+void tcp_syn_stamp(struct tcp_sock *ts, uint64_t now); /* a SYN goes, or went */
+void tcp_syn_rtt(struct tcp_sock *ts, uint64_t now);
 void tcp_min_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns);
 /* The RTO now, backed off; ns. */
 uint64_t tcp_rto_ns(const struct tcp_sock *ts);

@@ -10,7 +10,7 @@
 /* `delivered` by the ACK that began it belongs to the flight that is reduced. */
 void tcp_prr_start(struct tcp_sock *ts, uint32_t delivered)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	x->prr.flight = tcp_flight(ts) - x->sacked + delivered;
 	if (x->prr.flight < ts->mss)
@@ -26,9 +26,9 @@ static uint32_t round_up(const struct tcp_sock *ts, uint64_t n)
 /* More is out than ssthresh: so much for so much, by the end of the flight. */
 static uint32_t prr_proportional(const struct tcp_sock *ts)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 	uint64_t due =
-	    ((uint64_t)x->prr.delivered * ts->ssthresh + x->prr.flight - 1) / x->prr.flight;
+	    ((uint64_t)x->prr.delivered * ts->est->ssthresh + x->prr.flight - 1) / x->prr.flight;
 	uint32_t n = round_up(ts, due);
 
 	return n > x->prr.out ? n - x->prr.out : 0;
@@ -37,8 +37,8 @@ static uint32_t prr_proportional(const struct tcp_sock *ts)
 /* Less is out: as much as was delivered (CRB), a segment more while that goes well (SSRB). */
 static uint32_t prr_bound(const struct tcp_sock *ts, const struct tcp_ack_info *a, uint32_t pipe)
 {
-	const struct tcp_xfer *x = ts->xfer;
-	uint32_t room = round_up(ts, ts->ssthresh - pipe), n = a->delivered;
+	const struct tcp_xfer *x = ts->est->xfer;
+	uint32_t room = round_up(ts, ts->est->ssthresh - pipe), n = a->delivered;
 
 	if (x->prr.delivered > x->prr.out && x->prr.delivered - x->prr.out > n)
 		n = x->prr.delivered - x->prr.out;
@@ -50,14 +50,14 @@ static uint32_t prr_bound(const struct tcp_sock *ts, const struct tcp_ack_info *
 
 void tcp_prr_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	uint32_t pipe = tcp_pipe(ts), n;
 
 	if (a->delivered == 0)
 		return;
 	x->prr.delivered += a->delivered;
-	n = pipe > ts->ssthresh ? prr_proportional(ts) : prr_bound(ts, a, pipe);
+	n = pipe > ts->est->ssthresh ? prr_proportional(ts) : prr_bound(ts, a, pipe);
 	if (n == 0 && x->prr.out == 0) /* the first retransmission is never held back */
 		n = ts->mss;
-	ts->cwnd = pipe + n;
+	ts->est->cwnd = pipe + n;
 }

@@ -55,13 +55,13 @@ static bool is_for_earlier(const struct tcp_sock *ts, const struct tcp_rec *r,
 		return false;
 	if (a->echo && seq_lt(a->echo, tcp_ms(r->sent) + ts->ts_offset))
 		return true;
-	return a->now - r->sent < ts->min_rtt_us * NSEC_PER_USEC;
+	return a->now - r->sent < ts->est->min_rtt_us * NSEC_PER_USEC;
 }
 
 void tcp_rack_delivered(struct tcp_sock *ts, const struct tcp_rec *r, uint32_t end,
 			const struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (is_for_earlier(ts, r, a))
 		return;
@@ -105,18 +105,18 @@ static uint64_t reorder_window(const struct tcp_sock *ts)
 	if (!k->reord_seen) {
 		if (ts->ca_state >= CA_RECOVERY)
 			return 0;
-		if (ts->xfer->sacked >= tcp_reordering_is(ts) * ts->mss &&
+		if (ts->est->xfer->sacked >= tcp_reordering_is(ts) * ts->mss &&
 		    !(sysctl_get(ts->sk.stack, tcp_recovery) & RACK_NO_DUPTHRESH))
 			return 0;
 	}
-	us = (uint64_t)(ts->min_rtt_us / 4) * (k->reo_more + 1u);
-	return (us < ts->srtt_us ? us : ts->srtt_us) * NSEC_PER_USEC;
+	us = (uint64_t)(ts->est->min_rtt_us / 4) * (k->reo_more + 1u);
+	return (us < ts->est->srtt_us ? us : ts->est->srtt_us) * NSEC_PER_USEC;
 }
 
 uint64_t tcp_rack_left(const struct tcp_sock *ts, const struct tcp_rec *r, uint64_t now,
 		       uint64_t window)
 {
-	uint64_t due = r->sent + ts->xfer->rack_rtt_us * NSEC_PER_USEC + window;
+	uint64_t due = r->sent + ts->est->xfer->rack_rtt_us * NSEC_PER_USEC + window;
 
 	return due > now ? due - now : 0;
 }
@@ -124,7 +124,7 @@ uint64_t tcp_rack_left(const struct tcp_sock *ts, const struct tcp_rec *r, uint6
 /* RACK_detect_loss(): ns until all that may be lost is known to be; 0: it is known. */
 static uint64_t rack_detect(struct tcp_sock *ts, uint64_t now)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 	uint64_t window = reorder_window(ts), wait = 0, left;
 	struct tcp_rec *r, *later;
 
@@ -152,7 +152,7 @@ static void reorder_arm(struct tcp_sock *ts, uint64_t now, uint64_t wait)
 
 void tcp_rack_find(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	uint64_t wait, retrans = x->retrans;
 
 	if (!x->rack_advanced)
@@ -170,7 +170,7 @@ void tcp_rack_find(struct tcp_sock *ts, struct tcp_ack_info *a)
 /* Step 5, by the timer: what was waited for is lost now. */
 void tcp_rack_timeout(struct tcp_sock *ts, uint64_t now)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	uint32_t pipe = tcp_pipe(ts);
 	struct tcp_ack_info a = {.delivered = ts->mss};
 
@@ -180,7 +180,7 @@ void tcp_rack_timeout(struct tcp_sock *ts, uint64_t now)
 	if (pipe != tcp_pipe(ts)) {
 		if (ts->ca_state != CA_RECOVERY) {
 			tcp_recovery_enter(ts, NULL);
-			if (!ts->cc->control)
+			if (!tcp_cc(ts)->control)
 				tcp_prr_ack(ts, &a);
 		}
 		tcp_push(&ts->sk);

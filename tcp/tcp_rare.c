@@ -34,6 +34,16 @@ void tcp_rare_free(struct tcp_sock *ts)
 	ts->rare = &tcp_rare_none;
 }
 
+void tcp_retrans_count(struct tcp_sock *ts, uint32_t segs, uint32_t bytes)
+{
+	struct tcp_rare *k = tcp_rare_get(ts);
+
+	if (!k)
+		return;
+	k->total_retrans += segs;
+	k->bytes_retrans += bytes;
+}
+
 static bool rare_to_inherit(const struct tcp_rare *r)
 {
 	return r->user_mss || r->wnd_clamp || r->notsent_lowat || r->keepidle || r->keepintvl ||

@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 struct tcp_fastopen;
+struct tcp_listen;
+struct tcp_ofo;
 struct tcp_sock;
 
 /*
@@ -31,14 +33,19 @@ struct tcp_plpmtud {
  *	l	lock of its sock
  */
 struct tcp_rare {
-	struct tcp_fastopen *fo;          /* l: NULL: Fast Open is not used */
-	uint64_t pacing_rate;             /* l: bytes a second; 0: not paced */
-	uint64_t max_pacing_rate;         /* l: SO_MAX_PACING_RATE; 0: none */
-	uint64_t pace_next;               /* l: ns: the next byte may go */
-	uint64_t bytes_retrans;           /* l */
-	uint32_t rcv_ooopack;             /* l: segments out of order */
-	uint32_t segs_ce;                 /* l: tcpi_delivered_ce */
-	uint32_t oow_ack_ms;              /* l: last ACK to a segment out of the window */
+	struct tcp_fastopen *fo;   /* l: NULL: Fast Open is not used */
+	uint64_t pacing_rate;      /* l: bytes a second; 0: not paced */
+	uint64_t max_pacing_rate;  /* l: SO_MAX_PACING_RATE; 0: none */
+	uint64_t pace_next;        /* l: ns: the next byte may go */
+	struct tcp_ofo *ofo;       /* l: out of order; NULL: nothing */
+	struct tcp_listen *listen; /* l: a listener's */
+	uint64_t bytes_retrans;    /* l */
+	uint32_t total_retrans;    /* l: segments */
+	uint32_t rwnd_ms,
+	    sndbuf_ms;        /* l: the peer's window, the send buffer held the sender back */
+	uint32_t rcv_ooopack; /* l: segments out of order */
+	uint32_t segs_ce;     /* l: tcpi_delivered_ce */
+	uint32_t oow_ack_ms;  /* l: last ACK to a segment out of the window */
 	uint32_t dsack_left, dsack_right; /* l: came twice, is to be told; equal: no */
 	uint32_t rcv_up;                  /* l: TCP_F_URG_IN: RCV.UP */
 	uint32_t user_timeout;            /* l: ms: TCP_USER_TIMEOUT */
@@ -47,6 +54,7 @@ struct tcp_rare {
 	int32_t linger2_s;                /* l: TCP_LINGER2; -1: none at all */
 	uint16_t keepidle, keepintvl;     /* l: s */
 	uint16_t user_mss;                /* l: TCP_MAXSEG */
+	uint8_t keep_probes;              /* l: keepalives without an answer */
 	uint8_t keepcnt, syncnt;          /* l */
 	uint8_t defer_accept;             /* l: TCP_DEFER_ACCEPT, as a number of time-outs */
 	/* l: of RFC 8985, 5, what reordering taught */
@@ -65,4 +73,5 @@ extern const struct tcp_rare tcp_rare_none;
 struct tcp_rare *tcp_rare_get(struct tcp_sock *ts);
 /* A child has its listener's options; false: no memory. */
 bool tcp_rare_inherit(struct tcp_sock *child, const struct tcp_sock *ls);
+void tcp_retrans_count(struct tcp_sock *ts, uint32_t segs, uint32_t bytes);
 void tcp_rare_free(struct tcp_sock *ts);

@@ -52,7 +52,7 @@ RB_GENERATE_INTERNAL(ofo_tree, ofo_block, tree, ofo_cmp, __attribute__((unused))
  */
 static void ofo_round(struct tcp_sock *ts)
 {
-	struct tcp_ofo *o = ts->ofo;
+	struct tcp_ofo *o = ts->rare->ofo;
 
 	o->ts_floor = o->ts_next;
 	o->ts_next = ts->ts_recent;
@@ -61,16 +61,21 @@ static void ofo_round(struct tcp_sock *ts)
 
 static bool ofo_make(struct tcp_sock *ts)
 {
-	if (ts->ofo)
+	struct tcp_rare *k;
+	struct tcp_ofo *o;
+
+	if (ts->rare->ofo)
 		return true;
-	ts->ofo = malloc(sizeof(*ts->ofo));
-	if (!ts->ofo)
+	k = tcp_rare_get(ts);
+	o = k ? malloc(sizeof(*o)) : NULL;
+	if (!o)
 		return false;
+	k->ofo = o;
 	atomic_fetch_add_explicit(&ts->sk.stack->tcp->ofos, 1, memory_order_relaxed);
-	RB_INIT(&ts->ofo->tree);
-	TAILQ_INIT(&ts->ofo->recent);
-	ts->ofo->bytes = ts->ofo->fresh = 0;
-	ts->ofo->ts_next = ts->ts_recent;
+	RB_INIT(&o->tree);
+	TAILQ_INIT(&o->recent);
+	o->bytes = o->fresh = 0;
+	o->ts_next = ts->ts_recent;
 	ofo_round(ts);
 	return true;
 }
@@ -83,18 +88,18 @@ static void packet_free(struct tcp_sock *ts, struct pkbuf *b, enum drop_reason w
 
 static void block_unlink(struct tcp_sock *ts, struct ofo_block *k)
 {
-	ts->ofo->bytes -= k->end - k->seq;
-	ts->ofo->fresh -= k->fresh;
-	RB_REMOVE(ofo_tree, &ts->ofo->tree, k);
-	TAILQ_REMOVE(&ts->ofo->recent, k, recent);
+	ts->rare->ofo->bytes -= k->end - k->seq;
+	ts->rare->ofo->fresh -= k->fresh;
+	RB_REMOVE(ofo_tree, &ts->rare->ofo->tree, k);
+	TAILQ_REMOVE(&ts->rare->ofo->recent, k, recent);
 }
 
 /* It is told of first. */
 static void block_recent(struct tcp_sock *ts, struct ofo_block *k)
 {
-	TAILQ_REMOVE(&ts->ofo->recent, k, recent);
-	TAILQ_INSERT_HEAD(&ts->ofo->recent, k, recent);
-	ts->ofo->fresh += !k->fresh;
+	TAILQ_REMOVE(&ts->rare->ofo->recent, k, recent);
+	TAILQ_INSERT_HEAD(&ts->rare->ofo->recent, k, recent);
+	ts->rare->ofo->fresh += !k->fresh;
 	k->fresh = true;
 }
 
@@ -110,11 +115,11 @@ static void block_free(struct tcp_sock *ts, struct ofo_block *k, enum drop_reaso
 
 static void ofo_trim(struct tcp_sock *ts)
 {
-	if (!RB_EMPTY(&ts->ofo->tree))
+	if (!RB_EMPTY(&ts->rare->ofo->tree))
 		return;
 	atomic_fetch_sub_explicit(&ts->sk.stack->tcp->ofos, 1, memory_order_relaxed);
-	free(ts->ofo);
-	ts->ofo = NULL;
+	free(ts->rare->ofo);
+	ts->rare_own->ofo = NULL;
 }
 
 /* --- adding ------------------------------------------------------------------------------------- */
@@ -173,8 +178,8 @@ static bool ofo_cut(struct tcp_sock *ts, struct pkbuf *b, struct ofo_block *befo
 		g->seq = before->end;
 	}
 	for (;;) {
-		next = before ? RB_NEXT(ofo_tree, &ts->ofo->tree, before)
-			      : RB_MIN(ofo_tree, &ts->ofo->tree);
+		next = before ? RB_NEXT(ofo_tree, &ts->rare->ofo->tree, before)
+			      : RB_MIN(ofo_tree, &ts->rare->ofo->tree);
 		if (!next || seq_leq(g->end, next->seq))
 			return true;
 		dsack_set(ts, next->seq, seq_min(g->end, next->end));
@@ -196,21 +201,21 @@ static struct ofo_block *block_new(struct tcp_sock *ts, uint32_t seq)
 	k->seq = k->end = seq;
 	k->fresh = false;
 	pkq_init(&k->q);
-	RB_INSERT(ofo_tree, &ts->ofo->tree, k);
-	TAILQ_INSERT_HEAD(&ts->ofo->recent, k, recent);
+	RB_INSERT(ofo_tree, &ts->rare->ofo->tree, k);
+	TAILQ_INSERT_HEAD(&ts->rare->ofo->recent, k, recent);
 	return k;
 }
 
 /* k now ends where the next block begins: they become one. */
 static void block_join(struct tcp_sock *ts, struct ofo_block *k)
 {
-	struct ofo_block *next = RB_NEXT(ofo_tree, &ts->ofo->tree, k);
+	struct ofo_block *next = RB_NEXT(ofo_tree, &ts->rare->ofo->tree, k);
 
 	if (!next || next->seq != k->end)
 		return;
 	block_unlink(ts, next);
 	pkq_join(&k->q, &next->q);
-	ts->ofo->bytes += next->end - next->seq;
+	ts->rare->ofo->bytes += next->end - next->seq;
 	k->end = next->end;
 	free(next);
 }
@@ -231,10 +236,10 @@ static bool block_add(struct tcp_sock *ts, struct ofo_block *k, struct pkbuf *b)
 
 	k->q.bytes += n;
 	k->end += n;
-	ts->ofo->bytes += n;
+	ts->rare->ofo->bytes += n;
 	if (!whole && sock_rcv_charge(&ts->sk, b->pinned)) {
 		k->end += b->len;
-		ts->ofo->bytes += b->len;
+		ts->rare->ofo->bytes += b->len;
 		pkq_add(&k->q, b);
 		whole = true;
 	} else if (whole) {
@@ -252,7 +257,7 @@ static enum drop_reason ofo_insert(struct tcp_sock *ts, struct pkbuf *b)
 
 	if (!ofo_make(ts))
 		return DROP_NO_MEMORY;
-	k = block_before(ts->ofo, g->seq);
+	k = block_before(ts->rare->ofo, g->seq);
 	if (!ofo_cut(ts, b, k)) {
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPOFOMerge);
 		return DROP_TCP_OLD_DATA;
@@ -300,7 +305,7 @@ void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b)
 		pkbuf_drop(b, why);
 	else
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPOFOQueue);
-	if (ts->ofo)
+	if (ts->rare->ofo)
 		ofo_trim(ts);
 }
 
@@ -310,14 +315,14 @@ void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b)
  */
 bool tcp_ofo_overtaken(const struct tcp_sock *ts, const struct tcp_seg *g)
 {
-	if (!ts->ofo || g->seq == g->end || seq_lt(g->seq, ts->rcv_nxt))
+	if (!ts->rare->ofo || g->seq == g->end || seq_lt(g->seq, ts->rcv_nxt))
 		return false;
-	return seq_lt(g->seq, tcp_ofo_end(ts)) && seq_geq(g->tsval, ts->ofo->ts_floor);
+	return seq_lt(g->seq, tcp_ofo_end(ts)) && seq_geq(g->tsval, ts->rare->ofo->ts_floor);
 }
 
 uint32_t tcp_ofo_bytes(const struct tcp_sock *ts)
 {
-	return ts->ofo ? ts->ofo->bytes : 0;
+	return ts->rare->ofo ? ts->rare->ofo->bytes : 0;
 }
 
 /* --- taking ------------------------------------------------------------------------------------- */
@@ -344,9 +349,10 @@ void tcp_ofo_drain(struct tcp_sock *ts)
 	struct ofo_block *k;
 	struct pkbuf *b;
 
-	while (ts->ofo && (k = RB_MIN(ofo_tree, &ts->ofo->tree)) && seq_leq(k->seq, ts->rcv_nxt)) {
+	while (ts->rare->ofo && (k = RB_MIN(ofo_tree, &ts->rare->ofo->tree)) &&
+	       seq_leq(k->seq, ts->rcv_nxt)) {
 		/* a FIN seen since ends the stream before what lies behind it */
-		if ((ts->flags & TCP_F_FIN_SEEN) && seq_geq(k->seq, ts->rcv_fin)) {
+		if ((ts->flags & TCP_F_FIN_SEEN) && seq_geq(k->seq, ts->est->rcv_fin)) {
 			tcp_ofo_free(ts);
 			return;
 		}
@@ -358,7 +364,7 @@ void tcp_ofo_drain(struct tcp_sock *ts)
 		free(k);
 		ofo_trim(ts);
 	}
-	if (ts->ofo && seq_geq(ts->rcv_nxt, ts->ofo->round_end))
+	if (ts->rare->ofo && seq_geq(ts->rcv_nxt, ts->rare->ofo->round_end))
 		ofo_round(ts);
 }
 
@@ -367,11 +373,11 @@ bool tcp_ofo_prune(struct tcp_sock *ts, uint32_t need)
 	struct sock *sk = &ts->sk;
 
 	mib_inc(sk->stack, MIB_TcpExt_PruneCalled);
-	if (ts->ofo && sk->rcv_bytes + need > sk->rcvbuf)
+	if (ts->rare->ofo && sk->rcv_bytes + need > sk->rcvbuf)
 		mib_inc(sk->stack, MIB_TcpExt_OfoPruned);
-	while (sk->rcv_bytes + need > sk->rcvbuf && ts->ofo) {
+	while (sk->rcv_bytes + need > sk->rcvbuf && ts->rare->ofo) {
 		mib_inc(sk->stack, MIB_TcpExt_TCPOFODrop);
-		block_free(ts, RB_MAX(ofo_tree, &ts->ofo->tree), DROP_TCP_OFO_LIMIT);
+		block_free(ts, RB_MAX(ofo_tree, &ts->rare->ofo->tree), DROP_TCP_OFO_LIMIT);
 		ofo_trim(ts);
 	}
 	return sk->rcv_bytes == 0 || sk->rcv_bytes + need <= sk->rcvbuf;
@@ -379,8 +385,8 @@ bool tcp_ofo_prune(struct tcp_sock *ts, uint32_t need)
 
 void tcp_ofo_free(struct tcp_sock *ts)
 {
-	while (ts->ofo) {
-		block_free(ts, RB_MIN(ofo_tree, &ts->ofo->tree), DROP_TCP_OFO_LIMIT);
+	while (ts->rare->ofo) {
+		block_free(ts, RB_MIN(ofo_tree, &ts->rare->ofo->tree), DROP_TCP_OFO_LIMIT);
 		ofo_trim(ts);
 	}
 }
@@ -401,7 +407,7 @@ static void sack_write(const struct tcp_sock *ts, const struct ofo_block *k, uin
 {
 	block[0] = k->seq;
 	block[1] = k->end;
-	if ((ts->flags & TCP_F_FIN_SEEN) && k->end == ts->rcv_fin)
+	if ((ts->flags & TCP_F_FIN_SEEN) && k->end == ts->est->rcv_fin)
 		block[1]++; /* the FIN is here too */
 }
 
@@ -429,21 +435,21 @@ unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
 		block[n++][1] = ts->rare->dsack_right;
 		tcp_dsack_forget(ts);
 	}
-	if (!ts->ofo)
+	if (!ts->rare->ofo)
 		return n;
 	own = n; /* behind a D-SACK */
-	later = ts->ofo->fresh > max - n ? ts->ofo->fresh - (max - n) : 0;
-	TAILQ_FOREACH(k, &ts->ofo->recent, recent)
+	later = ts->rare->ofo->fresh > max - n ? ts->rare->ofo->fresh - (max - n) : 0;
+	TAILQ_FOREACH(k, &ts->rare->ofo->recent, recent)
 	{
-		if (n == max || !ts->ofo->fresh)
+		if (n == max || !ts->rare->ofo->fresh)
 			break;
 		if (!k->fresh || (later && later--))
 			continue;
 		sack_write(ts, k, block[n++]);
 		k->fresh = false;
-		ts->ofo->fresh--;
+		ts->rare->ofo->fresh--;
 	}
-	TAILQ_FOREACH(k, &ts->ofo->recent, recent)
+	TAILQ_FOREACH(k, &ts->rare->ofo->recent, recent)
 	{
 		if (n == max)
 			break;
@@ -455,12 +461,12 @@ unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
 
 bool tcp_sack_owed(const struct tcp_sock *ts)
 {
-	return (ts->flags & TCP_F_SACK) && ts->ofo && ts->ofo->fresh;
+	return (ts->flags & TCP_F_SACK) && ts->rare->ofo && ts->rare->ofo->fresh;
 }
 
 uint32_t tcp_ofo_end(const struct tcp_sock *ts)
 {
-	return RB_MAX(ofo_tree, &ts->ofo->tree)->end;
+	return RB_MAX(ofo_tree, &ts->rare->ofo->tree)->end;
 }
 
 /* --- memory is short ---------------------------------------------------------------------------- */

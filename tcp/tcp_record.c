@@ -16,14 +16,19 @@
 /* NULL: no memory. */
 static struct tcp_xfer *xfer_get(struct tcp_sock *ts)
 {
-	if (!ts->xfer) {
-		ts->xfer = calloc(1, sizeof(*ts->xfer));
-		if (!ts->xfer)
+	struct tcp_xfer *x;
+
+	if (!ts->est->xfer) {
+		x = calloc(1, sizeof(*x));
+		if (!x)
 			return NULL;
-		ts->xfer->recover = ts->snd_una - 1;
-		ts->xfer->rack_rtt_us = ts->srtt_us; /* until something is delivered */
+		x->recover = ts->snd_una - 1;
+		x->snd_sml = x->until = ts->snd_una;
+		x->push_seq = x->pushed = x->snd_up = ts->write_seq;
+		x->rack_rtt_us = ts->est->srtt_us; /* until something is delivered */
+		ts->est->xfer = x;
 	}
-	return ts->xfer;
+	return ts->est->xfer;
 }
 
 struct tcp_rec *tcp_rec_add(struct tcp_sock *ts)
@@ -94,7 +99,7 @@ static bool rec_is_waited_for(const struct tcp_rec *r)
 int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len)
 {
 	struct tcp_rec *rest = malloc(sizeof(*rest));
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	assert(len > 0 && len <= tcp_rec_len(r));
 	if (!rest)
@@ -134,7 +139,7 @@ static void rec_free(struct tcp_sock *ts, struct tcp_rec *r)
 bool tcp_rec_join(struct tcp_sock *ts, struct tcp_rec *r)
 {
 	const uint8_t marks = REC_SACKED | REC_LOST | REC_RETRANS;
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	struct tcp_rec *n = r->next;
 
 	if (!rec_follows(r, n) || ((r->flags | n->flags) & marks) != REC_SACKED ||
@@ -159,7 +164,7 @@ bool tcp_rec_join(struct tcp_sock *ts, struct tcp_rec *r)
 
 int tcp_queue_fin(struct tcp_sock *ts)
 {
-	struct tcp_rec *r = ts->xfer ? ts->xfer->tail : NULL;
+	struct tcp_rec *r = ts->est->xfer ? ts->est->xfer->tail : NULL;
 
 	if (!r || r->times)
 		r = tcp_rec_add(ts);
@@ -186,24 +191,24 @@ static void marks_add(struct tcp_xfer *x, uint8_t flags, uint32_t n)
 
 void tcp_rec_mark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flags)
 {
-	marks_add(ts->xfer, flags & (uint8_t)~r->flags, r->end - r->seq);
+	marks_add(ts->est->xfer, flags & (uint8_t)~r->flags, r->end - r->seq);
 	r->flags |= flags;
 	if (!rec_is_waited_for(r))
-		timed_del(ts->xfer, r);
+		timed_del(ts->est->xfer, r);
 }
 
 void tcp_rec_unmark(struct tcp_sock *ts, struct tcp_rec *r, uint8_t flags)
 {
-	marks_add(ts->xfer, flags & r->flags, r->seq - r->end);
+	marks_add(ts->est->xfer, flags & r->flags, r->seq - r->end);
 	r->flags &= (uint8_t)~flags;
 	if (!rec_is_waited_for(r))
-		timed_del(ts->xfer, r);
+		timed_del(ts->est->xfer, r);
 }
 
 /* It is wanted again, so tcp_recovery_next() has to find it. */
 void tcp_rec_lose(struct tcp_sock *ts, struct tcp_rec *r)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	uint32_t n = r->end - r->seq;
 
 	if ((r->flags & REC_SACKED) || (r->flags & (REC_LOST | REC_RETRANS)) == REC_LOST)
@@ -214,9 +219,9 @@ void tcp_rec_lose(struct tcp_sock *ts, struct tcp_rec *r)
 	}
 	if (!(r->flags & REC_LOST)) /* an undo takes the mark from what was sent again */
 		tcp_rec_mark(ts, r, REC_LOST);
-	ts->delivery.lost += n;
-	if (ts->cc->lost)
-		ts->cc->lost(ts, r);
+	ts->est->delivery.lost += n;
+	if (tcp_cc(ts)->lost)
+		tcp_cc(ts)->lost(ts, r);
 	if (!x->again || seq_lt(r->seq, x->again->seq))
 		x->again = r;
 }
@@ -224,7 +229,7 @@ void tcp_rec_lose(struct tcp_sock *ts, struct tcp_rec *r)
 /* Each finds its place by time from where the one before it was put: they were sent in order. */
 void tcp_rec_unlose(struct tcp_sock *ts)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	struct tcp_rec *at = NULL;
 
 	for (struct tcp_rec *r = x->head; r && r->times; r = r->next) {
@@ -246,7 +251,7 @@ void tcp_rec_unlose(struct tcp_sock *ts)
 
 void tcp_rec_sent(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, uint64_t now)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (r->times < UINT8_MAX)
 		r->times++;
@@ -275,7 +280,7 @@ void tcp_rec_delivered(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, struc
 
 static void xfer_shift(struct tcp_sock *ts)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	struct tcp_rec *r = x->head;
 
 	timed_del(x, r);
@@ -298,9 +303,9 @@ static void xfer_shift(struct tcp_sock *ts)
 /* The first n sequence numbers of the first record are acknowledged. */
 static void rec_trim(struct tcp_sock *ts, uint32_t n)
 {
-	struct tcp_rec *r = ts->xfer->head;
+	struct tcp_rec *r = ts->est->xfer->head;
 
-	marks_add(ts->xfer, r->flags, 0u - n);
+	marks_add(ts->est->xfer, r->flags, 0u - n);
 	r->seq += n;
 	r->off += n;
 	r->lead = (uint16_t)((r->lead + n) % ts->mss);
@@ -319,7 +324,7 @@ static void rec_note_acked(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n,
 		a->acked_last = r->sent;
 		if (seq_lt(r->seq, a->reordered))
 			a->reordered = r->seq;
-		if (seq_leq(r->seq + n, ts->xfer->recover))
+		if (seq_leq(r->seq + n, ts->est->xfer->recover))
 			a->orig_delivered = true;
 	}
 	if (!(r->flags & REC_SACKED))
@@ -330,7 +335,7 @@ void tcp_rec_acked(struct tcp_sock *ts, uint32_t ack, struct tcp_ack_info *a)
 {
 	struct tcp_rec *r;
 
-	while (ts->xfer && (r = ts->xfer->head) && r->times && seq_lt(r->seq, ack)) {
+	while (ts->est->xfer && (r = ts->est->xfer->head) && r->times && seq_lt(r->seq, ack)) {
 		uint32_t n = seq_min(r->end, ack) - r->seq;
 
 		rec_note_acked(ts, r, n, a);
@@ -344,10 +349,11 @@ void tcp_rec_acked(struct tcp_sock *ts, uint32_t ack, struct tcp_ack_info *a)
 
 void tcp_xfer_free(struct tcp_sock *ts)
 {
-	if (!ts->xfer)
+	if (!ts->est->xfer)
 		return;
-	while (ts->xfer->head)
+	tcp_limit_end(ts);
+	while (ts->est->xfer->head)
 		xfer_shift(ts);
-	free(ts->xfer);
-	ts->xfer = NULL;
+	free(ts->est->xfer);
+	ts->est->xfer = NULL;
 }

@@ -16,7 +16,7 @@ bool tcp_cwnd_falls(const struct tcp_sock *ts)
 /* Something may be out twice: a duplicate may come of it. */
 static bool retrans_out(const struct tcp_sock *ts)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 
 	return x->retrans || (x->head && x->head->times > 1);
 }
@@ -25,22 +25,22 @@ static void cc_event(struct tcp_sock *ts, enum tcp_cc_event ev)
 {
 	if (ev == TCP_CC_RECOVERY || ev == TCP_CC_CWR || ev == TCP_CC_TIMEOUT)
 		tcp_ecn_reduced(ts);
-	if (ts->cc->event)
-		ts->cc->event(ts, ev);
+	if (tcp_cc(ts)->event)
+		tcp_cc(ts)->event(ts, ev);
 }
 
 /* Where slow start may go back to if this proves to be no loss: less than cwnd, for it was used. */
 static uint32_t ssthresh_now(const struct tcp_sock *ts)
 {
-	uint32_t part = ts->cwnd / 4 * 3;
+	uint32_t part = ts->est->cwnd / 4 * 3;
 
-	return tcp_cwnd_falls(ts) || ts->ssthresh > part ? ts->ssthresh : part;
+	return tcp_cwnd_falls(ts) || ts->est->ssthresh > part ? ts->est->ssthresh : part;
 }
 
 /* A D-SACK may follow the ACK of what was sent again; of what was sent later it says nothing. */
 bool tcp_xfer_done(const struct tcp_sock *ts)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 
 	return !x->head && ts->ca_state == CA_OPEN && !x->tlp.out &&
 	       !(x->undo.on && ts->snd_una == x->recover);
@@ -51,28 +51,28 @@ bool tcp_xfer_done(const struct tcp_sock *ts)
 /* cwnd falls to a new ssthresh while what is out now is delivered. */
 static void reduction_start(struct tcp_sock *ts, uint32_t delivered)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	x->recover = ts->snd_nxt;
 	x->tlp.out = false;
-	x->undo.cwnd = ts->cwnd;
+	x->undo.cwnd = ts->est->cwnd;
 	tcp_prr_start(ts, delivered);
-	ts->ssthresh = ts->cc->ssthresh(ts);
+	ts->est->ssthresh = tcp_cc(ts)->ssthresh(ts);
 }
 
 /* PRR brought cwnd near ssthresh; an algorithm that rules by itself has its own way out. */
 static void reduction_end(struct tcp_sock *ts)
 {
-	if (ts->cc->control)
+	if (tcp_cc(ts)->control)
 		return;
-	if (ts->ssthresh < UINT32_MAX && (ts->ca_state == CA_CWR || ts->xfer->undo.on))
-		ts->cwnd = ts->ssthresh;
+	if (ts->est->ssthresh < UINT32_MAX && (ts->ca_state == CA_CWR || ts->est->xfer->undo.on))
+		ts->est->cwnd = ts->est->ssthresh;
 	cc_event(ts, TCP_CC_EXIT);
 }
 
 static void cwr_enter(struct tcp_sock *ts, uint32_t delivered)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	x->undo.ssthresh = 0;
 	if (ts->ca_state >= CA_CWR)
@@ -85,7 +85,7 @@ static void cwr_enter(struct tcp_sock *ts, uint32_t delivered)
 
 void tcp_recovery_enter(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	mib_inc(ts->sk.stack,
 		ts->flags & TCP_F_SACK ? MIB_TcpExt_TCPSackRecovery : MIB_TcpExt_TCPRenoRecovery);
@@ -105,10 +105,10 @@ void tcp_recovery_enter(struct tcp_sock *ts, const struct tcp_ack_info *a)
 /* What is lost was too large, which says nothing of congestion: sent again, and cwnd is let be. */
 static void repair_plain(struct tcp_sock *ts)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (ts->ca_state != CA_LOSS) {
-		ts->ssthresh = ssthresh_now(ts);
+		ts->est->ssthresh = ssthresh_now(ts);
 		x->undo.on = false;
 		x->undo.ssthresh = 0;
 		ts->ca_state = CA_LOSS;
@@ -119,12 +119,12 @@ static void repair_plain(struct tcp_sock *ts)
 
 void tcp_recovery_open(struct tcp_sock *ts)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 	uint8_t to = x->sacked || x->lost || retrans_out(ts) ? CA_DISORDER : CA_OPEN;
 
 	if (ts->ca_state != to) {
 		ts->ca_state = to;
-		ts->xfer->recover = ts->snd_nxt;
+		ts->est->xfer->recover = ts->snd_nxt;
 	}
 }
 
@@ -141,7 +141,7 @@ void tcp_cwr_once(struct tcp_sock *ts)
 static void open_try(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
 	if (!retrans_out(ts))
-		ts->xfer->undo.stamped = false;
+		ts->est->xfer->undo.stamped = false;
 	if (a->ece)
 		cwr_enter(ts, a->delivered);
 	if (ts->ca_state != CA_CWR)
@@ -153,7 +153,7 @@ static void open_try(struct tcp_sock *ts, const struct tcp_ack_info *a)
 /* All that was out is acknowledged; true: that is all this ACK means. */
 static bool state_ends(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (ts->ca_state == CA_OPEN || seq_lt(ts->snd_una, x->recover))
 		return false;
@@ -175,7 +175,7 @@ static bool state_ends(struct tcp_sock *ts, const struct tcp_ack_info *a)
 
 static void loss_find(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
-	if (!ts->xfer->head)
+	if (!ts->est->xfer->head)
 		return;
 	if (!(ts->flags & TCP_F_SACK))
 		tcp_reno_find(ts, a);
@@ -189,16 +189,16 @@ static void open_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
 	if (!(ts->flags & TCP_F_SACK)) {
 		if (a->acked)
-			ts->xfer->sacked = 0;
+			ts->est->xfer->sacked = 0;
 		if (a->dup)
 			tcp_reno_dup(ts, a);
 	}
 	if (ts->ca_state <= CA_DISORDER)
 		tcp_undo_by_dsack(ts);
 	loss_find(ts, a);
-	if (ts->xfer->lost && tcp_plpmtud_lost(ts))
+	if (ts->est->xfer->lost && tcp_plpmtud_lost(ts))
 		repair_plain(ts);
-	else if (ts->xfer->lost)
+	else if (ts->est->xfer->lost)
 		tcp_recovery_enter(ts, a);
 	else
 		open_try(ts, a);
@@ -215,7 +215,7 @@ static void recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 	if (tcp_undo_by_dsack(ts))
 		open_try(ts, a);
 	loss_find(ts, a);
-	if (ts->ca_state != CA_RECOVERY && ts->xfer->lost)
+	if (ts->ca_state != CA_RECOVERY && ts->est->xfer->lost)
 		tcp_recovery_enter(ts, a); /* after the undo, another loss */
 }
 
@@ -225,7 +225,7 @@ static void recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
  */
 static bool loss_frto(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (a->orig_delivered && tcp_undo_loss(ts, a, true)) /* step 3b */
 		return true;
@@ -244,7 +244,7 @@ static bool loss_frto(struct tcp_sock *ts, const struct tcp_ack_info *a)
 
 static void loss_repair(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (a->acked && tcp_undo_loss(ts, a, false))
 		return;
@@ -278,8 +278,8 @@ static void loss_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
  */
 static bool is_reneging(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
-	const struct tcp_rec *r = ts->xfer->head;
-	uint64_t wait = (uint64_t)ts->srtt_us / 2 * NSEC_PER_USEC;
+	const struct tcp_rec *r = ts->est->xfer->head;
+	uint64_t wait = (uint64_t)ts->est->srtt_us / 2 * NSEC_PER_USEC;
 
 	if (!a->acked || !r || !(r->flags & REC_SACKED))
 		return false;
@@ -292,8 +292,8 @@ static bool is_reneging(struct tcp_sock *ts, struct tcp_ack_info *a)
 
 void tcp_recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
-	uint64_t lost = ts->delivery.lost;
+	struct tcp_xfer *x = ts->est->xfer;
+	uint32_t lost = ts->est->delivery.lost;
 
 	if (!(ts->flags & TCP_F_SACK) && a->acked)
 		tcp_reno_acked(ts, a);
@@ -315,7 +315,7 @@ void tcp_recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 		open_ack(ts, a);
 	if (ts->ca_state != CA_LOSS)
 		x->frto = x->new_first = false;
-	a->lost = (uint32_t)(ts->delivery.lost - lost);
+	a->lost = ts->est->delivery.lost - lost;
 }
 
 /* --- time-out and path MTU ---------------------------------------------------------------------- */
@@ -323,7 +323,7 @@ void tcp_recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 /* What went only just now may still be acknowledged; all, where the peer has reneged. */
 static void timeout_lose(struct tcp_sock *ts)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	bool reneged = x->head->flags & REC_SACKED;
 	uint64_t now = tcp_now(ts);
 
@@ -351,7 +351,7 @@ static void count_timeout(struct tcp_sock *ts)
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPLossFailures);
 	else if (ts->ca_state == CA_RECOVERY)
 		mib_inc(ts->sk.stack, failed[1][sack]);
-	else if (ts->ca_state == CA_DISORDER || ts->xfer->sacked)
+	else if (ts->ca_state == CA_DISORDER || ts->est->xfer->sacked)
 		mib_inc(ts->sk.stack, failed[0][sack]);
 }
 
@@ -362,7 +362,7 @@ static void count_timeout(struct tcp_sock *ts)
 void tcp_recovery_timeout(struct tcp_sock *ts)
 {
 	uint16_t reordering = (uint16_t)sysctl_get(ts->sk.stack, tcp_reordering);
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	bool fresh = ts->ca_state < CA_RECOVERY;
 	bool again = ts->retransmits > 1;
 
@@ -374,11 +374,11 @@ void tcp_recovery_timeout(struct tcp_sock *ts)
 	if (ts->ca_state <= CA_DISORDER || seq_leq(x->recover, ts->snd_una) ||
 	    (ts->ca_state == CA_LOSS && !again)) {
 		x->undo.ssthresh = ssthresh_now(ts);
-		x->undo.cwnd = ts->cwnd;
-		ts->ssthresh = ts->cc->ssthresh(ts);
+		x->undo.cwnd = ts->est->cwnd;
+		ts->est->ssthresh = tcp_cc(ts)->ssthresh(ts);
 		tcp_undo_start(ts);
 	}
-	ts->cwnd = tcp_pipe(ts) + ts->mss;
+	ts->est->cwnd = tcp_pipe(ts) + ts->mss;
 	ts->ca_state = CA_LOSS;
 	x->recover = ts->snd_nxt;
 	x->tlp.out = x->new_first = false;
@@ -389,7 +389,7 @@ void tcp_recovery_timeout(struct tcp_sock *ts)
 /* What is out was too large for the path: send it again at once, and let cwnd be (RFC 1191, 6.4). */
 void tcp_recovery_mtu(struct tcp_sock *ts)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (!x || !x->head || !x->head->times)
 		return;
@@ -404,7 +404,7 @@ void tcp_recovery_mtu(struct tcp_sock *ts)
 struct tcp_rec *tcp_recovery_next(struct tcp_sock *ts)
 {
 	const uint8_t marks = REC_LOST | REC_RETRANS | REC_SACKED;
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	struct tcp_rec *r = x ? x->again : NULL;
 
 	while (r && r->times && (r->flags & marks) != REC_LOST)

@@ -25,11 +25,7 @@ static uint32_t urg_ahead(const struct tcp_sock *ts)
 /* In-order bytes not read yet, the FIN not counted. */
 static uint32_t rcvq_bytes(const struct tcp_sock *ts)
 {
-	uint32_t n = 0;
-
-	if (ts->rcvq.head)
-		n = ts->rcvq.bytes - (ts->copied_seq - tcp_seg(ts->rcvq.head)->seq);
-	return n;
+	return ts->est->rcvq_head ? tcp_seg(ts->est->rcvq_tail)->end - ts->copied_seq : 0;
 }
 
 /* --- copying ------------------------------------------------------------------------------------ */
@@ -93,8 +89,10 @@ static void reader_skip(struct reader *r)
 
 static void rcvq_drop_head(struct tcp_sock *ts)
 {
-	struct pkbuf *b = pkq_take(&ts->rcvq);
+	struct pkbuf *b = ts->est->rcvq_head;
 
+	ts->est->rcvq_head = b->next;
+	b->next = NULL;
 	sock_rcv_uncharge(&ts->sk, b->pinned);
 	pkbuf_free(b);
 }
@@ -103,8 +101,8 @@ static void rcvq_drop_head(struct tcp_sock *ts)
 static void rcvq_consume(struct tcp_sock *ts, uint32_t seq)
 {
 	ts->copied_seq = seq;
-	while (ts->rcvq.head &&
-	       seq_leq(tcp_seg(ts->rcvq.head)->seq + ts->rcvq.head->len, ts->copied_seq))
+	while (ts->est->rcvq_head &&
+	       seq_leq(tcp_seg(ts->est->rcvq_head)->seq + ts->est->rcvq_head->len, ts->copied_seq))
 		rcvq_drop_head(ts);
 	if ((ts->flags & TCP_F_URG_IN) && seq_geq(ts->copied_seq, ts->rare->rcv_up))
 		ts->flags &= ~(TCP_F_URG_IN | TCP_F_URG_READ);
@@ -117,7 +115,7 @@ static void rcvq_consume(struct tcp_sock *ts, uint32_t seq)
 
 void tcp_rcvq_free(struct tcp_sock *ts)
 {
-	while (ts->rcvq.head)
+	while (ts->est->rcvq_head)
 		rcvq_drop_head(ts);
 }
 
@@ -146,7 +144,7 @@ static bool urg_readable(const struct tcp_sock *ts)
 static ssize_t recv_oob(struct sock *sk, struct sock_msg *m)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
-	struct reader r = {.b = ts->rcvq.head, .at = m->skip, .m = m};
+	struct reader r = {.b = ts->est->rcvq_head, .at = m->skip, .m = m};
 
 	if ((sk->flags & SOCK_OOBINLINE) || urg_ahead(ts) == URG_NONE ||
 	    (ts->flags & TCP_F_URG_READ))
@@ -170,7 +168,7 @@ static ssize_t recv_oob(struct sock *sk, struct sock_msg *m)
 ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
-	struct reader r = {.b = ts->rcvq.head, .seq = ts->copied_seq, .at = m->skip, .m = m};
+	struct reader r = {.b = ts->est->rcvq_head, .seq = ts->copied_seq, .at = m->skip, .m = m};
 	size_t len = m->len - m->skip;
 	uint32_t n = len < INT32_MAX ? (uint32_t)len : INT32_MAX, mark = urg_ahead(ts), done;
 
@@ -217,7 +215,7 @@ uint32_t tcp_poll(struct sock *sk)
 	uint32_t ev = sk->err ? EPOLLERR : 0;
 
 	if (state == TCP_LISTEN)
-		return ts->listen->accept_head ? EPOLLIN : 0;
+		return ts->rare->listen->accept_head ? EPOLLIN : 0;
 	if (state == TCP_CLOSE || sk->shutdown == (SOCK_SHUT_RD | SOCK_SHUT_WR))
 		ev |= EPOLLHUP;
 	if (sk->shutdown & SOCK_SHUT_RD)

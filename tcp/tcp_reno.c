@@ -13,7 +13,7 @@
  */
 static void dups_limit(struct tcp_sock *ts, uint32_t more)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	uint32_t flight = tcp_flight(ts), holes = x->lost > ts->mss ? x->lost : ts->mss;
 	uint32_t most = (uint32_t)sysctl_get(ts->sk.stack, tcp_max_reordering);
 	uint32_t segs = (flight + more + ts->mss - 1) / ts->mss;
@@ -29,7 +29,7 @@ static void dups_limit(struct tcp_sock *ts, uint32_t more)
 
 void tcp_reno_dup(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	uint32_t before = x->sacked;
 
 	x->sacked += ts->mss;
@@ -41,7 +41,7 @@ void tcp_reno_dup(struct tcp_sock *ts, struct tcp_ack_info *a)
 /* An ACK fills one hole; what it takes beside had been told by duplicates. */
 void tcp_reno_acked(struct tcp_sock *ts, struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	uint32_t hole = a->acked < ts->mss ? a->acked : ts->mss, rest = a->acked - hole;
 
 	a->delivered += a->acked > x->sacked + hole ? a->acked - x->sacked : hole;
@@ -57,7 +57,7 @@ static void head_lose(struct tcp_sock *ts)
 {
 	uint32_t left = ts->mss;
 
-	for (struct tcp_rec *r = ts->xfer->head; r && r->times && left; r = r->next) {
+	for (struct tcp_rec *r = ts->est->xfer->head; r && r->times && left; r = r->next) {
 		if (r->flags & REC_LOST)
 			return; /* and was sent again: its time-out decides */
 		if (tcp_rec_len(r) > left && tcp_rec_split(ts, r, left) < 0)
@@ -69,7 +69,7 @@ static void head_lose(struct tcp_sock *ts)
 
 void tcp_reno_find(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 
 	if ((ts->ca_state < CA_RECOVERY && x->sacked >= tcp_reordering_is(ts) * ts->mss) ||
 	    (ts->ca_state == CA_RECOVERY && a->acked))
@@ -79,7 +79,7 @@ void tcp_reno_find(struct tcp_sock *ts, const struct tcp_ack_info *a)
 /* A record is lost when more than two (or as many as are reordered) segments above it are SACKed. */
 void tcp_dupthresh_find(struct tcp_sock *ts)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 	uint32_t above = x->sacked, enough = (tcp_reordering_is(ts) - 1u) * ts->mss;
 
 	for (struct tcp_rec *r = x->head; r && r->times && above > enough; r = r->next) {

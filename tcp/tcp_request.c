@@ -24,7 +24,7 @@ static uint64_t request_timeout(struct stack *st, const struct tcp_request *rq)
 
 void tcp_request_link(struct tcp_sock *ls, struct tcp_request *rq)
 {
-	struct tcp_listen *l = ls->listen;
+	struct tcp_listen *l = ls->rare->listen;
 	unsigned i = request_list(rq);
 
 	rq->sent = batch_now(ls->sk.stack);
@@ -41,7 +41,7 @@ void tcp_request_link(struct tcp_sock *ls, struct tcp_request *rq)
 
 static void request_unlink(struct tcp_sock *ls, struct tcp_request *rq)
 {
-	struct tcp_listen *l = ls->listen;
+	struct tcp_listen *l = ls->rare->listen;
 
 	*rq->prev = rq->next;
 	if (rq->next)
@@ -144,7 +144,7 @@ uint32_t tcp_request_bound(const struct tcp_sock *ls)
 {
 	uint32_t most = (uint32_t)sysctl_get(ls->sk.stack, tcp_max_syn_backlog);
 
-	return most > ls->listen->backlog ? most : ls->listen->backlog;
+	return most > ls->rare->listen->backlog ? most : ls->rare->listen->backlog;
 }
 
 /*
@@ -153,7 +153,7 @@ uint32_t tcp_request_bound(const struct tcp_sock *ls)
  */
 static unsigned request_retries(const struct tcp_sock *ls)
 {
-	const struct tcp_listen *l = ls->listen;
+	const struct tcp_listen *l = ls->rare->listen;
 	unsigned most = ls->rare->syncnt ? ls->rare->syncnt
 					 : (unsigned)sysctl_get(ls->sk.stack, tcp_synack_retries);
 	uint64_t young = 2 * (uint64_t)l->nyoung;
@@ -194,7 +194,7 @@ static void request_retry(struct tcp_sock *ls, struct tcp_request *rq)
 /* The head of each list is the first of it that is due. */
 void tcp_request_timer(struct tcp_sock *ls)
 {
-	struct tcp_listen *l = ls->listen;
+	struct tcp_listen *l = ls->rare->listen;
 	uint64_t now = batch_now(ls->sk.stack), first = 0;
 
 	for (unsigned i = 0; i < TCP_REQUEST_LISTS; i++) {

@@ -11,18 +11,18 @@ static void rto_compute(struct tcp_sock *ts)
 	struct stack *st = ts->sk.stack;
 	uint64_t least = (uint64_t)sysctl_get(st, tcp_rto_min_us);
 	uint64_t most = (uint64_t)sysctl_get(st, tcp_rto_max_ms) * 1000;
-	uint64_t var = 4ull * ts->rttvar_us, rto;
+	uint64_t var = 4ull * ts->est->rttvar_us, rto;
 
-	rto = ts->srtt_us + (var > least ? var : least);
-	ts->rto_us = (uint32_t)(rto < most ? rto : most);
+	rto = ts->est->srtt_us + (var > least ? var : least);
+	ts->est->rto_us = (uint32_t)(rto < most ? rto : most);
 }
 
 void tcp_rtt_init(struct tcp_sock *ts)
 {
-	ts->srtt_us = ts->rttvar_us = 0;
-	ts->min_rtt_us = ts->min_rtt_next_us = UINT32_MAX;
-	ts->min_rtt_ms = tcp_ms(tcp_now(ts));
-	ts->rto_us = TCP_RTO_INIT_US;
+	ts->est->srtt_us = ts->est->rttvar_us = 0;
+	ts->est->min_rtt_us = ts->est->min_rtt_next_us = UINT32_MAX;
+	ts->est->min_rtt_ms = tcp_ms(tcp_now(ts));
+	ts->est->rto_us = TCP_RTO_INIT_US;
 }
 
 static uint32_t sample_us(uint64_t rtt_ns)
@@ -41,15 +41,16 @@ void tcp_min_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns)
 	uint32_t half_ms = (uint32_t)sysctl_get(ts->sk.stack, tcp_min_rtt_wlen) * 500;
 	uint32_t m = sample_us(rtt_ns), now = tcp_ms(tcp_now(ts));
 
-	if (now - ts->min_rtt_ms > half_ms) {
-		ts->min_rtt_us = now - ts->min_rtt_ms > 2 * half_ms ? m : ts->min_rtt_next_us;
-		ts->min_rtt_next_us = m;
-		ts->min_rtt_ms = now;
+	if (now - ts->est->min_rtt_ms > half_ms) {
+		ts->est->min_rtt_us =
+		    now - ts->est->min_rtt_ms > 2 * half_ms ? m : ts->est->min_rtt_next_us;
+		ts->est->min_rtt_next_us = m;
+		ts->est->min_rtt_ms = now;
 	}
-	if (m < ts->min_rtt_next_us)
-		ts->min_rtt_next_us = m;
-	if (m < ts->min_rtt_us)
-		ts->min_rtt_us = m;
+	if (m < ts->est->min_rtt_next_us)
+		ts->est->min_rtt_next_us = m;
+	if (m < ts->est->min_rtt_us)
+		ts->est->min_rtt_us = m;
 }
 
 /* RFC 6298, 2.2 and 2.3. */
@@ -57,22 +58,42 @@ void tcp_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns)
 {
 	uint32_t m = sample_us(rtt_ns), off;
 
-	if (ts->srtt_us == 0) {
-		ts->srtt_us = m;
-		ts->rttvar_us = m / 2;
+	if (ts->est->srtt_us == 0) {
+		ts->est->srtt_us = m;
+		ts->est->rttvar_us = m / 2;
 	} else {
-		off = ts->srtt_us > m ? ts->srtt_us - m : m - ts->srtt_us;
-		ts->rttvar_us = (uint32_t)((3ull * ts->rttvar_us + off) / 4);
-		ts->srtt_us = (uint32_t)((7ull * ts->srtt_us + m) / 8);
+		off = ts->est->srtt_us > m ? ts->est->srtt_us - m : m - ts->est->srtt_us;
+		ts->est->rttvar_us = (uint32_t)((3ull * ts->est->rttvar_us + off) / 4);
+		ts->est->srtt_us = (uint32_t)((7ull * ts->est->srtt_us + m) / 8);
 	}
 	ts->probe_blind = false;
 	rto_compute(ts);
 }
 
+/* --- of the SYN --------------------------------------------------------------------------------- */
+
+void tcp_syn_stamp(struct tcp_sock *ts, uint64_t now)
+{
+	uint32_t us = (uint32_t)(now / NSEC_PER_USEC);
+
+	ts->est->syn_sent_us = us ? us : 1;
+}
+
+/* Ours is acknowledged; one that was sent twice tells nothing (RFC 6298, 3). */
+void tcp_syn_rtt(struct tcp_sock *ts, uint64_t now)
+{
+	uint32_t us = (uint32_t)(now / NSEC_PER_USEC) - ts->est->syn_sent_us;
+
+	if (!ts->est->syn_sent_us || (ts->flags & TCP_F_SYN_RTX))
+		return;
+	tcp_min_rtt_sample(ts, us * NSEC_PER_USEC);
+	tcp_rtt_sample(ts, us * NSEC_PER_USEC);
+}
+
 static uint64_t rto_backed(const struct tcp_sock *ts, unsigned backoff)
 {
 	uint64_t most = (uint64_t)sysctl_get(ts->sk.stack, tcp_rto_max_ms) * NSEC_PER_MSEC;
-	uint64_t rto = ts->rto_us * NSEC_PER_USEC;
+	uint64_t rto = ts->est->rto_us * NSEC_PER_USEC;
 
 	rto <<= backoff < 16 ? backoff : 16;
 	return rto < most ? rto : most;

@@ -15,7 +15,7 @@ struct blocks {
 
 uint32_t tcp_fack(const struct tcp_sock *ts)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 
 	return x && x->sacked && (ts->flags & TCP_F_SACK) ? x->high_sacked : ts->snd_una;
 }
@@ -54,13 +54,13 @@ static bool dsack_is_dubious(struct tcp_sock *ts, uint32_t left, uint32_t right)
 	uint32_t n = right - left;
 	struct tcp_rare *k;
 
-	if (seq_geq(left, right) || n > ts->max_window)
+	if (seq_geq(left, right) || n > ts->est->max_window)
 		return true;
 	k = tcp_rare_get(ts);
 	if (!k)
 		return true;
 	k->dsack_dups += (n + ts->mss - 1) / ts->mss;
-	return k->dsack_dups > ts->total_retrans;
+	return k->dsack_dups > ts->rare->total_retrans;
 }
 
 static void dsack_take(struct tcp_sock *ts, const uint32_t *b, struct tcp_ack_info *a)
@@ -73,7 +73,7 @@ static void dsack_take(struct tcp_sock *ts, const uint32_t *b, struct tcp_ack_in
 	}
 	mib_add(st, MIB_TcpExt_TCPDSACKRecvSegs, (b[1] - b[0] + ts->mss - 1) / ts->mss);
 	a->dsack = a->odd = true;
-	a->dsack_tlp = ts->xfer && ts->xfer->tlp.out && ts->xfer->tlp.end == b[1];
+	a->dsack_tlp = ts->est->xfer && ts->est->xfer->tlp.out && ts->est->xfer->tlp.end == b[1];
 	if (seq_leq(b[1], ts->snd_nxt))
 		tcp_undo_dsack(ts, b[0], b[1]);
 }
@@ -93,8 +93,8 @@ static void count_invalid(struct tcp_sock *ts, const uint32_t *b, uint32_t ack, 
 	if (dsack) {
 		if (seq_leq(b[1], ts->snd_una))
 			return; /* as such blocks are */
-		mib_inc(st, ts->xfer->undo.on ? MIB_TcpExt_TCPDSACKIgnoredOld
-					      : MIB_TcpExt_TCPDSACKIgnoredNoUndo);
+		mib_inc(st, ts->est->xfer->undo.on ? MIB_TcpExt_TCPDSACKIgnoredOld
+						   : MIB_TcpExt_TCPDSACKIgnoredNoUndo);
 	} else if (ack == ts->snd_una || seq_gt(b[1], ts->snd_una)) {
 		mib_inc(st, MIB_TcpExt_TCPSACKDiscard);
 	}
@@ -142,7 +142,7 @@ static void rec_note_sacked(struct tcp_sock *ts, const struct tcp_rec *r, struct
 		return;
 	if (seq_lt(r->seq, a->reordered))
 		a->reordered = r->seq;
-	if (seq_leq(r->end, ts->xfer->recover))
+	if (seq_leq(r->end, ts->est->xfer->recover))
 		a->orig_delivered = true;
 	if (!a->sacked_first)
 		a->sacked_first = r->sent;
@@ -151,7 +151,7 @@ static void rec_note_sacked(struct tcp_sock *ts, const struct tcp_rec *r, struct
 
 static void rec_sacked(struct tcp_sock *ts, struct tcp_rec *r, struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	tcp_rec_delivered(ts, r, r->end - r->seq, a);
 	rec_note_sacked(ts, r, a);
@@ -192,7 +192,7 @@ static struct tcp_rec *rec_cut_out(struct tcp_sock *ts, struct tcp_rec *r, uint3
 /* left..right is new in this ACK, or may be. */
 static void range_sacked(struct tcp_sock *ts, uint32_t left, uint32_t right, struct tcp_ack_info *a)
 {
-	struct tcp_rec *prev = NULL, *r = walk_start(ts->xfer, left), *in;
+	struct tcp_rec *prev = NULL, *r = walk_start(ts->est->xfer, left), *in;
 
 	for (; r && r->times && seq_lt(r->seq, right); prev = r, r = r->next) {
 		if (seq_leq(r->end, left) || (r->flags & REC_SACKED))
@@ -208,7 +208,7 @@ static void range_sacked(struct tcp_sock *ts, uint32_t left, uint32_t right, str
 			;
 		if (prev && tcp_rec_join(ts, prev))
 			r = prev;
-		ts->xfer->sack_last = r;
+		ts->est->xfer->sack_last = r;
 	}
 }
 
@@ -218,7 +218,7 @@ static void range_sacked(struct tcp_sock *ts, uint32_t left, uint32_t right, str
  */
 static void block_take(struct tcp_sock *ts, uint32_t left, uint32_t right, struct tcp_ack_info *a)
 {
-	uint32_t(*seen)[2] = ts->xfer->sack_seen, part = ts->mss - 1;
+	uint32_t(*seen)[2] = ts->est->xfer->sack_seen, part = ts->mss - 1;
 	uint32_t from = left;
 
 	for (unsigned i = 0; i < TCP_SACK_BLOCKS && seq_lt(from, right); i++) {
@@ -235,7 +235,7 @@ static void block_take(struct tcp_sock *ts, uint32_t left, uint32_t right, struc
 
 static void blocks_take(struct tcp_sock *ts, const struct blocks *k, struct tcp_ack_info *a)
 {
-	uint32_t(*seen)[2] = ts->xfer->sack_seen;
+	uint32_t(*seen)[2] = ts->est->xfer->sack_seen;
 
 	for (unsigned i = 0; i < k->n; i++)
 		block_take(ts, k->b[i][0], k->b[i][1], a);
@@ -257,7 +257,7 @@ void tcp_sack_in(struct tcp_sock *ts, const struct pkbuf *b, struct tcp_ack_info
 	dsack = first_is_dsack(ts, &all, g->ack);
 	if (dsack)
 		dsack_take(ts, all.b[0], a);
-	if (!ts->xfer || tcp_flight(ts) == 0)
+	if (!ts->est->xfer || tcp_flight(ts) == 0)
 		return;
 	for (unsigned i = 0; i < all.n; i++) {
 		if (block_is_valid(ts, all.b[i]))
@@ -269,13 +269,14 @@ void tcp_sack_in(struct tcp_sock *ts, const struct pkbuf *b, struct tcp_ack_info
 	blocks_take(ts, &valid, a);
 	if (a->sacked)
 		a->odd = true;
-	if (seq_lt(a->reordered, a->prior_fack) && (ts->ca_state != CA_LOSS || ts->xfer->undo.on))
+	if (seq_lt(a->reordered, a->prior_fack) &&
+	    (ts->ca_state != CA_LOSS || ts->est->xfer->undo.on))
 		tcp_reordering(ts, a->reordered, false);
 }
 
 void tcp_sack_forget(struct tcp_sock *ts)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	for (struct tcp_rec *r = x->head; r && r->times; r = r->next)
 		tcp_rec_unmark(ts, r, REC_SACKED);

@@ -48,7 +48,7 @@ bool tcp_snd_space(const struct sock *sk)
 /* What goes to the wire together: whole segments, no more than half of the peer's largest window. */
 static uint32_t send_burst(const struct tcp_sock *ts)
 {
-	uint32_t half = ts->max_window / 2, n = half < SEND_BURST ? half : SEND_BURST;
+	uint32_t half = ts->est->max_window / 2, n = half < SEND_BURST ? half : SEND_BURST;
 
 	return n > ts->mss ? n - n % ts->mss : ts->mss;
 }
@@ -102,7 +102,7 @@ static void msg_read(const struct sock_msg *m, size_t at, uint8_t *to, uint32_t 
 /* A record that n bytes may follow, at most *room of them; NULL: no memory. */
 static struct tcp_rec *tail_open(struct tcp_sock *ts, uint32_t n, uint32_t *room)
 {
-	struct tcp_rec *last = ts->xfer ? ts->xfer->tail : NULL, *r;
+	struct tcp_rec *last = ts->est->xfer ? ts->est->xfer->tail : NULL, *r;
 	uint32_t used = last ? last->off + tcp_rec_len(last) : 0;
 	struct piece *p;
 
@@ -166,12 +166,13 @@ static void send_flags(struct tcp_sock *ts, const struct sock_msg *m, bool all)
 	ts->flags &= ~TCP_F_MORE;
 	if (m->flags & MSG_MORE)
 		ts->flags |= TCP_F_MORE;
-	else
-		ts->push_seq = ts->write_seq;
-	if ((m->flags & MSG_EOR) && all && ts->xfer && ts->xfer->tail)
-		ts->xfer->tail->flags |= REC_EOR;
-	if ((m->flags & MSG_OOB) && all) {
-		ts->snd_up = ts->write_seq; /* RFC 6093, 4: the number after the urgent byte */
+	else if (ts->est->xfer)
+		ts->est->xfer->push_seq = ts->write_seq;
+	if ((m->flags & MSG_EOR) && all && ts->est->xfer && ts->est->xfer->tail)
+		ts->est->xfer->tail->flags |= REC_EOR;
+	if ((m->flags & MSG_OOB) && all && ts->est->xfer) {
+		ts->est->xfer->snd_up =
+		    ts->write_seq; /* RFC 6093, 4: the number after the urgent byte */
 		ts->flags |= TCP_F_URG_OUT | TCP_F_PUSH;
 	}
 }
@@ -202,7 +203,7 @@ void tcp_snd_wake(struct tcp_sock *ts)
 	ts->flags &= ~TCP_F_SHRUNK;
 	if (!(ts->flags & TCP_F_NOSPACE))
 		return;
-	if (tcp_pipe(ts) + ts->mss <= ts->cwnd)
+	if (tcp_pipe(ts) + ts->mss <= ts->est->cwnd)
 		tcp_sndbuf_tune(ts);
 	if (!tcp_snd_space(&ts->sk))
 		return;
@@ -228,7 +229,8 @@ uint32_t tcp_send_take(struct tcp_sock *ts, const struct sock_msg *m, uint32_t m
 		k = send_some(ts, m, m->skip + done, n - done);
 		done += k;
 	}
-	ts->push_seq = ts->write_seq;
+	if (ts->est->xfer)
+		ts->est->xfer->push_seq = ts->write_seq;
 	return done;
 }
 

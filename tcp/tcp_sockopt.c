@@ -131,15 +131,16 @@ static int defer_seconds(struct stack *st, uint8_t n)
 static int set_congestion(struct tcp_sock *ts, const void *v, socklen_t n)
 {
 	char name[CC_NAME_MAX] = "";
-	const struct tcp_cc_ops *cc;
-	int err;
+	int cc, err = 0;
 
 	if (n < 1)
 		return -EINVAL;
 	memcpy(name, v, n < sizeof(name) ? n : sizeof(name) - 1);
-	err = tcp_cc_choose(ts->sk.stack, name, &cc);
-	if (!err && cc != ts->cc)
-		err = tcp_cc_change(ts, cc);
+	cc = tcp_cc_choose(ts->sk.stack, name);
+	if (cc < 0)
+		return cc;
+	if (cc != ts->cc)
+		err = tcp_cc_change(ts, (uint8_t)cc);
 	if (!err)
 		ts->flags |= TCP_F_CC_CHOSEN;
 	return err;
@@ -149,7 +150,7 @@ static int get_congestion(const struct tcp_sock *ts, void *v, socklen_t *n)
 {
 	char name[CC_NAME_MAX] = "";
 
-	strncpy(name, ts->cc->name, sizeof(name) - 1);
+	strncpy(name, tcp_cc(ts)->name, sizeof(name) - 1);
 	if (*n > sizeof(name))
 		*n = sizeof(name);
 	memcpy(v, name, *n);

@@ -117,7 +117,7 @@ void tcp_process(struct tcp_sock *ts, struct pkbuf *b)
 	enum drop_reason why = DROP_NONE;
 	unsigned i = 0;
 
-	ts->segs_in++;
+	ts->est->segs_in++;
 	if (is_predicted(ts, tcp_seg(b))) {
 		i = STEP_ACK;
 		tcp_seg(b)->opts |= SEG_PREDICTED;

@@ -12,7 +12,7 @@
 static enum drop_reason request_admit(struct tcp_sock *ls, const struct tcp_seg *g, bool *cookie)
 {
 	struct stack *st = ls->sk.stack;
-	bool full = ls->listen->nrequests >= tcp_request_bound(ls);
+	bool full = ls->rare->listen->nrequests >= tcp_request_bound(ls);
 	int64_t cookies = sysctl_get(st, tcp_syncookies);
 
 	*cookie =
@@ -23,7 +23,7 @@ static enum drop_reason request_admit(struct tcp_sock *ls, const struct tcp_seg 
 	}
 	if (*cookie)
 		mib_inc(st, MIB_TcpExt_TCPReqQFullDoCookies);
-	if (tcp_accept_full(ls->listen)) {
+	if (tcp_accept_full(ls->rare->listen)) {
 		mib_inc(st, MIB_TcpExt_ListenOverflows);
 		return DROP_TCP_ACCEPT_QUEUE;
 	}

@@ -46,8 +46,8 @@ static void rcv_mss_update(struct tcp_sock *ts, const struct pkbuf *b)
 
 	if (n > ts->advmss)
 		n = ts->advmss;
-	if (n > ts->rcv_mss)
-		ts->rcv_mss = (uint16_t)n;
+	if (n > ts->est->rcv_mss)
+		ts->est->rcv_mss = (uint16_t)n;
 }
 
 /* --- the receive queue -------------------------------------------------------------------------- */
@@ -117,7 +117,7 @@ uint32_t tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b)
 static void rcvq_took(struct tcp_sock *ts, uint32_t n)
 {
 	ts->rcv_nxt += n;
-	ts->bytes_received += n;
+	ts->est->bytes_received += n;
 }
 
 static void rcvq_append(struct tcp_sock *ts, struct pkbuf *b)
@@ -126,14 +126,12 @@ static void rcvq_append(struct tcp_sock *ts, struct pkbuf *b)
 
 	g->end = g->seq + b->len;
 	rcvq_took(ts, b->len);
-	pkq_add(&ts->rcvq, b);
-}
-
-static struct pkbuf *rcvq_last(struct tcp_sock *ts)
-{
-	if (!ts->rcvq.head)
-		return NULL;
-	return (struct pkbuf *)(void *)((char *)ts->rcvq.tail - offsetof(struct pkbuf, next));
+	b->next = NULL;
+	if (ts->est->rcvq_head)
+		ts->est->rcvq_tail->next = b;
+	else
+		ts->est->rcvq_head = b;
+	ts->est->rcvq_tail = b;
 }
 
 /* Room for b in the receive buffer, and in a fair share of the stack's memory when that is short. */
@@ -153,10 +151,9 @@ static bool rcvq_charge(struct tcp_sock *ts, const struct pkbuf *b)
 /* As much of b as goes behind the last packet. */
 static void rcvq_merge(struct tcp_sock *ts, struct pkbuf *b)
 {
-	struct pkbuf *last = rcvq_last(ts);
+	struct pkbuf *last = ts->est->rcvq_head ? ts->est->rcvq_tail : NULL;
 	uint32_t n = last ? tcp_rcvq_merge(&ts->sk, last, b) : 0;
 
-	ts->rcvq.bytes += n;
 	rcvq_took(ts, n);
 	if (n && b->len == 0)
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPRcvCoalesce);
@@ -179,7 +176,7 @@ static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
 {
 	rcvq_merge(ts, b);
 	/* what is out of order goes before small packets pin more than they hold */
-	if (b->len && b->pinned > 2 * b->len && ts->rcvq.head && ts->ofo &&
+	if (b->len && b->pinned > 2 * b->len && ts->est->rcvq_head && ts->rare->ofo &&
 	    tcp_ofo_prune(ts, tail_size(&ts->sk, b->len)))
 		rcvq_merge(ts, b);
 	if (b->len == 0) {
@@ -226,10 +223,10 @@ static enum drop_reason text_trim(struct tcp_sock *ts, struct pkbuf *b)
 
 	if (g->flags & TCP_FIN && !(ts->flags & TCP_F_FIN_SEEN) && seq_leq(g->end - 1, end)) {
 		ts->flags |= TCP_F_FIN_SEEN;
-		ts->rcv_fin = g->end - 1;
+		ts->est->rcv_fin = g->end - 1;
 	}
 	if (ts->flags & TCP_F_FIN_SEEN)
-		end = seq_min(end, ts->rcv_fin);
+		end = seq_min(end, ts->est->rcv_fin);
 	if (seq_lt(g->seq, ts->rcv_nxt)) {
 		tcp_dsack_old(ts, g);
 		old = ts->rcv_nxt - g->seq;
@@ -248,7 +245,7 @@ static enum drop_reason text_trim(struct tcp_sock *ts, struct pkbuf *b)
 
 static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
 {
-	bool hole = ts->ofo != NULL;
+	bool hole = ts->rare->ofo != NULL;
 
 	rcv_mss_update(ts, b);
 	tcp_tune_rtt(ts, tcp_seg(b), b->len);
@@ -268,7 +265,7 @@ static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
 /* All text is here, and g was no more than the FIN behind it: tcp_fin() sees to its ACK. */
 static bool fin_alone(const struct tcp_sock *ts, const struct tcp_seg *g, uint32_t first)
 {
-	return (g->flags & TCP_FIN) && first == ts->rcv_nxt && ts->rcv_nxt == ts->rcv_fin;
+	return (g->flags & TCP_FIN) && first == ts->rcv_nxt && ts->rcv_nxt == ts->est->rcv_fin;
 }
 
 void tcp_text(struct tcp_sock *ts, struct pkbuf *b)
@@ -297,7 +294,7 @@ void tcp_text(struct tcp_sock *ts, struct pkbuf *b)
 		pkbuf_free(b);
 		return;
 	}
-	ts->data_segs_in++;
+	ts->est->data_segs_in++;
 	tcp_ecn_in(ts, b, g);
 	if (g->seq == ts->rcv_nxt)
 		text_in_order(ts, b);
@@ -317,7 +314,7 @@ drop:
 static void fin_ack(struct tcp_sock *ts)
 {
 	ts->flags |= TCP_F_PINGPONG;
-	if (ts->ato_ms == 0 || ts->rcv_nxt - ts->ack_sent > ts->rcv_mss)
+	if (ts->est->ato_ms == 0 || ts->rcv_nxt - ts->ack_sent > ts->est->rcv_mss)
 		ts->flags |= TCP_F_ACK_NOW;
 	else
 		tcp_ack_delay(ts);
@@ -325,7 +322,7 @@ static void fin_ack(struct tcp_sock *ts)
 
 void tcp_fin(struct tcp_sock *ts)
 {
-	if (!(ts->flags & TCP_F_FIN_SEEN) || ts->rcv_nxt != ts->rcv_fin ||
+	if (!(ts->flags & TCP_F_FIN_SEEN) || ts->rcv_nxt != ts->est->rcv_fin ||
 	    !tcp_state_in(ts, TCP_CAN_RECV))
 		return;
 	ts->rcv_nxt++;

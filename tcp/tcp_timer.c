@@ -116,7 +116,7 @@ void tcp_rto_arm(struct tcp_sock *ts, uint64_t now)
 /* When the time-out of the first record is due; after now. */
 uint64_t tcp_rto_due(const struct tcp_sock *ts, uint64_t now)
 {
-	uint64_t due = ts->xfer->head->sent + rtx_wait(ts);
+	uint64_t due = ts->est->xfer->head->sent + rtx_wait(ts);
 
 	return due > now ? due : now + NSEC_PER_USEC;
 }
@@ -192,7 +192,7 @@ void tcp_syn_again(struct tcp_sock *ts, uint64_t now)
 
 	mib_inc(st, MIB_TcpExt_TCPSynRetrans);
 	mib_inc(st, MIB_Tcp_RetransSegs);
-	ts->total_retrans++;
+	tcp_retrans_count(ts, 1, 0);
 	tcp_send_syn(ts);
 	tcp_rto_arm(ts, now);
 }
@@ -261,7 +261,7 @@ static void persist_timeout(struct tcp_sock *ts, uint64_t now)
 	}
 	/* our own silly-window avoidance, Nagle or cork: overridden (RFC 9293, 3.8.6.2.1) */
 	ts->flags |= TCP_F_PUSH;
-	ts->push_seq = ts->write_seq;
+	ts->est->xfer->push_seq = ts->write_seq;
 	tcp_push(&ts->sk);
 }
 
@@ -271,7 +271,7 @@ static bool held_by_peer(const struct tcp_sock *ts, uint64_t now)
 	uint32_t most = (uint32_t)sysctl_get(ts->sk.stack, tcp_rto_max_ms);
 
 	return ts->snd_wnd == 0 && !(ts->sk.flags & SOCK_DEAD) &&
-	       tcp_ms(now) - ts->last_ack_ms <= most;
+	       tcp_ms(now) - ts->est->last_ack_ms <= most;
 }
 
 /* The device had no room for it: nothing was sent that could back off from anything (Linux). */
@@ -284,7 +284,7 @@ static void rto_refused(struct tcp_sock *ts, uint64_t now)
 /* RFC 6298, 5.4 to 5.6. */
 static void rto_timeout(struct tcp_sock *ts, uint64_t now)
 {
-	if (!ts->xfer || !ts->xfer->head || !ts->xfer->head->times)
+	if (!ts->est->xfer || !ts->est->xfer->head || !ts->est->xfer->head->times)
 		return;
 	if (retries_over(ts, ts->retransmits) && !held_by_peer(ts, now)) {
 		give_up(ts);
@@ -298,7 +298,7 @@ static void rto_timeout(struct tcp_sock *ts, uint64_t now)
 	tcp_recovery_timeout(ts);
 	tcp_rto_arm(ts, now);
 	tcp_push(&ts->sk);
-	if ((ts->flags & TCP_F_TX_FULL) && ts->xfer->head->sent < now)
+	if ((ts->flags & TCP_F_TX_FULL) && ts->est->xfer->head->sent < now)
 		rto_refused(ts, now);
 }
 
@@ -340,6 +340,12 @@ static uint64_t keep_intvl_ns(const struct tcp_sock *ts)
 	return (ts->rare->keepintvl ? ts->rare->keepintvl : (uint64_t)set) * NSEC_PER_SEC;
 }
 
+void tcp_keepalive_answered(struct tcp_sock *ts)
+{
+	if (ts->rare->keep_probes)
+		ts->rare_own->keep_probes = 0;
+}
+
 void tcp_keepalive_arm(struct tcp_sock *ts)
 {
 	const unsigned states = TCP_IN(TCP_ESTABLISHED) | TCP_IN(TCP_CLOSE_WAIT) |
@@ -347,7 +353,7 @@ void tcp_keepalive_arm(struct tcp_sock *ts)
 
 	if (!tcp_state_in(ts, states) || (ts->sk.flags & SOCK_DEAD))
 		return;
-	ts->keep_probes = 0;
+	tcp_keepalive_answered(ts);
 	if (ts->sk.flags & SOCK_KEEPALIVE)
 		tcp_timer_set(ts, TCP_DUE_KEEP, tcp_now(ts) + keep_idle_ns(ts));
 	else
@@ -360,20 +366,23 @@ static bool keepalive_over(const struct tcp_sock *ts, uint64_t idle)
 	unsigned most = ts->rare->keepcnt;
 
 	if (ts->rare->user_timeout)
-		return ts->keep_probes && idle >= user_timeout_ns(ts);
+		return ts->rare->keep_probes && idle >= user_timeout_ns(ts);
 	if (!most)
 		most = (unsigned)sysctl_get(ts->sk.stack, tcp_keepalive_probes);
-	return ts->keep_probes >= most;
+	return ts->rare->keep_probes >= most;
 }
 
 static void keepalive_probe(struct tcp_sock *ts, uint64_t now, uint64_t idle)
 {
+	struct tcp_rare *k = tcp_rare_get(ts);
+
 	if (keepalive_over(ts, idle)) {
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPAbortOnTimeout);
 		tcp_abort(ts, ts->sk.soft_err ? ts->sk.soft_err : ETIMEDOUT);
 		return;
 	}
-	ts->keep_probes++;
+	if (k)
+		k->keep_probes++;
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPKeepAlive);
 	tcp_send_probe(ts);
 	tcp_timer_set(ts, TCP_DUE_KEEP, now + keep_intvl_ns(ts));
@@ -381,7 +390,7 @@ static void keepalive_probe(struct tcp_sock *ts, uint64_t now, uint64_t idle)
 
 static void keep_timeout(struct tcp_sock *ts, uint64_t now)
 {
-	uint32_t ms = tcp_ms(now), a = ms - ts->last_rcvd_ms, b = ms - ts->last_ack_ms;
+	uint32_t ms = tcp_ms(now), a = ms - ts->est->last_rcvd_ms, b = ms - ts->est->last_ack_ms;
 	uint64_t idle = (a < b ? a : b) * NSEC_PER_MSEC, wait = keep_idle_ns(ts);
 
 	if ((ts->sk.flags & SOCK_DEAD) && tcp_state_of(ts) == TCP_FIN_WAIT2) {
@@ -392,7 +401,7 @@ static void keep_timeout(struct tcp_sock *ts, uint64_t now)
 		return;
 	if (ts->snd_una != ts->write_seq) /* the other deadline looks after that */
 		tcp_timer_set(ts, TCP_DUE_KEEP, now + wait);
-	else if (idle < wait && !ts->keep_probes)
+	else if (idle < wait && !ts->rare->keep_probes)
 		tcp_timer_set(ts, TCP_DUE_KEEP, now + wait - idle);
 	else
 		keepalive_probe(ts, now, idle);

@@ -18,9 +18,9 @@ static bool tlp_wanted(const struct tcp_sock *ts)
 static uint64_t tlp_wait(const struct tcp_sock *ts)
 {
 	uint64_t least = (uint64_t)sysctl_get(ts->sk.stack, tcp_rto_min_us) * NSEC_PER_USEC;
-	uint64_t wait = 2 * ts->srtt_us * NSEC_PER_USEC;
+	uint64_t wait = 2 * ts->est->srtt_us * NSEC_PER_USEC;
 
-	if (ts->srtt_us == 0)
+	if (ts->est->srtt_us == 0)
 		return TCP_RTO_INIT_US * NSEC_PER_USEC;
 	return wait + (tcp_flight(ts) <= ts->mss ? least : TLP_SLACK_NS);
 }
@@ -39,7 +39,7 @@ bool tcp_tlp_arm(struct tcp_sock *ts, uint64_t now, bool rearm)
 /* Where the last segment that is out begins: so many full ones behind what was sent with it. */
 static struct tcp_rec *last_segment(struct tcp_sock *ts)
 {
-	struct tcp_rec *r, *first = ts->xfer->head;
+	struct tcp_rec *r, *first = ts->est->xfer->head;
 	uint32_t over = 0;
 
 	for (r = first; r->next && r->next->times; r = r->next) {
@@ -59,17 +59,17 @@ static bool tlp_send(struct tcp_sock *ts)
 {
 	struct tcp_rec *r;
 
-	ts->xfer->tlp.again = false;
+	ts->est->xfer->tlp.again = false;
 	if (tcp_push_one(ts))
 		return true;
 	r = last_segment(ts);
-	ts->xfer->tlp.again = true;
+	ts->est->xfer->tlp.again = true;
 	return r && tcp_retransmit(ts, r, ts->mss) == 0;
 }
 
 void tcp_tlp_timeout(struct tcp_sock *ts, uint64_t now)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (!x || tcp_flight(ts) == 0)
 		return;
@@ -94,7 +94,7 @@ static void tlp_repaired(struct tcp_sock *ts)
 /* 7.4: what became of the probe. */
 void tcp_tlp_ack(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (!x->tlp.out || seq_lt(ts->snd_una, x->tlp.end))
 		return;

@@ -9,7 +9,7 @@
 
 void tcp_undo_start(struct tcp_sock *ts)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	x->undo.on = true;
 	x->undo.marker = ts->snd_una;
@@ -24,7 +24,7 @@ void tcp_undo_start(struct tcp_sock *ts)
 
 void tcp_undo_sent(struct tcp_sock *ts, const struct tcp_rec *r)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (!x->undo.stamped) {
 		x->undo.stamped = true;
@@ -38,7 +38,7 @@ void tcp_undo_sent(struct tcp_sock *ts, const struct tcp_rec *r)
 /* left..right came twice. */
 void tcp_undo_dsack(struct tcp_sock *ts, uint32_t left, uint32_t right)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	uint32_t n = right - left;
 
 	if (!x || !x->undo.on || x->undo.retrans <= 0 || seq_leq(right, x->undo.marker))
@@ -49,7 +49,7 @@ void tcp_undo_dsack(struct tcp_sock *ts, uint32_t left, uint32_t right)
 /* What was held for lost had only been delayed: no answer to a retransmission can be here yet. */
 static bool is_delayed(const struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 
 	if (!x->undo.stamped)
 		return true;
@@ -58,26 +58,26 @@ static bool is_delayed(const struct tcp_sock *ts, const struct tcp_ack_info *a)
 
 static bool may_undo(const struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	return ts->xfer->undo.on && (ts->xfer->undo.retrans == 0 || is_delayed(ts, a));
+	return ts->est->xfer->undo.on && (ts->est->xfer->undo.retrans == 0 || is_delayed(ts, a));
 }
 
 /* RFC 4015, 3.2, but at once: what is sent goes on being clocked by ACKs. */
 static void undo_window(struct tcp_sock *ts, bool unlose)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (unlose)
 		tcp_rec_unlose(ts);
 	if (x->undo.ssthresh) {
-		if (ts->cc->undo)
-			ts->cwnd = ts->cc->undo(ts);
-		else if (ts->cwnd < x->undo.cwnd)
-			ts->cwnd = x->undo.cwnd;
-		if (ts->ssthresh < x->undo.ssthresh)
-			ts->ssthresh = x->undo.ssthresh;
+		if (tcp_cc(ts)->undo)
+			ts->est->cwnd = tcp_cc(ts)->undo(ts);
+		else if (ts->est->cwnd < x->undo.cwnd)
+			ts->est->cwnd = x->undo.cwnd;
+		if (ts->est->ssthresh < x->undo.ssthresh)
+			ts->est->ssthresh = x->undo.ssthresh;
 		ts->flags &= ~TCP_F_CWR; /* nothing has fallen that the peer should be told of */
-		if (ts->cc->event)
-			ts->cc->event(ts, TCP_CC_UNDO);
+		if (tcp_cc(ts)->event)
+			tcp_cc(ts)->event(ts, TCP_CC_UNDO);
 	}
 	x->undo.on = false;
 	x->rack_advanced = true; /* what it found was found too soon: look again */
@@ -89,7 +89,7 @@ static void undo_window(struct tcp_sock *ts, bool unlose)
  */
 bool tcp_undo_recovery(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 	bool loss = ts->ca_state == CA_LOSS;
 
 	if (may_undo(ts, a)) {
@@ -107,7 +107,7 @@ bool tcp_undo_recovery(struct tcp_sock *ts, const struct tcp_ack_info *a)
 /* A hole was filled by what had been delayed.  True: mark and send nothing again just now. */
 bool tcp_undo_partial(struct tcp_sock *ts, const struct tcp_ack_info *a)
 {
-	struct tcp_xfer *x = ts->xfer;
+	struct tcp_xfer *x = ts->est->xfer;
 
 	if (!x->undo.on || !is_delayed(ts, a))
 		return false;
@@ -122,7 +122,7 @@ bool tcp_undo_partial(struct tcp_sock *ts, const struct tcp_ack_info *a)
 
 bool tcp_undo_by_dsack(struct tcp_sock *ts)
 {
-	if (!ts->xfer->undo.on || ts->xfer->undo.retrans != 0)
+	if (!ts->est->xfer->undo.on || ts->est->xfer->undo.retrans != 0)
 		return false;
 	undo_window(ts, false);
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPDSACKUndo);
@@ -138,7 +138,7 @@ bool tcp_undo_loss(struct tcp_sock *ts, const struct tcp_ack_info *a, bool frto)
 	if (frto)
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPSpuriousRTOs);
 	ts->retransmits = 0;
-	if (!(ts->flags & TCP_F_SACK) && ts->snd_una == ts->xfer->recover)
+	if (!(ts->flags & TCP_F_SACK) && ts->snd_una == ts->est->xfer->recover)
 		return true;
 	if (frto || (ts->flags & TCP_F_SACK))
 		ts->ca_state = CA_OPEN;

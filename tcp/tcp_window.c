@@ -33,7 +33,7 @@ static uint32_t wnd_step(const struct tcp_sock *ts)
 {
 	uint32_t half = ts->sk.rcvbuf / 4;
 
-	return ts->rcv_mss < half ? ts->rcv_mss : half;
+	return ts->est->rcv_mss < half ? ts->est->rcv_mss : half;
 }
 
 /* A window of at least `now` as the header can say it: rounded up, or the edge would move back. */
@@ -55,7 +55,7 @@ static uint32_t wnd_room(const struct tcp_sock *ts)
 	if (ts->rare->wnd_clamp && ts->rare->wnd_clamp < most)
 		most = ts->rare->wnd_clamp;
 	if (depot_pressure(ts->sk.stack))
-		most = ts->sk.rcv_bytes ? 0 : wnd_keep(ts, 2u * ts->rcv_mss);
+		most = ts->sk.rcv_bytes ? 0 : wnd_keep(ts, 2u * ts->est->rcv_mss);
 	return room < most ? room : most;
 }
 
@@ -109,8 +109,8 @@ bool tcp_wnd_update_due(const struct tcp_sock *ts)
 	uint32_t now = wnd_now(ts), room = wnd_room(ts), most = wnd_most(ts);
 	uint32_t grow = room > now ? room - now : 0;
 
-	if (now > 2 * (uint64_t)ts->tune.space)
+	if (now > 2 * (uint64_t)ts->est->tune.space)
 		return false;
 	return grow >= (ts->sk.rcvbuf / 2 < most ? ts->sk.rcvbuf / 2 : most) / 4 ||
-	       (now < 2u * ts->rcv_mss && grow >= wnd_step(ts));
+	       (now < 2u * ts->est->rcv_mss && grow >= wnd_step(ts));
 }

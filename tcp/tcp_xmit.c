@@ -64,9 +64,9 @@ static void opts_of(struct tcp_sock *ts, uint8_t flags, bool data, struct tcp_op
 /* RFC 9293, 3.8.5 and RFC 6093, 4.  The pointer reaches 64 KB ahead. */
 static void header_urgent(const struct tcp_sock *ts, struct tcp_hdr *h, uint32_t seq)
 {
-	uint32_t ahead = ts->snd_up - seq;
+	uint32_t ahead = ts->est->xfer->snd_up - seq;
 
-	if (!(ts->flags & TCP_F_URG_OUT) || !seq_gt(ts->snd_up, seq))
+	if (!(ts->flags & TCP_F_URG_OUT) || !seq_gt(ts->est->xfer->snd_up, seq))
 		return;
 	h->flags |= TCP_URG;
 	h->urg = be16_of(ahead < 65535 ? (uint16_t)ahead : 65535);
@@ -132,7 +132,7 @@ static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8
 	header_write(ts, b, seq, flags);
 	if (flags & TCP_ACK)
 		ack_settled(ts);
-	ts->segs_out++;
+	ts->est->segs_out++;
 	path = sock_path(sk, &err);
 	if (path) {
 		sock_flow(sk, &sk->c.raddr, &f);
@@ -183,7 +183,7 @@ void tcp_send_syn(struct tcp_sock *ts)
 {
 	bool answer = tcp_state_of(ts) != TCP_SYN_SENT;
 
-	ts->syn_sent = tcp_now(ts);
+	tcp_syn_stamp(ts, tcp_now(ts));
 	bare_out(ts, ts->iss, answer ? TCP_SYN | TCP_ACK : TCP_SYN);
 }
 
@@ -291,11 +291,10 @@ static uint32_t span_sent(struct tcp_sock *ts, const struct span *s, uint64_t no
 		if (r == s->last)
 			break;
 	}
-	ts->last_sent_ms = tcp_ms(now);
-	ts->bytes_sent += s->len;
+	ts->est->last_sent_ms = tcp_ms(now);
 	tcp_pace_sent(ts, s->len, now);
-	ts->data_segs_out += segs;
-	ts->xfer->prr.out += s->last->end - s->first->seq;
+	ts->est->data_segs_out += segs;
+	ts->est->xfer->prr.out += s->last->end - s->first->seq;
 	return segs;
 }
 
@@ -305,14 +304,15 @@ static uint32_t span_sent(struct tcp_sock *ts, const struct span *s, uint64_t no
  */
 static bool span_pushes(struct tcp_sock *ts, const struct span *s)
 {
-	uint32_t end = s->last->end - s->fin, burst = 2u * ts->mss, half = ts->max_window / 2;
+	uint32_t end = s->last->end - s->fin, burst = 2u * ts->mss, half = ts->est->max_window / 2;
 
 	if (s->len == 0)
 		return false;
 	half = (half / burst + 1) * burst;
-	if (end == ts->push_seq || (s->last->flags & (REC_EOR | REC_PUSH)) ||
-	    seq_geq(end, ts->pushed + half)) {
-		ts->pushed = seq_gt(end, ts->pushed) ? end : ts->pushed;
+	if (end == ts->est->xfer->push_seq || (s->last->flags & (REC_EOR | REC_PUSH)) ||
+	    seq_geq(end, ts->est->xfer->pushed + half)) {
+		ts->est->xfer->pushed =
+		    seq_gt(end, ts->est->xfer->pushed) ? end : ts->est->xfer->pushed;
 		return true;
 	}
 	return s->len > ts->mss;
@@ -358,7 +358,7 @@ static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 	struct pkbuf *b;
 	int err;
 
-	if (span_make(ts, ts->xfer->next, len, s) < 0)
+	if (span_make(ts, ts->est->xfer->next, len, s) < 0)
 		return -ENOMEM;
 	b = span_packet(ts, s);
 	if (!b)
@@ -369,10 +369,10 @@ static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 	if (err)
 		return err;
 	orig_sent(ts, span_sent(ts, s, now));
-	ts->xfer->next = s->last->next;
+	ts->est->xfer->next = s->last->next;
 	ts->snd_nxt = s->last->end;
 	if (s->len % ts->mss)
-		ts->snd_sml = ts->snd_nxt;
+		ts->est->xfer->snd_sml = ts->snd_nxt;
 	if (ts->due[TCP_DUE_RTX] == 0 || ts->rtx == RTX_PERSIST)
 		tcp_rto_arm(ts, now);
 	else if (ts->rtx == RTX_PROBE)
@@ -400,15 +400,15 @@ int tcp_send_syn_data(struct tcp_sock *ts)
 	uint64_t now = tcp_now(ts);
 	struct pkbuf *b;
 
-	if (span_make(ts, ts->xfer->next, ts->write_seq - ts->snd_nxt, &s) < 0)
+	if (span_make(ts, ts->est->xfer->next, ts->write_seq - ts->snd_nxt, &s) < 0)
 		return -ENOMEM;
 	b = span_packet(ts, &s);
 	if (!b)
 		return -ENOMEM;
-	ts->syn_sent = now;
+	tcp_syn_stamp(ts, now);
 	s.last->flags |= REC_PUSH;
 	orig_sent(ts, span_sent(ts, &s, now));
-	ts->xfer->next = s.last->next;
+	ts->est->xfer->next = s.last->next;
 	ts->snd_nxt = s.last->end;
 	return segment_out(ts, b, ts->iss, TCP_SYN);
 }
@@ -430,14 +430,6 @@ static uint32_t again_len(const struct tcp_sock *ts, const struct tcp_rec *r, ui
 	return n < ts->mss ? n : ts->mss;
 }
 
-static void retrans_count(struct tcp_sock *ts, uint32_t bytes)
-{
-	struct tcp_rare *k = tcp_rare_get(ts);
-
-	if (k)
-		k->bytes_retrans += bytes;
-}
-
 int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most)
 {
 	struct span s = {.fin = ts->snd_nxt == ts->write_seq};
@@ -457,10 +449,9 @@ int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most)
 	if (ts->rare->plpmtud.probe) /* a probe that is out proves nothing any more */
 		ts->rare_own->plpmtud.probe = 0;
 	segs = span_sent(ts, &s, now);
-	ts->total_retrans += segs;
-	retrans_count(ts, s.len);
+	tcp_retrans_count(ts, segs, s.len);
 	mib_add(ts->sk.stack, MIB_Tcp_RetransSegs, segs);
-	if (s.first == ts->xfer->head && (ts->rtx != RTX_REORDER || !ts->due[TCP_DUE_RTX]))
+	if (s.first == ts->est->xfer->head && (ts->rtx != RTX_REORDER || !ts->due[TCP_DUE_RTX]))
 		tcp_rto_arm(ts, now);
 	return 0;
 }

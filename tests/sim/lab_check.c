@@ -94,18 +94,18 @@ static void check_idle(struct lab_end *e, struct tcp_sock *ts)
 	uint32_t wait = ts->write_seq - ts->snd_nxt;
 	const struct tcp_rec *r;
 
-	if (ts->due[TCP_DUE_PACE] || ts->flags & held || pipe + ts->mss > ts->cwnd)
+	if (ts->due[TCP_DUE_PACE] || ts->flags & held || pipe + ts->mss > ts->est->cwnd)
 		return;
-	if (ts->xfer && ts->xfer->frto && ts->ca_state == CA_LOSS)
+	if (ts->est->xfer && ts->est->xfer->frto && ts->ca_state == CA_LOSS)
 		return; /* RFC 5682: the next ACK tells */
 	r = tcp_recovery_next(ts);
 	if (r && seq_lt(r->seq, ts->snd_una + ts->snd_wnd))
 		lab_violate_end(e, "%u..%u is lost, cwnd %u has room over %u, and it does not go",
-				r->seq, r->end, ts->cwnd, pipe);
+				r->seq, r->end, ts->est->cwnd, pipe);
 	if (wait > ts->mss && room > ts->mss && room < INT32_MAX)
 		lab_violate_end(e,
 				"%u bytes wait, cwnd %u has room over %u, window %u, and none goes",
-				wait, ts->cwnd, pipe, room);
+				wait, ts->est->cwnd, pipe, room);
 }
 
 static void check_memory(struct lab_end *e, const struct tcp_sock *ts)
@@ -119,7 +119,7 @@ static void check_memory(struct lab_end *e, const struct tcp_sock *ts)
 	if (sk->snd_bytes > sk->sndbuf + sk->sndbuf / 4 + PINNED)
 		lab_violate_end(e, "%u bytes are queued, the buffer has %u", sk->snd_bytes,
 				sk->sndbuf);
-	if (ts->cwnd == 0)
+	if (ts->est->cwnd == 0)
 		lab_violate_end(e, "cwnd is 0");
 }
 
@@ -160,7 +160,7 @@ static void check_pair(struct lab_end *e, const struct lab_end *peer)
 {
 	const struct tcp_sock *a = end_tcp(e), *b = end_tcp(peer);
 
-	if (!a || !b || a->iss != b->irs || b->iss != a->irs)
+	if (!a || !b || a->iss != b->est->irs || b->iss != a->est->irs)
 		return;
 	if (!seq_leq(b->rcv_nxt, a->snd_nxt))
 		lab_violate_end(peer, "it has received up to %u, the other end sent up to %u",
@@ -217,11 +217,12 @@ static char *end_text(const struct lab_end *e, char *to, size_t size)
 	if (!ts)
 		snprintf(to, size, "no sock");
 	else
-		snprintf(
-		    to, size, "%s, sent %llu/%llu got %llu, %u out, %u wait, cwnd %u, window %u",
-		    tcp_state_text(tcp_state_of(ts)), (unsigned long long)e->sent,
-		    (unsigned long long)e->todo, (unsigned long long)e->got,
-		    ts->snd_nxt - ts->snd_una, ts->write_seq - ts->snd_nxt, ts->cwnd, ts->snd_wnd);
+		snprintf(to, size,
+			 "%s, sent %llu/%llu got %llu, %u out, %u wait, cwnd %u, window %u",
+			 tcp_state_text(tcp_state_of(ts)), (unsigned long long)e->sent,
+			 (unsigned long long)e->todo, (unsigned long long)e->got,
+			 ts->snd_nxt - ts->snd_una, ts->write_seq - ts->snd_nxt, ts->est->cwnd,
+			 ts->snd_wnd);
 	return to;
 }
 

@@ -14,7 +14,7 @@ struct walk {
 
 uint32_t lab_end_retrans(const struct lab_end *e)
 {
-	return tcp_sk(e->sk)->total_retrans;
+	return tcp_sk(e->sk)->rare->total_retrans;
 }
 
 /* Is it one of those RACK has to look at? */
@@ -47,7 +47,7 @@ static void walk_one(struct lab_end *e, const struct tcp_rec *r, struct walk *k)
 
 static void walk_edges(struct lab_end *e, const struct tcp_sock *ts)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 
 	if (!seq_leq(x->head->seq, ts->snd_una) || !seq_lt(ts->snd_una, x->head->end))
 		lab_violate_end(e, "SND.UNA %u is not in the first record, %u..%u", ts->snd_una,
@@ -65,7 +65,7 @@ static void walk_edges(struct lab_end *e, const struct tcp_sock *ts)
 
 static void walk_counts(struct lab_end *e, const struct tcp_sock *ts, const struct walk *k)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 
 	if (ts->flags & TCP_F_SACK && x->sacked != k->sacked)
 		lab_violate_end(e, "%u bytes count as SACKed, %u are", x->sacked, k->sacked);
@@ -96,7 +96,7 @@ static void walk_times(struct lab_end *e, const struct tcp_xfer *x, const struct
 
 void lab_check_scoreboard(struct lab_end *e, const struct tcp_sock *ts)
 {
-	const struct tcp_xfer *x = ts->xfer;
+	const struct tcp_xfer *x = ts->est->xfer;
 	struct walk k = {0};
 
 	if (!x || !x->head) {

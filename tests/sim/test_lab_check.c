@@ -121,7 +121,7 @@ static void too_much_queued(void)
 
 static void no_cwnd(void)
 {
-	client()->cwnd = 0;
+	client()->est->cwnd = 0;
 }
 
 static void acked_unsent(void)
@@ -136,42 +136,42 @@ static void believed_acked(void)
 
 static void sacked_miscounted(void)
 {
-	client()->xfer->head->flags |= REC_SACKED;
+	client()->est->xfer->head->flags |= REC_SACKED;
 }
 
 static void lost_miscounted(void)
 {
-	client()->xfer->lost += 7;
+	client()->est->xfer->lost += 7;
 }
 
 static void retrans_miscounted(void)
 {
-	client()->xfer->retrans += 7;
+	client()->est->xfer->retrans += 7;
 }
 
 static void sacked_and_lost(void)
 {
-	client()->xfer->head->flags |= REC_SACKED | REC_LOST;
+	client()->est->xfer->head->flags |= REC_SACKED | REC_LOST;
 }
 
 static void unsent_marked(void)
 {
-	client()->xfer->next->flags |= REC_LOST;
+	client()->est->xfer->next->flags |= REC_LOST;
 }
 
 static void gap_in_queue(void)
 {
-	client()->xfer->head->end--;
+	client()->est->xfer->head->end--;
 }
 
 static void wrong_next(void)
 {
-	client()->xfer->next->times = 1;
+	client()->est->xfer->next->times = 1;
 }
 
 static void short_queue(void)
 {
-	client()->xfer->tail->end--;
+	client()->est->xfer->tail->end--;
 }
 
 static const struct {

@@ -18,6 +18,7 @@ static struct env *env;
 static struct tcp_sock ts;
 static struct tcp_xfer xfer;
 static struct tcp_rare rare;
+static struct tcp_est est;
 
 /* The path, and the packets on it in order. */
 static struct {
@@ -37,7 +38,7 @@ static struct {
 
 static struct bbr *bbr(void)
 {
-	return (struct bbr *)(uintptr_t)ts.cc_priv[0];
+	return (struct bbr *)(uintptr_t)est.cc_priv;
 }
 
 static void setup(void)
@@ -49,10 +50,10 @@ static void setup(void)
 	path.queue = 100000;
 	xfer = (struct tcp_xfer){0};
 	rare = (struct tcp_rare){0};
-	ts = (struct tcp_sock){
-	    .rare = &rare, .mss = MSS, .cwnd = 10 * MSS, .ssthresh = UINT32_MAX, .xfer = &xfer};
+	est = (struct tcp_est){.cwnd = 10 * MSS, .ssthresh = UINT32_MAX, .xfer = &xfer};
+	ts = (struct tcp_sock){.rare = &rare, .mss = MSS, .est = &est};
 	ts.flags = TCP_F_SACK;
-	ts.min_rtt_us = UINT32_MAX;
+	est.min_rtt_us = UINT32_MAX;
 	ts.sk.stack = stack_alloc(env);
 	ck_assert_int_eq(cc_bbr.init(&ts), 0);
 }
@@ -88,7 +89,7 @@ static void send_one(uint64_t now)
 
 static void lose(const struct tcp_rec *r)
 {
-	ts.delivery.lost += MSS;
+	est.delivery.lost += MSS;
 	cc_bbr.lost(&ts, r);
 }
 
@@ -105,9 +106,9 @@ static void ack_one(uint64_t now)
 	}
 	r = &path.p[path.head++ % PACKETS].r;
 	a.rtt_ns = now - r->sent;
-	if (a.rtt_ns / US < ts.min_rtt_us)
-		ts.min_rtt_us = (uint32_t)(a.rtt_ns / US);
-	ts.srtt_us = (uint32_t)(a.rtt_ns / US);
+	if (a.rtt_ns / US < est.min_rtt_us)
+		est.min_rtt_us = (uint32_t)(a.rtt_ns / US);
+	est.srtt_us = (uint32_t)(a.rtt_ns / US);
 	a.prior_state = ts.ca_state;
 	ts.ca_state = a.lost ? CA_RECOVERY : ts.ca_state;
 	tcp_rate_delivered(&ts, r, &a);
@@ -127,7 +128,7 @@ static uint64_t ack_at(void)
 
 static uint64_t send_at(uint64_t now)
 {
-	bool room = tcp_pipe(&ts) + MSS <= ts.cwnd;
+	bool room = tcp_pipe(&ts) + MSS <= est.cwnd;
 
 	ts.flags &= ~TCP_F_CWND_LIMITED;
 	if (!room)
@@ -233,7 +234,7 @@ START_TEST(test_startup_few_losses_go_on)
 	path.rate = 100000000;
 	path.drop = 100;
 	run_ms(130);
-	ck_assert_uint_gt(ts.delivery.lost, 0);
+	ck_assert_uint_gt(est.delivery.lost, 0);
 	ck_assert_int_eq(bbr()->state, BBR_STARTUP);
 	run_to(BBR_DRAIN, 1000);
 	ck_about((double)bbr_bw_max(bbr()), 1e8, 0.02);
@@ -281,7 +282,7 @@ START_TEST(test_losses_in_up_bound_inflight)
 	ck_assert_uint_ge(bbr()->inflight_hi, 0.7 * bdp());
 	run_to(BBR_CRUISE, 500);
 	/* 5.6.4.7: room is left */
-	ck_assert_uint_le(ts.cwnd, bbr()->inflight_hi - bbr()->inflight_hi * 15 / 100);
+	ck_assert_uint_le(est.cwnd, bbr()->inflight_hi - bbr()->inflight_hi * 15 / 100);
 }
 END_TEST
 
@@ -292,7 +293,7 @@ START_TEST(test_lost_packet_judged_by_its_own_flight)
 	struct tcp_rec r = {.end = MSS, .flight = 300 * MSS};
 
 	run_to(BBR_UP, 6000);
-	r.lost = (uint32_t)ts.delivery.lost - 5 * MSS;
+	r.lost = (uint32_t)est.delivery.lost - 5 * MSS;
 	lose(&r);
 	ck_assert_int_eq(bbr()->state, BBR_UP);
 	r.lost -= 3 * MSS;
@@ -312,7 +313,7 @@ START_TEST(test_any_loss_too_high_without_sack)
 
 	ts.flags &= ~TCP_F_SACK;
 	run_to(BBR_UP, 6000);
-	r.lost = (uint32_t)ts.delivery.lost;
+	r.lost = (uint32_t)est.delivery.lost;
 	lose(&r);
 	ck_assert_int_eq(bbr()->state, BBR_DOWN);
 }
@@ -331,7 +332,7 @@ START_TEST(test_losses_in_cruise_lower_lo_until_refill)
 	ck_assert(bbr()->bw ==
 		  (bbr()->bw_lo < bbr_bw_max(bbr()) ? bbr()->bw_lo : bbr_bw_max(bbr())));
 	ck_assert_uint_ne(bbr()->inflight_lo, BBR_NO_LIMIT);
-	ck_assert_uint_le(ts.cwnd, bbr()->inflight_lo);
+	ck_assert_uint_le(est.cwnd, bbr()->inflight_lo);
 	run_to(BBR_REFILL, 3500);
 	ck_assert(bbr()->bw_lo == UINT64_MAX);
 	ck_assert_uint_eq(bbr()->inflight_lo, BBR_NO_LIMIT);
@@ -396,7 +397,7 @@ START_TEST(test_probe_rtt_after_five_seconds)
 	ck_assert_uint_le(held, 500 * MS);
 	ck_assert_uint_le(least, 0.55 * (double)bbr()->bw * 0.0401);
 	ck_assert_int_eq(bbr()->state, BBR_CRUISE);
-	ck_assert_uint_ge(ts.cwnd, bbr()->prior_cwnd * 80 / 100);
+	ck_assert_uint_ge(est.cwnd, bbr()->prior_cwnd * 80 / 100);
 	run_ms(6000);
 	ck_about(bbr()->min_rtt_us, 40100, 0.02); /* ten seconds after the last of 10 ms */
 }
@@ -465,18 +466,18 @@ START_TEST(test_timeout_then_cwnd_is_back)
 
 	run_ms(3000);
 	run_to(BBR_CRUISE, 4000);
-	before = ts.cwnd;
+	before = est.cwnd;
 	ck_assert_uint_eq(cc_bbr.ssthresh(&ts), UINT32_MAX);
 	ts.ca_state = CA_LOSS;
-	ts.cwnd = MSS;
+	est.cwnd = MSS;
 	cc_bbr.event(&ts, TCP_CC_TIMEOUT);
 	for (unsigned i = 0; i < 5; i++)
 		ack_one(env_now(env));
-	ck_assert_uint_eq(ts.cwnd, 8 * MSS); /* no less than four, 5.6.4.2 */
+	ck_assert_uint_eq(est.cwnd, 8 * MSS); /* no less than four, 5.6.4.2 */
 	ts.ca_state = CA_OPEN;
 	over = (struct tcp_ack_info){.now = env_now(env), .prior_state = CA_LOSS};
 	cc_bbr.control(&ts, &over);
-	ck_assert_uint_ge(ts.cwnd, before * 85 / 100);
+	ck_assert_uint_ge(est.cwnd, before * 85 / 100);
 }
 END_TEST
 
@@ -494,7 +495,7 @@ START_TEST(test_idle_keeps_the_model)
 	env_lab_advance(env, 1000 * MS);
 	ts.write_seq = ts.snd_nxt;
 	tcp_rate_app_limited(&ts);
-	ck_assert_uint_gt(ts.delivery.app_limited, 0);
+	ck_assert_uint_gt(est.delivery.app_limited, 0);
 	rare.pacing_rate = 5;
 	cc_bbr.event(&ts, TCP_CC_START);
 	ck_assert(bbr()->idle_restart);

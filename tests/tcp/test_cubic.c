@@ -18,23 +18,25 @@
 static struct env *env;
 static struct tcp_sock ts;
 static struct tcp_rare rare;
+static struct tcp_est learnt;
 static uint64_t now; /* ns */
 
 static void setup(void)
 {
 	env = env_lab_create(1);
 	rare = (struct tcp_rare){0};
-	ts =
-	    (struct tcp_sock){.rare = &rare, .mss = MSS, .cwnd = 100 * MSS, .ssthresh = UINT32_MAX};
+	learnt = (struct tcp_est){.cwnd = 100 * MSS, .ssthresh = UINT32_MAX};
+	ts = (struct tcp_sock){.rare = &rare, .est = &learnt, .mss = MSS};
 	ts.sk.stack = stack_alloc(env);
-	ts.srtt_us = RTT_MS * 1000;
-	ts.min_rtt_us = RTT_MS * 1000;
+	learnt.srtt_us = RTT_MS * 1000;
+	learnt.min_rtt_us = RTT_MS * 1000;
 	rare.pacing_rate = 1; /* slow start takes any ACK */
 	now = 1000 * NSEC_PER_SEC;
 }
 
 static void teardown(void)
 {
+	cc_cubic.release(&ts);
 	stack_free(ts.sk.stack);
 	env_lab_destroy(env);
 }
@@ -42,8 +44,8 @@ static void teardown(void)
 /* As recovery does: asked once, and over at once. */
 static void loss(void)
 {
-	ts.ssthresh = cc_cubic.ssthresh(&ts);
-	ts.cwnd = ts.ssthresh;
+	learnt.ssthresh = cc_cubic.ssthresh(&ts);
+	learnt.cwnd = learnt.ssthresh;
 	cc_cubic.event(&ts, TCP_CC_RECOVERY);
 	cc_cubic.event(&ts, TCP_CC_EXIT);
 }
@@ -61,7 +63,7 @@ static void ack(uint32_t n, bool limited)
 /* A window is acknowledged, its ACKs spread over a round trip. */
 static void round_trip(bool limited)
 {
-	uint32_t segs = ts.cwnd / MSS;
+	uint32_t segs = learnt.cwnd / MSS;
 
 	for (uint32_t i = 0; i < segs; i++) {
 		now += RTT_MS * NSEC_PER_MSEC / segs;
@@ -71,7 +73,7 @@ static void round_trip(bool limited)
 
 static double segments(void)
 {
-	return (double)ts.cwnd / MSS;
+	return (double)learnt.cwnd / MSS;
 }
 
 /* RFC 9438, figures 1 and 2. */
@@ -92,13 +94,13 @@ static void ck_near(double is, double want, double off)
 START_TEST(test_loss_leaves_seven_tenths)
 {
 	loss();
-	ck_assert_uint_eq(ts.cwnd, 70 * MSS);
-	ts.cwnd = 10 * MSS;
+	ck_assert_uint_eq(learnt.cwnd, 70 * MSS);
+	learnt.cwnd = 10 * MSS;
 	loss();
-	ck_assert_uint_eq(ts.ssthresh, 7 * MSS);
-	ts.cwnd = 2 * MSS;
+	ck_assert_uint_eq(learnt.ssthresh, 7 * MSS);
+	learnt.cwnd = 2 * MSS;
 	loss();
-	ck_assert_uint_eq(ts.ssthresh, 2 * MSS); /* RFC 9438, 4.6: two segments at least */
+	ck_assert_uint_eq(learnt.ssthresh, 2 * MSS); /* RFC 9438, 4.6: two segments at least */
 }
 END_TEST
 
@@ -112,7 +114,7 @@ START_TEST(test_window_follows_the_cubic_function)
 	double w_max = windows[_i], begin, t;
 	uint64_t from;
 
-	ts.cwnd = windows[_i] * MSS;
+	learnt.cwnd = windows[_i] * MSS;
 	loss();
 	begin = segments();
 	from = now + RTT_MS * NSEC_PER_MSEC / windows[_i];
@@ -121,7 +123,7 @@ START_TEST(test_window_follows_the_cubic_function)
 		t = (double)(now - from) / 1e9;
 		ck_near(segments(), w_cubic(t, w_max, begin), 0.01);
 	}
-	ck_assert_uint_gt(ts.cwnd, windows[_i] * MSS); /* it got beyond the plateau */
+	ck_assert_uint_gt(learnt.cwnd, windows[_i] * MSS); /* it got beyond the plateau */
 }
 END_TEST
 
@@ -131,7 +133,7 @@ START_TEST(test_plateau_at_k)
 	double k = cbrt(0.3 * 1000 / C);
 	uint64_t from = now;
 
-	ts.cwnd = 1000 * MSS;
+	learnt.cwnd = 1000 * MSS;
 	loss();
 	while ((double)(now - from) / 1e9 < k)
 		round_trip(true);
@@ -145,7 +147,7 @@ START_TEST(test_slow_start_left_without_loss_is_the_plateau)
 	double least, t, before;
 	uint64_t from;
 
-	ts.cwnd = ts.ssthresh = 20 * MSS;
+	learnt.cwnd = learnt.ssthresh = 20 * MSS;
 	from = now + RTT_MS * NSEC_PER_MSEC / 20;
 	for (unsigned i = 0; i < 60; i++) {
 		before = segments();
@@ -154,19 +156,19 @@ START_TEST(test_slow_start_left_without_loss_is_the_plateau)
 		t = (double)(now - from) / 1e9;
 		ck_near(segments(), fmax(w_cubic(t, 0, 20), least), 0.02);
 	}
-	ck_assert_uint_gt(ts.cwnd, 20 * MSS * 8);
+	ck_assert_uint_gt(learnt.cwnd, 20 * MSS * 8);
 }
 END_TEST
 
 /* Once there has been a loss nothing but the function counts. */
 START_TEST(test_after_a_loss_the_plateau_is_flat)
 {
-	ts.cwnd = 1000 * MSS;
+	learnt.cwnd = 1000 * MSS;
 	loss();
 	while (segments() < 995)
 		round_trip(true);
 	round_trip(true);
-	ck_assert_uint_lt(ts.cwnd, 1002 * MSS);
+	ck_assert_uint_lt(learnt.cwnd, 1002 * MSS);
 }
 END_TEST
 
@@ -175,13 +177,13 @@ START_TEST(test_growth_bounded_by_half_a_round_trip)
 {
 	uint32_t before;
 
-	ts.cwnd = ts.ssthresh = 100 * MSS;
+	learnt.cwnd = learnt.ssthresh = 100 * MSS;
 	round_trip(true);
 	now += 60 * NSEC_PER_SEC; /* ACKs did not come, but cwnd was the limit */
-	before = ts.cwnd;
+	before = learnt.cwnd;
 	round_trip(true);
-	ck_assert_uint_gt(ts.cwnd, before + before / 4);
-	ck_assert_uint_le(ts.cwnd, before + before * 65 / 100); /* (1 + 0.5 / n)^n < e^0.5 */
+	ck_assert_uint_gt(learnt.cwnd, before + before / 4);
+	ck_assert_uint_le(learnt.cwnd, before + before * 65 / 100); /* (1 + 0.5 / n)^n < e^0.5 */
 }
 END_TEST
 
@@ -192,10 +194,10 @@ START_TEST(test_small_window_grows_as_reno)
 {
 	double est = 14, prior = 20;
 
-	ts.cwnd = 20 * MSS;
+	learnt.cwnd = 20 * MSS;
 	loss();
-	ck_assert_uint_eq(ts.cwnd, 14 * MSS);
-	ts.srtt_us = 1000; /* 1 ms: the cubic function has hardly moved */
+	ck_assert_uint_eq(learnt.cwnd, 14 * MSS);
+	learnt.srtt_us = 1000; /* 1 ms: the cubic function has hardly moved */
 	for (unsigned i = 0; i < 30; i++) {
 		double acked = floor(segments());
 
@@ -207,7 +209,7 @@ START_TEST(test_small_window_grows_as_reno)
 		ck_assert_msg(fabs(segments() - est) <= 1.5, "round %u: %f is not %f", i,
 			      segments(), est);
 	}
-	ck_assert_uint_gt(ts.cwnd, 30 * MSS);
+	ck_assert_uint_gt(learnt.cwnd, 30 * MSS);
 }
 END_TEST
 
@@ -217,10 +219,10 @@ START_TEST(test_second_loss_below_the_first_gives_way)
 {
 	uint64_t from;
 
-	ts.cwnd = 1000 * MSS;
+	learnt.cwnd = 1000 * MSS;
 	loss(); /* W_max 1000, cwnd 700 */
 	loss(); /* at 700: W_max is 700 (1 + 0.7) / 2, cwnd 490 */
-	ck_assert_uint_eq(ts.cwnd, 490 * MSS);
+	ck_assert_uint_eq(learnt.cwnd, 490 * MSS);
 	from = now;
 	while ((double)(now - from) / 1e9 < cbrt((595 - 490) / C))
 		round_trip(true);
@@ -236,12 +238,12 @@ START_TEST(test_timeout_begins_convex)
 	uint64_t from;
 	double t, least;
 
-	ts.cwnd = 1000 * MSS;
-	ts.ssthresh = cc_cubic.ssthresh(&ts);
-	ts.cwnd = MSS;
+	learnt.cwnd = 1000 * MSS;
+	learnt.ssthresh = cc_cubic.ssthresh(&ts);
+	learnt.cwnd = MSS;
 	cc_cubic.event(&ts, TCP_CC_TIMEOUT);
-	ck_assert_uint_eq(ts.ssthresh, 700 * MSS);
-	ts.cwnd = ts.ssthresh;
+	ck_assert_uint_eq(learnt.ssthresh, 700 * MSS);
+	learnt.cwnd = learnt.ssthresh;
 	from = now;
 	for (unsigned i = 0; i < 60; i++) {
 		least = segments() + floor(segments()) / 20;
@@ -261,19 +263,19 @@ START_TEST(test_undo_goes_on_with_the_function)
 	uint64_t from;
 	uint32_t cwnd, ssthresh;
 
-	ts.cwnd = 1000 * MSS;
+	learnt.cwnd = 1000 * MSS;
 	loss();
 	begin = segments();
 	from = now + RTT_MS * NSEC_PER_MSEC / 1000;
 	for (unsigned i = 0; i < 60; i++)
 		round_trip(true);
-	cwnd = ts.cwnd;
-	ssthresh = ts.ssthresh;
-	ts.ssthresh = cc_cubic.ssthresh(&ts);
-	ts.cwnd = MSS;
+	cwnd = learnt.cwnd;
+	ssthresh = learnt.ssthresh;
+	learnt.ssthresh = cc_cubic.ssthresh(&ts);
+	learnt.cwnd = MSS;
 	cc_cubic.event(&ts, TCP_CC_TIMEOUT);
-	ts.cwnd = cwnd;
-	ts.ssthresh = ssthresh;
+	learnt.cwnd = cwnd;
+	learnt.ssthresh = ssthresh;
 	cc_cubic.event(&ts, TCP_CC_UNDO);
 	for (unsigned i = 0; i < 60; i++) {
 		round_trip(true);
@@ -285,17 +287,17 @@ END_TEST
 /* ... and in slow start, which goes on. */
 START_TEST(test_undo_in_slow_start_goes_on)
 {
-	uint32_t cwnd = ts.cwnd;
+	uint32_t cwnd = learnt.cwnd;
 
 	round_trip(true);
-	cwnd = ts.cwnd;
+	cwnd = learnt.cwnd;
 	loss();
-	ck_assert_uint_lt(ts.cwnd, cwnd);
-	ts.cwnd = cwnd;
-	ts.ssthresh = UINT32_MAX;
+	ck_assert_uint_lt(learnt.cwnd, cwnd);
+	learnt.cwnd = cwnd;
+	learnt.ssthresh = UINT32_MAX;
 	cc_cubic.event(&ts, TCP_CC_UNDO);
 	round_trip(true);
-	ck_assert_uint_eq(ts.cwnd, 2 * cwnd);
+	ck_assert_uint_eq(learnt.cwnd, 2 * cwnd);
 }
 END_TEST
 
@@ -307,7 +309,7 @@ START_TEST(test_time_without_need_of_cwnd_does_not_count)
 	uint64_t away = 0, from;
 	double begin, t;
 
-	ts.cwnd = 1000 * MSS;
+	learnt.cwnd = 1000 * MSS;
 	loss();
 	begin = segments();
 	from = now + RTT_MS * NSEC_PER_MSEC / 1000;
@@ -329,7 +331,7 @@ START_TEST(test_idle_time_does_not_count)
 	uint64_t from;
 
 	env_lab_advance(env, now - env_now(env));
-	ts.cwnd = 1000 * MSS;
+	learnt.cwnd = 1000 * MSS;
 	loss();
 	begin = segments();
 	from = now + RTT_MS * NSEC_PER_MSEC / 1000;

@@ -10,12 +10,14 @@
 static struct env *env;
 static struct tcp_sock ts;
 static struct tcp_rare rare;
+static struct tcp_est est;
 
 static void setup(void)
 {
 	env = env_lab_create(1);
 	rare = (struct tcp_rare){0};
-	ts = (struct tcp_sock){.rare = &rare, .mss = MSS, .cwnd = 10 * MSS, .ssthresh = UINT32_MAX};
+	est = (struct tcp_est){.cwnd = 10 * MSS, .ssthresh = UINT32_MAX};
+	ts = (struct tcp_sock){.rare = &rare, .est = &est, .mss = MSS};
 	ts.sk.stack = stack_alloc(env);
 	rare.pacing_rate = 1; /* RFC 9406, 4.3: L is infinite */
 	ts.snd_nxt = 10 * MSS;
@@ -23,6 +25,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+	cc_cubic.release(&ts);
 	stack_free(ts.sk.stack);
 	env_lab_destroy(env);
 }
@@ -32,7 +35,7 @@ static void ack(uint32_t n, uint32_t rtt_us)
 	struct tcp_ack_info a = {
 	    .acked = n, .delivered = n, .rtt_ns = rtt_us * NSEC_PER_USEC, .cwnd_limited = true};
 
-	ts.snd_nxt = ts.snd_una + ts.cwnd; /* what ACKs before this one let go */
+	ts.snd_nxt = ts.snd_una + est.cwnd; /* what ACKs before this one let go */
 	ts.snd_una += n;
 	cc_cubic.acked(&ts, &a, n);
 	cc_cubic.sample(&ts, &a);
@@ -54,7 +57,7 @@ static void round_of(unsigned acks, uint32_t rtt_us)
 
 static bool ended(void)
 {
-	return ts.ssthresh != UINT32_MAX;
+	return est.ssthresh != UINT32_MAX;
 }
 
 START_TEST(test_equal_rtt_doubles_for_ever)
@@ -62,8 +65,8 @@ START_TEST(test_equal_rtt_doubles_for_ever)
 	for (unsigned i = 0; i < 14; i++)
 		round_of(16, 20000);
 	ck_assert(!ended());
-	ck_assert_uint_eq(ts.cwnd, 10 * MSS + ts.snd_una);
-	ck_assert_uint_gt(ts.cwnd, 20000 * MSS);
+	ck_assert_uint_eq(est.cwnd, 10 * MSS + ts.snd_una);
+	ck_assert_uint_gt(est.cwnd, 20000 * MSS);
 	ck_assert_uint_eq(mib_read(ts.sk.stack, MIB_TcpExt_TCPHystartDelayDetect), 0);
 }
 END_TEST
@@ -78,7 +81,7 @@ START_TEST(test_jitter_above_the_least_is_nothing)
 			ack(part, j == 5 ? 20000 : 20000 + 3000 * j);
 	}
 	ck_assert(!ended());
-	ck_assert_uint_gt(ts.cwnd, 1000 * MSS);
+	ck_assert_uint_gt(est.cwnd, 1000 * MSS);
 }
 END_TEST
 
@@ -93,10 +96,10 @@ static const struct {
 
 static bool conservative(void)
 {
-	uint32_t before = ts.cwnd;
+	uint32_t before = est.cwnd;
 
 	ack(4 * MSS, 1000000);
-	return ts.cwnd - before == MSS;
+	return est.cwnd - before == MSS;
 }
 
 START_TEST(test_rise_that_turns_conservative)
@@ -116,11 +119,11 @@ START_TEST(test_eight_samples_of_a_round)
 	round_of(16, 20000);
 	for (unsigned i = 0; i < 7; i++)
 		ack(MSS, 40000);
-	ts.cwnd = 50 * MSS;
+	est.cwnd = 50 * MSS;
 	ack(4 * MSS, 40000); /* grows before it is looked at */
-	ck_assert_uint_eq(ts.cwnd, 54 * MSS);
+	ck_assert_uint_eq(est.cwnd, 54 * MSS);
 	ack(4 * MSS, 40000);
-	ck_assert_uint_eq(ts.cwnd, 55 * MSS);
+	ck_assert_uint_eq(est.cwnd, 55 * MSS);
 }
 END_TEST
 
@@ -133,16 +136,17 @@ START_TEST(test_five_rounds_of_it_end_slow_start)
 	round_of(16, 40000); /* a part of this is the first */
 	for (unsigned i = 0; i < 4; i++) {
 		ck_assert(!ended());
-		before = ts.cwnd;
+		before = est.cwnd;
 		round_of(16, 40000);
-		ck_assert_uint_le(ts.cwnd, before + before / 4 + MSS);
+		ck_assert_uint_le(est.cwnd, before + before / 4 + MSS);
 	}
 	if (!ended())
 		ack(MSS, 40000);
 	ck_assert(ended());
-	ck_assert_uint_eq(ts.ssthresh / MSS, ts.cwnd / MSS);
+	ck_assert_uint_eq(est.ssthresh / MSS, est.cwnd / MSS);
 	ck_assert_uint_eq(mib_read(ts.sk.stack, MIB_TcpExt_TCPHystartDelayDetect), 1);
-	ck_assert_uint_eq(mib_read(ts.sk.stack, MIB_TcpExt_TCPHystartDelayCwnd), ts.ssthresh / MSS);
+	ck_assert_uint_eq(mib_read(ts.sk.stack, MIB_TcpExt_TCPHystartDelayCwnd),
+			  est.ssthresh / MSS);
 }
 END_TEST
 
@@ -165,7 +169,7 @@ START_TEST(test_off_by_sysctl)
 	for (unsigned i = 0; i < 10; i++)
 		round_of(16, 20000 + i * 10000);
 	ck_assert(!ended());
-	ck_assert_uint_eq(ts.cwnd, 10 * MSS + ts.snd_una);
+	ck_assert_uint_eq(est.cwnd, 10 * MSS + ts.snd_una);
 }
 END_TEST
 
@@ -173,23 +177,23 @@ END_TEST
 START_TEST(test_delay_rule_ends_at_once)
 {
 	sysctl_write(ts.sk.stack, "net.weft.tcp_hystart", 2);
-	ts.min_rtt_us = 20000;
-	ts.cwnd = 20 * MSS;
+	est.min_rtt_us = 20000;
+	est.cwnd = 20 * MSS;
 	ts.snd_nxt = 20 * MSS;
 	for (unsigned i = 0; i < 8; i++)
 		ack(MSS, 24001);
 	ck_assert(!ended());
-	ck_assert_uint_eq(ts.cwnd, 28 * MSS);
+	ck_assert_uint_eq(est.cwnd, 28 * MSS);
 	ack(MSS, 24001);
-	ck_assert_uint_eq(ts.ssthresh, 28 * MSS);
-	ck_assert_uint_lt(ts.cwnd, 29 * MSS);
+	ck_assert_uint_eq(est.ssthresh, 28 * MSS);
+	ck_assert_uint_lt(est.cwnd, 29 * MSS);
 }
 END_TEST
 
 START_TEST(test_delay_rule_small_rise_or_window_goes_on)
 {
 	sysctl_write(ts.sk.stack, "net.weft.tcp_hystart", 2);
-	ts.min_rtt_us = 20000;
+	est.min_rtt_us = 20000;
 	for (unsigned i = 0; i < 5; i++) /* up to 15 segments: not looked at */
 		ack(MSS, 90000);
 	for (unsigned i = 0; i < 8; i++)
@@ -201,11 +205,11 @@ END_TEST
 /* RFC 9406, 4.2: only the first slow start. */
 START_TEST(test_after_a_loss_plain_slow_start)
 {
-	ts.ssthresh = 500 * MSS;
+	est.ssthresh = 500 * MSS;
 	for (unsigned i = 0; i < 5; i++)
 		round_of(16, 20000 + i * 10000);
-	ck_assert_uint_eq(ts.cwnd, 10 * MSS + ts.snd_una);
-	ck_assert_uint_eq(ts.ssthresh, 500 * MSS);
+	ck_assert_uint_eq(est.cwnd, 10 * MSS + ts.snd_una);
+	ck_assert_uint_eq(est.ssthresh, 500 * MSS);
 }
 END_TEST
 

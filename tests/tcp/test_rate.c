@@ -11,16 +11,17 @@ static struct env *env;
 static struct tcp_sock ts;
 static struct tcp_xfer xfer;
 static struct tcp_rare rare;
+static struct tcp_est est;
 static struct tcp_ack_info info;
 
 /* Nothing is out, 5000 bytes have been delivered, the last of them a second ago. */
 static void sock_setup(void)
 {
 	rare = (struct tcp_rare){0};
-	ts = (struct tcp_sock){
-	    .rare = &rare, .mss = MSS, .cwnd = 100 * MSS, .min_rtt_us = 10000, .xfer = &xfer};
+	est = (struct tcp_est){.cwnd = 100 * MSS, .min_rtt_us = 10000, .xfer = &xfer};
+	ts = (struct tcp_sock){.rare = &rare, .mss = MSS, .est = &est};
 	xfer = (struct tcp_xfer){0};
-	ts.delivery.bytes = 5000;
+	est.delivery.bytes = 5000;
 	env = env_lab_create(1);
 	ts.sk.stack = stack_alloc(env);
 }
@@ -59,14 +60,14 @@ START_TEST(test_sample_spans_from_the_newest_snapshot)
 
 	ck_assert_uint_eq(rs->delivered, MSS);
 	ck_assert_uint_eq(rs->interval_ns, 20 * NSEC_PER_MSEC);
-	ck_assert_uint_eq(ts.delivery.rate, 50000);
+	ck_assert_uint_eq(est.delivery.rate, 50000);
 	rs = acked((struct tcp_rec *[]){&b, &c}, 2, 124);
 	ck_assert_uint_eq(rs->delivered, 3 * MSS); /* c was sent before anything was delivered */
 	ck_assert_uint_eq(rs->interval_ns, 24 * NSEC_PER_MSEC);
 	ck_assert_uint_eq(rs->flight, 3 * MSS);
 	ck_assert_uint_eq(rs->prior_delivered, 5000);
-	ck_assert_uint_eq(ts.delivery.bytes, 8000);
-	ck_assert_uint_eq(ts.delivery.segs, 3);
+	ck_assert_uint_eq(est.delivery.bytes, 8000);
+	ck_assert_uint_eq(est.delivered_segs, 3);
 }
 END_TEST
 
@@ -97,7 +98,7 @@ START_TEST(test_shorter_than_any_round_trip_is_no_sample)
 	a.times = 2;
 	rs = acked((struct tcp_rec *[]){&a}, 1, 201);
 	ck_assert_uint_eq(rs->interval_ns, 0);
-	ck_assert_uint_eq(ts.delivery.rate, 50000); /* the one before */
+	ck_assert_uint_eq(est.delivery.rate, 50000); /* the one before */
 }
 END_TEST
 
@@ -106,8 +107,8 @@ START_TEST(test_nothing_delivered_is_no_sample)
 	info = (struct tcp_ack_info){.now = 5, .lost = 300};
 	tcp_rate_done(&ts, &info);
 	ck_assert_uint_eq(info.rate.interval_ns, 0);
-	ck_assert_uint_eq(ts.delivery.bytes, 5000);
-	ck_assert_uint_eq(ts.delivery.segs, 0);
+	ck_assert_uint_eq(est.delivery.bytes, 5000);
+	ck_assert_uint_eq(est.delivered_segs, 0);
 }
 END_TEST
 
@@ -115,9 +116,9 @@ START_TEST(test_lost_since_the_record_went)
 {
 	struct tcp_rec a, b;
 
-	ts.delivery.lost = 0xfffffff0u;
+	est.delivery.lost = 0xfffffff0u;
 	a = sent(0, 100);
-	ts.delivery.lost += 2000;
+	est.delivery.lost += 2000;
 	b = sent(1, 101);
 	ck_assert_uint_eq(acked((struct tcp_rec *[]){&a}, 1, 120)->lost, 2000);
 	ck_assert_uint_eq(acked((struct tcp_rec *[]){&b}, 1, 121)->lost, 0);
@@ -143,22 +144,22 @@ END_TEST
 
 START_TEST(test_full_cwnd_is_not_the_programs_limit)
 {
-	ts.cwnd = MSS;
+	est.cwnd = MSS;
 	sent(0, 100);
 	ts.write_seq = ts.snd_nxt;
 	tcp_rate_app_limited(&ts);
-	ck_assert_uint_eq(ts.delivery.app_limited, 0);
-	ts.cwnd = 10 * MSS;
+	ck_assert_uint_eq(est.delivery.app_limited, 0);
+	est.cwnd = 10 * MSS;
 	ts.write_seq += 2 * MSS; /* it waits for something else */
 	tcp_rate_app_limited(&ts);
-	ck_assert_uint_eq(ts.delivery.app_limited, 0);
+	ck_assert_uint_eq(est.delivery.app_limited, 0);
 	ts.write_seq = ts.snd_nxt;
 	xfer.lost = MSS; /* to be sent again first */
 	tcp_rate_app_limited(&ts);
-	ck_assert_uint_eq(ts.delivery.app_limited, 0);
+	ck_assert_uint_eq(est.delivery.app_limited, 0);
 	xfer.retrans = MSS;
 	tcp_rate_app_limited(&ts);
-	ck_assert_uint_gt(ts.delivery.app_limited, 0);
+	ck_assert_uint_gt(est.delivery.app_limited, 0);
 }
 END_TEST
 
@@ -168,16 +169,16 @@ START_TEST(test_lower_sample_of_a_lazy_program_is_not_kept)
 	struct tcp_rec a = sent(0, 100);
 
 	acked((struct tcp_rec *[]){&a}, 1, 110);
-	ck_assert_uint_eq(ts.delivery.rate, 100000);
+	ck_assert_uint_eq(est.delivery.rate, 100000);
 	ts.write_seq = ts.snd_nxt;
 	tcp_rate_app_limited(&ts);
 	a = sent(1, 200);
 	acked((struct tcp_rec *[]){&a}, 1, 220);
-	ck_assert_uint_eq(ts.delivery.rate, 100000);
-	ck_assert(!ts.delivery.rate_app_limited);
+	ck_assert_uint_eq(est.delivery.rate, 100000);
+	ck_assert(!ts.rate_app_limited);
 	a = sent(2, 300);
 	acked((struct tcp_rec *[]){&a}, 1, 325);
-	ck_assert_uint_eq(ts.delivery.rate, 40000);
+	ck_assert_uint_eq(est.delivery.rate, 40000);
 }
 END_TEST
 
