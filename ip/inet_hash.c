@@ -88,6 +88,16 @@ struct chain {
 	struct sock_common **head;
 };
 
+static uint64_t tuple_hash4(const struct inet_table *t, const struct inet_tuple *tu)
+{
+	struct {
+		uint32_t laddr, raddr;
+		uint16_t lport, rport;
+	} key = {tu->laddr.w[3], tu->raddr.w[3], tu->lport, tu->rport};
+
+	return siphash(&key, sizeof(key), t->stack->key);
+}
+
 static uint64_t tuple_hash(const struct inet_table *t, const struct inet_tuple *tu)
 {
 	struct {
@@ -95,6 +105,8 @@ static uint64_t tuple_hash(const struct inet_table *t, const struct inet_tuple *
 		uint16_t lport, rport;
 	} key = {tu->laddr, tu->raddr, tu->lport, tu->rport};
 
+	if (ip_addr_is4(&tu->raddr) && ip_addr_is4(&tu->laddr))
+		return tuple_hash4(t, tu);
 	return siphash(&key, 36, t->stack->key);
 }
 

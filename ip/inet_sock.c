@@ -15,6 +15,7 @@
 #include "ip/ip_priv.h"
 #include "lib/mib.h"
 #include "lib/stack.h"
+#include "lib/zalloc.h"
 
 #define BACKLOG_SLACK 65536u  /* over the two buffers: a super-frame must fit */
 #define BACKLOG_ERRORS 65536u /* over that, for ICMP errors only */
@@ -54,7 +55,7 @@ struct sock *sock_alloc(struct stack *st, const struct sock_ops *ops)
 	struct sock *sk;
 
 	assert(ops->size >= sizeof(struct sock));
-	sk = calloc(1, ops->size);
+	sk = zalloc(ops->size);
 	if (!sk)
 		return NULL;
 	sk->ops = ops;

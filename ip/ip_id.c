@@ -35,9 +35,8 @@ uint16_t ip_id_next(struct stack *st, const struct ip_addr *src, const struct ip
 		    uint8_t proto, unsigned n)
 {
 	struct {
-		struct ip_addr src, dst;
-		uint64_t proto;
-	} key = {*src, *dst, proto};
+		uint32_t src, dst, proto;
+	} key = {src->w[3], dst->w[3], proto}; /* what IPv4 addresses differ in */
 	uint64_t hash = siphash(&key, sizeof(key), st->key);
 	_Atomic uint16_t *counter = &st->ip->id->counter[hash % IP_ID_COUNTERS];
 	uint16_t at = atomic_fetch_add_explicit(counter, (uint16_t)n, memory_order_relaxed);

@@ -29,7 +29,7 @@ static enum drop_reason ip_check_header(struct pkbuf *b)
 	if (hlen < IP4_HLEN || !pkbuf_pull(b, hlen))
 		return DROP_IP_HDRLEN;
 	h = ip4_hdr(b);
-	if (csum_finish(csum_add(0, h, hlen)) != 0)
+	if (csum_finish(csum_add_words(0, h, hlen)) != 0)
 		return DROP_IP_CSUM;
 	if (be16_get(h->len) < hlen || be16_get(h->len) > b->len)
 		return DROP_IP_LENGTH;

@@ -28,22 +28,21 @@ static bool netdev_speaks_arp(const struct netdev *dev)
 /* The device whose directed broadcast this is; NULL: none. */
 static struct netdev *netdev_of_bcast(struct stack *st, const struct ip_addr *a)
 {
-	for (struct netdev *dev = NULL; (dev = netdev_next(st, dev));) {
-		if (ifaddr_is_bcast(dev, a))
-			return dev;
-	}
-	return NULL;
+	struct netdev *dev;
+
+	return ifaddr_find(st, a, &dev) == IFADDR_BCAST ? dev : NULL;
 }
 
 enum route_type ip_addr_type(struct stack *st, const struct ip_addr *a)
 {
-	if (ip_addr_is_loopback(a) || ifaddr_owner(st, a))
-		return ROUTE_LOCAL;
+	struct netdev *dev;
+	enum ifaddr_kind kind = ifaddr_find(st, a, &dev);
+
+	if (kind != IFADDR_NONE)
+		return kind == IFADDR_OWN ? ROUTE_LOCAL : ROUTE_BROADCAST;
 	if (ip_addr_is_multicast(a))
 		return ROUTE_MULTICAST;
-	if (ip_addr_is_bcast(a) || netdev_of_bcast(st, a))
-		return ROUTE_BROADCAST;
-	return ROUTE_UNICAST;
+	return ip_addr_is_bcast(a) ? ROUTE_BROADCAST : ROUTE_UNICAST;
 }
 
 /* --- the stages: each fills its part of p in, 0 or -errno ------------------------------------- */

@@ -3,7 +3,7 @@
  *
  * Ones'-complement addition does not care for the width of its words (RFC 1071, 2): memory is read
  * in 16-byte vectors whose 32-bit words are added in 64-bit lanes, where no carry is lost, and
- * folded at the end.  What a call adds to a sum is below 2^33, so that sums may be added by plain
+ * folded at the end.  What a call adds to a sum is below 2^36, so that sums may be added by plain
  * `+`.
  */
 #include <endian.h>
@@ -84,7 +84,9 @@ uint64_t csum_add(uint64_t sum, const void *data, size_t n)
 
 uint64_t csum_pseudo(const void *src, const void *dst, size_t alen, uint8_t proto, uint32_t len)
 {
-	return csum_run(src, alen) + csum_run(dst, alen) + htobe16(proto) + htobe32(len);
+	uint64_t sum = csum_add_words(csum_add_words(0, src, alen), dst, alen);
+
+	return sum + htobe16(proto) + htobe32(len);
 }
 
 uint16_t csum_fold(uint64_t sum)

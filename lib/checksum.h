@@ -7,9 +7,23 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Adds n bytes to a partial sum. */
 uint64_t csum_add(uint64_t sum, const void *data, size_t n);
+/* The same of a few words, n a multiple of 4, as a header is. */
+static inline uint64_t csum_add_words(uint64_t sum, const void *data, size_t n)
+{
+	const uint8_t *p = data;
+	uint32_t w;
+
+	for (; n >= sizeof(w); n -= sizeof(w), p += sizeof(w)) {
+		memcpy(&w, p, sizeof(w));
+		sum += w;
+	}
+	return sum;
+}
+
 /* The part that a pseudo header gives (RFC 9293, 3.1; RFC 768): addresses of alen bytes (4 or 16). */
 uint64_t csum_pseudo(const void *src, const void *dst, size_t alen, uint8_t proto, uint32_t len);
 /* Folded to 16 bits, not complemented: what NEEDS_CSUM leaves in the field. */

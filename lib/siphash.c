@@ -20,6 +20,14 @@ static inline uint64_t load_le64(const void *p)
 	return le64toh(x);
 }
 
+static inline uint64_t load_le32(const void *p)
+{
+	uint32_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return le32toh(x);
+}
+
 static inline void sip_round(uint64_t v[4])
 {
 	v[0] += v[1];
@@ -57,8 +65,12 @@ uint64_t siphash(const void *data, size_t n, const uint8_t key[16])
 
 	for (; left >= 8; left -= 8, p += 8)
 		sip_word(v, load_le64(p));
-	for (size_t i = 0; i < left; i++)
-		last |= (uint64_t)p[i] << 8 * i;
+	if (left & 4) {
+		last |= load_le32(p);
+		p += 4;
+	}
+	for (size_t i = 0; i < (left & 3); i++)
+		last |= (uint64_t)p[i] << 8 * ((left & 4) + i);
 	sip_word(v, last);
 	v[2] ^= 0xff;
 	for (unsigned i = 0; i < 4; i++)

@@ -2,7 +2,7 @@
  * net/ifaddr.c - the addresses of devices, of both families.
  *
  * Each device has a list in the order of adding.  For the one question asked of every received
- * packet, whose address is it, there is a sorted table of all, read without a lock: a change makes a
+ * packet, whose address is it, there is a sorted table of all and their directed broadcasts, read without a lock: a change makes a
  * new table, and old ones are kept until the stack ends, for a reader may still be in them.
  */
 #include "net/ifaddr.h"
@@ -17,16 +17,23 @@
 struct owned {
 	struct ip_addr addr;
 	struct netdev *dev;
+	bool bcast; /* its directed broadcast, not its own */
 };
 
 /* LOCKING: constant once published. */
 struct ifaddr_table {
 	struct ifaddr_table *old; /* the one before, kept for its readers */
 	unsigned n;
-	struct owned e[]; /* by address, then in the order of adding */
+	struct owned e[]; /* by address, own ones first, then in the order of adding */
 };
 
 /* --- the table of all ------------------------------------------------------------------------- */
+
+/* Any order will do. */
+static bool addr_is_below(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return a->d[1] == b->d[1] ? a->d[0] < b->d[0] : a->d[1] < b->d[1];
+}
 
 /* The first entry whose address is not below a. */
 static unsigned table_find(const struct ifaddr_table *t, const struct ip_addr *a)
@@ -36,7 +43,7 @@ static unsigned table_find(const struct ifaddr_table *t, const struct ip_addr *a
 	while (low < high) {
 		unsigned mid = (low + high) / 2;
 
-		if (memcmp(&t->e[mid].addr, a, sizeof(*a)) < 0)
+		if (addr_is_below(&t->e[mid].addr, a))
 			low = mid + 1;
 		else
 			high = mid;
@@ -65,9 +72,9 @@ static void table_publish(struct net_state *net, struct ifaddr_table *t)
 	atomic_store_explicit(&net->addrs, t, memory_order_release);
 }
 
-static int table_add(struct netdev *dev, const struct ip_addr *a)
+static int table_add(const struct owned *one)
 {
-	struct net_state *net = dev->stack->net;
+	struct net_state *net = one->dev->stack->net;
 	struct ifaddr_table *old, *t;
 	unsigned i, n;
 
@@ -76,35 +83,50 @@ static int table_add(struct netdev *dev, const struct ip_addr *a)
 	n = old ? old->n : 0;
 	t = table_next(old, n + 1);
 	if (t) {
-		for (i = old ? table_find(old, a) : 0; i < n; i++) {
-			if (!ip_addr_eq(&old->e[i].addr, a))
+		for (i = old ? table_find(old, &one->addr) : 0; i < n; i++) {
+			if (!ip_addr_eq(&old->e[i].addr, &one->addr) ||
+			    old->e[i].bcast > one->bcast)
 				break;
 		}
 		if (old) {
 			memcpy(t->e, old->e, i * sizeof(t->e[0]));
 			memcpy(t->e + i + 1, old->e + i, (n - i) * sizeof(t->e[0]));
 		}
-		t->e[i] = (struct owned){*a, dev};
+		t->e[i] = *one;
 		table_publish(net, t);
 	}
 	mutex_unlock(&net->table_lock);
 	return t ? 0 : -ENOMEM;
 }
 
-static int table_del(struct netdev *dev, const struct ip_addr *a)
+/* The entry that is as `one`, which is there; the table's end without one. */
+static unsigned table_place(const struct ifaddr_table *t, const struct owned *one)
 {
+	unsigned i = table_find(t, &one->addr);
+
+	while (i < t->n && (t->e[i].dev != one->dev || t->e[i].bcast != one->bcast))
+		i++;
+	return i;
+}
+
+/* Both at once, so that nothing is left when there is no memory. */
+static int table_del(struct netdev *dev, const struct ifaddr *ia)
+{
+	struct owned own = {ia->addr, dev, false}, bcast = {ia->bcast, dev, true};
 	struct net_state *net = dev->stack->net;
 	struct ifaddr_table *old, *t;
-	unsigned i;
+	unsigned at, too, n = 0;
 
 	mutex_lock(&net->table_lock);
 	old = table_current(net);
-	t = table_next(old, old->n - 1);
+	at = table_place(old, &own);
+	too = ip_addr_is_any(&ia->bcast) ? old->n : table_place(old, &bcast);
+	t = table_next(old, old->n - 1 - (too < old->n));
 	if (t) {
-		for (i = table_find(old, a); old->e[i].dev != dev; i++)
-			;
-		memcpy(t->e, old->e, i * sizeof(t->e[0]));
-		memcpy(t->e + i, old->e + i + 1, (t->n - i) * sizeof(t->e[0]));
+		for (unsigned i = 0; i < old->n; i++) {
+			if (i != at && i != too)
+				t->e[n++] = old->e[i];
+		}
 		table_publish(net, t);
 	}
 	mutex_unlock(&net->table_lock);
@@ -122,18 +144,31 @@ void ifaddr_tables_free(struct net_state *net)
 	atomic_store(&net->addrs, NULL);
 }
 
-struct netdev *ifaddr_owner(struct stack *st, const struct ip_addr *a)
+enum ifaddr_kind ifaddr_find(struct stack *st, const struct ip_addr *a, struct netdev **dev)
 {
 	const struct ifaddr_table *t;
 	unsigned i;
 
-	if (ip_addr_is_loopback(a))
-		return atomic_load_explicit(&st->net->lo, memory_order_acquire);
+	*dev = NULL;
+	if (ip_addr_is_loopback(a)) {
+		*dev = atomic_load_explicit(&st->net->lo, memory_order_acquire);
+		return IFADDR_OWN;
+	}
 	t = table_current(st->net);
 	if (!t)
-		return NULL;
+		return IFADDR_NONE;
 	i = table_find(t, a);
-	return i < t->n && ip_addr_eq(&t->e[i].addr, a) ? t->e[i].dev : NULL;
+	if (i == t->n || !ip_addr_eq(&t->e[i].addr, a))
+		return IFADDR_NONE;
+	*dev = t->e[i].dev;
+	return t->e[i].bcast ? IFADDR_BCAST : IFADDR_OWN;
+}
+
+struct netdev *ifaddr_owner(struct stack *st, const struct ip_addr *a)
+{
+	struct netdev *dev;
+
+	return ifaddr_find(st, a, &dev) == IFADDR_OWN ? dev : NULL;
 }
 
 /* --- a device's list -------------------------------------------------------------------------- */
@@ -176,6 +211,20 @@ static bool is_valid(const struct netdev *dev, const struct ip_addr *a, unsigned
 	return !ip_addr_eq(a, &end);
 }
 
+/* The table learns of an address, or of nothing. */
+static int list_tell(struct netdev *dev, const struct ifaddr *ia)
+{
+	struct ifaddr own = {.addr = ia->addr, .bcast = ip_addr_any};
+	int r = table_add(&(struct owned){ia->addr, dev, false});
+
+	if (r < 0 || ip_addr_is_any(&ia->bcast))
+		return r;
+	r = table_add(&(struct owned){ia->bcast, dev, true});
+	if (r < 0)
+		table_del(dev, &own);
+	return r;
+}
+
 /* Puts a copy of `one` at the list's end and into the table. */
 static int list_add(struct netdev *dev, const struct ifaddr *one)
 {
@@ -188,7 +237,7 @@ static int list_add(struct netdev *dev, const struct ifaddr *one)
 	mutex_lock(&dev->addr_lock);
 	p = list_find(dev, &one->addr);
 	if (!*p) {
-		r = table_add(dev, &one->addr);
+		r = list_tell(dev, ia);
 		if (r == 0)
 			*p = ia;
 	}
@@ -222,7 +271,7 @@ int ifaddr_del(struct netdev *dev, const struct ip_addr *a)
 	p = list_find(dev, a);
 	ia = *p;
 	if (ia)
-		r = table_del(dev, a);
+		r = table_del(dev, ia);
 	if (r == 0)
 		*p = ia->next;
 	mutex_unlock(&dev->addr_lock);

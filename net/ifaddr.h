@@ -21,5 +21,8 @@ bool ifaddr_source(struct netdev *dev, const struct ip_addr *dst, struct ip_addr
 bool ifaddr_is_own(struct netdev *dev, const struct ip_addr *a);
 bool ifaddr_is_bcast(struct netdev *dev,
 		     const struct ip_addr *a); /* a directed broadcast of dev's */
+/* What an address is to this host, and on which device; one that is both is own. */
+enum ifaddr_kind { IFADDR_NONE, IFADDR_OWN, IFADDR_BCAST };
+enum ifaddr_kind ifaddr_find(struct stack *st, const struct ip_addr *a, struct netdev **dev);
 /* Whose is it, of all devices (RFC 1122, 3.3.4.2: the weak host model)?  127/8 is lo's, whole. */
 struct netdev *ifaddr_owner(struct stack *st, const struct ip_addr *a);

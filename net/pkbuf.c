@@ -163,15 +163,12 @@ static bool hdr_move(struct pkbuf *b, unsigned by)
 	return true;
 }
 
-uint8_t *pkbuf_pull(struct pkbuf *b, unsigned n)
+uint8_t *pkbuf_pull_frags(struct pkbuf *b, unsigned n)
 {
-	unsigned have = pkbuf_linear(b), want, room = PKBUF_HDR - b->tail;
+	unsigned want = n - pkbuf_linear(b), room = PKBUF_HDR - b->tail;
 
-	if (n <= have)
-		return pkbuf_data(b);
 	if (n > b->len)
 		return NULL;
-	want = n - have;
 	if (want > room && !hdr_move(b, want - room))
 		return NULL;
 	frags_take(b, b->hdr + b->tail, want);
@@ -187,13 +184,13 @@ uint8_t *pkbuf_push(struct pkbuf *b, unsigned n)
 	return pkbuf_data(b);
 }
 
-void pkbuf_trim_front(struct pkbuf *b, uint32_t n)
+void pkbuf_trim_frags(struct pkbuf *b, uint32_t n)
 {
-	uint32_t have = pkbuf_linear(b), k = n < have ? n : have;
+	uint32_t have = pkbuf_linear(b);
 
 	assert(n <= b->len);
-	b->head = (uint16_t)(b->head + k);
-	frags_take(b, NULL, n - k);
+	b->head = b->tail;
+	frags_take(b, NULL, n - have);
 	b->len -= n;
 }
 

@@ -152,13 +152,29 @@ static inline unsigned pkbuf_headroom(const struct pkbuf *b)
 {
 	return b->head;
 }
+/* pkbuf_pull() and pkbuf_trim_front() of more than the header part has. */
+uint8_t *pkbuf_pull_frags(struct pkbuf *b, unsigned n);
+void pkbuf_trim_frags(struct pkbuf *b, uint32_t n);
+
 /* Makes the first n bytes contiguous and writable in the header part.  NULL: b is shorter, or n too
  * large. */
-uint8_t *pkbuf_pull(struct pkbuf *b, unsigned n);
+static inline uint8_t *pkbuf_pull(struct pkbuf *b, unsigned n)
+{
+	return n <= pkbuf_linear(b) ? pkbuf_data(b) : pkbuf_pull_frags(b, n);
+}
 /* Puts n bytes of room before the front (asserted to fit) and returns them. */
 uint8_t *pkbuf_push(struct pkbuf *b, unsigned n);
 /* Takes n bytes off the front, from the header part and then from the frags. */
-void pkbuf_trim_front(struct pkbuf *b, uint32_t n);
+static inline void pkbuf_trim_front(struct pkbuf *b, uint32_t n)
+{
+	if (n > pkbuf_linear(b)) {
+		pkbuf_trim_frags(b, n);
+		return;
+	}
+	b->head = (uint16_t)(b->head + n);
+	b->len -= n;
+}
+
 /* Shortens to len bytes. */
 void pkbuf_trim_to(struct pkbuf *b, uint32_t len);
 

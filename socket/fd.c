@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/zalloc.h"
 #include "socket/socket_priv.h"
 
 #define FD_CHUNK 1024u
@@ -155,7 +156,7 @@ struct socket *fd_socket_alloc(void)
 	mutex_unlock(&fds.lock);
 	if (s)
 		return s;
-	s = calloc(1, sizeof(*s));
+	s = zalloc(sizeof(*s));
 	if (s)
 		mutex_init(&s->wait.lock, RANK_LEAF);
 	return s;

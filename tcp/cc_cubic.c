@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "lib/zalloc.h"
 #include "tcp/tcp_priv.h"
 
 /* RFC 9438, 4.1: beta 0.7, C 0.4 segments/s^3; 4.3: alpha 3 (1 - beta) / (1 + beta) */
@@ -68,7 +69,7 @@ static struct cubic *cubic_of(struct tcp_sock *ts)
 static struct cubic *cubic_get(struct tcp_sock *ts)
 {
 	if (!ts->est->cc_priv)
-		ts->est->cc_priv = (uintptr_t)calloc(1, sizeof(struct cubic));
+		ts->est->cc_priv = (uintptr_t)zalloc(sizeof(struct cubic));
 	return cubic_of(ts);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/zalloc.h"
 #include "tcp/tcp_priv.h"
 
 static int tcp_init(struct sock *sk)
@@ -20,7 +21,7 @@ static int tcp_init(struct sock *sk)
 	ts->mss =
 	    TCP_MSS_DEFAULT; /* never 0: a FIN may go before ESTABLISHED, and without a path */
 	ts->rare = &tcp_rare_none;
-	ts->est = calloc(1, sizeof(*ts->est));
+	ts->est = zalloc(sizeof(*ts->est));
 	if (!ts->est)
 		return -ENOMEM;
 	timer_init(&ts->timer, tcp_timer_fire);

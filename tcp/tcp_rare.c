@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "lib/zalloc.h"
 #include "tcp/tcp_priv.h"
 
 const struct tcp_rare tcp_rare_none;
@@ -19,7 +20,7 @@ struct tcp_rare *tcp_rare_get(struct tcp_sock *ts)
 
 	if (rare_is_own(ts))
 		return ts->rare_own;
-	r = calloc(1, sizeof(*r));
+	r = zalloc(sizeof(*r));
 	if (r)
 		ts->rare_own = r;
 	return r;

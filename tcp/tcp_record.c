@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/zalloc.h"
 #include "tcp/tcp_priv.h"
 
 /* NULL: no memory. */
@@ -19,7 +20,7 @@ static struct tcp_xfer *xfer_get(struct tcp_sock *ts)
 	struct tcp_xfer *x;
 
 	if (!ts->est->xfer) {
-		x = calloc(1, sizeof(*x));
+		x = zalloc(sizeof(*x));
 		if (!x)
 			return NULL;
 		x->recover = ts->snd_una - 1;
@@ -34,7 +35,7 @@ static struct tcp_xfer *xfer_get(struct tcp_sock *ts)
 struct tcp_rec *tcp_rec_add(struct tcp_sock *ts)
 {
 	struct tcp_xfer *x = xfer_get(ts);
-	struct tcp_rec *r = x ? calloc(1, sizeof(*r)) : NULL;
+	struct tcp_rec *r = x ? zalloc(sizeof(*r)) : NULL;
 
 	if (!r)
 		return NULL;

@@ -86,8 +86,7 @@ static void request_reply(const struct tcp_request *rq, struct tcp_reply *r)
 	    .tos = sk->tos,
 	    .ttl = sk->ttl,
 	    .ack = rq->irs + 1,
-	    .tsval =
-		(rq->cookie_ts ? rq->cookie_ts : tcp_ms(batch_now(sk->stack))) + rq->ts_offset,
+	    .tsval = (rq->cookie_ts ? rq->cookie_ts : tcp_ms(batch_now(sk->stack))) + rq->ts_offset,
 	    .tsecr = rq->ts_recent,
 	};
 }

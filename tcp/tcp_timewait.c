@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "lib/zalloc.h"
 #include "tcp/tcp_priv.h"
 
 #define TCP_REUSE_LOOPBACK 2 /* net.ipv4.tcp_tw_reuse */
@@ -87,7 +88,7 @@ static struct tcp_timewait *timewait_alloc(struct stack *st)
 {
 	uint32_t most = (uint32_t)sysctl_get(st, tcp_max_tw_buckets);
 	uint32_t was = atomic_fetch_add_explicit(&st->tcp->timewaits, 1, memory_order_relaxed);
-	struct tcp_timewait *tw = was < most ? calloc(1, sizeof(*tw)) : NULL;
+	struct tcp_timewait *tw = was < most ? zalloc(sizeof(*tw)) : NULL;
 
 	if (!tw) {
 		atomic_fetch_sub_explicit(&st->tcp->timewaits, 1, memory_order_relaxed);

@@ -106,6 +106,35 @@ START_TEST(test_del_tells)
 }
 END_TEST
 
+static enum ifaddr_kind kind(const char *text, struct netdev **dev)
+{
+	struct ip_addr a = addr(text);
+
+	return ifaddr_find(st, &a, dev);
+}
+
+/* One subnet's broadcast may be a host of another: own goes first.  Of two alike one is left. */
+START_TEST(test_find_tells_own_from_bcast)
+{
+	struct netdev *dev;
+
+	ck_assert_int_eq(add(eth0, "10.0.0.1/24"), 0);
+	ck_assert_int_eq(add(eth0, "10.0.0.2/24"), 0);
+	ck_assert_int_eq(kind("10.0.0.255", &dev), IFADDR_BCAST);
+	ck_assert_ptr_eq(dev, eth0);
+	ck_assert_int_eq(kind("10.0.0.3", &dev), IFADDR_NONE);
+	ck_assert_int_eq(add(eth1, "10.0.0.255/16"), 0);
+	ck_assert_int_eq(kind("10.0.0.255", &dev), IFADDR_OWN);
+	ck_assert_ptr_eq(dev, eth1);
+	ck_assert_int_eq(del(eth1, "10.0.0.255"), 0);
+	ck_assert_int_eq(kind("10.0.255.255", &dev), IFADDR_NONE);
+	ck_assert_int_eq(del(eth0, "10.0.0.1"), 0);
+	ck_assert_int_eq(kind("10.0.0.255", &dev), IFADDR_BCAST);
+	ck_assert_int_eq(del(eth0, "10.0.0.2"), 0);
+	ck_assert_int_eq(kind("10.0.0.255", &dev), IFADDR_NONE);
+}
+END_TEST
+
 static const char *const refused[] = {
     "0.0.0.0/8",   "224.0.0.1/4", "255.255.255.255/32",
     "240.0.0.1/8", "10.0.0.0/24", "10.0.0.255/24",
@@ -261,6 +290,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_add_tells);
 	tcase_add_test(tc, test_del_tells);
+	tcase_add_test(tc, test_find_tells_own_from_bcast);
 	tcase_add_loop_test(tc, test_add_refuses_what_no_host_may_have, 0,
 			    (int)(sizeof(refused) / sizeof(refused[0])));
 	tcase_add_test(tc, test_add_refuses_bad_prefixes);
