@@ -19,7 +19,7 @@ enum drop_reason dgram_refuses(const struct sock *sk, const struct pkbuf *b, uin
 		return DROP_SOCK_CLOSED;
 	if (dgram_is_connected(sk) && (!ip_addr_eq(&sk->c.raddr, &b->src) || sk->c.rport != port))
 		return DROP_SOCK_CLOSED; /* it was looked up before it was connected */
-	if (b->ttl < sk->minttl)
+	if (b->ttl < sk->c.minttl)
 		return DROP_SOCK_MINTTL;
 	return DROP_NONE;
 }

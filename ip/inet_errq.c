@@ -126,7 +126,7 @@ static void error_next(struct sock *sk, bool was_local)
 	const struct pkbuf *next = dgram_sock(sk)->errq.head;
 
 	if (next && !err_of(next)->local)
-		sk->err = err_of(next)->err;
+		sk->err = (int16_t)err_of(next)->err;
 	else if (!was_local)
 		sk->err = 0;
 	if (next)

@@ -51,12 +51,12 @@ static int opt_ttl_get(struct sock *sk)
 
 static void opt_minttl_set(struct sock *sk, int v)
 {
-	sk->minttl = (uint8_t)v;
+	sk->c.minttl = (uint8_t)v;
 }
 
 static int opt_minttl_get(struct sock *sk)
 {
-	return sk->minttl;
+	return sk->c.minttl;
 }
 
 static void opt_pmtudisc_set(struct sock *sk, int v)
@@ -151,6 +151,7 @@ static int inet_options_set(struct sock *sk, const void *v, socklen_t n)
 {
 	uint8_t *opt = NULL;
 	unsigned len = (n + 3u) & ~3u;
+	struct sock_rare *k;
 	int err;
 
 	if (n > IP_OPTIONS_MAX)
@@ -166,18 +167,23 @@ static int inet_options_set(struct sock *sk, const void *v, socklen_t n)
 			return err;
 		}
 	}
-	free(sk->opt);
-	sk->opt = opt;
-	sk->optlen = (uint8_t)len;
+	k = sock_rare_get(sk);
+	if (!k) {
+		free(opt);
+		return -ENOBUFS;
+	}
+	free(k->opt);
+	k->opt = opt;
+	k->optlen = (uint8_t)len;
 	return 0;
 }
 
 static int inet_options_get(struct sock *sk, void *v, socklen_t *n)
 {
-	if (*n > sk->optlen)
-		*n = sk->optlen;
+	if (*n > sk->rare->optlen)
+		*n = sk->rare->optlen;
 	if (*n)
-		memcpy(v, sk->opt, *n);
+		memcpy(v, sk->rare->opt, *n);
 	return 0;
 }
 

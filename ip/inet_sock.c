@@ -43,8 +43,7 @@ static void sock_defaults(struct sock *sk, struct stack *st)
 	sk->c.families = SOCK_FAMILY_4;
 	sk->rcvbuf = (uint32_t)sysctl_get(st, rmem_default);
 	sk->sndbuf = (uint32_t)sysctl_get(st, wmem_default);
-	sk->rcvlowat = 1;
-	sk->mcast_ttl = 1;
+	sk->rare = &sock_rare_none;
 	sk->pmtudisc = sysctl_get(st, ip_no_pmtu_disc) ? PMTUDISC_DONT : PMTUDISC_WANT;
 	sk->later.fn = sock_push_fn;
 	atomic_store_explicit(&sk->c.ref, 1, memory_order_relaxed);
@@ -68,11 +67,35 @@ struct sock *sock_alloc(struct stack *st, const struct sock_ops *ops)
 	return sk;
 }
 
+const struct sock_rare sock_rare_none = {.rcvlowat = 1, .mcast_ttl = 1};
+
+struct sock_rare *sock_rare_get(struct sock *sk)
+{
+	struct sock_rare *r;
+
+	if (sk->rare != &sock_rare_none)
+		return sk->rare_own;
+	r = malloc(sizeof(*r));
+	if (!r)
+		return NULL;
+	*r = sock_rare_none;
+	sk->rare_own = r;
+	return r;
+}
+
+static void sock_rare_free(struct sock *sk)
+{
+	if (sk->rare == &sock_rare_none)
+		return;
+	free(sk->rare_own->opt);
+	free(sk->rare_own);
+}
+
 void sock_put(struct sock *sk)
 {
 	if (atomic_fetch_sub_explicit(&sk->c.ref, 1, memory_order_acq_rel) != 1)
 		return;
-	assert(!sk->c.hashed && !sk->port && !sk->on_batch);
+	assert(!sk->c.hashed && !sk->port && !sk->c.on_batch);
 	assert(!atomic_load_explicit(&sk->backlog, memory_order_relaxed));
 	if (sk->ops->destroy)
 		sk->ops->destroy(sk);
@@ -80,7 +103,7 @@ void sock_put(struct sock *sk)
 	if (sk->path)
 		path_put(sk->path);
 	gauge_add(sk->stack, GAUGE_socks, -1);
-	free(sk->opt);
+	sock_rare_free(sk);
 	free(sk);
 }
 
@@ -147,7 +170,7 @@ static uint32_t sock_work(struct sock *sk, uint32_t work)
 	if ((work & SOCK_WORK_RECLAIM) && sk->ops->reclaim)
 		sk->ops->reclaim(sk);
 	if (work & SOCK_WORK_PUSH) {
-		sk->on_batch = 0;
+		sk->c.on_batch = false;
 		if (sk->ops->push)
 			sk->ops->push(sk);
 	}
@@ -225,9 +248,9 @@ void sock_deliver_error(struct sock *sk, const struct sock_err *e, const struct 
 void sock_push_later(struct sock *sk)
 {
 	assert(lock_is_held(&sk->c.lock));
-	if (sk->on_batch)
+	if (sk->c.on_batch)
 		return;
-	sk->on_batch = 1;
+	sk->c.on_batch = true;
 	sock_hold(sk);
 	batch_later(sk->stack, BATCH_PUSH, &sk->later);
 }
@@ -236,7 +259,7 @@ void sock_push_later(struct sock *sk)
 
 void sock_ready(struct sock *sk, uint32_t events)
 {
-	const struct sock_events *e = atomic_load_explicit(&sk->events, memory_order_acquire);
+	const struct sock_events *e = sk->stack->sock_events;
 
 	if (e)
 		e->ready(sk, events);
@@ -245,7 +268,7 @@ void sock_ready(struct sock *sk, uint32_t events)
 void sock_set_error(struct sock *sk, int err)
 {
 	assert(err > 0 && lock_is_held(&sk->c.lock));
-	sk->err = err;
+	sk->err = (int16_t)err;
 	sock_ready(sk, EPOLLERR);
 }
 
@@ -325,13 +348,13 @@ void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow 
 	    .src = sock_source(sk),
 	    .dst = *dst,
 	    .ifindex = sk->c.ifindex,
-	    .mark = sk->mark,
+	    .mark = sk->rare->mark,
 	    .proto = sk->c.proto,
 	    .tos = sk->tos,
-	    .ttl = mcast ? sk->mcast_ttl : sk->ttl,
+	    .ttl = mcast ? sk->rare->mcast_ttl : sk->ttl,
 	    .pmtudisc = sk->pmtudisc,
-	    .optlen = sk->optlen,
-	    .opt = sk->opt,
+	    .optlen = sk->rare->optlen,
+	    .opt = sk->rare->opt,
 	    .broadcast = sk->flags & SOCK_BROADCAST,
 	    .hdrincl = sk->flags & SOCK_HDRINCL,
 	};

@@ -52,6 +52,8 @@ struct sock_common {
 	_Atomic uint32_t ifindex;
 	_Atomic uint8_t hashed; /* a: written under b; which table it is in, ip/inet_hash.c */
 	bool reuseport;         /* h: SO_REUSEPORT as it stood at bind() */
+	uint8_t minttl;         /* l: IP_MINTTL */
+	bool on_batch;          /* l: its work for the batch's end is on a batch */
 };
 _Static_assert(sizeof(struct sock_common) == 64, "one cache line");
 
@@ -91,7 +93,7 @@ struct sock_err {
 
 _Static_assert(sizeof(struct sock_err) <= sizeof(((struct pkbuf *)0)->cb), "cb");
 
-/* Upward: what the socket room registers on a sock it made.  Takes leaf locks only. */
+/* Upward: what the socket room registers on its stack (lib/stack.h).  Takes leaf locks only. */
 struct sock_events {
 	void (*ready)(
 	    struct sock *sk,
@@ -161,36 +163,50 @@ struct sock_ops {
 #define SOCK_REUSEPORT (1u << 17)
 
 /*
+ * What few socks need, options for the most part.  Reading needs no block: until something is set
+ * sk->rare is sock_rare_none.
+ *
  * LOCKING
- *	c	constant after creation		l	own lock	a	atomic
- *	t	whoever's batch it is on; flag on_batch under l
+ *	l	lock of its sock
  */
-struct sock {
-	struct sock_common c;
-	_Atomic(struct pkbuf *) backlog;            /* a: lock-free list, newest first */
-	_Atomic uint32_t backlog_bytes;             /* a */
-	uint32_t flags;                             /* l: SOCK_ flags above */
-	struct stack *stack;                        /* c */
-	const struct sock_ops *ops;                 /* c */
-	_Atomic(const struct sock_events *) events; /* a: NULL while nobody listens */
-	_Atomic(struct socket *) socket;            /* a: for the events; NULL: orphan */
-	struct later later;                         /* t */
-	struct port_share *port;                    /* l: its share of a port; NULL: none */
-	struct path *path;                          /* l: reference, or NULL */
-	_Atomic uint32_t rcvbuf, sndbuf;            /* a: bytes; written under l */
-	_Atomic uint32_t rcv_bytes, snd_bytes;      /* a: charged now; written under l */
-	int32_t err;                                /* l: positive errno for SO_ERROR */
-	int32_t soft_err;  /* l: why nobody answers: SO_ERROR, or at the time-out */
+struct sock_rare {
+	uint8_t *opt;      /* l: IP_OPTIONS, or NULL */
 	uint32_t mark;     /* l */
 	uint32_t rcvlowat; /* l */
 	uint16_t linger_s; /* l */
-	uint8_t tos, ttl, minttl, pmtudisc; /* l: IP options; ttl 0: default */
-	uint8_t shutdown;                   /* l: bit 0 receive, bit 1 send */
-	uint8_t on_batch;                   /* l: later is on a batch */
-	uint8_t mcast_ttl;                  /* l */
-	uint8_t optlen;                     /* l */
-	uint8_t *opt;                       /* l: IP_OPTIONS, or NULL */
+	uint8_t mcast_ttl; /* l */
+	uint8_t optlen;    /* l */
 };
+extern const struct sock_rare sock_rare_none;
+
+/*
+ * LOCKING
+ *	c	constant after creation		l	own lock	a	atomic
+ *	t	whoever's batch it is on; flag c.on_batch under l
+ */
+struct sock {
+	struct sock_common c;
+	_Atomic(struct pkbuf *) backlog;       /* a: lock-free list, newest first */
+	_Atomic uint32_t backlog_bytes;        /* a */
+	uint32_t flags;                        /* l: SOCK_ flags above */
+	struct stack *stack;                   /* c */
+	const struct sock_ops *ops;            /* c */
+	_Atomic(struct socket *) socket;       /* a: for the events; NULL: orphan */
+	struct later later;                    /* t */
+	struct port_share *port;               /* l: its share of a port; NULL: none */
+	struct path *path;                     /* l: reference, or NULL */
+	union {                                /* l: what few need */
+		const struct sock_rare *rare;  /* l: never NULL */
+		struct sock_rare *rare_own;    /* l: the same, where it is not sock_rare_none */
+	};                                     /* l */
+	_Atomic uint32_t rcvbuf, sndbuf;       /* a: bytes; written under l */
+	_Atomic uint32_t rcv_bytes, snd_bytes; /* a: charged now; written under l */
+	int16_t err;                           /* l: positive errno for SO_ERROR */
+	int16_t soft_err;           /* l: why nobody answers: SO_ERROR, or at the time-out */
+	uint8_t tos, ttl, pmtudisc; /* l: IP options; ttl 0: default */
+	uint8_t shutdown;           /* l: bit 0 receive, bit 1 send */
+};
+_Static_assert(sizeof(struct sock) == 168, "what docs/performance.md says of it");
 
 #define SOCK_SHUT_RD 1u
 #define SOCK_SHUT_WR 2u
@@ -203,6 +219,8 @@ static inline struct sock *sock_hold(struct sock *sk)
 	return sk;
 }
 void sock_put(struct sock *sk);
+/* Its own, to be written; NULL: no memory. */
+struct sock_rare *sock_rare_get(struct sock *sk);
 
 /* Program calls; sleeps.  The child of a locked listener: sock_lock_child(). */
 void sock_lock(struct sock *sk) ACQUIRE(sk->c.lock);

@@ -159,7 +159,7 @@ static int raw_check(struct sock *sk, const struct sock_msg *m, const struct ip_
 		return err;
 	if (!m->has_addr && !dgram_is_connected(sk))
 		return -EDESTADDRREQ;
-	if (m->len > IP4_LEN_MAX - (hdrincl ? 0u : ip_hdr_bytes(dst) + sk->optlen))
+	if (m->len > IP4_LEN_MAX - (hdrincl ? 0u : ip_hdr_bytes(dst) + sk->rare->optlen))
 		return -EMSGSIZE;
 	return hdrincl && m->len < IP4_HLEN ? -EINVAL : 0;
 }

@@ -15,6 +15,7 @@
 #include "lib/sysctl.h"
 
 struct slot;
+struct sock_events;
 
 struct stack {
 	struct env *env;            /* c */
@@ -29,6 +30,9 @@ struct stack {
 	/* c, may be NULL: a thread gives its slot back (set by net before there are threads) */
 	void (*slot_release)(struct slot *s);
 	struct debug_sinks *debug_sinks; /* c */
+
+	/* c, may be NULL: ip/inet_sock.h: who is told of a sock's events (set by socket) */
+	const struct sock_events *sock_events;
 
 	struct net_state *net;       /* c: net/netdev.h: devices, packet depot */
 	struct arp_state *arp;       /* c: arp/neigh.h */

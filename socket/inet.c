@@ -268,12 +268,12 @@ static void inet_linger(struct call *c, struct socket *s)
 	struct sock *sk = s->sk;
 	int unread;
 
-	if (s->type != SOCK_STREAM || !(sk->flags & SOCK_LINGER) || !sk->linger_s ||
+	if (s->type != SOCK_STREAM || !(sk->flags & SOCK_LINGER) || !sk->rare->linger_s ||
 	    atomic_load(&c->stack->down))
 		return;
 	if (sk->ops->ioctl(sk, SIOCINQ, &unread) || unread || sk->ops->shutdown(sk, SHUT_WR))
 		return;
-	w.deadline = env_now(c->stack->env) + sk->linger_s * NSEC_PER_SEC;
+	w.deadline = env_now(c->stack->env) + sk->rare->linger_s * NSEC_PER_SEC;
 	while (inet_lingers(sk) && !sock_wait(&w))
 		;
 }
@@ -291,7 +291,6 @@ static void inet_release(struct call *c, struct socket *s)
 	socket_wake(c->stack, s, EPOLLHUP);
 	inet_linger(c, s);
 	atomic_store_explicit(&sk->socket, NULL, memory_order_relaxed);
-	atomic_store_explicit(&sk->events, NULL, memory_order_relaxed);
 	sk->ops->close(sk);
 	sock_unlock(sk);
 }

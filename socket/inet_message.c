@@ -20,7 +20,7 @@ static ssize_t inet_stream_result(struct socket *s, size_t done, ssize_t r)
 	if (done == 0)
 		return r;
 	if (r < 0 && r != -EAGAIN && r != -EINTR && r != -EPIPE && r != -ENETDOWN && r != -EBADF)
-		s->sk->err = (int)-r;
+		s->sk->err = (int16_t)-r;
 	return (ssize_t)done;
 }
 
@@ -101,7 +101,7 @@ static size_t inet_recv_target(struct socket *s, const struct sock_msg *m)
 {
 	if (m->flags & MSG_WAITALL)
 		return m->len;
-	return m->len < s->sk->rcvlowat ? m->len : s->sk->rcvlowat;
+	return m->len < s->sk->rare->rcvlowat ? m->len : s->sk->rare->rcvlowat;
 }
 
 /* A read stops before the urgent byte if it has anything (RFC 6093, 3.1; Linux). */

@@ -89,15 +89,19 @@ static int set_buf(struct sock *sk, bool snd, int size)
 static int set_linger(struct sock *sk, const void *v, socklen_t n)
 {
 	struct linger l;
+	struct sock_rare *k;
 
 	if (n < sizeof(l))
 		return -EINVAL;
 	memcpy(&l, v, sizeof(l));
+	k = sock_rare_get(sk);
+	if (!k)
+		return -ENOBUFS;
 	if (l.l_onoff)
 		sk->flags |= SOCK_LINGER;
 	else
 		sk->flags &= ~SOCK_LINGER;
-	sk->linger_s = (uint16_t)(l.l_linger < 0 ? 0 : l.l_linger > 65535 ? 65535 : l.l_linger);
+	k->linger_s = (uint16_t)(l.l_linger < 0 ? 0 : l.l_linger > 65535 ? 65535 : l.l_linger);
 	return 0;
 }
 
@@ -148,18 +152,21 @@ static int set_device(struct sock *sk, const void *v, socklen_t n)
 static int set_socket_int(struct sock *sk, int name, const void *v, socklen_t n)
 {
 	int x, err = get_int(v, n, &x);
+	struct sock_rare *k;
 
 	if (err)
 		return err;
-	switch (name) {
-	case SO_RCVBUF:
-	case SO_SNDBUF:
+	if (name == SO_RCVBUF || name == SO_SNDBUF)
 		return set_buf(sk, name == SO_SNDBUF, x);
+	k = sock_rare_get(sk);
+	if (!k)
+		return -ENOBUFS;
+	switch (name) {
 	case SO_RCVLOWAT:
-		sk->rcvlowat = x < 0 ? INT32_MAX : x == 0 ? 1 : (uint32_t)x;
+		k->rcvlowat = x < 0 ? INT32_MAX : x == 0 ? 1 : (uint32_t)x;
 		return 0;
 	case SO_MARK:
-		sk->mark = (uint32_t)x;
+		k->mark = (uint32_t)x;
 		return 0;
 	default:
 		return -ENOPROTOOPT;
@@ -289,10 +296,10 @@ static int socket_int(struct socket *s, int name, int *x)
 		*x = (int)sk->sndbuf;
 		return 0;
 	case SO_RCVLOWAT:
-		*x = (int)sk->rcvlowat;
+		*x = (int)sk->rare->rcvlowat;
 		return 0;
 	case SO_MARK:
-		*x = (int)sk->mark;
+		*x = (int)sk->rare->mark;
 		return 0;
 	case SO_SNDLOWAT: /* to read only, as on Linux */
 		*x = 1;
@@ -325,7 +332,7 @@ static int socket_int(struct socket *s, int name, int *x)
 static int get_socket(struct socket *s, int name, void *v, socklen_t *n)
 {
 	struct linger l = {.l_onoff = (s->sk->flags & SOCK_LINGER) != 0,
-			   .l_linger = s->sk->linger_s};
+			   .l_linger = s->sk->rare->linger_s};
 	int x, err;
 
 	switch (name) {

@@ -91,7 +91,6 @@ void socket_attach(struct socket *s, struct sock *sk)
 {
 	s->sk = sk;
 	atomic_fetch_add(&sk->stack->socket->socks, 1);
-	atomic_store_explicit(&sk->events, &socket_events, memory_order_relaxed);
 	atomic_store_explicit(&sk->socket, s, memory_order_release);
 }
 

@@ -100,6 +100,7 @@ static struct socket_state *socket_state_create(struct stack *st)
 	if (ss)
 		mutex_init(&ss->lock, RANK_STACK);
 	st->socket = ss;
+	st->sock_events = &socket_events;
 	return ss;
 }
 
@@ -108,6 +109,7 @@ static void socket_state_destroy(struct stack *st)
 	mutex_fini(&st->socket->lock);
 	free(st->socket);
 	st->socket = NULL;
+	st->sock_events = NULL;
 }
 
 /* Rooms, from below to above. */

@@ -4,6 +4,22 @@
  */
 #include "tcp/tcp_priv.h"
 
+/* Of a listener's; IP options are the SYN's affair.  False: no memory. */
+static bool rare_copied(struct sock *to, const struct sock *from)
+{
+	struct sock_rare *k;
+
+	if (from->rare == &sock_rare_none)
+		return true;
+	k = sock_rare_get(to);
+	if (!k)
+		return false;
+	k->mark = from->rare->mark;
+	k->rcvlowat = from->rare->rcvlowat;
+	k->linger_s = from->rare->linger_s;
+	return true;
+}
+
 /* False: no memory. */
 static bool child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 {
@@ -16,17 +32,14 @@ static bool child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 	to->flags = from->flags & kept;
 	to->rcvbuf = from->rcvbuf;
 	to->sndbuf = from->sndbuf;
-	to->mark = from->mark;
-	to->rcvlowat = from->rcvlowat;
-	to->linger_s = from->linger_s;
 	to->tos = from->tos;
 	to->ttl = from->ttl;
-	to->minttl = from->minttl;
+	to->c.minttl = from->c.minttl;
 	to->pmtudisc = from->pmtudisc;
 	child->flags = ls->flags & (TCP_F_NODELAY | TCP_F_CORK | TCP_F_PINGPONG | TCP_F_CC_CHOSEN);
 	if (ls->flags & TCP_F_CC_CHOSEN)
 		child->cc = ls->cc;
-	return tcp_rare_inherit(child, ls);
+	return rare_copied(to, from) && tcp_rare_inherit(child, ls);
 }
 
 static void child_sequence(struct tcp_sock *child, const struct tcp_request *rq)

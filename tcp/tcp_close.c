@@ -142,7 +142,7 @@ static void close_connection(struct tcp_sock *ts)
 	if (ts->est->rcvq_head) { /* RFC 2525, 2.17: the peer must learn that it was not read */
 		mib_inc(sk->stack, MIB_TcpExt_TCPAbortOnClose);
 		tcp_abort(ts, 0);
-	} else if ((sk->flags & SOCK_LINGER) && sk->linger_s == 0) {
+	} else if ((sk->flags & SOCK_LINGER) && sk->rare->linger_s == 0) {
 		mib_inc(sk->stack, MIB_TcpExt_TCPAbortOnData);
 		tcp_abort(ts, 0);
 	} else {

@@ -68,7 +68,8 @@ bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu)
 	if (mss > ts->peer_mss)
 		mss = ts->peer_mss;
 	/* the peer's option counts no IP options either: they come off what both allow */
-	mss = mss > TCP_MSS_MIN + ts->sk.optlen ? (uint16_t)(mss - ts->sk.optlen) : TCP_MSS_MIN;
+	mss = mss > TCP_MSS_MIN + ts->sk.rare->optlen ? (uint16_t)(mss - ts->sk.rare->optlen)
+						      : TCP_MSS_MIN;
 	if (ts->flags & TCP_F_TS)
 		mss = (uint16_t)(mss - 12);
 	ts->mss = mss;

@@ -154,5 +154,5 @@ void tcp_err_in(struct tcp_sock *ts, const struct sock_err *e)
 	else if ((sk->flags & SOCK_RECVERR) && e->fatal)
 		sock_set_error(sk, e->err);
 	else
-		sk->soft_err = e->err;
+		sk->soft_err = (int16_t)e->err;
 }

@@ -38,7 +38,7 @@ static void seg_tuple(const struct pkbuf *b, struct inet_tuple *tu)
 /* RFC 5082, 3. */
 static bool ttl_too_low(struct sock *sk, struct pkbuf *b)
 {
-	if (b->ttl >= sk->minttl)
+	if (b->ttl >= sk->c.minttl)
 		return false;
 	mib_inc(b->stack, MIB_TcpExt_TCPMinTTLDrop);
 	pkbuf_drop(b, DROP_SOCK_MINTTL);

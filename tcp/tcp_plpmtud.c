@@ -18,7 +18,7 @@ static uint32_t mtu_of_mss(const struct tcp_sock *ts, uint32_t mss)
 /* Payload of a datagram of this size, beside what every segment carries. */
 static uint32_t payload_of(const struct tcp_sock *ts, uint32_t mtu)
 {
-	uint32_t hdr = mtu_of_mss(ts, ts->sk.optlen) + (ts->flags & TCP_F_TS ? 12 : 0);
+	uint32_t hdr = mtu_of_mss(ts, ts->sk.rare->optlen) + (ts->flags & TCP_F_TS ? 12 : 0);
 
 	return mtu > hdr ? mtu - hdr : 0;
 }

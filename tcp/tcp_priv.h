@@ -174,7 +174,7 @@ struct tcp_sock {
 
 	struct timer timer; /* see lib/timer.h: armed for the earliest deadline or before */
 };
-_Static_assert(sizeof(struct tcp_sock) + sizeof(struct tcp_est) == 544,
+_Static_assert(sizeof(struct tcp_sock) + sizeof(struct tcp_est) == 512,
 	       "what docs/state.md and README.md say of it");
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)

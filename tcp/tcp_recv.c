@@ -193,7 +193,7 @@ ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 static uint32_t poll_open(struct sock *sk)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
-	uint32_t ev = 0, low = sk->rcvlowat ? sk->rcvlowat : 1;
+	uint32_t ev = 0, low = sk->rare->rcvlowat ? sk->rare->rcvlowat : 1;
 
 	if (low > sk->rcvbuf / 2)
 		low = sk->rcvbuf / 2;

@@ -82,7 +82,7 @@ static void request_reply(const struct tcp_request *rq, struct tcp_reply *r)
 	    .sport = rq->c.lport,
 	    .dport = rq->c.rport,
 	    .ifindex = rq->c.ifindex,
-	    .mark = sk->mark,
+	    .mark = sk->rare->mark,
 	    .tos = sk->tos,
 	    .ttl = sk->ttl,
 	    .ack = rq->irs + 1,

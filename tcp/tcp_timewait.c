@@ -123,7 +123,7 @@ static void timewait_from(struct tcp_timewait *tw, const struct tcp_sock *ts)
 	tw->ts_offset = ts->ts_offset;
 	store(&tw->ts_recent, ts->ts_recent);
 	store(&tw->ts_recent_ms, ts->ts_recent_ms);
-	tw->mark = ts->sk.mark;
+	tw->mark = ts->sk.rare->mark;
 	tw->tos = ts->sk.tos;
 }
 

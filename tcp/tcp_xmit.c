@@ -143,7 +143,7 @@ static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8
 		pkbuf_drop(b, DROP_IP_NO_ROUTE);
 	}
 	if (err == -ENETUNREACH || err == -EHOSTUNREACH)
-		sk->soft_err = -err; /* why, should no answer ever come */
+		sk->soft_err = (int16_t)-err; /* why, should no answer ever come */
 	return err;
 }
 
@@ -213,7 +213,8 @@ static bool tso_ready(struct tcp_sock *ts)
 
 uint32_t tcp_xmit_max(struct tcp_sock *ts)
 {
-	uint32_t room = TCP_GSO_MAX - TCP_HLEN_MAX - ip_hdr_bytes(&ts->sk.c.raddr) - ts->sk.optlen;
+	uint32_t room =
+	    TCP_GSO_MAX - TCP_HLEN_MAX - ip_hdr_bytes(&ts->sk.c.raddr) - ts->sk.rare->optlen;
 
 	return tso_ready(ts) && room > ts->mss ? room - room % ts->mss : ts->mss;
 }

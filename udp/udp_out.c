@@ -26,7 +26,7 @@ static uint32_t udp_max(const struct sock *sk, const struct ip_addr *dst)
 {
 	uint32_t iph = ip_addr_is4(dst) ? ip_hdr_bytes(dst) : 0;
 
-	return IP4_LEN_MAX - iph - sk->optlen - UDP_HLEN;
+	return IP4_LEN_MAX - iph - sk->rare->optlen - UDP_HLEN;
 }
 
 /* Address and port by message or connect(); 0 or -errno. */

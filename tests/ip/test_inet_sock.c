@@ -62,7 +62,7 @@ static void probe_timer(struct sock *sk)
 static void probe_push(struct sock *sk)
 {
 	ck_assert(lock_is_held(&sk->c.lock));
-	ck_assert(!sk->on_batch);
+	ck_assert(!sk->c.on_batch);
 	probe_of(sk)->pushes++;
 }
 
@@ -137,8 +137,8 @@ START_TEST(test_alloc_sets_defaults)
 	ck_assert_uint_eq(p->sk.c.proto, IP_LAB_PROTO);
 	ck_assert_uint_eq(p->sk.c.families, SOCK_FAMILY_4);
 	ck_assert_uint_eq(p->sk.pmtudisc, PMTUDISC_WANT);
-	ck_assert_uint_eq(p->sk.rcvlowat, 1);
-	ck_assert_uint_eq(p->sk.mcast_ttl, 1);
+	ck_assert_uint_eq(p->sk.rare->rcvlowat, 1);
+	ck_assert_uint_eq(p->sk.rare->mcast_ttl, 1);
 	ck_assert_int_eq(gauge_read(lab.st, GAUGE_socks), 1);
 	sock_put(&p->sk);
 	sysctl_write(lab.st, "net.ipv4.ip_no_pmtu_disc", 1);
@@ -373,7 +373,7 @@ START_TEST(test_error_is_told_and_taken_once)
 	sock_lock(&p->sk);
 	sock_set_error(&p->sk, ECONNRESET); /* nobody listens */
 	ck_assert_uint_eq(told, 0);
-	p->sk.events = &note_events;
+	p->sk.stack->sock_events = &note_events;
 	sock_set_error(&p->sk, EPIPE);
 	ck_assert_uint_eq(told, EPOLLERR);
 	ck_assert_int_eq(sock_take_error(&p->sk), -EPIPE);
@@ -440,10 +440,10 @@ START_TEST(test_flow_carries_what_the_sock_wants)
 
 	p->sk.c.laddr = ip_of("10.0.0.1");
 	p->sk.c.ifindex = 3;
-	p->sk.mark = 4;
+	sock_rare_get(&p->sk)->mark = 4;
 	p->sk.tos = 5;
 	p->sk.ttl = 6;
-	p->sk.mcast_ttl = 7;
+	sock_rare_get(&p->sk)->mcast_ttl = 7;
 	p->sk.pmtudisc = PMTUDISC_DO;
 	p->sk.flags = SOCK_BROADCAST;
 	sock_flow(&p->sk, &to, &f);
@@ -533,7 +533,7 @@ START_TEST(test_threads_lose_no_packet_timer_or_push)
 	ck_assert_uint_le(shared->pushes, 2 * ROUNDS);
 	/* nothing is left: no work bit, no mark, no charge, no reference */
 	ck_assert_uint_eq(shared->sk.c.lock.word, 0);
-	ck_assert_uint_eq(shared->sk.on_batch, 0);
+	ck_assert_uint_eq(shared->sk.c.on_batch, 0);
 	ck_assert_uint_eq(shared->sk.backlog_bytes, 0);
 	ck_assert_uint_eq(shared->sk.c.ref, 1);
 	sock_put(&shared->sk);

@@ -217,7 +217,7 @@ START_TEST(test_in_ttl_below_minttl_is_dropped)
 {
 	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
 
-	sk->minttl = 255;
+	sk->c.minttl = 255;
 	udp_lab_rx(&(struct udp_lab_packet){.dport = 53, .data = "far", .n = 3, .ttl = 254});
 	ck_assert_uint_eq(drops(DROP_SOCK_MINTTL), 1);
 	udp_lab_rx(&(struct udp_lab_packet){.dport = 53, .data = "near", .n = 4, .ttl = 255});
@@ -364,7 +364,7 @@ START_TEST(test_shutdown_both_tells_the_socket_room)
 	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
 
 	told = 0;
-	sk->events = &note_events;
+	sk->stack->sock_events = &note_events;
 	ck_assert_int_eq(shut(sk, SHUT_RDWR), -ENOTCONN);
 	ck_assert_uint_eq(told & (EPOLLIN | EPOLLHUP), EPOLLIN | EPOLLHUP);
 	ck_assert_uint_ne(poll_of(sk) & EPOLLHUP, 0);
@@ -377,7 +377,7 @@ START_TEST(test_datagram_tells_the_socket_room)
 	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
 
 	told = 0;
-	sk->events = &note_events;
+	sk->stack->sock_events = &note_events;
 	rx("abc", 53);
 	ck_assert_uint_eq(told, EPOLLIN | EPOLLRDNORM);
 	udp_lab_end(sk);

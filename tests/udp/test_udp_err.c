@@ -152,7 +152,7 @@ START_TEST(test_err_tells_the_socket_room_and_fails_the_next_send)
 
 	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 7), 0);
 	told = 0;
-	sk->events = &note_events;
+	sk->stack->sock_events = &note_events;
 	rx_case(&cases[3], 5000);
 	ck_assert_uint_eq(told, EPOLLERR);
 	ck_assert_int_eq(udp_lab_send(sk, NULL, 0, "x", 1), -ECONNREFUSED);
