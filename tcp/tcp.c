@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/zalloc.h"
 #include "tcp/tcp_priv.h"
 
 static int tcp_init(struct sock *sk)
@@ -21,11 +20,10 @@ static int tcp_init(struct sock *sk)
 	ts->mss =
 	    TCP_MSS_DEFAULT; /* never 0: a FIN may go before ESTABLISHED, and without a path */
 	ts->rare = &tcp_rare_none;
-	ts->est = zalloc(sizeof(*ts->est));
-	if (!ts->est)
+	ts->est_shared = &tcp_est_none;
+	if (!tcp_est_get(ts))
 		return -ENOMEM;
 	timer_init(&ts->timer, tcp_timer_fire);
-	tcp_rtt_init(ts);
 	ts->est->cwnd = TCP_MSS_DEFAULT;
 	ts->est->ssthresh = UINT32_MAX;
 	ts->cc = tcp_cc_default(st);
@@ -47,7 +45,7 @@ static void tcp_destroy(struct sock *sk)
 	       !ts->est->xfer);
 	tcp_rcvq_free(ts);
 	tcp_rare_free(ts);
-	free(ts->est);
+	tcp_est_free(ts);
 }
 
 const struct sock_ops tcp_ops = {

@@ -219,6 +219,8 @@ int tcp_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
 		return ts->rare->fo && ts->rare->fo->deferred ? -EISCONN : -EALREADY;
 	if (tcp_state_of(ts) != TCP_CLOSE)
 		return -EISCONN;
+	if (!tcp_est_get(ts))
+		return -ENOBUFS;
 	connect_reset(ts);
 	sk->c.raddr = ip_addr_is_any(a) ? ip_addr_loop4 : *a;
 	sk->c.rport = port;
@@ -236,6 +238,8 @@ int tcp_disconnect(struct sock *sk)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
 
+	if (!tcp_est_get(ts))
+		return -ENOBUFS;
 	if (tcp_state_of(ts) == TCP_LISTEN)
 		tcp_listen_close(ts);
 	else

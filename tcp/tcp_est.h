@@ -3,7 +3,9 @@
  * heads of its queues.
  *
  * A socket has the block from the beginning; an open connection that has carried no data gives it
- * back, and has it again with the first byte, either way (tcp_est.c).  Private to this room.
+ * back at the end of tcp_push(), and has it again with the first segment or call to come (tcp_est.c).
+ * In between ts->est is tcp_est_none, which is there to be read: whoever writes has asked
+ * tcp_est_get().  Private to this room.
  */
 #pragma once
 #include <stdbool.h>
@@ -73,3 +75,9 @@ struct tcp_est {
 	uint32_t syn_sent_us; /* l: SYN or SYN-ACK, for the first RTT; 0: no sample */
 	uint32_t rcv_fin;     /* l: TCP_F_FIN_SEEN: the peer's FIN */
 };
+
+extern const struct tcp_est tcp_est_none;
+
+bool tcp_est_get(struct tcp_sock *ts);  /* false: no memory */
+void tcp_est_park(struct tcp_sock *ts); /* gives it back, if it can be made anew */
+void tcp_est_free(struct tcp_sock *ts);

@@ -143,7 +143,10 @@ int tcp_info_get(struct tcp_sock *ts, void *v, socklen_t *n)
 {
 	struct tcp_info i = {0};
 
+	if (!tcp_est_get(ts))
+		return -ENOBUFS;
 	info_fill(ts, &i);
+	tcp_est_park(ts);
 	if (*n > sizeof(i))
 		*n = sizeof(i);
 	memcpy(v, &i, *n);
@@ -271,7 +274,9 @@ void tcp_view_get(struct sock_common *c, struct tcp_view *v)
 	switch (c->kind) {
 	case SOCK_KIND_FULL:
 		sock_lock(sk);
+		tcp_est_get(tcp_sk(sk)); /* or, without memory, what tcp_est_none says */
 		view_full(tcp_sk(sk), v);
+		tcp_est_park(tcp_sk(sk));
 		sock_unlock(sk);
 		break;
 	case SOCK_KIND_REQUEST:

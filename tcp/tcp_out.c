@@ -262,4 +262,6 @@ void tcp_push(struct sock *sk)
 	push_ack(ts);
 	if (ts->flags & TCP_F_SHRUNK)
 		tcp_snd_wake(ts);
+	if (ts->write_seq == ts->iss + 1)
+		tcp_est_park(ts);
 }

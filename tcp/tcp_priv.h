@@ -151,35 +151,44 @@ struct tcp_sock {
 	uint32_t write_seq;                 /* l: the end of the send queue */
 	uint32_t iss;                       /* l */
 	uint32_t ts_recent, ts_recent_ms, ts_offset; /* l: RFC 7323 */
-	uint16_t mss;                   /* l: payload of a segment beside its constant options */
-	uint16_t advmss, peer_mss;      /* l: MSS options sent, received */
-	uint8_t snd_wscale, rcv_wscale; /* l */
-	uint8_t cc;                     /* l: tcp_cc() */
-	uint8_t ca_state;               /* l: enum ca_state */
-	uint8_t rtx;                    /* l: enum tcp_rtx */
-	uint8_t backoff, retransmits;   /* l: of the RTX deadline; times it went by in a row */
-	uint8_t quickacks;              /* l: ACKs still to be sent without delay */
-	uint8_t dupacks_owed;           /* l: ACKs that the next push sends for data out of order */
+	uint16_t mss;              /* l: payload of a segment beside its constant options */
+	uint16_t advmss, peer_mss; /* l: MSS options sent, received */
+	uint8_t snd_wscale : 4, rcv_wscale : 4; /* l: TCP_WSCALE_MAX is 14 */
+	uint8_t cc : 3;                         /* l: tcp_cc() */
+	uint8_t quickacks : 5;                  /* l: ACKs still to be sent without delay */
+	uint8_t ca_state : 3;                   /* l: enum ca_state */
+	uint8_t rtx : 2;                        /* l: enum tcp_rtx */
 	bool probe_blind : 1;      /* l: no RTT sample since the last loss probe (RFC 8985, 7.3) */
 	bool rate_app_limited : 1; /* l: of the sample in est->delivery.rate */
-	uint32_t timer_at;         /* l: ms: when it was armed for; 0: not, or it has fired */
-	uint32_t due[TCP_DUE_MAX]; /* l: ms, as the wheel ticks, rounded up; 0: off */
+	uint8_t backoff, retransmits; /* l: of the RTX deadline; times it went by in a row */
+	uint8_t dupacks_owed;         /* l: ACKs that the next push sends for data out of order */
+	uint32_t syn_rtt_us;          /* l: without est: the SYN's round trip; 0: not known */
+	uint32_t timer_at;            /* l: ms: when it was armed for; 0: not, or it has fired */
+	uint32_t due[TCP_DUE_MAX];    /* l: ms, as the wheel ticks, rounded up; 0: off */
 
-	struct tcp_est *est;                 /* l: what its traffic taught; see tcp_est.h */
-	union {                              /* l: what few need; see tcp_rare.h */
-		const struct tcp_rare *rare; /* l: never NULL */
-		struct tcp_rare *rare_own;   /* l: the same, where it is not tcp_rare_none */
-	};                                   /* l */
-	struct tcp_sock *accept_next;        /* p: behind it on the accept queue */
+	union {                                   /* l: what its traffic taught; see tcp_est.h */
+		struct tcp_est *est;              /* l: never NULL */
+		const struct tcp_est *est_shared; /* l: the same, where it may be tcp_est_none */
+	};                                        /* l */
+	union {                                   /* l: what few need; see tcp_rare.h */
+		const struct tcp_rare *rare;      /* l: never NULL */
+		struct tcp_rare *rare_own;        /* l: the same, where it is not tcp_rare_none */
+	};                                        /* l */
+	struct tcp_sock *accept_next;             /* p: behind it on the accept queue */
 
 	struct timer timer; /* see lib/timer.h: armed for the earliest deadline or before */
 };
-_Static_assert(sizeof(struct tcp_sock) + sizeof(struct tcp_est) == 512,
-	       "what docs/state.md and README.md say of it");
+_Static_assert(sizeof(struct tcp_sock) == 320, "never used: what docs/performance.md says of it");
+_Static_assert(sizeof(struct tcp_sock) + sizeof(struct tcp_est) == 512, "idle after use: the same");
 
 static inline struct tcp_sock *tcp_sk(struct sock *sk)
 {
 	return (struct tcp_sock *)sk;
+}
+
+static inline bool tcp_est_is_own(const struct tcp_sock *ts)
+{
+	return ts->est_shared != &tcp_est_none;
 }
 
 static inline unsigned tcp_state_of(const struct tcp_sock *ts)

@@ -19,6 +19,8 @@ static struct tcp_xfer *xfer_get(struct tcp_sock *ts)
 {
 	struct tcp_xfer *x;
 
+	if (!tcp_est_get(ts))
+		return NULL;
 	if (!ts->est->xfer) {
 		x = zalloc(sizeof(*x));
 		if (!x)

@@ -274,6 +274,8 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 	err = send_check(sk);
 	if (err)
 		return err;
+	if (!tcp_est_get(ts))
+		return -ENOBUFS;
 	tcp_rate_app_limited(ts);
 	if (tcp_flight(ts) == 0)
 		tcp_cwnd_idle(ts, tcp_now(ts));

@@ -112,11 +112,25 @@ NO_LOCK_ANALYSIS void tcp_push_later(struct tcp_sock *ts)
 	sock_push_later(&ts->sk);
 }
 
+/* Without memory for what it may teach: only a RST is heard, the rest comes again. */
+static enum drop_reason process_poor(struct tcp_sock *ts, struct pkbuf *b)
+{
+	enum drop_reason why = DROP_NO_MEMORY;
+
+	if (tcp_seg(b)->flags & TCP_RST)
+		why = tcp_check_seq(ts, b);
+	return why ? why : tcp_check_rst(ts, b);
+}
+
 void tcp_process(struct tcp_sock *ts, struct pkbuf *b)
 {
 	enum drop_reason why = DROP_NONE;
 	unsigned i = 0;
 
+	if (!tcp_est_get(ts)) {
+		pkbuf_drop(b, process_poor(ts, b));
+		return;
+	}
 	ts->est->segs_in++;
 	if (is_predicted(ts, tcp_seg(b))) {
 		i = STEP_ACK;

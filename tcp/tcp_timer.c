@@ -103,7 +103,7 @@ uint64_t tcp_tx_wait(const struct tcp_sock *ts)
 
 void tcp_rtx_arm(struct tcp_sock *ts, enum tcp_rtx what, uint64_t when)
 {
-	ts->rtx = (uint8_t)what;
+	ts->rtx = what & 3u;
 	tcp_timer_set(ts, TCP_DUE_RTX, when);
 }
 
@@ -354,10 +354,12 @@ void tcp_keepalive_arm(struct tcp_sock *ts)
 	if (!tcp_state_in(ts, states) || (ts->sk.flags & SOCK_DEAD))
 		return;
 	tcp_keepalive_answered(ts);
-	if (ts->sk.flags & SOCK_KEEPALIVE)
+	if (ts->sk.flags & SOCK_KEEPALIVE) {
+		tcp_est_get(ts); /* it knows since when the connection is idle, or that is long */
 		tcp_timer_set(ts, TCP_DUE_KEEP, tcp_now(ts) + keep_idle_ns(ts));
-	else
+	} else {
 		tcp_timer_clear(ts, TCP_DUE_KEEP);
+	}
 }
 
 /* So many probes, or the user time-out and one at least, went without an answer. */

@@ -132,7 +132,8 @@ static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8
 	header_write(ts, b, seq, flags);
 	if (flags & TCP_ACK)
 		ack_settled(ts);
-	ts->est->segs_out++;
+	if (tcp_est_is_own(ts))
+		ts->est->segs_out++;
 	path = sock_path(sk, &err);
 	if (path) {
 		sock_flow(sk, &sk->c.raddr, &f);
