@@ -121,6 +121,7 @@ struct sock_ops {
 	int (*shutdown)(struct sock *sk, int how);            /* required */
 	void (*close)(struct sock *sk);    /* required: no program holds it any more */
 	uint32_t (*poll)(struct sock *sk); /* required: EPOLL bits that hold now */
+	void (*await)(struct sock *sk);    /* optional: a poll has found nothing to read */
 	int (*setopt)(struct sock *sk, int level, int name, const void *v,
 		      socklen_t n);                                                 /* optional */
 	int (*getopt)(struct sock *sk, int level, int name, void *v, socklen_t *n); /* optional */

@@ -66,6 +66,17 @@ static inline void batch_time_passes(struct stack *st)
 		b->now = 0;
 }
 
+/*
+ * The thread reads a device because its program's call waits (net/lead.c), and what it has read ends that
+ * wait: it goes back to its program as soon as the batch ends.
+ */
+static inline bool batch_returns(struct stack *st)
+{
+	struct slot *s = slot_get(st);
+
+	return s->batch && s->batch->owed && waiter_is_woken(&s->waiter);
+}
+
 /* Puts l off.  The owner keeps a flag, under its own lock, that l is on a batch: never twice. */
 void batch_later(struct stack *st, enum batch_phase phase, struct later *l);
 /* Claims w under the lock of its condition; it is woken when the batch ends, and only if it sleeps. */

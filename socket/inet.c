@@ -330,6 +330,8 @@ static uint32_t inet_poll(struct socket *s)
 
 	sock_lock(s->sk);
 	ev = events_all(s->sk->ops->poll(s->sk)) | (zerocopy_pending(s) ? EPOLLERR : 0);
+	if (!(ev & EPOLLIN) && s->sk->ops->await)
+		s->sk->ops->await(s->sk);
 	socket_eventfd_settle(s);
 	sock_unlock(s->sk);
 	return ev;

@@ -64,6 +64,7 @@ const struct sock_ops tcp_ops = {
     .shutdown = tcp_shutdown,
     .close = tcp_close,
     .poll = tcp_poll,
+    .await = tcp_await,
     .setopt = tcp_setopt,
     .getopt = tcp_getopt,
     .ioctl = tcp_ioctl,

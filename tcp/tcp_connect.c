@@ -326,11 +326,13 @@ static void synsent_established(struct tcp_sock *ts, struct pkbuf *b)
 	if (seq_gt(g->ack, ts->snd_una))
 		tcp_ack_take(ts, b);
 	tcp_fastopen_synack(ts, b);
-	if (ts->rare->defer_accept ||
-	    (ts->rare->fo && ts->rare->fo->more)) { /* data come at once, the ACK with them */
+	if (ts->rare->defer_accept || (ts->rare->fo && ts->rare->fo->more)) {
+		/* data come at once, the ACK with them */
 		ts->est->ato_ms = TCP_ATO_MIN_NS / NSEC_PER_MSEC;
 		ts->flags |= TCP_F_ACK_DELAY;
 		tcp_timer_set(ts, TCP_DUE_ACK, now + TCP_ATO_MAX_NS);
+	} else if (batch_returns(ts->sk.stack)) {
+		tcp_ack_delay(ts); /* the same, likely; if not: tcp_await() */
 	} else {
 		ts->flags |= TCP_F_ACK_NOW;
 	}

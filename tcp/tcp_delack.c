@@ -72,6 +72,21 @@ void tcp_ack_schedule(struct tcp_sock *ts)
 	tcp_ack_delay(ts);
 }
 
+/*
+ * The program, whose connect() is over, waits for the peer to speak first: the ACK of the SYN that was to
+ * ride on its request goes now, for the peer may accept no sooner.
+ */
+void tcp_await(struct sock *sk)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+
+	if (!(ts->flags & TCP_F_ACK_DELAY) || (ts->flags & TCP_F_PASSIVE) ||
+	    ts->rcv_nxt != ts->est->irs + 1 || ts->rare->defer_accept)
+		return;
+	ts->flags |= TCP_F_ACK_NOW;
+	tcp_push(sk);
+}
+
 /* What the ACK waited for, an answer or the next segment, did not come. */
 void tcp_ack_waited(struct tcp_sock *ts)
 {

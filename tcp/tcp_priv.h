@@ -473,6 +473,7 @@ void tcp_debug_out(const struct pkbuf *b, const struct ip_flow *f);
 ssize_t tcp_recv(struct sock *sk, struct sock_msg *m);
 int tcp_ioctl(struct sock *sk, unsigned long req, int *value);
 uint32_t tcp_poll(struct sock *sk);
+void tcp_await(struct sock *sk);
 int tcp_shutdown(struct sock *sk, int how);
 void tcp_close(struct sock *sk);
 void tcp_rcvq_free(struct tcp_sock *ts);

@@ -132,6 +132,7 @@ static ssize_t recv_nothing(struct sock *sk)
 		return 0;
 	if (tcp_state_in(ts, TCP_IN(TCP_CLOSE) | TCP_IN(TCP_LISTEN)))
 		return -ENOTCONN;
+	tcp_await(sk);
 	return -EAGAIN;
 }
 

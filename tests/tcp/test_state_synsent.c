@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "lib/batch.h"
 #include "lib/wire/icmp4.h"
 #include "tests/harness/tcp_lab.h"
 
@@ -318,6 +319,53 @@ START_TEST(test_established_synack_again_acked)
 }
 END_TEST
 
+/* The SYN-ACK is read by the thread that sleeps in connect(), whose sleep it ends (net/lead.c). */
+static void synack_read_by_caller(void)
+{
+	_Atomic int owed = 0;
+	struct batch b;
+
+	batch_begin(&b, tl.st);
+	b.owed = &owed;
+	waiter_reset(&b.slot->waiter);
+	waiter_claim(&b.slot->waiter);
+	rx(SYN | ACK, .seq = 0, .ack = 1, .mss = 1460);
+	batch_end(&b);
+	waiter_reset(&b.slot->waiter);
+	ck_state(TCP_ESTABLISHED);
+	quiet();
+}
+
+/* Data queued MAY be included in the ACK of the SYN: what the program writes next is. */
+START_TEST(test_synsent_ack_rides_on_callers_data)
+{
+	synack_read_by_caller();
+	tcp_lab_write(10);
+	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+	quiet();
+	tcp_lab_read_errno(EAGAIN);
+	quiet();
+}
+END_TEST
+
+/* ... and goes alone when the program waits for the peer, or does nothing for a while. */
+START_TEST(test_synsent_ack_alone_when_caller_waits)
+{
+	synack_read_by_caller();
+	if (_i == 0)
+		tcp_lab_read_errno(EAGAIN);
+	else if (_i == 1)
+		tcp_lab_poll();
+	else
+		ck_assert_uint_le(wait_ms(100), 40);
+	tx(ACK, .seq = 1, .ack = 1);
+	quiet();
+	tcp_lab_read_errno(EAGAIN);
+	tcp_lab_poll();
+	quiet();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("synsent");
@@ -346,5 +394,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_synsent_icmp_ends_attempt, 0, 4);
 	tcase_add_test(tc, test_synsent_icmp_of_another_number_ignored);
 	tcase_add_test(tc, test_established_synack_again_acked);
+	tcase_add_test(tc, test_synsent_ack_rides_on_callers_data);
+	tcase_add_loop_test(tc, test_synsent_ack_alone_when_caller_waits, 0, 3);
 	return unit_run("tcp_state_synsent", tc);
 }
