@@ -133,6 +133,9 @@ struct tcp_listen;
  * cwnd, ssthresh and all windows count bytes.  The right edge we have advertised is rcv_adv, so
  * RCV.WND is rcv_adv - rcv_nxt; SND.WND is scaled already.
  *
+ * In the order of use: what each segment touches, in 88 bytes; deadlines; what opening needs; the
+ * timer, which a segment as a rule leaves alone.
+ *
  * LOCKING
  *	l	own lock	c	constant after creation
  *	p	lock of the listener that holds this child for accept()
@@ -140,7 +143,15 @@ struct tcp_listen;
 struct tcp_sock {
 	struct sock sk; /* see ip/inet_sock.h */
 
-	uint32_t flags; /* l: TCP_F_ */
+	union {                                   /* l: what its traffic taught; see tcp_est.h */
+		struct tcp_est *est;              /* l: never NULL */
+		const struct tcp_est *est_shared; /* l: the same, where it may be tcp_est_none */
+	};                                        /* l */
+	union {                                   /* l: what few need; see tcp_rare.h */
+		const struct tcp_rare *rare;      /* l: never NULL */
+		struct tcp_rare *rare_own;        /* l: the same, where it is not tcp_rare_none */
+	};                                        /* l */
+	uint32_t flags;                           /* l: TCP_F_ */
 	/* l: sequence space, RFC 9293, 3.3.1 */
 	uint32_t rcv_nxt;                   /* l */
 	uint32_t rcv_adv;                   /* l: the right edge of the window advertised */
@@ -166,15 +177,7 @@ struct tcp_sock {
 	uint32_t timer_at;            /* l: ms: when it was armed for; 0: not, or it has fired */
 	uint32_t due[TCP_DUE_MAX];    /* l: ms, as the wheel ticks, rounded up; 0: off */
 
-	union {                                   /* l: what its traffic taught; see tcp_est.h */
-		struct tcp_est *est;              /* l: never NULL */
-		const struct tcp_est *est_shared; /* l: the same, where it may be tcp_est_none */
-	};                                        /* l */
-	union {                                   /* l: what few need; see tcp_rare.h */
-		const struct tcp_rare *rare;      /* l: never NULL */
-		struct tcp_rare *rare_own;        /* l: the same, where it is not tcp_rare_none */
-	};                                        /* l */
-	struct tcp_sock *accept_next;             /* p: behind it on the accept queue */
+	struct tcp_sock *accept_next; /* p: behind it on the accept queue */
 
 	struct timer timer; /* see lib/timer.h: armed for the earliest deadline or before */
 };
