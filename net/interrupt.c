@@ -118,6 +118,7 @@ static int queue_stand_by(struct netdev_queue *q, struct waiter *w, uint64_t nex
 		return 0;
 	}
 	waiter_reset(w);
+	next = env_thread_run_alarms(e, w); /* one set from here on ends the second sleep as well */
 	atomic_store(&q->standby, true);
 	if (atomic_load(&q->word) == QUEUE_LED && !atomic_load(&q->stop))
 		r = queue_sleep(q, w, false, next);

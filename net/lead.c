@@ -213,6 +213,13 @@ static int lead_read(struct lead *l)
 	return n;
 }
 
+/* memcpy() wants an address even for none. */
+static void fds_copy(struct pollfd *to, const struct pollfd *from, int n)
+{
+	if (n > 0)
+		memcpy(to, from, (size_t)n * sizeof(*to));
+}
+
 /* As env_wait(), to `until`; -EAGAIN: there is a frame. */
 static int lead_sleep(struct lead *l, uint64_t until)
 {
@@ -220,12 +227,12 @@ static int lead_sleep(struct lead *l, uint64_t until)
 	struct pollfd *own = &all[l->n];
 	int r;
 
-	memcpy(all, l->fds, (size_t)l->n * sizeof(*all));
+	fds_copy(all, l->fds, l->n);
 	*own = (struct pollfd){.fd = l->q->fd, .events = POLLIN};
 	r = env_wait(l->env, l->waiter, all, l->n + 1, until);
 	if (r <= 0)
 		return r;
-	memcpy(l->fds, all, (size_t)l->n * sizeof(*all));
+	fds_copy(l->fds, all, l->n);
 	if (own->revents && --r == 0)
 		return own->revents & POLLIN ? -EAGAIN : -ENODEV;
 	return r;

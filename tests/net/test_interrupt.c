@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/stack.h"
@@ -19,6 +18,7 @@
 #include "net/tap.h"
 #include "tests/harness/frame.h"
 #include "tests/harness/netstack.h"
+#include "tests/harness/tappair.h"
 #include "tests/harness/unit.h"
 
 #define QUEUES 2
@@ -35,17 +35,6 @@ static struct {
 	pthread_t alarmed; /* the thread that ran the alarm; written before the post */
 	sigset_t blocked;
 } t;
-
-/* At most 50 s: a thread that never comes is a failure, not a hang. */
-static void await(sem_t *s)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	ts.tv_sec += 50;
-	while (sem_timedwait(s, &ts) < 0)
-		ck_assert_int_eq(errno, EINTR);
-}
 
 /* The last byte of a frame is the queue it was written to. */
 static void proto_in(struct pkbuf *b)
@@ -72,20 +61,10 @@ static void on_event(struct netdev *dev, enum netdev_event ev, const struct ifad
 
 static void setup(void)
 {
-	struct tap_config cfg = {.name = "tap0", .tun = true};
-	int fd[QUEUES], pair[2];
-
 	t.stack = netstack_threads();
 	net_proto_register(t.stack, &proto);
 	netdev_notify_register(t.stack, on_event);
-	for (int i = 0; i < QUEUES; i++) {
-		ck_assert_int_eq(
-		    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-		fd[i] = pair[0];
-		t.peer[i] = pair[1];
-	}
-	ck_assert_int_eq(tap_attach(t.stack, &cfg, fd, QUEUES, &t.dev), 0);
-	netdev_up(t.dev);
+	t.dev = tappair_create(t.stack, QUEUES, t.peer);
 	sem_init(&t.arrived, 0, 0);
 	sem_init(&t.fired, 0, 0);
 	sem_init(&t.went_down, 0, 0);
@@ -106,14 +85,7 @@ static void teardown(void)
 
 static void peer_write(int queue)
 {
-	uint8_t f[VNET_HLEN + 60] = {0};
-
-	f[VNET_HLEN] = 0x45;
-	f[sizeof(f) - 1] = (uint8_t)queue;
-	while (write(t.peer[queue], f, sizeof(f)) < 0) {
-		ck_assert_int_eq(errno, EAGAIN); /* full: the reader is at work */
-		sched_yield();
-	}
+	tappair_write(t.peer[queue], (uint8_t)queue);
 }
 
 /* Until the queue's thread sleeps in the way `word`. */

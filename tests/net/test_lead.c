@@ -8,15 +8,14 @@
 #include <semaphore.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/slot.h"
 #include "lib/stack.h"
-#include "lib/wire/vnet.h"
 #include "net/net_priv.h"
-#include "net/tap.h"
+#include "net/netem.h"
 #include "tests/harness/netstack.h"
+#include "tests/harness/tappair.h"
 #include "tests/harness/unit.h"
 
 #define WAITERS 2
@@ -42,16 +41,6 @@ static struct {
 	struct program program[WAITERS];
 } t;
 
-static void await(sem_t *s)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	ts.tv_sec += 50;
-	while (sem_timedwait(s, &ts) < 0)
-		ck_assert_int_eq(errno, EINTR);
-}
-
 /* The last byte of a frame is the program it wakes; any other wakes none. */
 static void proto_in(struct pkbuf *b)
 {
@@ -71,17 +60,10 @@ static const struct net_proto proto = {.type = 0x0800, .in = proto_in};
 
 static void setup(void)
 {
-	struct tap_config cfg = {.name = "tap0", .tun = true};
-	int pair[2];
-
 	t.stack = netstack_threads();
 	net_proto_register(t.stack, &proto);
-	ck_assert_int_eq(
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-	t.peer = pair[1];
-	ck_assert_int_eq(tap_attach(t.stack, &cfg, pair, 1, &t.dev), 0);
+	t.dev = tappair_create(t.stack, 1, &t.peer);
 	t.q = t.dev->queue;
-	netdev_up(t.dev);
 	sem_init(&t.arrived, 0, 0);
 }
 
@@ -92,20 +74,11 @@ static void teardown(void)
 	netstack_destroy(t.stack);
 }
 
-static void peer_write(uint8_t to)
-{
-	uint8_t f[VNET_HLEN + 60] = {0};
-
-	f[VNET_HLEN] = 0x45;
-	f[sizeof(f) - 1] = to;
-	ck_assert_int_eq(write(t.peer, f, sizeof(f)), sizeof(f));
-}
-
 /* Starts the netdev thread and lets it read once, so that there is a queue to be led. */
 static void start(void)
 {
 	ck_assert_int_eq(netdev_threads_start(t.dev), 0);
-	peer_write(WAITERS);
+	tappair_write(t.peer, WAITERS);
 	await(&t.arrived);
 	while (atomic_load(&t.stack->net->busy) != t.q)
 		sched_yield();
@@ -159,7 +132,7 @@ static void await_word(uint32_t word)
 static void netdev_lets_go(void)
 {
 	atomic_store(&t.q->owed, 1);
-	peer_write(WAITERS);
+	tappair_write(t.peer, WAITERS);
 	await(&t.arrived);
 	await_word(QUEUE_VACANT);
 	atomic_store(&t.q->owed, 0);
@@ -192,7 +165,7 @@ START_TEST(test_lead_fast_thread_reads_for_itself)
 
 	start();
 	p = leader_start(0);
-	peer_write(0);
+	tappair_write(t.peer, 0);
 	await(&t.arrived);
 	ck_assert_int_eq(program_end(p), 0);
 	ck_assert(pthread_equal(t.carrier, p->thread));
@@ -206,11 +179,11 @@ START_TEST(test_lead_reads_for_others_until_its_own_comes)
 	start();
 	p = leader_start(0);
 	for (int i = 0; i < 100; i++) {
-		peer_write(WAITERS);
+		tappair_write(t.peer, WAITERS);
 		await(&t.arrived);
 		ck_assert(pthread_equal(t.carrier, p->thread));
 	}
-	peer_write(0);
+	tappair_write(t.peer, 0);
 	await(&t.arrived);
 	ck_assert_int_eq(program_end(p), 0);
 }
@@ -221,7 +194,7 @@ static void check_not_leading(void)
 	struct program *p = &t.program[0];
 
 	await_sleep(p, WAITER_WAITING);
-	peer_write(0);
+	tappair_write(t.peer, 0);
 	await(&t.arrived);
 	ck_assert_int_eq(program_end(p), 0);
 	ck_assert(!pthread_equal(t.carrier, p->thread));
@@ -258,13 +231,13 @@ START_TEST(test_lead_word_goes_to_who_was_woken)
 	w = await_sleep(other, WAITER_WAITING);
 	ck_assert(atomic_load(&w->hot));
 	atomic_store(&t.q->owed, 0);
-	peer_write(1);
+	tappair_write(t.peer, 1);
 	await(&t.arrived);
 	ck_assert(pthread_equal(t.carrier, p->thread));
 	ck_assert_int_eq(program_end(other), 0);
 	await_sleep(p, WAITER_WAITING); /* it stood down, and sleeps hot itself */
 	ck_assert(atomic_load(&p->waiter->hot));
-	peer_write(0);
+	tappair_write(t.peer, 0);
 	await(&t.arrived);
 	ck_assert_int_eq(program_end(p), 0);
 	ck_assert(!pthread_equal(t.carrier, p->thread));
@@ -277,7 +250,7 @@ START_TEST(test_lead_netdev_takes_over_when_nobody_comes)
 	start();
 	netdev_lets_go();
 	atomic_store(&t.q->owed, 1);
-	peer_write(WAITERS);
+	tappair_write(t.peer, WAITERS);
 	await(&t.arrived);
 	ck_assert(pthread_equal(t.carrier, t.q->thread));
 	ck_assert_int_eq(atomic_load(&t.q->owed), 0);
@@ -322,13 +295,34 @@ START_TEST(test_lead_sees_its_own_descriptors)
 	p->nfds = 1;
 	start();
 	leader_start(0);
-	peer_write(WAITERS);
+	tappair_write(t.peer, WAITERS);
 	await(&t.arrived);
 	ck_assert_int_eq(write(pipefd[1], "x", 1), 1);
 	ck_assert_int_eq(program_end(p), 1);
 	ck_assert_int_eq(f.revents, POLLIN);
 	close(pipefd[0]);
 	close(pipefd[1]);
+}
+END_TEST
+
+/* While a leader sleeps and the netdev thread with it, an alarm that is set wakes the latter. */
+START_TEST(test_lead_alarm_wakes_who_stands_by)
+{
+	const struct netem_config slow = {.delay = NSEC_PER_MSEC};
+	struct program *p;
+
+	ck_assert_int_eq(netem_set(t.dev, NETEM_IN, &slow), 0);
+	start();
+	p = leader_start(0);
+	for (int i = 0; i < 3; i++) {
+		while (!atomic_load(&t.q->standby) ||
+		       atomic_load(&atomic_load(&t.q->reader)->word) != WAITER_WAITING)
+			sched_yield();
+		tappair_write(t.peer, i < 2 ? WAITERS : 0);
+		await(&t.arrived);
+		ck_assert(pthread_equal(t.carrier, t.q->thread));
+	}
+	ck_assert_int_eq(program_end(p), 0);
 }
 END_TEST
 
@@ -362,6 +356,7 @@ int main(void)
 	tcase_add_test(tc, test_lead_stop_calls_the_leader_off);
 	tcase_add_test(tc, test_lead_ends_in_time);
 	tcase_add_test(tc, test_lead_sees_its_own_descriptors);
+	tcase_add_test(tc, test_lead_alarm_wakes_who_stands_by);
 	tcase_add_test(tc, test_lead_lost_device);
 	return unit_run("lead", tc);
 }
