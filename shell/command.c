@@ -199,7 +199,7 @@ int cmd_usage(struct cmd *c, const char *fmt, ...)
 
 bool cmd_cancelled(struct cmd *c)
 {
-	return atomic_load(&c->job->cancel) || atomic_load(&c->shell->stopping);
+	return job_is_cancelled(c->job) || atomic_load(&c->shell->stopping);
 }
 
 bool cmd_sleep(struct cmd *c, uint64_t ns)

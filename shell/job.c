@@ -73,8 +73,8 @@ void job_cancel_locked(struct shell *sh, struct job *j)
 	if (!j->waiter)
 		return;
 	atomic_store(&j->waiter->cancel, true);
+	pthread_kill(j->self, SIGUSR1); /* before the wake: a sleeper has had it when it goes on */
 	waiter_wake(sh->stack->env, j->waiter);
-	pthread_kill(j->self, SIGUSR1);
 }
 
 void job_cancel(struct job *j)
@@ -84,6 +84,20 @@ void job_cancel(struct job *j)
 	mutex_lock(&sh->lock);
 	job_cancel_locked(sh, j);
 	mutex_unlock(&sh->lock);
+}
+
+/*
+ * With the lock had once SIGUSR1 has been sent, and a system call hands it over: else it could end
+ * the write of what the job has still to say, which stdio then drops.
+ */
+bool job_is_cancelled(struct job *j)
+{
+	if (!atomic_load(&j->cancel))
+		return false;
+	mutex_lock(&j->shell->lock);
+	mutex_unlock(&j->shell->lock);
+	sched_yield();
+	return true;
 }
 
 void job_revive(struct job *j)

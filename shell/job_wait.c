@@ -51,7 +51,7 @@ static bool jobs_wait(struct cmd *c, struct job_condition *cond)
 	sh->watches = &watch;
 	for (;;) {
 		waiter_reset(watch.waiter);
-		cancelled = cmd_cancelled(c);
+		cancelled = atomic_load(&c->job->cancel) || atomic_load(&sh->stopping);
 		done = !cancelled && cond->done(sh, cond);
 		if (done || cancelled)
 			break;

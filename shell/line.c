@@ -18,7 +18,7 @@ int line_wait(struct shell *sh, int fd)
 
 	while (r <= 0) {
 		waiter_reset(w);
-		if (atomic_load(&sh->front.cancel) || atomic_load(&sh->stopping))
+		if (job_is_cancelled(&sh->front) || atomic_load(&sh->stopping))
 			return -EINTR;
 		if (atomic_exchange(&sh->resized, false))
 			return -EAGAIN;

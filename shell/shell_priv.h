@@ -117,6 +117,8 @@ void job_enter(struct job *j, const char *name);
 void job_leave(struct job *j, int status);
 /* What was cancelled goes on: the shell's thread, to its next line. */
 void job_revive(struct job *j);
+/* Not with the lock held: SIGUSR1 has come and gone on return. */
+bool job_is_cancelled(struct job *j);
 void job_cancel_locked(struct shell *sh, struct job *j) REQUIRES(&sh->lock);
 
 /* NULL: no memory. */
