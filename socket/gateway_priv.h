@@ -1,0 +1,173 @@
+/*
+ * socket/gateway_priv.h - the gateway's own: ends, events, who calls whom.
+ *
+ * An end is a program's socket as the gateway sees it: a descriptor of the stack, one or more of the kernel's,
+ * a slot of the table.  Events only look at what there is now, so they may come late or twice.
+ */
+#pragma once
+#include <pthread.h>
+
+#include <bsd/sys/tree.h>
+#include <sys/queue.h>
+
+#include "lib/lock.h"
+#include "socket/gateway.h"
+#include "socket/socket.h"
+
+#define GATEWAY_BUFFER 262144u /* bytes moved by one call */
+#define GATEWAY_ROUNDS 4       /* buffers a turn: then others have theirs */
+#define GATEWAY_PEERS 1024     /* remotes of one UDP socket that keep a socket of their own */
+
+struct gateway;
+struct gateway_end;
+
+/* A descriptor of the kernel that the gateway waits for. */
+struct gateway_watch {
+	int fd; /* -1: none */
+	void (*ready)(struct gateway *g, struct gateway_watch *w, uint32_t events);
+	bool gone; /* closed in this round: what was read of it is void */
+};
+
+enum gateway_role {
+	GATEWAY_BOUND, /* made, perhaps bound */
+	GATEWAY_LISTENER,
+	GATEWAY_CONNECTING,
+	GATEWAY_STREAM,
+	GATEWAY_DGRAM,
+};
+
+/* One remote of a UDP socket. */
+struct gateway_peer {
+	struct gateway_watch watch; /* first: what the program sends to it alone */
+	struct gateway_end *end;
+	TAILQ_ENTRY(gateway_peer) in_use; /* the one used last is last */
+	RB_ENTRY(gateway_peer) in_peers;
+	uint64_t key; /* address and port */
+};
+TAILQ_HEAD(gateway_peer_list, gateway_peer);
+RB_HEAD(gateway_peer_tree, gateway_peer);
+
+/* Bytes on their way that the next side did not take. */
+struct gateway_rest {
+	uint8_t *bytes; /* malloc'd; NULL: none */
+	uint32_t at, len;
+};
+
+/*
+ * LOCKING
+ *	t	the gateway's thread only	l	written under the gateway's lock by its thread
+ */
+struct gateway_end {
+	struct gateway_watch watch;       /* t: first; our end of the program's stream */
+	struct gateway *gateway;          /* t */
+	RB_ENTRY(gateway_end) in_ends;    /* l */
+	TAILQ_ENTRY(gateway_end) in_turn; /* t: while `again` */
+	uint32_t id;                      /* l: of its slot */
+	int fd;                           /* l: in the stack; -1: closed */
+	int pid;                          /* l: who had it last */
+	enum gateway_role role;           /* t */
+	int family;                       /* t */
+	uint32_t flags;                   /* t: PROGRAM_ flags as the stack has them */
+	uint32_t skip; /* t: bytes of the program's that are not data: pad, accept()'s */
+	bool residual; /* t: one byte of it lies there, sent long since */
+	bool up_ready, down_ready;      /* t: may have more: the program's, the peer's bytes */
+	bool up_done, down_done;        /* t: that direction has ended */
+	bool hung_up;                   /* t: the program has closed */
+	bool again;                     /* t: on the list of those that go on next round */
+	struct gateway_rest up, down;   /* t */
+	struct gateway_end *listener;   /* t: of one not accepted yet */
+	int backlog, pending;           /* t: of a listener: handed over and not accepted */
+	struct gateway_peer_list used;  /* t: of a UDP socket */
+	struct gateway_peer_tree peers; /* t */
+	unsigned npeers;                /* t */
+};
+RB_HEAD(gateway_end_tree, gateway_end);
+TAILQ_HEAD(gateway_end_list, gateway_end);
+
+/* A process whose end may leave sockets behind. */
+struct gateway_process {
+	struct gateway_watch watch; /* first: a pidfd */
+	int pid;
+	LIST_ENTRY(gateway_process) next;
+};
+
+/*
+ * LOCKING
+ *	c	constant while the thread runs		t	the gateway's thread only
+ *	l	written under the lock by the thread
+ */
+struct gateway {
+	struct mutex lock;                        /* a leaf: for those who ask who has what */
+	struct stack *stack;                      /* c */
+	struct program_token token;               /* c */
+	struct program_table *table;              /* c: shared with the programs */
+	int table_fd;                             /* c */
+	int epoll, kernel;                        /* c: of the stack's sockets, of the kernel's */
+	pthread_t thread;                         /* c */
+	struct gateway_watch stop, data, request; /* c: an eventfd; those that listen */
+	struct gateway_end_tree ends;             /* l */
+	struct gateway_end_list again;            /* t */
+	LIST_HEAD(, gateway_process) processes;   /* t */
+	struct gateway_end *probe;                /* t: the next to be looked at */
+	void **dead;                              /* t: freed when the round is over */
+	unsigned ndead, dead_room;                /* t */
+	uint8_t *buffer;                          /* c: GATEWAY_BUFFER bytes */
+	bool stopping;                            /* t */
+};
+
+/* --- gateway.c -------------------------------------------------------------------------------------- */
+
+/* Waits for events on w->fd, edge triggered.  0 or -errno. */
+int gateway_watch_add(struct gateway *g, struct gateway_watch *w, uint32_t events);
+/* Closes it; what was read of it in this round is void. */
+void gateway_watch_close(struct gateway *g, struct gateway_watch *w);
+/* Frees p when the round is over. */
+void gateway_free_later(struct gateway *g, void *p);
+/* True: the secret is ours. */
+bool gateway_knows(const struct gateway *g, const uint8_t *secret);
+
+/* --- gateway_end.c ---------------------------------------------------------------------------------- */
+
+/* The end of a slot, made if need be with a socket in the stack.  NULL with *err. */
+struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, int *err);
+/* One with the stack's descriptor fd, which is taken over also when it fails. */
+struct gateway_end *gateway_end_make(struct gateway *g, uint32_t id, int fd,
+				     enum gateway_role role);
+struct gateway_end *gateway_end_find(struct gateway *g, uint32_t id);
+/* Waits for the stack's events of it. */
+int gateway_end_watch(struct gateway_end *e);
+void gateway_end_close(struct gateway_end *e);
+/* Gives the slot back too: the program's socket is known to be closed. */
+void gateway_end_forget(struct gateway_end *e);
+struct program_slot *gateway_slot(struct gateway_end *e);
+/* Both addresses as the stack has them now. */
+void gateway_slot_names(struct gateway_end *e);
+/* Its turn comes again in the next round. */
+void gateway_end_again(struct gateway_end *e);
+
+/* --- gateway_probe.c: sockets that were closed unseen ------------------------------------------------- */
+
+void gateway_process_seen(struct gateway *g, int pid);
+/* Looks whether the program's socket is there, and forgets the end if not: true. */
+bool gateway_probe(struct gateway_end *e);
+void gateway_probe_two(struct gateway *g);
+void gateway_probe_all(struct gateway *g);
+void gateway_processes_end(struct gateway *g);
+
+/* --- gateway_request.c, gateway_listen.c, gateway_connect.c, gateway_stream.c, gateway_dgram.c ---------- */
+
+void gateway_request_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
+void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
+int gateway_listen(struct gateway_end *e, int backlog);
+void gateway_accept(struct gateway_end *e);
+/* The stack has answered a connect. */
+void gateway_connected(struct gateway_end *e);
+/* A program's stream has events; the stack's socket has. */
+void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
+void gateway_stream_run(struct gateway_end *e);
+/* The stack answered err: the program sees a reset, SO_ERROR says why. */
+void gateway_stream_fail(struct gateway_end *e, int err);
+int gateway_dgram_open(struct gateway_end *e);
+void gateway_dgram_close(struct gateway_end *e);
+int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, socklen_t n);
+void gateway_dgram_run(struct gateway_end *e);

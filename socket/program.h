@@ -1,0 +1,186 @@
+/*
+ * socket/program.h - what an unmodified program's preload library and weft's gateway agree on: names,
+ * the shared table, requests.
+ *
+ * A program's socket is an AF_UNIX one; its name in the kernel says which it is, so that it stays known
+ * over dup, fork, exec and SCM_RIGHTS.  docs/unmodified.md has the life of a connection.  Included by
+ * the preload library, which links nothing else of weft.
+ */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define PROGRAM_VARIABLE "WEFT_PROGRAM" /* INSTANCE:SECRET, a struct program_token as text */
+#define PROGRAM_LIBRARY "libweft_preload.so"
+#define PROGRAM_VERSION 1u
+#define PROGRAM_MAGIC (0x77656600u + PROGRAM_VERSION)
+#define PROGRAM_INSTANCE 6 /* characters that tell one weft's names from another's */
+#define PROGRAM_SECRET 16  /* bytes: who knows them was started by this weft's user */
+#define PROGRAM_TOKEN (PROGRAM_INSTANCE + 1 + 2 * PROGRAM_SECRET + 1)
+#define PROGRAM_SLOTS 65536u
+/* More than a quarter of the send buffer, so that the kernel calls the socket full. */
+#define PROGRAM_SNDBUF 212992u
+#define PROGRAM_PAD 57344u
+
+/* --- names: an abstract address of 16 characters ------------------------------------------------ */
+
+#define PROGRAM_NAME 16
+#define PROGRAM_NAME_LEN (offsetof(struct sockaddr_un, sun_path) + 1 + PROGRAM_NAME)
+
+enum program_kind {
+	PROGRAM_STREAM =
+	    's', /* a program's TCP socket; listening, also the own name of what it accepts */
+	PROGRAM_DGRAM = 'u',   /* a program's UDP socket */
+	PROGRAM_CHILD = 'c',   /* the gateway's end of a connection that came in */
+	PROGRAM_DATA = 'd',    /* where a program's TCP socket connects to */
+	PROGRAM_REQUEST = 'r', /* where requests go */
+	PROGRAM_PEER =
+	    'p', /* the gateway's end of a UDP socket, for one remote; 0:0: for all others */
+};
+
+struct program_token {
+	char instance[PROGRAM_INSTANCE];
+	uint8_t secret[PROGRAM_SECRET];
+};
+
+struct program_name {
+	enum program_kind kind;
+	uint32_t id;         /* not of a peer; 0: of the gateway as a whole */
+	uint16_t slot, port; /* of a peer */
+	uint32_t addr;       /* of a peer: IPv4, host order */
+};
+
+/* The address of a name, and its length. */
+socklen_t program_address(struct sockaddr_un *sa, const char *instance,
+			  const struct program_name *n);
+/* False: it is not a name of this instance. */
+bool program_name_of(struct program_name *n, const char *instance, const struct sockaddr_un *sa,
+		     socklen_t len);
+/* As text of PROGRAM_TOKEN bytes, and back.  False: it is none. */
+void program_token_text(const struct program_token *t, char *text);
+bool program_token_of(struct program_token *t, const char *text);
+
+/* --- the table ------------------------------------------------------------------------------------ */
+
+enum program_state {
+	PROGRAM_NEW,
+	PROGRAM_LISTENING,
+	PROGRAM_CONNECTING,
+	PROGRAM_CONNECTED,
+	PROGRAM_CLOSED, /* it was connected, or failed to be: `error` says why */
+};
+
+/* Options whose setting is a store: the gateway looks before it sends. */
+#define PROGRAM_NODELAY 1u
+#define PROGRAM_CORK 2u
+
+/* An address as both sides keep it: IPv6, or IPv4 in its mapped form. */
+struct program_addr {
+	uint8_t ip[16];
+	uint16_t port; /* host order */
+};
+
+/*
+ * A socket of a program.  The gateway believes nothing it reads here.
+ *
+ * LOCKING
+ *	a	atomic: written by both		p	atomic: written by programs
+ *	g	written by the gateway before `state` or before the name is told
+ *	c	constant while it is taken
+ */
+struct program_slot {
+	_Atomic uint32_t word;  /* a: generation << 1, + 1: taken */
+	_Atomic uint32_t state; /* a: enum program_state */
+	_Atomic int32_t error;  /* a: what SO_ERROR tells next, a positive errno */
+	_Atomic uint32_t flags; /* p: PROGRAM_NODELAY, ... */
+	_Atomic uint32_t
+	    held;            /* a: not 0: bytes wait for a flag to go; its change needs a request */
+	_Atomic int32_t pid; /* p: who has it, as far as is known */
+	uint16_t family;     /* c */
+	uint16_t type;       /* c */
+	_Atomic uint32_t has_local; /* a: `local` is valid */
+	struct program_addr local;  /* g */
+	struct program_addr remote; /* g */
+	uint8_t unused[60];         /* c: a slot is two cache lines */
+};
+_Static_assert(sizeof(struct program_slot) == 128, "two cache lines");
+
+/*
+ * LOCKING
+ *	c	constant		a	atomic
+ */
+struct program_table {
+	uint32_t magic;         /* c */
+	int32_t pid;            /* c: weft's */
+	_Atomic uint32_t first; /* a: no slot below this is free, as far as is known */
+	uint32_t unused[29];    /* c */
+	struct program_slot slot[PROGRAM_SLOTS]; /* see above */
+};
+
+/* Takes a free slot: its id, 0: there is none. */
+uint32_t program_slot_take(struct program_table *t);
+void program_slot_free(struct program_table *t, uint32_t id);
+/* NULL: it is somebody else's by now. */
+struct program_slot *program_slot_of(struct program_table *t, uint32_t id);
+
+/* --- requests ------------------------------------------------------------------------------------- */
+
+#define PROGRAM_VALUE 256 /* bytes of an option or an address */
+
+enum program_request_kind {
+	PROGRAM_HELLO, /* answered with the table's descriptor; the gateway learns the program's pid */
+	PROGRAM_STAY,    /* `weft run`: answered likewise, and the connection ends with weft */
+	PROGRAM_BIND,    /* bytes: a sockaddr */
+	PROGRAM_LISTEN,  /* name: the backlog */
+	PROGRAM_CONNECT, /* UDP; bytes: a sockaddr */
+	PROGRAM_SETOPT,
+	PROGRAM_GETOPT,
+	PROGRAM_FLUSH,   /* a flag has changed and `held` says that it matters */
+	PROGRAM_COLLECT, /* the table is full: sockets that were closed give their slots back */
+	PROGRAM_DEVICES, /* bytes, of the answer: struct program_device, as many as fit from `name` on */
+};
+
+/* On a connection of its own, answered there. */
+struct program_request {
+	uint32_t magic;
+	uint32_t kind; /* enum program_request_kind */
+	uint8_t secret[PROGRAM_SECRET];
+	uint32_t id;
+	int32_t level, name;
+	uint32_t len;
+	uint8_t bytes[PROGRAM_VALUE];
+};
+
+struct program_reply {
+	uint32_t magic;
+	int32_t err; /* 0 or -errno */
+	uint32_t len;
+	uint8_t bytes[PROGRAM_VALUE];
+};
+
+/* What a TCP socket writes first: this, padded to PROGRAM_PAD. */
+struct program_connect {
+	uint32_t magic;
+	uint32_t id;
+	uint8_t secret[PROGRAM_SECRET];
+	uint32_t len;
+	uint8_t bytes[sizeof(struct sockaddr_storage)];
+};
+
+/* Before the bytes of a datagram that goes to a remote of its own. */
+struct program_dgram {
+	uint32_t addr; /* IPv4, host order */
+	uint32_t port;
+};
+
+struct program_device {
+	char name[16];
+	uint32_t index, flags, mtu; /* IFF_ */
+	uint32_t addr, mask;        /* IPv4, host order; 0: none */
+	uint8_t mac[6];
+	uint8_t unused[2];
+};
