@@ -16,6 +16,8 @@
 #include "net/pkbuf.h"
 
 #define NETDEV_NAME 16
+/* What is read together at most, so that it is still in cache when the program copies it. */
+#define NETDEV_BATCH_BYTES (256u << 10)
 
 /* What the device does for its sender. */
 #define NETDEV_F_CSUM 1u /* takes CSUM_PARTIAL */
@@ -68,8 +70,9 @@ struct netdev_queue {
 struct netdev_ops {
 	const char *kind; /* required: "tap", "tun", "packet", "loop", "veth" */
 	/*
-	 * Required for a queue with a descriptor: reads at most max frames, never blocks.  Returns
-	 * how many; -EAGAIN: none; other -errno: the device is lost.
+	 * Required for a queue with a descriptor: reads at most max frames, and no more once
+	 * NETDEV_BATCH_BYTES were read; never blocks.  Returns how many; -EAGAIN: none; other
+	 * -errno: the device is lost.
 	 */
 	int (*rx)(struct netdev_queue *q, struct pkq *out, int max);
 	/* Required: consumes b.  0 or -errno (counted as tx error). */

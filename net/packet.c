@@ -162,17 +162,7 @@ static int packet_next(struct netdev_queue *q, struct pkq *out)
 
 static int packet_rx(struct netdev_queue *q, struct pkq *out, int max)
 {
-	int n = 0, r;
-
-	while (n < max) {
-		r = packet_next(q, out);
-		if (r == -EINTR)
-			continue;
-		if (r < 0)
-			return n ? n : r;
-		n++;
-	}
-	return n;
+	return rxbuf_batch(q, out, max, packet_next);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */

@@ -151,3 +151,19 @@ void rxbuf_drop(struct pkbuf *b, enum drop_reason why)
 				  memory_order_relaxed);
 	pkbuf_drop(b, why);
 }
+
+/* Dropped frames count as read: a flood of bad ones ends a batch too. */
+int rxbuf_batch(struct netdev_queue *q, struct pkq *out, int max, rxbuf_read_fn *read_one)
+{
+	int n = 0, r;
+
+	while (n < max && out->bytes < NETDEV_BATCH_BYTES) {
+		r = read_one(q, out);
+		if (r == -EINTR)
+			continue;
+		if (r < 0)
+			return n ? n : r;
+		n++;
+	}
+	return n;
+}

@@ -1,7 +1,7 @@
 /*
  * net/rxbuf.h - where a driver reads its next frame into, so that its size need not be known: the
  * header part of its pkbuf, a small piece and a large one.  The pieces stay for the frame after it
- * unless it filled them.
+ * unless it filled them.  And how many frames a batch reads.
  */
 #pragma once
 #include <stdbool.h>
@@ -37,3 +37,8 @@ enum drop_reason rxbuf_copy(struct rxbuf *r, struct pkbuf *b, const struct vnet_
 			    const uint8_t *data, size_t n);
 /* Counts a frame that is dropped before the device has handed it up, and drops it. */
 void rxbuf_drop(struct pkbuf *b, enum drop_reason why);
+
+/* One frame of a queue: 1 with it on `out`, 0 when it was dropped, -EINTR: once more, or -errno. */
+typedef int rxbuf_read_fn(struct netdev_queue *q, struct pkq *out);
+/* A driver's rx: frames by read_one until there is none, `max` or NETDEV_BATCH_BYTES are reached. */
+int rxbuf_batch(struct netdev_queue *q, struct pkq *out, int max, rxbuf_read_fn *read_one);

@@ -67,20 +67,9 @@ static int tap_read(struct netdev_queue *q, struct pkq *out)
 	return 1;
 }
 
-/* Dropped frames count as read: a flood of bad ones ends a batch too. */
 static int tap_rx(struct netdev_queue *q, struct pkq *out, int max)
 {
-	int n = 0, r;
-
-	while (n < max) {
-		r = tap_read(q, out);
-		if (r == -EINTR)
-			continue;
-		if (r < 0)
-			return n ? n : r;
-		n++;
-	}
-	return n;
+	return rxbuf_batch(q, out, max, tap_read);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */

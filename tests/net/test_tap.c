@@ -170,6 +170,27 @@ START_TEST(test_tap_rx_at_most_max)
 }
 END_TEST
 
+/* The bound ends a batch behind the frame that reaches it; the rest is the next one's. */
+START_TEST(test_tap_rx_batch_ends_at_byte_bound)
+{
+	static const struct vnet_hdr none;
+	const uint32_t len = NETDEV_BATCH_BYTES / 4;
+	struct pkq q;
+
+	for (int i = 0; i < 6; i++)
+		peer_write(&none, t.frame, i == 4 ? 60 : len);
+	pkq_init(&q);
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 64), 4);
+	ck_assert_uint_eq(q.bytes, NETDEV_BATCH_BYTES);
+	pkq_free(&q);
+	pkq_init(&q);
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 64), 2);
+	ck_assert_uint_eq(q.bytes, 60 + len);
+	pkq_free(&q);
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 64), -EAGAIN);
+}
+END_TEST
+
 START_TEST(test_tap_rx_super_frame_carries_its_state)
 {
 	struct vnet_hdr vh = {
@@ -395,6 +416,7 @@ int main(void)
 	tcase_add_test(tc, test_tap_rx_idle_device_holds_the_same);
 	tcase_add_test(tc, test_tap_rx_held_frame_keeps_its_bytes);
 	tcase_add_test(tc, test_tap_rx_at_most_max);
+	tcase_add_test(tc, test_tap_rx_batch_ends_at_byte_bound);
 	tcase_add_test(tc, test_tap_rx_super_frame_carries_its_state);
 	tcase_add_test(tc, test_tap_rx_bad_vnet_header_dropped);
 	tcase_add_test(tc, test_tap_rx_shorter_than_vnet_header_dropped);
