@@ -7,6 +7,7 @@
 #define HEADROOM_PERCENT 15u /* Headroom */
 #define RENO_ROUNDS 63u      /* 5.3.3.8: what Reno would need to find as much */
 #define UP_ROUNDS 30u
+#define LOSS_SIGMAS 2u /* standard deviations above BBR_LOSS_PERCENT */
 #define PROBE_WAIT (2 * NSEC_PER_SEC) /* and up to a second more */
 
 void bbr_down_start(struct tcp_sock *ts, struct bbr *b, uint64_t now)
@@ -54,13 +55,23 @@ static void up_start(struct tcp_sock *ts, struct bbr *b)
 
 /* --- bounds from probing (5.5.10.2) ------------------------------------------------------------------- */
 
+/*
+ * Losses are counted over one flight.  Of 134 segments, with 1 % lost by chance, more than 2 % are in one flight of seven,
+ * and a probing would seldom live: so it is what lies two standard deviations above the threshold.
+ */
+static bool above_chance(uint64_t lost, uint64_t threshold, uint64_t mss)
+{
+	return lost > threshold && (lost - threshold) * (lost - threshold) >
+				       LOSS_SIGMAS * LOSS_SIGMAS * threshold * mss;
+}
+
 bool bbr_too_high(const struct tcp_sock *ts, const struct bbr *b, const struct tcp_rate *rs)
 {
 	if (b->marked)
 		return true;
 	if (!(ts->flags & TCP_F_SACK)) /* no more than one loss of a round is seen */
 		return rs->lost > 0;
-	return (uint64_t)rs->lost * 100 > (uint64_t)rs->flight * BBR_LOSS_PERCENT;
+	return above_chance(rs->lost, (uint64_t)rs->flight * BBR_LOSS_PERCENT / 100, ts->mss);
 }
 
 static uint32_t target_inflight(const struct tcp_sock *ts, const struct bbr *b)
