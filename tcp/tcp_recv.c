@@ -121,11 +121,22 @@ void tcp_rcvq_free(struct tcp_sock *ts)
 
 /* --- recv() ------------------------------------------------------------------------------------- */
 
-/* What a read without data says. */
+/* The peer's FIN was here, in its turn. */
+static bool fin_taken(const struct tcp_sock *ts)
+{
+	return (ts->flags & TCP_F_FIN_SEEN) && seq_gt(ts->rcv_nxt, ts->est->rcv_fin);
+}
+
+/*
+ * What a read without data says.  Whoever has read to the peer's FIN has all there was, whatever came
+ * behind it: an error is for who writes then, and for SO_ERROR (Linux).
+ */
 static ssize_t recv_nothing(struct sock *sk)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
 
+	if (fin_taken(ts))
+		return 0;
 	if (sk->err)
 		return sock_take_error(sk);
 	if (sk->shutdown & SOCK_SHUT_RD)
@@ -150,8 +161,8 @@ static ssize_t recv_oob(struct sock *sk, struct sock_msg *m)
 	if ((sk->flags & SOCK_OOBINLINE) || urg_ahead(ts) == URG_NONE ||
 	    (ts->flags & TCP_F_URG_READ))
 		return -EINVAL;
-	if (!urg_readable(ts))
-		return -EAGAIN;
+	if (!urg_readable(ts)) /* at the stream's end it will not come any more */
+		return sk->shutdown & SOCK_SHUT_RD ? 0 : -EAGAIN;
 	m->out_flags |= MSG_OOB;
 	if (m->len == m->skip) {
 		m->out_flags |= MSG_TRUNC;

@@ -339,6 +339,45 @@ START_TEST(test_reset_receive_tells_once)
 }
 END_TEST
 
+/* What the peer sent behind its FIN takes nothing of what it said: the end comes first, then the error. */
+START_TEST(test_reset_behind_fin_is_the_writers)
+{
+	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+	rx(FIN | ACK, .seq = 1, .ack = 1, .len = 10);
+	tcp_lab_drop();
+	if (_i == 1) /* LAST-ACK, still held */
+		weft_shutdown(tl.fd, SHUT_WR);
+	tcp_lab_drop();
+	rx(RST, .seq = 12);
+	ck_state(TCP_CLOSE);
+	ck_assert_int_eq(tcp_lab_poll(),
+			 POLLIN | POLLRDNORM | POLLOUT | POLLRDHUP | POLLHUP | POLLERR);
+	tcp_lab_read(10);
+	tcp_lab_read_eof();
+	tcp_lab_read_eof();
+	ck_assert_int_ne(tcp_lab_poll() & POLLERR, 0);
+	if (_i == 2) {
+		ck_assert_int_eq(tcp_lab_error(), EPIPE);
+		ck_assert_int_eq(tcp_lab_poll() & POLLERR, 0);
+	}
+	tcp_lab_write_errno(_i == 1 ? ECONNRESET : EPIPE);
+	tcp_lab_write_errno(EPIPE);
+	ck_assert_int_eq(tcp_lab_error(), 0);
+}
+END_TEST
+
+/* A FIN behind a hole was never taken: it is no end. */
+START_TEST(test_reset_before_fin_in_its_turn_tells)
+{
+	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+	rx(FIN | ACK, .seq = 11, .ack = 1, .len = 10);
+	tcp_lab_drop();
+	rx(RST, .seq = 1);
+	tcp_lab_read_errno(ECONNRESET);
+	tcp_lab_read_eof();
+}
+END_TEST
+
 START_TEST(test_established_accepted_names)
 {
 	struct sockaddr_in a;
@@ -379,6 +418,8 @@ int main(void)
 	tcase_add_test(tc, test_refused_connect_tried_again);
 	tcase_add_test(tc, test_reset_send_tells_once);
 	tcase_add_test(tc, test_reset_receive_tells_once);
+	tcase_add_loop_test(tc, test_reset_behind_fin_is_the_writers, 0, 3);
+	tcase_add_test(tc, test_reset_before_fin_in_its_turn_tells);
 	tcase_add_test(tc, test_established_accepted_names);
 	return unit_run("tcp_state_calls", tc);
 }

@@ -127,6 +127,22 @@ START_TEST(test_pointer_without_text_announces)
 }
 END_TEST
 
+/* As Linux: -EAGAIN would have the program wait for ever. */
+START_TEST(test_announced_byte_that_never_came)
+{
+	uint8_t c;
+
+	rx(ACK | URG, .seq = 1, .ack = 1, .up = 3);
+	ck_assert_int_eq(oob(), -EAGAIN);
+	if (_i)
+		rx(RST, .seq = 1);
+	else
+		rx(FIN | ACK, .seq = 1, .ack = 1);
+	tcp_lab_drop();
+	ck_assert_int_eq(weft_recv(tl.fd, &c, 1, MSG_OOB), 0);
+}
+END_TEST
+
 START_TEST(test_second_urgent_byte_replaces_first)
 {
 	urgent(2);
@@ -310,6 +326,7 @@ int main(void)
 	tcase_add_test(tc, test_urgent_last_byte);
 	tcase_add_test(tc, test_pointer_ahead_of_text_known_before);
 	tcase_add_test(tc, test_pointer_without_text_announces);
+	tcase_add_loop_test(tc, test_announced_byte_that_never_came, 0, 2);
 	tcase_add_test(tc, test_second_urgent_byte_replaces_first);
 	tcase_add_test(tc, test_pointer_of_zero_ignored);
 	tcase_add_test(tc, test_pointer_without_bit_ignored);
