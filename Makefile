@@ -134,6 +134,9 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(HARNESS) $(LAB) $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(call pkg_libs,check) -lm
 
+# The stack asks the test for memory.
+$(B)/tests/tcp/test_nomem: ALL_LDFLAGS += -Wl,--wrap=malloc
+
 # Programs written against the public header and library only.
 $(B)/tests/examples/%: $(B)/obj/tests/examples/%.o $(B)/libweft.a
 	$(say) LD $@

@@ -24,8 +24,6 @@ static int tcp_init(struct sock *sk)
 	if (!tcp_est_get(ts))
 		return -ENOMEM;
 	timer_init(&ts->timer, tcp_timer_fire);
-	ts->est->cwnd = TCP_MSS_DEFAULT;
-	ts->est->ssthresh = UINT32_MAX;
 	ts->cc = tcp_cc_default(st);
 	return 0;
 }

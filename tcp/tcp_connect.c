@@ -73,10 +73,11 @@ bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu)
 	if (ts->flags & TCP_F_TS)
 		mss = (uint16_t)(mss - 12);
 	ts->mss = mss;
-	if (ts->est->cwnd && mss < was) /* RFC 5681, 3.1: as many segments as before, not more */
+	if (!tcp_est_is_own(ts)) /* cwnd is made of the MSS when it is */
+		return mss < was;
+	if (mss < was) /* RFC 5681, 3.1: as many segments as before, not more */
 		ts->est->cwnd = ts->est->cwnd / was * mss;
-	if (ts->est->cwnd &&
-	    ts->est->cwnd < mss) /* the path takes more again: cwnd holds one segment still */
+	if (ts->est->cwnd < mss) /* the path takes more again: cwnd holds one segment still */
 		ts->est->cwnd = mss;
 	return mss < was;
 }
@@ -123,11 +124,8 @@ static void connect_reset(struct tcp_sock *ts)
 	ts->iss = 0;
 	ts->ts_recent = ts->ts_recent_ms = 0;
 	tcp_dsack_forget(ts);
-	ts->est->tune = (struct tcp_tune){0};
-	ts->est->ato_ms = 0;
 	ts->snd_wscale = ts->rcv_wscale = 0;
 	ts->retransmits = ts->backoff = 0;
-	ts->est->data_segs_in = ts->est->data_segs_out = 0;
 	if (ts->rare->total_retrans)
 		ts->rare_own->total_retrans = 0;
 	tcp_fastopen_reset(ts);
@@ -138,7 +136,7 @@ static void connect_reset(struct tcp_sock *ts)
 	if (!(ts->sk.flags & SOCK_BOUND_ADDR))
 		ts->sk.c.laddr = ip_addr_any;
 	tcp_rcvq_free(ts);
-	tcp_rtt_init(ts);
+	tcp_est_free(ts);
 }
 
 static void connect_forget(struct sock *sk)
@@ -219,9 +217,9 @@ int tcp_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
 		return ts->rare->fo && ts->rare->fo->deferred ? -EISCONN : -EALREADY;
 	if (tcp_state_of(ts) != TCP_CLOSE)
 		return -EISCONN;
+	connect_reset(ts);
 	if (!tcp_est_get(ts))
 		return -ENOBUFS;
-	connect_reset(ts);
 	sk->c.raddr = ip_addr_is_any(a) ? ip_addr_loop4 : *a;
 	sk->c.rport = port;
 	err = connect_path(sk, &path);
@@ -238,8 +236,6 @@ int tcp_disconnect(struct sock *sk)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
 
-	if (!tcp_est_get(ts))
-		return -ENOBUFS;
 	if (tcp_state_of(ts) == TCP_LISTEN)
 		tcp_listen_close(ts);
 	else

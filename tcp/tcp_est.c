@@ -10,6 +10,7 @@
 #include "tcp/tcp_priv.h"
 
 const struct tcp_est tcp_est_none = {
+    .cwnd = TCP_MSS_DEFAULT,
     .ssthresh = UINT32_MAX,
     .min_rtt_us = UINT32_MAX,
     .min_rtt_next_us = UINT32_MAX,

@@ -2,9 +2,9 @@
  * tcp/tcp_est.h - what a connection learns from its traffic: estimates, the window, counters, and the
  * heads of its queues.
  *
- * A socket has the block from the beginning; an open connection that has carried no data gives it
- * back at the end of tcp_push(), and has it again with the first segment or call to come (tcp_est.c).
- * In between ts->est is tcp_est_none, which is there to be read: whoever writes has asked
+ * A socket has the block from the beginning; one that is disconnected gives it back until it connects
+ * again, and so does an open connection that has carried no data, at the end of tcp_push(), until the
+ * first segment or call to come (tcp_est.c).  In between ts->est is tcp_est_none, which is there to be read: whoever writes has asked
  * tcp_est_get().  Private to this room.
  */
 #pragma once

@@ -58,7 +58,7 @@ static int set_queue(struct tcp_sock *ts, uint32_t most)
 			atomic_store_explicit(&fo->queue->refs, 1, memory_order_relaxed);
 	}
 	if (!fo || !fo->queue)
-		return -ENOMEM;
+		return -ENOBUFS;
 	fo->queue->most = most < limit ? most : limit;
 	return 0;
 }
@@ -72,7 +72,7 @@ static int set_connect(struct tcp_sock *ts, int v)
 	if (tcp_state_of(ts) != TCP_CLOSE)
 		return -EINVAL;
 	if (!tcp_fastopen_get(ts))
-		return -ENOMEM;
+		return -ENOBUFS;
 	ts->rare->fo->connect = v;
 	return 0;
 }
@@ -90,7 +90,7 @@ int tcp_fastopen_setopt(struct tcp_sock *ts, int name, int v)
 		if (v < 0 || v > 1 || !fresh)
 			return -EINVAL;
 		if (!tcp_fastopen_get(ts))
-			return -ENOMEM;
+			return -ENOBUFS;
 		ts->rare->fo->no_cookie = v;
 		return 0;
 	default:
@@ -122,7 +122,7 @@ int tcp_fastopen_setkey(struct tcp_sock *ts, const void *key, unsigned n)
 	if (n != TCP_FO_KEY && n != TCP_FO_KEYS * TCP_FO_KEY)
 		return -EINVAL;
 	if (!tcp_fastopen_get(ts))
-		return -ENOMEM;
+		return -ENOBUFS;
 	memcpy(ts->rare->fo->key, key, n);
 	ts->rare->fo->nkeys = (uint8_t)(n / TCP_FO_KEY);
 	return 0;
