@@ -7,7 +7,7 @@
 #define HEADROOM_PERCENT 15u /* Headroom */
 #define RENO_ROUNDS 63u      /* 5.3.3.8: what Reno would need to find as much */
 #define UP_ROUNDS 30u
-#define LOSS_SIGMAS 2u /* standard deviations above BBR_LOSS_PERCENT */
+#define LOSS_SIGMAS 2u                /* standard deviations above BBR_LOSS_PERCENT */
 #define PROBE_WAIT (2 * NSEC_PER_SEC) /* and up to a second more */
 
 void bbr_down_start(struct tcp_sock *ts, struct bbr *b, uint64_t now)
