@@ -56,9 +56,14 @@ endif
 
 # packetdrill's door into a stack is a library of its own.
 PD_SRC    := $(sort $(wildcard socket/packetdrill*.c))
-LIB_SRC   := $(filter-out $(PD_SRC),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
+# So is what stands before libc in unmodified programs; its other side is the weft program's alone.
+PRELOAD_SRC := $(sort $(wildcard socket/preload*.c)) socket/program.c
+GATEWAY_SRC := $(sort $(wildcard socket/gateway*.c)) socket/program.c
+LIB_SRC   := $(filter-out $(PD_SRC) $(filter-out $(GATEWAY_SRC),$(PRELOAD_SRC)),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
 SHELL_SRC := $(sort $(wildcard shell/*.c))
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/obj/%.o)
+PUBLIC_OBJ := $(filter-out $(GATEWAY_SRC:%.c=$(B)/obj/%.o),$(LIB_OBJ))
+PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$(B)/obj/%.o)
 PD_OBJ    := $(PD_SRC:%.c=$(B)/obj/%.o)
 SHELL_OBJ := $(SHELL_SRC:%.c=$(B)/obj/%.o)
 # The lab's engine is part of the weft program and of its own tests.
@@ -83,7 +88,7 @@ BENCH_PEERS := $(if $(wildcard /usr/include/lwip/lwipopts.h),$(B)/tests/bench/lw
 DRILL_OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/script/*.c)))
 FUZZ_BIN    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/*.c)))
 
-all: $(B)/weft $(B)/libweft.a $(B)/libweft.so $(B)/libweft_packetdrill.so
+all: $(B)/weft $(B)/libweft.a $(B)/libweft.so $(B)/libweft_preload.so $(B)/libweft_packetdrill.so
 
 # Internal archive with every symbol: what the weft program and the unit tests link.
 $(B)/obj/libweft-all.a: $(LIB_OBJ)
@@ -92,17 +97,24 @@ $(B)/obj/libweft-all.a: $(LIB_OBJ)
 
 # The public library is one relocatable object whose hidden names are made local, so that nothing
 # but weft_* can collide with a program's own names.
-$(B)/libweft.a: $(LIB_OBJ) socket/libweft.map
+$(B)/libweft.a: $(PUBLIC_OBJ) socket/libweft.map
 	$(say) AR $@
-	$(Q)$(CC) -nostdlib -r -o $(B)/obj/libweft.o $(LIB_OBJ)
+	$(Q)$(CC) -nostdlib -r -o $(B)/obj/libweft.o $(PUBLIC_OBJ)
 	$(Q)objcopy --localize-hidden $(B)/obj/libweft.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/obj/libweft.o
 
-$(B)/libweft.so: $(LIB_OBJ) socket/libweft.map
+$(B)/libweft.so: $(PUBLIC_OBJ) socket/libweft.map
 	$(say) LD $@
 	$(Q)$(CC) -shared -Wl,-soname,libweft.so.$(ABI) -Wl,--version-script=socket/libweft.map -Wl,-z,defs \
-	  -o $(B)/libweft.so.$(ABI) $(LIB_OBJ) $(ALL_LDFLAGS)
+	  -o $(B)/libweft.so.$(ABI) $(PUBLIC_OBJ) $(ALL_LDFLAGS)
 	$(Q)ln -sf libweft.so.$(ABI) $@
+
+# Into programs that know nothing of it: not sanitized, and no more than it needs.
+$(B)/libweft_preload.so: $(PRELOAD_OBJ)
+	$(say) LD $@
+	$(Q)$(CC) -shared -Wl,-soname,libweft_preload.so -Wl,-z,defs -o $@ $^ $(call pkg_libs,libcares) -ldl
+
+$(filter-out $(B)/obj/socket/program.o,$(PRELOAD_OBJ)): ALL_CFLAGS := $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(ALL_CFLAGS))
 
 $(B)/libweft_packetdrill.so: $(PD_OBJ) $(B)/obj/libweft-all.a socket/libweft_packetdrill.map
 	$(say) LD $@
@@ -217,6 +229,7 @@ install: all
 	install -m 644 $(B)/libweft.a $(DESTDIR)$(PREFIX)/lib/libweft.a
 	install -m 755 $(B)/libweft.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libweft.so.$(ABI)
 	ln -sf libweft.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libweft.so
+	install -m 755 $(B)/libweft_preload.so $(DESTDIR)$(PREFIX)/lib/libweft_preload.so
 	install -m 755 $(B)/libweft_packetdrill.so $(DESTDIR)$(PREFIX)/lib/libweft_packetdrill.so
 	install -m 644 socket/include/weft/*.h $(DESTDIR)$(PREFIX)/include/weft/
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' socket/libweft.pc.in \

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TAG 'w'
 
@@ -111,6 +112,14 @@ bool program_token_of(struct program_token *t, const char *text)
 #define INDEX(id) ((id) & (PROGRAM_SLOTS - 1))
 #define GENERATION(id) ((id) >> 16)
 
+static void top_raise(struct program_table *t, uint32_t to)
+{
+	uint32_t top = atomic_load(&t->top);
+
+	while (top < to && !atomic_compare_exchange_weak(&t->top, &top, to))
+		;
+}
+
 /* Slot 0 is nobody's, so no id is 0. */
 uint32_t program_slot_take(struct program_table *t)
 {
@@ -123,10 +132,12 @@ uint32_t program_slot_take(struct program_table *t)
 		if (word & 1 || !atomic_compare_exchange_strong(&s->word, &word, word | 1))
 			continue;
 		atomic_compare_exchange_strong(&t->first, &from, i + 1);
+		top_raise(t, i + 1);
 		atomic_store(&s->state, PROGRAM_NEW);
 		atomic_store(&s->error, 0);
 		atomic_store(&s->flags, 0);
 		atomic_store(&s->held, 0);
+		atomic_store(&s->told, 0);
 		atomic_store(&s->has_local, 0);
 		return (word >> 1 & 0xffff) << 16 | i;
 	}
@@ -148,4 +159,24 @@ void program_slot_free(struct program_table *t, uint32_t id)
 	atomic_compare_exchange_strong(&s->word, &word, ((GENERATION(id) + 1) & 0xffff) << 1);
 	while (first > INDEX(id) && !atomic_compare_exchange_weak(&t->first, &first, INDEX(id)))
 		;
+}
+
+/* --- the end -------------------------------------------------------------------------------------- */
+
+/* Not blocking, and closed at once: what is in the queue stays there and reads its end. */
+void program_goodbye(const char *instance, uint32_t id)
+{
+	const struct program_name own = {.kind = PROGRAM_CHILD},
+				  to = {.kind = PROGRAM_STREAM, .id = id};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sa;
+	socklen_t len = program_address(&sa, instance, &own);
+
+	if (fd < 0)
+		return;
+	if (bind(fd, (struct sockaddr *)&sa, len) == 0) {
+		len = program_address(&sa, instance, &to);
+		(void)connect(fd, (struct sockaddr *)&sa, len);
+	}
+	close(fd);
 }

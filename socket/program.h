@@ -105,7 +105,8 @@ struct program_slot {
 	_Atomic uint32_t has_local; /* a: `local` is valid */
 	struct program_addr local;  /* g */
 	struct program_addr remote; /* g */
-	uint8_t unused[60];         /* c: a slot is two cache lines */
+	_Atomic uint32_t told;      /* p: connect() has said how it ended */
+	uint8_t unused[56];         /* c: a slot is two cache lines */
 };
 _Static_assert(sizeof(struct program_slot) == 128, "two cache lines");
 
@@ -117,7 +118,8 @@ struct program_table {
 	uint32_t magic;         /* c */
 	int32_t pid;            /* c: weft's */
 	_Atomic uint32_t first; /* a: no slot below this is free, as far as is known */
-	uint32_t unused[29];    /* c */
+	_Atomic uint32_t top;   /* a: no slot from this on has ever been taken */
+	uint32_t unused[28];    /* c */
 	struct program_slot slot[PROGRAM_SLOTS]; /* see above */
 };
 
@@ -127,6 +129,12 @@ void program_slot_free(struct program_table *t, uint32_t id);
 /* NULL: it is somebody else's by now. */
 struct program_slot *program_slot_of(struct program_table *t, uint32_t id);
 
+/*
+ * Whoever accepts from the program's listening socket is told that weft has ended: by weft, or by
+ * `weft run` when weft was killed.
+ */
+void program_goodbye(const char *instance, uint32_t id);
+
 /* --- requests ------------------------------------------------------------------------------------- */
 
 #define PROGRAM_VALUE 256 /* bytes of an option or an address */
@@ -134,6 +142,8 @@ struct program_slot *program_slot_of(struct program_table *t, uint32_t id);
 enum program_request_kind {
 	PROGRAM_HELLO, /* answered with the table's descriptor; the gateway learns the program's pid */
 	PROGRAM_STAY,    /* `weft run`: answered likewise, and the connection ends with weft */
+	PROGRAM_SETTLED, /* -EAGAIN: what programs wrote waits to be sent yet */
+	PROGRAM_OPEN,    /* nothing but that the gateway knows the socket */
 	PROGRAM_BIND,    /* bytes: a sockaddr */
 	PROGRAM_LISTEN,  /* name: the backlog */
 	PROGRAM_CONNECT, /* UDP; bytes: a sockaddr */

@@ -1,0 +1,132 @@
+/*
+ * socket/preload_option.c - getsockopt and setsockopt: what is the kernel's, what is a store in the table, and
+ * what is asked of the stack.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "socket/preload_priv.h"
+
+/* The descriptor's own: its blocking calls are the kernel's. */
+static bool is_kernels(int level, int name)
+{
+	return level == SOL_SOCKET &&
+	       (name == SO_RCVTIMEO || name == SO_SNDTIMEO || name == SO_TYPE ||
+		name == SO_ACCEPTCONN || name == SO_RCVLOWAT);
+}
+
+static uint32_t flag_of(const struct preload_socket *s, int level, int name)
+{
+	if (level != IPPROTO_TCP || s->type != SOCK_STREAM)
+		return 0;
+	return name == TCP_NODELAY ? PROGRAM_NODELAY : name == TCP_CORK ? PROGRAM_CORK : 0;
+}
+
+/* What waits for the flag to go is sent now; else the gateway looks when there is more to send. */
+static int flag_set(const struct preload_socket *s, uint32_t flag, const void *v, socklen_t n)
+{
+	int on;
+
+	if (n < sizeof(on))
+		return -EINVAL;
+	memcpy(&on, v, sizeof(on));
+	if (on)
+		atomic_fetch_or(&s->slot->flags, flag);
+	else
+		atomic_fetch_and(&s->slot->flags, ~flag);
+	return atomic_load(&s->slot->held) ? preload_ask(PROGRAM_FLUSH, s) : 0;
+}
+
+static int option_set(const struct preload_socket *s, int level, int name, const void *v,
+		      socklen_t n)
+{
+	struct program_request q = {
+	    .kind = PROGRAM_SETOPT, .id = s->id, .level = level, .name = name};
+	uint32_t flag = flag_of(s, level, name);
+	struct program_reply r;
+
+	if (!s->slot || (int)n < 0 || n > PROGRAM_VALUE)
+		return -EINVAL;
+	if (!v && n)
+		return -EFAULT;
+	if (flag)
+		return flag_set(s, flag, v, n);
+	q.len = n;
+	if (n)
+		memcpy(q.bytes, v, n);
+	return preload_request(&q, &r);
+}
+
+HOOK int setsockopt(int fd, int level, int name, const void *v, socklen_t n)
+{
+	struct preload_socket s;
+
+	if (is_kernels(level, name) || !preload_find(fd, &s))
+		return (int)syscall(SYS_setsockopt, fd, level, name, v, n);
+	return (int)preload_answer(option_set(&s, level, name, v, n));
+}
+
+/* --- to read ------------------------------------------------------------------------------------------- */
+
+static int put(int x, void *v, socklen_t *n)
+{
+	socklen_t size = *n < sizeof(x) ? *n : sizeof(x);
+
+	memcpy(v, &x, size);
+	*n = size;
+	return 0;
+}
+
+/* True: *x is the answer. */
+static bool known(int fd, const struct preload_socket *s, int level, int name, int *x)
+{
+	uint32_t flag = flag_of(s, level, name);
+
+	if (flag && s->slot)
+		*x = (atomic_load(&s->slot->flags) & flag) != 0;
+	else if (level != SOL_SOCKET)
+		return false;
+	else if (name == SO_ERROR)
+		*x = preload_error(fd, s);
+	else if (name == SO_DOMAIN)
+		*x = s->family;
+	else if (name == SO_PROTOCOL)
+		*x = s->type == SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP;
+	else
+		return false;
+	return true;
+}
+
+static int option_get(int fd, const struct preload_socket *s, int level, int name, void *v,
+		      socklen_t *n)
+{
+	struct program_request q = {
+	    .kind = PROGRAM_GETOPT, .id = s->id, .level = level, .name = name};
+	struct program_reply r;
+	int x, err;
+
+	if (!v || !n)
+		return -EFAULT;
+	if ((int)*n < 0)
+		return -EINVAL;
+	if (known(fd, s, level, name, &x))
+		return put(x, v, n);
+	q.len = *n < PROGRAM_VALUE ? *n : PROGRAM_VALUE;
+	err = preload_request(&q, &r);
+	if (err)
+		return err;
+	*n = r.len < q.len ? r.len : q.len;
+	memcpy(v, r.bytes, *n);
+	return 0;
+}
+
+HOOK int getsockopt(int fd, int level, int name, void *v, socklen_t *n)
+{
+	struct preload_socket s;
+
+	if (is_kernels(level, name) || !preload_find(fd, &s))
+		return (int)syscall(SYS_getsockopt, fd, level, name, v, n);
+	return (int)preload_answer(option_get(fd, &s, level, name, v, n));
+}
