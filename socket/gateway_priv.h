@@ -69,12 +69,18 @@ struct gateway_end {
 	int family;                       /* t */
 	uint32_t flags;                   /* t: PROGRAM_ flags as the stack has them */
 	uint32_t skip; /* t: bytes of the program's that are not data: pad, accept()'s */
+	bool child;    /* t: it came in: the name is our end's */
 	bool residual; /* t: one byte of it lies there, sent long since */
 	bool up_ready, down_ready;      /* t: may have more: the program's, the peer's bytes */
 	bool up_done, down_done;        /* t: that direction has ended */
-	bool hung_up;                   /* t: the program has closed */
+	bool read_ended;                /* t: the program writes no more */
+	bool hung_up;                   /* t: it has closed, */
+	bool aborted;                   /* t: with bytes unread */
+	bool unread;                    /* t: bytes for it were thrown away: its close is a reset */
+	bool wants_room;                /* t: the kernel tells when the program has read */
 	bool again;                     /* t: on the list of those that go on next round */
 	struct gateway_rest up, down;   /* t */
+	uint64_t blocked;               /* t: of a UDP socket: who sent what is put by */
 	struct gateway_end *listener;   /* t: of one not accepted yet */
 	int backlog, pending;           /* t: of a listener: handed over and not accepted */
 	struct gateway_peer_list used;  /* t: of a UDP socket */
@@ -82,6 +88,7 @@ struct gateway_end {
 	unsigned npeers;                /* t */
 };
 RB_HEAD(gateway_end_tree, gateway_end);
+RB_PROTOTYPE(gateway_end_tree, gateway_end, in_ends, gateway_end_order)
 TAILQ_HEAD(gateway_end_list, gateway_end);
 
 /* A process whose end may leave sockets behind. */
@@ -136,6 +143,10 @@ struct gateway_end *gateway_end_make(struct gateway *g, uint32_t id, int fd,
 struct gateway_end *gateway_end_find(struct gateway *g, uint32_t id);
 /* Waits for the stack's events of it. */
 int gateway_end_watch(struct gateway_end *e);
+/* Who has it, as its slot says now. */
+void gateway_end_pid(struct gateway_end *e);
+/* The stack's side alone: what it has goes on by itself. */
+void gateway_end_stack_close(struct gateway_end *e);
 void gateway_end_close(struct gateway_end *e);
 /* Gives the slot back too: the program's socket is known to be closed. */
 void gateway_end_forget(struct gateway_end *e);
@@ -159,15 +170,23 @@ void gateway_processes_end(struct gateway *g);
 void gateway_request_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
 void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
 int gateway_listen(struct gateway_end *e, int backlog);
+/* One that it handed over is accepted, or has gone. */
+void gateway_accepted(struct gateway_end *e);
 void gateway_accept(struct gateway_end *e);
 /* The stack has answered a connect. */
 void gateway_connected(struct gateway_end *e);
 /* A program's stream has events; the stack's socket has. */
 void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
 void gateway_stream_run(struct gateway_end *e);
+/* Flags that a store has set. */
+void gateway_stream_flags(struct gateway_end *e);
+/* The peer sees a reset, whatever was on its way. */
+void gateway_reset(struct gateway_end *e);
 /* The stack answered err: the program sees a reset, SO_ERROR says why. */
 void gateway_stream_fail(struct gateway_end *e, int err);
 int gateway_dgram_open(struct gateway_end *e);
 void gateway_dgram_close(struct gateway_end *e);
 int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, socklen_t n);
 void gateway_dgram_run(struct gateway_end *e);
+/* gateway_devices.c: interfaces from the n-th on. */
+void gateway_devices(struct gateway *g, unsigned from, struct program_reply *r);

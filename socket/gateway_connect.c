@@ -1,0 +1,117 @@
+/*
+ * socket/gateway_connect.c - a program's connect(): its stream arrives, says where to, and waits with a full
+ * buffer until the stack has an answer.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "socket/gateway_priv.h"
+
+/* A stream that has not said yet which socket it is. */
+struct caller {
+	struct gateway_watch watch; /* first */
+};
+
+static void caller_end(struct gateway *g, struct caller *c)
+{
+	gateway_watch_close(g, &c->watch);
+	gateway_free_later(g, c);
+}
+
+static void connect_begin(struct gateway_end *e, const struct program_connect *q)
+{
+	struct program_slot *s = gateway_slot(e);
+	int r = weft_connect(e->fd, (const struct sockaddr *)(const void *)q->bytes, q->len);
+
+	if (r && errno != EINPROGRESS) {
+		gateway_stream_fail(e, errno);
+		return;
+	}
+	e->role = GATEWAY_CONNECTING;
+	gateway_slot_names(e);
+	if (s)
+		atomic_store(&s->state, PROGRAM_CONNECTING);
+	if (gateway_end_watch(e))
+		gateway_stream_fail(e, ENOBUFS);
+	else if (r == 0)
+		gateway_connected(e);
+}
+
+/* The stream becomes its end's. */
+static void caller_become(struct gateway *g, struct caller *c, const struct program_connect *q)
+{
+	int err, fd = c->watch.fd;
+	struct gateway_end *e = gateway_end_get(g, q->id, &err);
+
+	if (!e || e->role != GATEWAY_BOUND || e->fd < 0 || e->watch.fd >= 0) {
+		caller_end(g, c);
+		return;
+	}
+	epoll_ctl(g->kernel, EPOLL_CTL_DEL, fd, NULL);
+	c->watch.fd = -1;
+	caller_end(g, c);
+	e->watch.fd = fd;
+	e->watch.ready = gateway_stream_ready;
+	e->skip = PROGRAM_PAD;
+	if (gateway_watch_add(g, &e->watch, EPOLLIN | EPOLLRDHUP))
+		gateway_stream_fail(e, ENOBUFS);
+	else
+		connect_begin(e, q);
+}
+
+static void caller_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
+{
+	struct program_connect q;
+	ssize_t n = recv(w->fd, &q, sizeof(q), MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < (ssize_t)sizeof(q) && !(events & EPOLLHUP))
+		return;
+	if (n == sizeof(q) && q.magic == PROGRAM_MAGIC && q.len <= sizeof(q.bytes) &&
+	    gateway_knows(g, q.secret))
+		caller_become(g, (struct caller *)(void *)w, &q);
+	else
+		caller_end(g, (struct caller *)(void *)w);
+}
+
+void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
+{
+	struct caller *c;
+	int fd;
+
+	while ((fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		c = calloc(1, sizeof(*c));
+		if (!c) {
+			close(fd);
+			continue;
+		}
+		c->watch.fd = fd;
+		c->watch.ready = caller_ready;
+		if (gateway_watch_add(g, &c->watch, EPOLLIN))
+			caller_end(g, c);
+	}
+}
+
+/* Its state says whether it came to be; the program's socket becomes writable when the pad is drained. */
+void gateway_connected(struct gateway_end *e)
+{
+	struct program_slot *s = gateway_slot(e);
+	struct sockaddr_storage sa;
+	socklen_t n = sizeof(int);
+	int err = 0;
+
+	if (weft_getsockopt(e->fd, SOL_SOCKET, SO_ERROR, &err, &n) == 0 && err) {
+		gateway_stream_fail(e, err);
+		return;
+	}
+	n = sizeof(sa);
+	if (weft_getpeername(e->fd, (struct sockaddr *)&sa, &n))
+		return;
+	gateway_slot_names(e);
+	if (s)
+		atomic_store(&s->state, PROGRAM_CONNECTED);
+	e->role = GATEWAY_STREAM;
+	e->up_ready = e->down_ready = true;
+	gateway_stream_run(e);
+}

@@ -1,0 +1,206 @@
+/*
+ * socket/gateway_end.c - an end: a program's socket as the gateway has it, found by the id of its slot.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "socket/gateway_priv.h"
+
+static int gateway_end_order(const struct gateway_end *a, const struct gateway_end *b)
+{
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+RB_GENERATE(gateway_end_tree, gateway_end, in_ends, gateway_end_order)
+
+struct gateway_end *gateway_end_find(struct gateway *g, uint32_t id)
+{
+	struct gateway_end key = {.id = id};
+
+	return RB_FIND(gateway_end_tree, &g->ends, &key);
+}
+
+struct program_slot *gateway_slot(struct gateway_end *e)
+{
+	return program_slot_of(e->gateway->table, e->id);
+}
+
+int gateway_end_watch(struct gateway_end *e)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+				 .data.ptr = e};
+
+	return weft_epoll_ctl(e->gateway->epoll, EPOLL_CTL_ADD, e->fd, &ev) ? -errno : 0;
+}
+
+struct gateway_end *gateway_end_make(struct gateway *g, uint32_t id, int fd, enum gateway_role role)
+{
+	struct gateway_end *e = calloc(1, sizeof(*e));
+
+	if (!e) {
+		weft_close(fd);
+		return NULL;
+	}
+	*e = (struct gateway_end){.gateway = g, .id = id, .fd = fd, .role = role, .watch.fd = -1};
+	TAILQ_INIT(&e->used);
+	mutex_lock(&g->lock);
+	RB_INSERT(gateway_end_tree, &g->ends, e);
+	mutex_unlock(&g->lock);
+	return e;
+}
+
+void gateway_end_pid(struct gateway_end *e)
+{
+	struct program_slot *s = gateway_slot(e);
+	int pid = s ? atomic_load(&s->pid) : 0;
+
+	if (pid == e->pid || pid <= 0)
+		return;
+	mutex_lock(&e->gateway->lock);
+	e->pid = pid;
+	mutex_unlock(&e->gateway->lock);
+	gateway_process_seen(e->gateway, pid);
+}
+
+struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, int *err)
+{
+	struct gateway_end *e = gateway_end_find(g, id);
+	struct program_slot *s = program_slot_of(g->table, id);
+	int fd;
+
+	*err = s ? 0 : -EBADF;
+	if (e || !s)
+		return e;
+	gateway_probe_two(g);
+	fd = weft_socket(s->family == AF_INET6 ? AF_INET6 : AF_INET,
+			 (s->type == SOCK_DGRAM ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		*err = -errno;
+		return NULL;
+	}
+	e = gateway_end_make(g, id, fd, s->type == SOCK_DGRAM ? GATEWAY_DGRAM : GATEWAY_BOUND);
+	if (!e) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	gateway_end_pid(e);
+	*err = e->role == GATEWAY_DGRAM ? gateway_dgram_open(e) : 0;
+	if (!*err)
+		return e;
+	gateway_end_close(e);
+	return NULL;
+}
+
+static void addr_copy(struct program_addr *to, const struct sockaddr_storage *sa)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)sa;
+
+	memset(to, 0, sizeof(*to));
+	if (sa->ss_family == AF_INET6) {
+		memcpy(to->ip, &in6->sin6_addr, 16);
+		to->port = ntohs(in6->sin6_port);
+		return;
+	}
+	if (in->sin_addr.s_addr) {
+		to->ip[10] = to->ip[11] = 0xff;
+		memcpy(to->ip + 12, &in->sin_addr, 4);
+	}
+	to->port = ntohs(in->sin_port);
+}
+
+void gateway_slot_names(struct gateway_end *e)
+{
+	struct program_slot *s = gateway_slot(e);
+	struct sockaddr_storage sa;
+	socklen_t n = sizeof(sa);
+
+	if (!s)
+		return;
+	if (weft_getsockname(e->fd, (struct sockaddr *)&sa, &n) == 0)
+		addr_copy(&s->local, &sa);
+	n = sizeof(sa);
+	if (weft_getpeername(e->fd, (struct sockaddr *)&sa, &n) == 0)
+		addr_copy(&s->remote, &sa);
+	atomic_store(&s->has_local, 1);
+}
+
+void gateway_end_again(struct gateway_end *e)
+{
+	if (!e->again)
+		TAILQ_INSERT_TAIL(&e->gateway->again, e, in_turn);
+	e->again = true;
+}
+
+/* Those it handed over and nobody accepted know it no more. */
+static void listener_leave(struct gateway_end *l)
+{
+	struct gateway_end *e;
+
+	RB_FOREACH(e, gateway_end_tree, &l->gateway->ends)
+	{
+		if (e->listener == l)
+			e->listener = NULL;
+	}
+}
+
+void gateway_end_stack_close(struct gateway_end *e)
+{
+	struct gateway *g = e->gateway;
+	int fd = e->fd;
+
+	if (fd < 0)
+		return;
+	mutex_lock(&g->lock);
+	e->fd = -1;
+	mutex_unlock(&g->lock);
+	weft_close(fd);
+}
+
+void gateway_end_close(struct gateway_end *e)
+{
+	struct gateway *g = e->gateway;
+
+	if (e->role == GATEWAY_LISTENER)
+		listener_leave(e);
+	if (e->listener)
+		e->listener->pending--;
+	if (e->role == GATEWAY_DGRAM)
+		gateway_dgram_close(e);
+	if (e->again)
+		TAILQ_REMOVE(&g->again, e, in_turn);
+	if (g->probe == e)
+		g->probe = RB_NEXT(gateway_end_tree, &g->ends, e);
+	mutex_lock(&g->lock);
+	RB_REMOVE(gateway_end_tree, &g->ends, e);
+	mutex_unlock(&g->lock);
+	gateway_end_stack_close(e);
+	gateway_watch_close(g, &e->watch);
+	free(e->up.bytes);
+	free(e->down.bytes);
+	gateway_free_later(g, e);
+}
+
+void gateway_end_forget(struct gateway_end *e)
+{
+	program_slot_free(e->gateway->table, e->id);
+	gateway_end_close(e);
+}
+
+int gateway_owner(struct gateway *g, int fd)
+{
+	struct gateway_end *e;
+	int pid = 0;
+
+	mutex_lock(&g->lock);
+	RB_FOREACH(e, gateway_end_tree, &g->ends)
+	{
+		if (e->fd == fd)
+			pid = e->pid;
+	}
+	mutex_unlock(&g->lock);
+	return pid;
+}

@@ -1,0 +1,133 @@
+/*
+ * socket/gateway_probe.c - sockets of programs that were closed unseen: those nobody is connected to.
+ *
+ * A name of the kernel's is free again when its socket is closed: who can bind it knows.  Looked at is
+ * what a process had that has ended (its pidfd says so), and two ends in turn when a new one comes, so
+ * that the dead are never many more than the living.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "socket/gateway_priv.h"
+
+static bool name_is_free(struct gateway *g, uint32_t id, bool dgram)
+{
+	const struct program_name n = {.kind = dgram ? PROGRAM_DGRAM : PROGRAM_STREAM, .id = id};
+	struct sockaddr_un sa;
+	socklen_t len = program_address(&sa, g->token.instance, &n);
+	int s = socket(AF_UNIX, (dgram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+	bool is_free = s >= 0 && bind(s, (struct sockaddr *)&sa, len) == 0;
+
+	if (s >= 0)
+		close(s);
+	return is_free;
+}
+
+/* What is connected tells its end itself. */
+bool gateway_probe(struct gateway_end *e)
+{
+	bool dgram = e->role == GATEWAY_DGRAM;
+
+	if (e->child || (e->watch.fd >= 0 && !dgram) || !name_is_free(e->gateway, e->id, dgram))
+		return false;
+	gateway_end_forget(e);
+	return true;
+}
+
+void gateway_probe_two(struct gateway *g)
+{
+	for (int i = 0; i < 2; i++) {
+		struct gateway_end *e = g->probe;
+
+		if (!e)
+			e = RB_MIN(gateway_end_tree, &g->ends);
+		if (!e)
+			return;
+		g->probe = RB_NEXT(gateway_end_tree, &g->ends, e);
+		gateway_probe(e);
+	}
+}
+
+/* Slots of sockets that the gateway never heard of; pid 0: of anybody. */
+static void slots_probe(struct gateway *g, int pid)
+{
+	struct program_table *t = g->table;
+	uint32_t top = atomic_load(&t->top);
+
+	if (top > PROGRAM_SLOTS)
+		top = PROGRAM_SLOTS;
+	for (uint32_t i = 1; i < top; i++) {
+		uint32_t word = atomic_load(&t->slot[i].word), id = (word >> 1 & 0xffff) << 16 | i;
+		int owner = atomic_load(&t->slot[i].pid);
+
+		if (!(word & 1) || (pid ? owner != pid : owner == 0) || gateway_end_find(g, id))
+			continue;
+		if (name_is_free(g, id, t->slot[i].type == SOCK_DGRAM))
+			program_slot_free(t, id);
+	}
+}
+
+static void ends_probe(struct gateway *g, int pid)
+{
+	struct gateway_end *e, *next;
+
+	for (e = RB_MIN(gateway_end_tree, &g->ends); e; e = next) {
+		next = RB_NEXT(gateway_end_tree, &g->ends, e);
+		if (!pid || e->pid == pid)
+			gateway_probe(e);
+	}
+}
+
+void gateway_probe_all(struct gateway *g)
+{
+	ends_probe(g, 0);
+	slots_probe(g, 0);
+	atomic_store(&g->table->first, 1);
+}
+
+/* --- processes ------------------------------------------------------------------------------------ */
+
+static void process_end(struct gateway *g, struct gateway_process *p)
+{
+	LIST_REMOVE(p, next);
+	gateway_watch_close(g, &p->watch);
+	gateway_free_later(g, p);
+}
+
+static void process_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
+{
+	struct gateway_process *p = (struct gateway_process *)(void *)w;
+	int pid = p->pid;
+
+	process_end(g, p);
+	ends_probe(g, pid);
+	slots_probe(g, pid);
+}
+
+void gateway_process_seen(struct gateway *g, int pid)
+{
+	struct gateway_process *p;
+
+	LIST_FOREACH(p, &g->processes, next)
+	{
+		if (p->pid == pid)
+			return;
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return;
+	p->pid = pid;
+	p->watch.ready = process_ready;
+	p->watch.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	LIST_INSERT_HEAD(&g->processes, p, next);
+	if (p->watch.fd < 0 || gateway_watch_add(g, &p->watch, EPOLLIN))
+		process_end(g, p);
+}
+
+void gateway_processes_end(struct gateway *g)
+{
+	while (!LIST_EMPTY(&g->processes))
+		process_end(g, LIST_FIRST(&g->processes));
+}

@@ -1,0 +1,196 @@
+/*
+ * socket/gateway_request.c - what programs ask for: one request a connection, answered at once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ip/inet_hash.h"
+#include "socket/gateway_priv.h"
+#include "tcp/tcp.h"
+
+/* A connection whose request has not come yet; `weft run` stays on one. */
+struct asker {
+	struct gateway_watch watch; /* first */
+	int pid;
+	bool stays;
+};
+
+union ancillary {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static void asker_end(struct gateway *g, struct asker *a)
+{
+	gateway_watch_close(g, &a->watch);
+	gateway_free_later(g, a);
+}
+
+/* fd -1: none. */
+static void answer(const struct asker *a, const struct program_reply *r, int fd)
+{
+	union ancillary an = {0};
+	struct iovec iov = {(void *)(uintptr_t)r, sizeof(*r)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *cm;
+
+	if (fd >= 0) {
+		m.msg_control = &an;
+		m.msg_controllen = sizeof(an);
+		cm = CMSG_FIRSTHDR(&m);
+		cm->cmsg_level = SOL_SOCKET;
+		cm->cmsg_type = SCM_RIGHTS;
+		cm->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cm), &fd, sizeof(int));
+	}
+	sendmsg(a->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* A port may be held by a socket that was closed unseen. */
+static int request_bind(struct gateway_end *e, const struct program_request *q)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)(const void *)q->bytes;
+	int err = weft_bind(e->fd, sa, q->len) ? -errno : 0;
+
+	if (err == -EADDRINUSE) {
+		gateway_probe_all(e->gateway);
+		err = weft_bind(e->fd, sa, q->len) ? -errno : 0;
+	}
+	gateway_slot_names(e);
+	return err;
+}
+
+static int request_getopt(struct gateway_end *e, const struct program_request *q,
+			  struct program_reply *r)
+{
+	r->len = q->len;
+	return weft_getsockopt(e->fd, q->level, q->name, r->bytes, &r->len) ? -errno : 0;
+}
+
+static int request_end(struct gateway_end *e, const struct program_request *q,
+		       struct program_reply *r)
+{
+	if (e->fd < 0)
+		return q->kind == PROGRAM_SETOPT || q->kind == PROGRAM_GETOPT ? -EINVAL : -EISCONN;
+	switch (q->kind) {
+	case PROGRAM_OPEN:
+		return 0;
+	case PROGRAM_BIND:
+		return request_bind(e, q);
+	case PROGRAM_LISTEN:
+		return e->role == GATEWAY_DGRAM ? -EOPNOTSUPP : gateway_listen(e, q->name);
+	case PROGRAM_CONNECT:
+		return e->role == GATEWAY_DGRAM
+			   ? gateway_dgram_connect(
+				 e, (const struct sockaddr *)(const void *)q->bytes, q->len)
+			   : -EOPNOTSUPP;
+	case PROGRAM_SETOPT:
+		return weft_setsockopt(e->fd, q->level, q->name, q->bytes, q->len) ? -errno : 0;
+	case PROGRAM_GETOPT:
+		return request_getopt(e, q, r);
+	case PROGRAM_FLUSH:
+		gateway_stream_flags(e);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Closed by its program, with bytes or a FIN that the peer has not acknowledged. */
+static void settled_look(struct sock_common *sc, void *arg)
+{
+	unsigned state = atomic_load(&sc->state);
+
+	if (sc->kind == SOCK_KIND_FULL &&
+	    (state == TCP_FIN_WAIT1 || state == TCP_CLOSING || state == TCP_LAST_ACK))
+		*(bool *)arg = false;
+}
+
+static bool gateway_settled(struct gateway *g)
+{
+	struct gateway_end *e;
+	bool settled = true;
+	struct batch b;
+
+	RB_FOREACH(e, gateway_end_tree, &g->ends)
+	{
+		if (e->role == GATEWAY_STREAM && e->fd >= 0)
+			return false;
+	}
+	batch_begin(&b, g->stack);
+	inet_each(tcp_table(g->stack), settled_look, &settled);
+	batch_end(&b);
+	return settled;
+}
+
+static void request_do(struct gateway *g, struct asker *a, const struct program_request *q)
+{
+	struct program_reply r = {.magic = PROGRAM_MAGIC};
+	struct gateway_end *e;
+	int err = 0, fd = -1;
+
+	switch (q->kind) {
+	case PROGRAM_HELLO:
+	case PROGRAM_STAY:
+		fd = g->table_fd;
+		a->stays = q->kind == PROGRAM_STAY;
+		gateway_process_seen(g, a->pid);
+		break;
+	case PROGRAM_COLLECT:
+		gateway_probe_all(g);
+		break;
+	case PROGRAM_SETTLED:
+		r.err = gateway_settled(g) ? 0 : -EAGAIN;
+		break;
+	case PROGRAM_DEVICES:
+		gateway_devices(g, (unsigned)q->name, &r);
+		break;
+	default:
+		e = gateway_end_get(g, q->id, &err);
+		r.err = e ? request_end(e, q, &r) : err;
+	}
+	answer(a, &r, fd);
+}
+
+static void asker_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
+{
+	struct asker *a = (struct asker *)(void *)w;
+	struct program_request q;
+	ssize_t n = recv(w->fd, &q, sizeof(q), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == sizeof(q) && q.magic == PROGRAM_MAGIC && q.len <= PROGRAM_VALUE &&
+	    gateway_knows(g, q.secret))
+		request_do(g, a, &q);
+	if (!a->stays || n <= 0)
+		asker_end(g, a);
+}
+
+static void request_accept(struct gateway *g, int fd)
+{
+	struct asker *a = calloc(1, sizeof(*a));
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (!a || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n)) {
+		close(fd);
+		free(a);
+		return;
+	}
+	a->watch.fd = fd;
+	a->watch.ready = asker_ready;
+	a->pid = peer.pid;
+	if (gateway_watch_add(g, &a->watch, EPOLLIN))
+		asker_end(g, a);
+}
+
+void gateway_request_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
+{
+	int fd;
+
+	while ((fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		request_accept(g, fd);
+}
