@@ -25,7 +25,7 @@ struct ss {
 	struct cmd *c;
 	bool tcp, udp, raw; /* none: all */
 	bool listening, all;
-	bool extended, timers, memory, info, json;
+	bool extended, timers, memory, info, json, programs;
 	struct ss_fd *fds; /* sorted by sk */
 	size_t nfds, room;
 	FILE *out;         /* memory: nothing waits for a reader inside a batch */
@@ -166,6 +166,24 @@ static void ss_print_info(FILE *out, const struct tcp_view *v)
 	ss_print_rate(out, "delivery_rate", v->delivery_rate);
 }
 
+/* As iproute2 writes it; without the descriptor, which is the program's affair. */
+static void ss_print_program(struct ss *s, int fd)
+{
+	int pid = cmd_program_of(s->c, fd);
+	char path[64], name[32] = "?";
+	FILE *f;
+
+	if (!pid)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (f && fgets(name, sizeof(name), f))
+		name[strcspn(name, "\n")] = '\0';
+	if (f)
+		fclose(f);
+	fprintf(s->out, " users:((\"%s\",pid=%d))", name, pid);
+}
+
 static void ss_print_tcb(FILE *out, const struct tcp_view *v)
 {
 	fprintf(out,
@@ -193,6 +211,8 @@ static void ss_print(struct ss *s, const struct ss_row *r)
 		fprintf(out, " fd:%d", fd);
 	if (s->extended && r->v.orphan)
 		fprintf(out, " orphan");
+	if (s->programs && fd >= 0)
+		ss_print_program(s, fd);
 	if (s->memory)
 		ss_print_memory(out, &r->v);
 	if (s->info && stream)
@@ -318,6 +338,9 @@ static void ss_option(struct ss *s, int letter)
 	case 'i':
 		s->info = true;
 		break;
+	case 'p':
+		s->programs = true;
+		break;
 	}
 }
 
@@ -326,7 +349,7 @@ static int ss_options(struct ss *s)
 	struct opts o = {.c = s->c};
 	int letter;
 
-	while ((letter = opts_next(&o, "-tuwlaneomiH")) > 0) {
+	while ((letter = opts_next(&o, "-tuwlaneomiHp")) > 0) {
 		if (letter == '-' && strcmp(o.arg, "json"))
 			return cmd_usage(s->c, "unknown option --%s", o.arg);
 		s->json |= letter == '-';

@@ -120,7 +120,7 @@ const struct command commands[] = {
 	     "The end of the input closes one half; what the peer sends is still received.",
      .listens = true},
     {.name = "ss",
-     .args = "[-t] [-u] [-w] [-l|-a] [-e] [-o] [-m] [-i] [--json]",
+     .args = "[-t] [-u] [-w] [-l|-a] [-e] [-o] [-m] [-i] [-p] [--json]",
      .text = "show sockets",
      .run = cmd_ss,
      .help = "-t -u -w  TCP, UDP, raw only\n"
@@ -128,7 +128,8 @@ const struct command commands[] = {
 	     "-e        descriptor and control block by RFC 9293's names\n"
 	     "-o        timers\n"
 	     "-m        memory\n"
-	     "-i        rto, rtt, mss, cwnd"},
+	     "-i        rto, rtt, mss, cwnd\n"
+	     "-p        the program under `weft run` that has it"},
     {.name = "stat",
      .args = "[-d] [--json]",
      .text = "show what is in use: buffers, sockets, timers",

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "shell/shell_priv.h"
+#include "socket/program.h"
 
 static int confine_capabilities(void)
 {
@@ -70,10 +71,27 @@ static const int allowed[] = {
     /* control clients */
     SCMP_SYS(accept4), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
     SCMP_SYS(shutdown), SCMP_SYS(getsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+    /* the gateway of unmodified programs; a pidfd tells that one has ended */
+    SCMP_SYS(listen), SCMP_SYS(memfd_create), SCMP_SYS(pidfd_open),
     /* who and where */
     SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
     SCMP_SYS(getegid), SCMP_SYS(getpgrp), SCMP_SYS(getrlimit), SCMP_SYS(prlimit64),
     SCMP_SYS(getrusage), SCMP_SYS(times)};
+
+/* A name of the gateway's, shorter than any address by which a packet socket could be bound anew. */
+static int confine_names(scmp_filter_ctx f)
+{
+	static const struct scmp_arg_cmp short_name = {2, SCMP_CMP_LE, PROGRAM_NAME_LEN, 0};
+	static const struct scmp_arg_cmp room[] = {{1, SCMP_CMP_EQ, SOL_SOCKET, 0},
+						   {2, SCMP_CMP_EQ, SO_SNDBUF, 0}};
+	int err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(bind), 1, &short_name);
+
+	if (!err)
+		err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(connect), 1, &short_name);
+	if (!err)
+		err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, room);
+	return err;
+}
 
 /* Threads but no processes; terminals but no typing into them; no sockets but local ones. */
 static int confine_arguments(scmp_filter_ctx f)
@@ -91,7 +109,7 @@ static int confine_arguments(scmp_filter_ctx f)
 		err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &no_typing);
 	if (!err)
 		err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &local);
-	return err;
+	return err ? err : confine_names(f);
 }
 
 static int confine_calls(const struct options *o)

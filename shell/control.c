@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "shell/shell_priv.h"
+#include "socket/gateway.h"
 
 #define CLIENTS_MAX 64
 
@@ -178,6 +179,35 @@ static void client_host(struct control *c, int fd)
 	control_send(fd, &(struct iovec){&r, sizeof(r)}, 1, c->ns, 2);
 }
 
+/* The first of them begins the gateway. */
+static void client_program(struct control *c, struct shell *sh, int fd)
+{
+	struct control_program r = {.reply.magic = CONTROL_MAGIC};
+	struct gateway *g = sh->gateway;
+	int err = g ? 0 : gateway_start(sh->stack, &g);
+
+	if (!err && !sh->gateway) {
+		mutex_lock(&sh->lock);
+		sh->gateway = g;
+		mutex_unlock(&sh->lock);
+	}
+	r.reply.status = -err;
+	if (!err)
+		program_token_text(gateway_token(g), r.token);
+	control_send(fd, &(struct iovec){&r, sizeof(r)}, 1, c->ns, 2);
+}
+
+/* The gateway stays until every job has ended. */
+int cmd_program_of(struct cmd *c, int fd)
+{
+	struct gateway *g;
+
+	mutex_lock(&c->shell->lock);
+	g = c->shell->gateway;
+	mutex_unlock(&c->shell->lock);
+	return g ? gateway_owner(g, fd) : 0;
+}
+
 /* What a client's first packet asks for.  False: it is done with. */
 static bool client_request(struct control *c, struct shell *sh, struct client *cl, const int *fds,
 			   int nfd)
@@ -192,6 +222,8 @@ static bool client_request(struct control *c, struct shell *sh, struct client *c
 	control_close_fds(fds, nfd);
 	if (c->in.head.kind == CONTROL_HOST)
 		client_host(c, cl->fd);
+	else if (c->in.head.kind == CONTROL_PROGRAM)
+		client_program(c, sh, cl->fd);
 	else
 		control_reply(cl->fd, CMD_USAGE);
 	return false;

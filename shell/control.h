@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/un.h>
 
+#include "socket/program.h"
+
 #define CONTROL_MAGIC 0x77656674u /* "weft": another number is another program */
 #define CONTROL_LINE 65536        /* bytes of a request's line, its NUL included */
 #define CONTROL_FDS 4             /* input, output, errors, working directory */
@@ -17,6 +19,7 @@
 enum control_kind {
 	CONTROL_RUN,       /* with CONTROL_FDS descriptors and a line */
 	CONTROL_INTERRUPT, /* SIGINT */
+	CONTROL_PROGRAM,   /* a struct control_program, and descriptors as of CONTROL_HOST */
 	CONTROL_HOST,      /* answered with descriptors of weft's user and network namespaces */
 };
 
@@ -29,6 +32,12 @@ struct control_request {
 struct control_reply {
 	uint32_t magic;
 	int32_t status;
+};
+
+/* What a program needs to be served; the gateway runs. */
+struct control_program {
+	struct control_reply reply; /* status: 0, or a positive errno */
+	char token[PROGRAM_TOKEN];
 };
 
 struct control;

@@ -54,6 +54,24 @@ static unsigned find_all(const char *dir, int *fd, char *names, size_t size)
 	return n;
 }
 
+int control_find_quiet(void)
+{
+	char dir[300], path[400], names[1000];
+	unsigned n;
+	int fd;
+
+	if (control_dir(dir, sizeof(dir)))
+		return -1;
+	snprintf(path, sizeof(path), "%s/%llu.sock", dir, (unsigned long long)control_netns());
+	fd = control_connect(path);
+	if (fd >= 0)
+		return fd;
+	n = find_all(dir, &fd, names, sizeof(names));
+	if (n > 1)
+		close(fd);
+	return n == 1 ? fd : -1;
+}
+
 int control_find(const char *given, const char *who)
 {
 	char dir[300], path[400], names[1000];

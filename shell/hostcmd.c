@@ -36,8 +36,7 @@ static int host_namespaces(int fd, int *ns)
 	return 0;
 }
 
-/* Goes there, unless we are there. */
-static int host_enter(int ns, const char *own, int kind)
+int client_enter(int ns, const char *own, int kind)
 {
 	struct stat there, here;
 
@@ -62,9 +61,9 @@ int host_main(int argc, char **argv)
 	err = host_namespaces(fd, ns);
 	close(fd);
 	if (!err)
-		err = host_enter(ns[0], "/proc/self/ns/user", CLONE_NEWUSER);
+		err = client_enter(ns[0], "/proc/self/ns/user", CLONE_NEWUSER);
 	if (!err)
-		err = host_enter(ns[1], "/proc/self/ns/net", CLONE_NEWNET);
+		err = client_enter(ns[1], "/proc/self/ns/net", CLONE_NEWNET);
 	if (err) {
 		shell_error("host: weft's namespaces: %s", strerror(-err));
 		return CMD_FAIL;

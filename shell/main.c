@@ -12,13 +12,6 @@
 #include "shell/start.h"
 #include "tests/sim/lab.h"
 
-/* Other tools know the word: they are told plainly. */
-static int run_main(int argc, char **argv)
-{
-	shell_error("run: not in this version");
-	return CMD_USAGE;
-}
-
 static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);

@@ -18,6 +18,8 @@ static const char usage[] =
     "usage: weft [options]                run a stack and its net shell\n"
     "       weft ctl [--control PATH] CMD...   run a shell command in a running weft\n"
     "       weft host [--control PATH] -- PROGRAM [ARGS]   run a program at the host's end of it\n"
+    "       weft run [--control PATH | device options] -- PROGRAM [ARGS]   run a program on a "
+    "stack\n"
     "       weft sim [SCENE] [OPTIONS]   simulate a network; weft sim --help\n"
     "\n"
     "Devices; each --dev may be followed by those below it (default: tap0)\n"
@@ -234,7 +236,8 @@ int options_words(int argc, char **argv, const char **control)
 	return 0;
 }
 
-enum options_result options_parse(struct options *o, int argc, char **argv)
+/* To the first word that is none: optind. */
+static enum options_result options_read(struct options *o, int argc, char **argv)
 {
 	struct option long_[NROWS + 1];
 	char short_[2 * NROWS + 3];
@@ -243,6 +246,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 	*o = (struct options){.queues = 1};
 	options_table(long_, short_);
 	opterr = 0;
+	optind = 1;
 	while ((opt = getopt_long(argc, argv, short_, long_, NULL)) != -1) {
 		if (opt == '?' || opt == ':') {
 			option_unknown(opt, argv);
@@ -254,9 +258,36 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 		if (r == OPTION_ANSWERED)
 			return OPTIONS_DONE;
 	}
+	return OPTIONS_RUN;
+}
+
+enum options_result options_parse(struct options *o, int argc, char **argv)
+{
+	enum options_result r = options_read(o, argc, argv);
+
+	if (r != OPTIONS_RUN)
+		return r;
 	if (optind < argc) {
 		option_error(argv[optind], "unknown command");
 		return OPTIONS_BAD;
 	}
 	return options_complete(o) ? OPTIONS_BAD : OPTIONS_RUN;
+}
+
+enum options_result options_parse_run(struct options *o, int argc, char **argv, int *first)
+{
+	enum options_result r = options_read(o, argc, argv);
+
+	if (r != OPTIONS_RUN)
+		return r;
+	*first = optind;
+	if (optind < argc)
+		return OPTIONS_RUN;
+	shell_error("run: nothing to run (see weft --help)");
+	return OPTIONS_BAD;
+}
+
+int options_fill(struct options *o)
+{
+	return options_complete(o);
 }

@@ -41,12 +41,20 @@ struct options {
 	const char *control; /* NULL: the default path */
 	bool daemon, no_offload, probe, verbose;
 	unsigned queues;
+	int ready_fd; /* of `weft run`'s own weft: told instead of standard error; 0: none */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };
 
 /* Reads weft's own options; errors are told on standard error, --help and --version answered. */
 enum options_result options_parse(struct options *o, int argc, char **argv);
+/*
+ * Those of `weft run`, to the program's first word: its index in *first.  Without any device options
+ * o->ndevice is 0.
+ */
+enum options_result options_parse_run(struct options *o, int argc, char **argv, int *first);
+/* The devices it did not name, when a weft is started after all.  0, or -1 with the error told. */
+int options_fill(struct options *o);
 /*
  * Reads `[--control PATH] [--] WORD...` of a subcommand, argv[0] being its name.  The index of the first
  * word, or 0 with the error told.

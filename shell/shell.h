@@ -53,6 +53,8 @@ int cmd_usage(struct cmd *c, const char *fmt, ...) __attribute__((format(printf,
 bool cmd_cancelled(struct cmd *c);
 /* Tells that the job's sockets listen: a background command counts as run from then on. */
 void cmd_ready(struct cmd *c);
+/* The process that has weft's descriptor fd under `weft run`; 0: none. */
+int cmd_program_of(struct cmd *c, int fd);
 /* Lets go of a client's pipes, for what goes on when the client has ended: its messages are weft's own. */
 void cmd_detach(struct cmd *c);
 /* Sleeps or until cancelled; on the env's clock.  False: cancelled. */

@@ -14,6 +14,7 @@
 #include "shell/words.h"
 
 struct control;
+struct gateway;
 
 /*
  * A thread that runs commands.  `front` of struct shell is the shell thread's; the others are on the
@@ -61,6 +62,7 @@ struct shell {
 	struct stack *stack;           /* c */
 	struct waiter *watcher;        /* c: the watching thread's */
 	struct control *control;       /* c */
+	struct gateway *gateway;       /* w to write, l: NULL: no program has asked for it */
 	int signals;                   /* c: a signalfd */
 	int files[SOURCES_MAX];        /* c: descriptors of the -f of options->source */
 	struct mutex lock;
@@ -82,7 +84,7 @@ void shell_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void shell_verbose(const struct options *o, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* "weft: ready": who reads it may connect. */
-void shell_ready(void);
+void shell_ready(struct shell *sh);
 
 /* start_probe.c: probes the addresses and takes them.  0, or the error is told. */
 int start_probe(struct shell *sh);

@@ -16,6 +16,7 @@
 #include "ip/route.h"
 #include "shell/control.h"
 #include "shell/shell_priv.h"
+#include "socket/gateway.h"
 
 void shell_error(const char *fmt, ...)
 {
@@ -42,10 +43,15 @@ void shell_verbose(const struct options *o, const char *fmt, ...)
 	fprintf(stderr, "weft: %s\n", line);
 }
 
-void shell_ready(void)
+void shell_ready(struct shell *sh)
 {
+	int fd = sh->options->ready_fd;
+
 	fflush(stdout);
-	fputs("weft: ready\n", stderr);
+	if (!fd)
+		fputs("weft: ready\n", stderr);
+	else if (write(fd, "", 1) == 1)
+		close(fd);
 }
 
 void shell_stop(struct shell *sh, int status)
@@ -150,7 +156,7 @@ static int front_start(struct shell *sh)
 	int err = 0;
 
 	if (!(o->daemon && front))
-		shell_ready();
+		shell_ready(sh);
 	if (front) {
 		sh->front.shell = sh;
 		sh->front.client = -1;
@@ -186,6 +192,8 @@ static int start_stack(struct shell *sh, const char *control, bool rootless)
 	if (sh->control) {
 		jobs_stop(sh);
 		control_close(sh->control);
+		if (sh->gateway)
+			gateway_stop(sh->gateway);
 	}
 	stack_close(sh);
 	return ran ? atomic_load(&sh->status) : CMD_FAIL;
@@ -213,7 +221,7 @@ int start_main(const struct options *o)
 	sh.signals = signals_open();
 	if (files_open(&sh) == 0 && control_dir(place.dir, sizeof(place.dir)) == 0 &&
 	    (!rootless || rootless_enter() == 0) && control_choose(o, &place) == 0) {
-		if (rootless)
+		if (rootless && !o->ready_fd)
 			rootless_tell(o);
 		status = start_stack(&sh, place.path, rootless);
 	}

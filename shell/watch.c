@@ -93,7 +93,7 @@ static void watch_front(struct shell *sh)
 	pthread_join(sh->front.thread, NULL);
 	sh->has_front = false;
 	if (!atomic_load(&sh->stopping))
-		shell_ready();
+		shell_ready(sh);
 }
 
 void shell_watch(struct shell *sh)

@@ -75,7 +75,8 @@ wrong control_empty '--control: the path is empty' --control ''
 wrong ctl_nothing 'ctl: nothing to run' ctl
 wrong ctl_option '--nope: unknown option' ctl --nope jobs
 wrong host_nothing 'host: nothing to run' host --control x --
-expect run_is_absent 2 'run: not in this version' run -- true
+wrong run_nothing 'run: nothing to run' run --control x --
+expect run_no_weft 1 'run: /nonexistent: no weft listens there' run --control /nonexistent -- true
 expect file_missing 1 '-f: /nonexistent: No such file or directory' -f /nonexistent
 expect ctl_no_weft 1 'ctl: /nonexistent: no weft listens there' ctl --control /nonexistent jobs
 expect host_no_weft 1 'host: /nonexistent: no weft listens there' host --control /nonexistent -- true

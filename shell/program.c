@@ -1,0 +1,286 @@
+/*
+ * shell/program.c - `weft run -- PROGRAM`: a stock program on a weft that runs, or on one of its own.
+ *
+ * The program is a child in weft's network namespace, with the preload library and a filter.  Its parent
+ * stays: it passes signals on, tells those who listen when weft was killed, and ends the weft it began.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shell/client.h"
+#include "shell/control.h"
+#include "shell/program.h"
+#include "shell/shell_priv.h"
+#include "shell/start.h"
+
+#define SETTLE_MS 5000 /* what a program left to be sent has so long when its own weft is to end */
+
+/* LOCKING: one thread. */
+struct runner {
+	struct program_token token;
+	char text[PROGRAM_TOKEN];
+	struct program_table *table; /* NULL: weft has ended */
+	int stay;                    /* ends with weft; -1: it has ended */
+	pid_t weft;                  /* ours; 0: one that was there */
+	pid_t program;
+	int signals;
+};
+
+/* --- which weft --------------------------------------------------------------------------------------- */
+
+static int runner_ask(struct runner *r, int control, int *ns)
+{
+	struct control_request head = {.magic = CONTROL_MAGIC, .kind = CONTROL_PROGRAM};
+	struct control_program p;
+	int fds[CONTROL_FDS], nfd = 0, n;
+	int err = control_send(control, &(struct iovec){&head, sizeof(head)}, 1, NULL, 0);
+
+	if (err)
+		return err;
+	n = control_recv(control, &(struct iovec){&p, sizeof(p)}, 1, fds, &nfd);
+	if (n < 0)
+		return n;
+	if (n != sizeof(p) || nfd != 2) {
+		control_close_fds(fds, nfd);
+		return -EPROTO;
+	}
+	memcpy(ns, fds, 2 * sizeof(*ns));
+	p.token[PROGRAM_TOKEN - 1] = '\0';
+	memcpy(r->text, p.token, sizeof(r->text));
+	if (p.reply.status)
+		return -p.reply.status;
+	return program_token_of(&r->token, r->text) ? 0 : -EPROTO;
+}
+
+/* Its namespaces become ours: what programs and gateway call each other is known only there. */
+static int runner_enter(int *ns)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	uint64_t own = control_netns();
+	int err = client_enter(ns[0], "/proc/self/ns/user", CLONE_NEWUSER);
+
+	if (!err)
+		err = client_enter(ns[1], "/proc/self/ns/net", CLONE_NEWNET);
+	if (!err && own != control_netns() && geteuid() != uid)
+		err = unshare(CLONE_NEWUSER) ? -errno : program_map_user(uid, gid);
+	control_close_fds(ns, 2);
+	return err;
+}
+
+static int runner_attach(struct runner *r, int control)
+{
+	int ns[2], err = runner_ask(r, control, ns);
+
+	close(control);
+	if (err) {
+		shell_error("run: weft: %s", strerror(-err));
+		return -1;
+	}
+	err = runner_enter(ns);
+	if (!err)
+		err = program_stay(&r->token, &r->stay, &r->table);
+	if (!err)
+		return 0;
+	shell_error("run: weft: %s", strerror(-err));
+	return -1;
+}
+
+/* In a process of its own, and not of this terminal's foreground. */
+static void weft_child(struct options *o, int ready)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	setpgid(0, 0);
+	o->daemon = true;
+	o->ready_fd = ready;
+	_exit(start_main(o));
+}
+
+/* A weft that ends with this process.  0 when it is ready. */
+static int weft_begin(struct runner *r, struct options *o)
+{
+	int p[2];
+	char byte;
+
+	if (options_fill(o) || pipe2(p, O_CLOEXEC)) {
+		return -1;
+	}
+	fflush(NULL);
+	r->weft = fork();
+	if (r->weft == 0)
+		weft_child(o, p[1]);
+	close(p[1]);
+	if (r->weft < 0)
+		shell_error("run: %s", strerror(errno));
+	else if (read(p[0], &byte, 1) == 1) {
+		close(p[0]);
+		return 0;
+	}
+	close(p[0]);
+	return -1;
+}
+
+/* With its own control socket, unless one was named: the default is free for others. */
+static int runner_begin(struct runner *r, struct options *o)
+{
+	static struct control_place place;
+	size_t n;
+	int fd;
+
+	if (control_dir(place.dir, sizeof(place.dir)) || control_choose(o, &place))
+		return -1;
+	if (!o->control) {
+		n = strlen(place.dir);
+		memcpy(place.path, place.dir, n);
+		snprintf(place.path + n, sizeof(place.path) - n, "/run-%d.sock", (int)getpid());
+		o->control = place.path;
+	}
+	if (weft_begin(r, o))
+		return -1;
+	fd = control_find(o->control, "run");
+	return fd < 0 ? -1 : runner_attach(r, fd);
+}
+
+/* --- the program ---------------------------------------------------------------------------------------- */
+
+static int signals_watch(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT); /* the terminal's: the program has it too */
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void program_child(const struct runner *r, const sigset_t *mask, char **argv)
+{
+	int err;
+
+	if (program_environment(r->text) || program_filter())
+		_exit(CMD_FAIL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	execvp(argv[0], argv);
+	err = errno;
+	shell_error("run: %s: %s", argv[0], strerror(err));
+	_exit(err == ENOENT ? CMD_NOT_FOUND : 126);
+}
+
+static void weft_lost(struct runner *r)
+{
+	close(r->stay);
+	r->stay = -1;
+	shell_error("run: weft has ended");
+	for (uint32_t i = 1; i < PROGRAM_SLOTS && i < atomic_load(&r->table->top); i++) {
+		uint32_t word = atomic_load(&r->table->slot[i].word);
+
+		if (word & 1 && atomic_load(&r->table->slot[i].state) == PROGRAM_LISTENING)
+			program_goodbye(r->token.instance, (word >> 1 & 0xffff) << 16 | i);
+	}
+}
+
+/* True: the program has ended. */
+static bool runner_signals(struct runner *r, int *status)
+{
+	struct signalfd_siginfo si;
+
+	while (read(r->signals, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGHUP)
+			kill(r->program, (int)si.ssi_signo);
+	}
+	return waitpid(r->program, status, WNOHANG) == r->program;
+}
+
+/* The program's status, as a shell has it. */
+static int runner_wait(struct runner *r)
+{
+	struct pollfd p[2] = {{.fd = r->signals, .events = POLLIN},
+			      {.fd = r->stay, .events = POLLIN}};
+	int status = 0;
+
+	while (!runner_signals(r, &status)) {
+		if (poll(p, 2, -1) > 0 && p[1].revents) {
+			weft_lost(r);
+			p[1].fd = -1;
+		}
+	}
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int runner_run(struct runner *r, char **argv)
+{
+	sigset_t mask;
+
+	if (!program_servable(argv[0]))
+		return 126;
+	sigprocmask(SIG_BLOCK, NULL, &mask);
+	r->signals = signals_watch();
+	r->program = fork();
+	if (r->program == 0)
+		program_child(r, &mask, argv);
+	if (r->program > 0)
+		return runner_wait(r);
+	shell_error("run: %s", strerror(errno));
+	return CMD_FAIL;
+}
+
+/* What the program wrote before it ended is sent first. */
+static void weft_end(struct runner *r)
+{
+	if (r->weft <= 0)
+		return;
+	for (int ms = 0; ms < SETTLE_MS && r->stay >= 0 && !program_settled(r->stay, &r->token);
+	     ms += 10)
+		poll(NULL, 0, 10);
+	kill(r->weft, SIGTERM);
+	waitpid(r->weft, NULL, 0);
+}
+
+/* Named or none named: one that runs; else one of our own. */
+static int runner_find(struct runner *r, struct options *o, int first)
+{
+	int fd = -1;
+
+	if (o->control && o->ndevice == 0) {
+		fd = control_find(o->control, "run");
+		return fd < 0 ? -1 : runner_attach(r, fd);
+	}
+	if (first == 1 || o->ndevice == 0)
+		fd = control_find_quiet();
+	return fd >= 0 ? runner_attach(r, fd) : runner_begin(r, o);
+}
+
+int run_main(int argc, char **argv)
+{
+	struct runner r = {.stay = -1};
+	struct options o;
+	int first, status = CMD_FAIL;
+
+	switch (options_parse_run(&o, argc, argv, &first)) {
+	case OPTIONS_RUN:
+		break;
+	case OPTIONS_DONE:
+		return CMD_OK;
+	default:
+		return CMD_USAGE;
+	}
+	if (runner_find(&r, &o, first) == 0)
+		status = runner_run(&r, argv + first);
+	weft_end(&r);
+	return status;
+}
