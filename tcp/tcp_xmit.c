@@ -1,6 +1,6 @@
 /*
- * tcp/tcp_xmit.c - building segments: a header of its own over the records' pieces, up to 64 KB
- * where the device cuts, and on to ip_out().
+ * tcp/tcp_xmit.c - building segments: a header of its own over the records' pieces, up to 64 KB,
+ * which the device cuts or netdev_tx() for it, and on to ip_out().
  *
  * Data carry no SACK blocks: what came out of order is told by ACKs without data (tcp_push()), so
  * that a segment's size does not depend on them.
@@ -120,12 +120,19 @@ static void ack_settled(struct tcp_sock *ts)
 	tcp_timer_clear(ts, TCP_DUE_ACK);
 }
 
+/* On a wire; b holds the payload. */
+static uint32_t segments_of(const struct pkbuf *b)
+{
+	return b->gso_size ? (b->len + b->gso_size - 1) / b->gso_size : 1;
+}
+
 /* b holds the payload, its tos the ECN field.  Consumes b.  0 or ip_out()'s -errno. */
 static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8_t flags)
 {
 	struct sock *sk = &ts->sk;
 	struct ip_flow f;
 	struct path *path;
+	uint32_t segs = segments_of(b);
 	int err = 0;
 
 	flags |= tcp_ecn_flags(ts, flags, b->tos);
@@ -133,7 +140,7 @@ static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8
 	if (flags & TCP_ACK)
 		ack_settled(ts);
 	if (tcp_est_is_own(ts))
-		ts->est->segs_out++;
+		ts->est->segs_out += segs;
 	path = sock_path(sk, &err);
 	if (path) {
 		sock_flow(sk, &sk->c.raddr, &f);
@@ -203,21 +210,15 @@ struct span {
 	bool fin, whole; /* whole: one segment, however long */
 };
 
-static bool tso_ready(struct tcp_sock *ts)
-{
-	int err;
-	struct path *path = sock_path(&ts->sk, &err);
-	uint32_t need = ip_addr_is4(&ts->sk.c.raddr) ? NETDEV_F_TSO4 : NETDEV_F_TSO6;
-
-	return path && (path->dev->features & need);
-}
-
+/* Not of urgent data: who cuts leaves the pointer as it is, which counts from its segment's own number. */
 uint32_t tcp_xmit_max(struct tcp_sock *ts)
 {
 	uint32_t room =
 	    TCP_GSO_MAX - TCP_HLEN_MAX - ip_hdr_bytes(&ts->sk.c.raddr) - ts->sk.rare->optlen;
 
-	return tso_ready(ts) && room > ts->mss ? room - room % ts->mss : ts->mss;
+	if (room <= ts->mss || (ts->flags & TCP_F_URG_OUT))
+		return ts->mss;
+	return room - room % ts->mss;
 }
 
 static bool rec_follows(const struct tcp_rec *a, const struct tcp_rec *b)
