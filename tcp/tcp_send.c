@@ -1,15 +1,13 @@
 /*
  * tcp/tcp_send.c - the program's bytes onto the send queue (RFC 9293, 3.10.2).
  *
- * They are copied once, into pieces of 16 KB (2 KB for a small write), behind what the last record
+ * They are copied once, into pieces of 64 KB (16 or 2 KB for a smaller write), behind what the last record
  * has there; every segment and retransmission refers to them.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "tcp/tcp_priv.h"
-
-#define SEND_BURST 65000u /* queued by one call before the first of it goes */
 
 /* One piece is always allowed: whoever has few bytes queued goes on when others have filled the memory. */
 static uint32_t send_limit(const struct sock *sk)
@@ -46,9 +44,10 @@ bool tcp_snd_space(const struct sock *sk)
 }
 
 /* What goes to the wire together: whole segments, no more than half of the peer's largest window. */
-static uint32_t send_burst(const struct tcp_sock *ts)
+static uint32_t send_burst(struct tcp_sock *ts)
 {
-	uint32_t half = ts->est->max_window / 2, n = half < SEND_BURST ? half : SEND_BURST;
+	uint32_t half = ts->est->max_window / 2, whole = tcp_xmit_max(ts),
+		 n = half < whole ? half : whole;
 
 	return n > ts->mss ? n - n % ts->mss : ts->mss;
 }
@@ -64,7 +63,7 @@ static uint64_t bursts_to(uint64_t have, uint32_t most, uint32_t burst)
  * beyond; and what the one at the end of the queue still lacks (Linux).  Where memory is short, not a byte
  * more than there is.
  */
-static uint32_t send_room(const struct tcp_sock *ts)
+static uint32_t send_room(struct tcp_sock *ts)
 {
 	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes, burst = send_burst(ts);
 	uint32_t fill = unsent(ts) % burst ? burst - unsent(ts) % burst : 0;
@@ -99,24 +98,43 @@ static void msg_read(const struct sock_msg *m, size_t at, uint8_t *to, uint32_t 
 	}
 }
 
+/* For n bytes: what fills most of a large one goes on the wire as one part; NULL: no memory. */
+static struct piece *tail_piece(struct stack *st, uint32_t n)
+{
+	struct piece *p = n > PIECE_LARGE / 2 ? piece_alloc(st, PIECE_LARGE) : NULL;
+
+	if (p)
+		return p;
+	return piece_alloc(st, n > PIECE_SMALL ? PIECE_MID : PIECE_SMALL);
+}
+
+/* Room behind the last record worth a reference of its own: many bytes do not begin in a small rest. */
+static uint32_t tail_room(const struct tcp_rec *last, uint32_t n)
+{
+	uint32_t room =
+	    last && last->piece ? piece_size(last->piece) - last->off - tcp_rec_len(last) : 0;
+
+	return n > PIECE_SMALL && room < PIECE_SMALL ? 0 : room;
+}
+
 /* A record that n bytes may follow, at most *room of them; NULL: no memory. */
 static struct tcp_rec *tail_open(struct tcp_sock *ts, uint32_t n, uint32_t *room)
 {
 	struct tcp_rec *last = ts->est->xfer ? ts->est->xfer->tail : NULL, *r;
-	uint32_t used = last ? last->off + tcp_rec_len(last) : 0;
+	uint32_t used = 0;
 	struct piece *p;
 
-	if (last && last->piece && used < piece_size(last->piece)) {
-		*room = piece_size(last->piece) - used;
+	*room = tail_room(last, n);
+	if (*room) {
 		if (!last->times && !(last->flags & REC_EOR))
 			return last;
+		used = last->off + tcp_rec_len(last);
 		p = piece_get(last->piece);
 	} else {
-		p = piece_alloc(ts->sk.stack, n > PIECE_SMALL ? PIECE_MID : PIECE_SMALL);
+		p = tail_piece(ts->sk.stack, n);
 		if (!p)
 			return NULL;
 		*room = piece_size(p);
-		used = 0;
 	}
 	r = tcp_rec_add(ts);
 	if (!r) {
