@@ -34,7 +34,7 @@ static bool est_make(struct tcp_sock *ts)
 static void est_restore(struct tcp_sock *ts)
 {
 	uint64_t now = tcp_now(ts);
-	uint32_t open_ms = ts->flags & TCP_F_TS ? ts->ts_recent_ms : tcp_ms(now);
+	uint32_t open_ms = ts->ts_recent_ms; /* without timestamps too: tcp_est_park() */
 	uint64_t opened = (now / NSEC_PER_MSEC - (tcp_ms(now) - open_ms)) * NSEC_PER_MSEC;
 	struct tcp_est *e = ts->est;
 
@@ -92,6 +92,8 @@ void tcp_est_park(struct tcp_sock *ts)
 	if (!tcp_est_is_own(ts) || !est_is_fresh(ts))
 		return;
 	ts->syn_rtt_us = ts->est->srtt_us;
+	if (!(ts->flags & TCP_F_TS))
+		ts->ts_recent_ms = ts->est->last_rcvd_ms;
 	tcp_cc_stop(ts);
 	tcp_est_free(ts);
 }
