@@ -124,6 +124,7 @@ struct tcp_xfer {
 	uint32_t snd_sml;      /* l: the end of the last small segment sent (Minshall) */
 	uint32_t push_seq;     /* l: what the program finished writing ends here: PSH */
 	uint32_t pushed;       /* l: the end of the highest segment that went with PSH */
+	uint32_t burst_end;    /* l: behind SND.NXT: what goes to the wire together ends here */
 	uint32_t snd_up;       /* l: TCP_F_URG_OUT: SND.UP */
 	uint32_t until;        /* l: SND.NXT when this window of data began ... */
 	uint32_t max_flight;   /* l: ... and the most out in it */

@@ -134,13 +134,42 @@ static uint32_t push_len(struct tcp_sock *ts, bool *fin)
 	return small && !small_may_go(ts, *fin) ? data - small : data;
 }
 
+/*
+ * Of n bytes those of one burst: no more than half of the peer's window is sent together.  What cwnd
+ * has cut off a burst goes as a burst of its own, and is pushed (as Linux).
+ */
+static uint32_t burst_len(struct tcp_sock *ts, uint32_t n)
+{
+	struct tcp_xfer *x = ts->est->xfer;
+	uint32_t burst, left = x->burst_end - ts->snd_nxt;
+
+	if (ts->est->max_window / 2 >= TCP_GSO_MAX || n <= ts->mss)
+		return n;
+	burst = tcp_send_burst(ts);
+	if (left == 0 || left > burst || left % ts->mss) {
+		left = burst;
+		x->burst_end = ts->snd_nxt + burst;
+	}
+	return n < left ? n : left;
+}
+
+/* Something went: a burst that is the last one waiting may still be filled, so the next begins here. */
+static void burst_settle(struct tcp_sock *ts)
+{
+	if (ts->est->max_window / 2 < TCP_GSO_MAX &&
+	    ts->write_seq - ts->snd_nxt < tcp_send_burst(ts))
+		ts->est->xfer->burst_end = ts->snd_nxt;
+}
+
 /* False: the pace holds the rest back. */
 static bool push_fitting(struct tcp_sock *ts)
 {
-	uint32_t n, left = 0; /* of what may go together at this pace */
+	uint32_t n, whole, left = 0; /* of what may go together at this pace */
 	bool fin;
 
-	while ((n = push_len(ts, &fin)) || fin) {
+	while ((whole = push_len(ts, &fin)) || fin) {
+		n = burst_len(ts, whole);
+		fin = fin && n == whole;
 		if (left < ts->mss && tcp_pace_hold(ts))
 			return false;
 		if (left < ts->mss)
@@ -162,8 +191,10 @@ static void push_new(struct tcp_sock *ts)
 
 	if (push_fitting(ts))
 		ts->flags &= ~TCP_F_PUSH;
-	if (ts->snd_nxt != before)
-		tcp_tlp_arm(ts, tcp_now(ts), false);
+	if (ts->snd_nxt == before)
+		return;
+	burst_settle(ts);
+	tcp_tlp_arm(ts, tcp_now(ts), false);
 }
 
 /* RFC 5682, 3.1, 2b. */

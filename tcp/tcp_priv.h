@@ -425,8 +425,9 @@ bool tcp_mss_sync(struct tcp_sock *ts, uint32_t mtu);
 ssize_t tcp_send(struct sock *sk, struct sock_msg *m);
 uint32_t tcp_send_take(struct tcp_sock *ts, const struct sock_msg *m, uint32_t most);
 bool tcp_snd_space(const struct sock *sk); /* room worth telling of */
-void tcp_snd_wake(struct tcp_sock *ts);    /* tells it to whom there was none */
-void tcp_snd_retry(struct tcp_sock *ts);   /* memory may be there again: tells the program */
+uint32_t tcp_send_burst(struct tcp_sock *ts);
+void tcp_snd_wake(struct tcp_sock *ts);  /* tells it to whom there was none */
+void tcp_snd_retry(struct tcp_sock *ts); /* memory may be there again: tells the program */
 /* tcp_out.c */
 void tcp_push(struct sock *sk);
 /* tcp_xmit.c: one segment of up to 64 KB each; what goes out with an ACK settles what is owed. */

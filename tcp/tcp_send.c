@@ -44,7 +44,7 @@ bool tcp_snd_space(const struct sock *sk)
 }
 
 /* What goes to the wire together: whole segments, no more than half of the peer's largest window. */
-static uint32_t send_burst(struct tcp_sock *ts)
+uint32_t tcp_send_burst(struct tcp_sock *ts)
 {
 	uint32_t half = ts->est->max_window / 2, whole = tcp_xmit_max(ts),
 		 n = half < whole ? half : whole;
@@ -65,7 +65,7 @@ static uint64_t bursts_to(uint64_t have, uint32_t most, uint32_t burst)
  */
 static uint32_t send_room(struct tcp_sock *ts)
 {
-	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes, burst = send_burst(ts);
+	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes, burst = tcp_send_burst(ts);
 	uint32_t fill = unsent(ts) % burst ? burst - unsent(ts) % burst : 0;
 	uint64_t more, waits;
 
@@ -263,7 +263,7 @@ static size_t send_queue(struct tcp_sock *ts, const struct sock_msg *m)
 	bool oob = m->flags & MSG_OOB; /* the pointer is known at the end */
 
 	while (done < len && (room = send_room(ts))) {
-		uint32_t whole = send_burst(ts), n = whole > burst ? whole - burst : whole;
+		uint32_t whole = tcp_send_burst(ts), n = whole > burst ? whole - burst : whole;
 
 		n = n < room ? n : room;
 		n = len - done < n ? (uint32_t)(len - done) : n;
