@@ -117,6 +117,8 @@ uint32_t tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b)
 static void rcvq_took(struct tcp_sock *ts, uint32_t n)
 {
 	ts->rcv_nxt += n;
+	if (seq_lt(ts->rcv_adv, ts->rcv_nxt)) /* it went beyond the window: text_end() */
+		ts->rcv_adv = ts->rcv_nxt;
 	ts->est->bytes_received += n;
 }
 
@@ -215,11 +217,22 @@ static enum drop_reason text_outside(const struct tcp_sock *ts, uint32_t end)
 	return DROP_TCP_ZERO_WINDOW;
 }
 
+/*
+ * Where what may be taken ends: at the window's edge.  Text in order for an empty queue is taken whole,
+ * as the queue's memory allows: its sender may know the window as it was before it shrank (as Linux).
+ */
+static uint32_t text_end(const struct tcp_sock *ts, const struct tcp_seg *g)
+{
+	bool whole = !ts->est->rcvq_head && seq_leq(g->seq, ts->rcv_nxt);
+
+	return whole ? seq_max(ts->rcv_adv, g->end) : ts->rcv_adv;
+}
+
 /* Takes off what lies before RCV.NXT, behind the window or behind the peer's FIN. */
 static enum drop_reason text_trim(struct tcp_sock *ts, struct pkbuf *b)
 {
 	struct tcp_seg *g = tcp_seg(b);
-	uint32_t end = ts->rcv_adv, old;
+	uint32_t end = text_end(ts, g), old;
 
 	if (g->flags & TCP_FIN && !(ts->flags & TCP_F_FIN_SEEN) && seq_leq(g->end - 1, end)) {
 		ts->flags |= TCP_F_FIN_SEEN;
@@ -326,8 +339,11 @@ void tcp_fin(struct tcp_sock *ts)
 	    !tcp_state_in(ts, TCP_CAN_RECV))
 		return;
 	ts->rcv_nxt++;
-	if (seq_lt(ts->rcv_adv, ts->rcv_nxt)) /* it stood behind a closed window */
+	if (seq_lt(ts->rcv_adv,
+		   ts->rcv_nxt)) { /* behind a closed window: the peer would try again */
 		ts->rcv_adv = ts->rcv_nxt;
+		ts->flags |= TCP_F_ACK_NOW;
+	}
 	ts->sk.shutdown |= SOCK_SHUT_RD;
 	tcp_ofo_free(ts);
 	tcp_dsack_forget(ts); /* nothing of the stream is in doubt any more (Linux) */
