@@ -265,7 +265,7 @@ int inet_connect(struct inet_table *t, struct sock *sk)
 		err = conn_try(t, sk, &tu);
 		return err == -EADDRINUSE ? -EADDRNOTAVAIL : err;
 	}
-	r = inet_port_range(t->stack);
+	r = inet_port_range(sk);
 	offset = port_offset(t, sk);
 	for (uint32_t i = 0; i < r.count; i++) {
 		uint32_t next = atomic_fetch_add_explicit(&t->port_next, 1, memory_order_relaxed);

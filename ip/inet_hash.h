@@ -39,6 +39,7 @@ void inet_table_set_free(struct inet_table *t, void (*free_small)(struct sock_co
  * -EADDRNOTAVAIL (address not ours), -EINVAL (bound already), -ENOMEM.  Lock of sk held.
  */
 int inet_bind(struct inet_table *t, struct sock *sk, const struct ip_addr *a, uint16_t port);
+int inet_bind_addr(struct sock *sk, const struct ip_addr *a); /* the port comes with connect() */
 /* An address of ours, or for datagrams also a group or broadcast to receive (RFC 1122, 4.1.3.5). */
 bool inet_addr_is_bindable(const struct sock *sk, const struct ip_addr *a);
 /* A listener needs its port for itself: checks the table again as LISTEN.  -EADDRINUSE. */

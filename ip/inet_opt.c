@@ -20,11 +20,15 @@ struct inet_opt {
 	int (*get)(struct sock *sk);         /* or -errno */
 };
 
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51 /* Linux 6.3 */
+#endif
+
 /* One that is a flag of the sock. */
 struct inet_flag {
 	int name;
 	uint32_t flag;
-	bool dgram; /* not of a stream */
+	enum { OF_ALL, OF_STREAMS, OF_OTHERS } whose;
 };
 
 static void opt_tos_set(struct sock *sk, int v)
@@ -89,19 +93,24 @@ static const struct inet_opt inet_opts[] = {
 };
 
 static const struct inet_flag inet_flags[] = {
-    {IP_RECVERR, SOCK_RECVERR, false}, {IP_FREEBIND, SOCK_FREEBIND, false},
-    {IP_PKTINFO, SOCK_PKTINFO, true},  {IP_RECVTTL, SOCK_RECVTTL, true},
-    {IP_RECVTOS, SOCK_RECVTOS, true},
+    {IP_RECVERR, SOCK_RECVERR, OF_ALL},
+    {IP_FREEBIND, SOCK_FREEBIND, OF_ALL},
+    {IP_BIND_ADDRESS_NO_PORT, SOCK_BIND_NO_PORT, OF_STREAMS},
+    {IP_PKTINFO, SOCK_PKTINFO, OF_OTHERS},
+    {IP_RECVTTL, SOCK_RECVTTL, OF_OTHERS},
+    {IP_RECVTOS, SOCK_RECVTOS, OF_OTHERS},
 };
 
 /* 0: not one of them, or not for this sock. */
 static uint32_t inet_flag_find(const struct sock *sk, int name)
 {
+	int other = sk->ops->type == SOCK_STREAM ? OF_OTHERS : OF_STREAMS;
+
 	for (size_t i = 0; i < sizeof(inet_flags) / sizeof(inet_flags[0]); i++) {
 		const struct inet_flag *f = &inet_flags[i];
 
 		if (f->name == name)
-			return f->dgram && sk->ops->type == SOCK_STREAM ? 0 : f->flag;
+			return (int)f->whose == other ? 0 : f->flag;
 	}
 	return 0;
 }
@@ -187,6 +196,32 @@ static int inet_options_get(struct sock *sk, void *v, socklen_t *n)
 	return 0;
 }
 
+/* IP_LOCAL_PORT_RANGE: the lowest in the lower half, the highest in the upper; 0: as the stack's. */
+static int inet_range_set(struct sock *sk, const void *v, socklen_t n)
+{
+	struct sock_rare *k;
+	uint32_t range;
+
+	if (n != sizeof(range))
+		return -EINVAL;
+	memcpy(&range, v, sizeof(range));
+	if ((range & 0xffff) && range >> 16 && (range & 0xffff) > range >> 16)
+		return -EINVAL;
+	k = sock_rare_get(sk);
+	if (!k)
+		return -ENOBUFS;
+	k->port_range = range;
+	return 0;
+}
+
+static int inet_range_get(const struct sock *sk, void *v, socklen_t *n)
+{
+	if (*n > sizeof(sk->rare->port_range))
+		*n = sizeof(sk->rare->port_range);
+	memcpy(v, &sk->rare->port_range, *n);
+	return 0;
+}
+
 int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n)
 {
 	const struct inet_opt *o = inet_opt_find(name);
@@ -196,6 +231,8 @@ int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n)
 	assert(lock_is_held(&sk->c.lock));
 	if (name == IP_OPTIONS)
 		return inet_options_set(sk, v, n);
+	if (name == IP_LOCAL_PORT_RANGE)
+		return inet_range_set(sk, v, n);
 	if (!flag && (!o || !o->set))
 		return -ENOPROTOOPT;
 	err = inet_opt_int(v, n, &x);
@@ -220,6 +257,8 @@ int inet_sock_getopt(struct sock *sk, int name, void *v, socklen_t *n)
 	assert(lock_is_held(&sk->c.lock));
 	if (name == IP_OPTIONS)
 		return inet_options_get(sk, v, n);
+	if (name == IP_LOCAL_PORT_RANGE)
+		return inet_range_get(sk, v, n);
 	if (!flag && !o)
 		return -ENOPROTOOPT;
 	x = flag ? (sk->flags & flag) != 0 : o->get(sk);

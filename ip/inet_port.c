@@ -139,11 +139,17 @@ struct port_share *inet_port_join(struct inet_table *t, const struct sock *sk, u
 	return p;
 }
 
-struct port_range inet_port_range(struct stack *st)
+struct port_range inet_port_range(const struct sock *sk)
 {
-	int64_t first = sysctl_get(st, ip_local_port_first);
-	int64_t last = sysctl_get(st, ip_local_port_last);
+	int64_t first = sysctl_get(sk->stack, ip_local_port_first);
+	int64_t last = sysctl_get(sk->stack, ip_local_port_last);
+	int64_t own_first = sk->rare->port_range & 0xffff, own_last = sk->rare->port_range >> 16;
 
+	/* its own, where they are within the stack's */
+	if (own_first >= first && own_first <= last)
+		first = own_first;
+	if (own_last >= first && own_last <= last)
+		last = own_last;
 	/* two settings, written one after the other, may cross for a moment */
 	return (struct port_range){(uint32_t)first,
 				   last < first ? 1 : (uint32_t)(last - first + 1)};
@@ -172,7 +178,7 @@ static int bind_port(struct inet_table *t, struct sock *sk, const struct port_sh
  */
 static int bind_any_port(struct inet_table *t, struct sock *sk, struct port_share *want)
 {
-	struct port_range r = inet_port_range(t->stack);
+	struct port_range r = inet_port_range(sk);
 	uint32_t start = (uint32_t)(env_random(t->stack->env) % r.count);
 
 	for (uint32_t i = 0; i < r.count; i++) {
@@ -205,6 +211,24 @@ bool inet_addr_is_bindable(const struct sock *sk, const struct ip_addr *a)
 	return sk->ops->type != SOCK_STREAM && (type == ROUTE_BROADCAST || type == ROUTE_MULTICAST);
 }
 
+static void bind_addr(struct sock *sk, const struct ip_addr *a)
+{
+	sk->c.laddr = *a;
+	if (!ip_addr_is_any(a))
+		sk->flags |= SOCK_BOUND_ADDR;
+}
+
+int inet_bind_addr(struct sock *sk, const struct ip_addr *a)
+{
+	assert(lock_is_held(&sk->c.lock));
+	if (sk->port)
+		return -EINVAL;
+	if (!inet_addr_is_bindable(sk, a))
+		return -EADDRNOTAVAIL;
+	bind_addr(sk, a);
+	return 0;
+}
+
 int inet_bind(struct inet_table *t, struct sock *sk, const struct ip_addr *a, uint16_t port)
 {
 	struct port_share want = port_want(sk, a, port);
@@ -218,11 +242,9 @@ int inet_bind(struct inet_table *t, struct sock *sk, const struct ip_addr *a, ui
 	err = port ? bind_port(t, sk, &want) : bind_any_port(t, sk, &want);
 	if (err)
 		return err;
-	sk->c.laddr = *a;
+	bind_addr(sk, a);
 	sk->c.lport = sk->port->port;
 	sk->c.reuseport = sk->flags & SOCK_REUSEPORT;
-	if (!ip_addr_is_any(a))
-		sk->flags |= SOCK_BOUND_ADDR;
 	if (port)
 		sk->flags |= SOCK_BOUND_PORT;
 	return 0;

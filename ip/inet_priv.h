@@ -71,4 +71,4 @@ void inet_port_unlisten(struct inet_table *t, struct sock *sk);
 struct port_range {
 	uint32_t first, count;
 };
-struct port_range inet_port_range(struct stack *st);
+struct port_range inet_port_range(const struct sock *sk);

@@ -162,6 +162,7 @@ struct sock_ops {
 #define SOCK_RECVTOS (1u << 15)
 #define SOCK_FREEBIND (1u << 16) /* bind() to an address that is not, or not yet, our own */
 #define SOCK_REUSEPORT (1u << 17)
+#define SOCK_BIND_NO_PORT (1u << 18) /* bind() of an address leaves the port to connect() */
 
 /*
  * What few socks need, options for the most part.  Reading needs no block: until something is set
@@ -171,12 +172,13 @@ struct sock_ops {
  *	l	lock of its sock
  */
 struct sock_rare {
-	uint8_t *opt;      /* l: IP_OPTIONS, or NULL */
-	uint32_t mark;     /* l */
-	uint32_t rcvlowat; /* l */
-	uint16_t linger_s; /* l */
-	uint8_t mcast_ttl; /* l */
-	uint8_t optlen;    /* l */
+	uint8_t *opt;        /* l: IP_OPTIONS, or NULL */
+	uint32_t mark;       /* l */
+	uint32_t rcvlowat;   /* l */
+	uint32_t port_range; /* l: IP_LOCAL_PORT_RANGE */
+	uint16_t linger_s;   /* l */
+	uint8_t mcast_ttl;   /* l */
+	uint8_t optlen;      /* l */
 };
 extern const struct sock_rare sock_rare_none;
 

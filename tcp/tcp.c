@@ -32,6 +32,8 @@ static int tcp_bind(struct sock *sk, const struct ip_addr *a, uint16_t port)
 {
 	if (tcp_state_of(tcp_sk(sk)) != TCP_CLOSE)
 		return -EINVAL;
+	if (!port && (sk->flags & SOCK_BIND_NO_PORT))
+		return inet_bind_addr(sk, a);
 	return inet_bind(sk->stack->tcp->table, sk, a, port);
 }
 

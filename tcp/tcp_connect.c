@@ -188,9 +188,10 @@ static int connect_start(struct tcp_sock *ts, const struct path *path)
 	struct sock *sk = &ts->sk;
 	struct inet_tuple tu = {sk->c.laddr, sk->c.raddr, sk->c.lport, sk->c.rport, 0};
 
-	if (!ts->iss) /* else above what a TIME-WAIT sock sent */
+	if (!ts->iss) { /* else above what a TIME-WAIT sock sent */
 		ts->iss = tcp_isn(sk->stack, &tu);
-	ts->ts_offset = tcp_ts_offset(sk->stack, &sk->c.laddr, &sk->c.raddr);
+		ts->ts_offset = tcp_ts_offset(sk->stack, &sk->c.laddr, &sk->c.raddr);
+	}
 	ts->snd_una = ts->iss;
 	ts->snd_nxt = ts->write_seq = ts->iss + 1;
 	ts->snd_wnd = ts->est->max_window = 0;

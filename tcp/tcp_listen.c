@@ -41,7 +41,7 @@ static int listen_start(struct tcp_sock *ts)
 	int err = l ? 0 : -ENOMEM;
 
 	if (!err && !sk->port)
-		err = inet_bind(t, sk, &ip_addr_any, 0);
+		err = inet_bind(t, sk, &sk->c.laddr, 0);
 	if (!err)
 		err = inet_listen(t, sk);
 	if (err) {

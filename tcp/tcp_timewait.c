@@ -265,8 +265,8 @@ static bool timewait_reusable(const struct tcp_timewait *tw, uint32_t age)
 
 /*
  * connect() wants this four-tuple.  With timestamps the peer can tell the new connection's segments
- * from old ones once a tick has passed (RFC 6191, 2), which is enough where the program has asked
- * for the port.
+ * from old ones, for they begin above the last (RFC 6191, 2), which is enough where the program has
+ * asked for the port.
  */
 bool tcp_timewait_take(struct sock_common *c, struct sock *taker)
 {
@@ -276,11 +276,12 @@ bool tcp_timewait_take(struct sock_common *c, struct sock *taker)
 
 	if (!tw->ts_ok)
 		return false;
-	if (taker->flags & SOCK_BOUND_PORT ? age == 0 : !timewait_reusable(tw, age))
+	if (!(taker->flags & SOCK_BOUND_PORT) && !timewait_reusable(tw, age))
 		return false;
 	ts->iss = tw->snd_nxt + 65535 + 2;
 	if (ts->iss == 0)
 		ts->iss = 1;
+	ts->ts_offset = tw->ts_offset + 1; /* newer even within the tick that sent the last */
 	timewait_disarm(tw);
 	mib_inc(tw->stack, MIB_TcpExt_TWRecycled);
 	return true;

@@ -8,6 +8,8 @@
 #include "tests/harness/inet_lab.h"
 #include "tests/harness/unit.h"
 
+#define PORT_RANGE 51 /* IP_LOCAL_PORT_RANGE, which old headers lack */
+
 static struct ip_lab lab;
 static struct sock *sk;
 
@@ -48,6 +50,11 @@ static const struct opt_case {
     {IP_FREEBIND, 1, 0, 1},
     {IP_PKTINFO, 1, 0, 1},
     {IP_RECVOPTS, 1, -ENOPROTOOPT, -ENOPROTOOPT},
+    {IP_BIND_ADDRESS_NO_PORT, 1, -ENOPROTOOPT, -ENOPROTOOPT}, /* a stream's */
+    {PORT_RANGE, 0x40004000, 0, 0x40004000},
+    {PORT_RANGE, 0x40000000, 0, 0x40000000},
+    {PORT_RANGE, 0x00004000, 0, 0x00004000},
+    {PORT_RANGE, 0x40004001, -EINVAL, 0},
 };
 
 START_TEST(test_option_cell)

@@ -77,6 +77,8 @@ struct event {
 	struct event *next;
 };
 
+#define DRILL_PORT 8080 /* of both ends */
+
 struct script {
 	const char *path;
 	struct event *events;
@@ -85,6 +87,7 @@ struct script {
 	int64_t ts_tick_us;       /* of our timestamps; 0: they are not looked at */
 	bool strict;              /* --strict_segments: none are glued */
 	char *local, *remote;     /* --local_ip, --remote_ip; NULL: as the flags say */
+	uint16_t bind_port;       /* --bind_port */
 };
 
 /* Parses a file, or says where it is wrong and exits with 2. */

@@ -13,7 +13,6 @@
 
 #include "tests/script/drill.h"
 
-#define PORT 8080
 #define IOV_MOST 16
 #define POLL_MOST 8
 #define CONTROL_MOST 1024
@@ -88,10 +87,11 @@ static struct end address(const struct drill *d, struct in_addr a)
 {
 	struct end e = {.n = sizeof(e.in)};
 
-	e.in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr = a};
+	e.in = (struct sockaddr_in){
+	    .sin_family = AF_INET, .sin_port = htons(DRILL_PORT), .sin_addr = a};
 	if (!d->mapped)
 		return e;
-	e.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
+	e.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(DRILL_PORT)};
 	e.in6.sin6_addr.s6_addr[10] = e.in6.sin6_addr.s6_addr[11] = 0xff;
 	memcpy(&e.in6.sin6_addr.s6_addr[12], &a, sizeof(a));
 	e.n = sizeof(e.in6);
@@ -324,7 +324,7 @@ static int64_t call_socket(struct drill *d, const struct event *ev)
 	int fd =
 	    d->ifc.socket(d->ifc.userdata, domain, (int)number(d, ev, 1), (int)number(d, ev, 2));
 
-	d->flow = (struct flow){.fd = fd, .remote_port = PORT, .local_port = PORT};
+	d->flow = (struct flow){.fd = fd, .remote_port = DRILL_PORT, .local_port = DRILL_PORT};
 	return fd_new(d, ev, fd);
 }
 
@@ -332,6 +332,8 @@ static int64_t call_bind(struct drill *d, const struct event *ev)
 {
 	struct end a = address(d, d->local);
 
+	a.in.sin_port = htons(d->script->bind_port); /* where sin6_port is too */
+	d->flow.local_port = d->script->bind_port;
 	return d->ifc.bind(d->ifc.userdata, fd_arg(d, ev, 0), &a.sa, a.n);
 }
 
@@ -372,7 +374,7 @@ static int64_t call_connect(struct drill *d, const struct event *ev)
 	int fd = fd_arg(d, ev, 0);
 
 	if (d->flow.passive && a.sa.sa_family != AF_UNSPEC) /* it was accepted, and left */
-		d->flow = (struct flow){.remote_port = PORT, .local_port = PORT};
+		d->flow = (struct flow){.remote_port = DRILL_PORT, .local_port = DRILL_PORT};
 	d->flow.fd = fd;
 	return d->ifc.connect(d->ifc.userdata, fd, &a.sa, a.n);
 }

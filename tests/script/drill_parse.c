@@ -382,6 +382,8 @@ static void option_line(struct lex *x, struct script *s)
 			s->local = strdup(value);
 		else if (!strcmp(name, "remote_ip"))
 			s->remote = strdup(value);
+		else if (!strcmp(name, "bind_port"))
+			s->bind_port = (uint16_t)strtoul(value, NULL, 10);
 		else
 			known = false;
 		free(value);
@@ -405,6 +407,7 @@ struct script *script_read(const char *path)
 	s->path = path;
 	s->tolerance_us = TOLERANCE_US;
 	s->tolerance_percent = TOLERANCE_PERCENT;
+	s->bind_port = DRILL_PORT;
 	tail = &s->events;
 	while (lex_take(&x, "--"))
 		option_line(&x, s);

@@ -79,6 +79,7 @@ static const struct {
     NAME(IP_PMTUDISC_DONT),
     NAME(IP_FREEBIND),
     NAME(IP_BIND_ADDRESS_NO_PORT),
+    {"IP_LOCAL_PORT_RANGE", 51}, /* Linux 6.3 */
     NAME(F_SETFL),
     NAME(F_GETFL),
     NAME(O_RDONLY),
