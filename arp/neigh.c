@@ -199,7 +199,7 @@ int neigh_out(struct neigh *n, struct pkbuf *b, uint16_t type)
 
 void neigh_confirm(struct neigh *n)
 {
-	atomic_store_explicit(&n->confirmed, neigh_now(n), memory_order_relaxed);
+	atomic_store_explicit(&n->confirmed, batch_now(n->dev->stack), memory_order_relaxed);
 }
 
 void neigh_doubt(struct neigh *n)

@@ -112,20 +112,20 @@ void sock_put(struct sock *sk)
 void sock_lock(struct sock *sk)
 {
 	lock_take(&sk->c.lock, RANK_SOCK);
-	batch_time_passes(sk->stack);
+	batch_clock_check(sk->stack);
 }
 
 void sock_lock_child(struct sock *sk)
 {
 	lock_take(&sk->c.lock, RANK_CHILD);
-	batch_time_passes(sk->stack);
+	batch_clock_check(sk->stack);
 }
 
 bool sock_lock_or_leave(struct sock *sk, uint32_t work)
 {
 	if (!lock_take_or_leave(&sk->c.lock, work, RANK_SOCK))
 		return false;
-	batch_time_passes(sk->stack);
+	batch_clock_check(sk->stack);
 	return true;
 }
 

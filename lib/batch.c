@@ -47,10 +47,14 @@ struct batch *batch_of(struct stack *st)
 uint64_t batch_clock(struct stack *st)
 {
 	uint64_t now = env_now(st->env);
-	struct batch *b = slot_get(st)->batch;
+	struct slot *s = slot_get(st);
 
-	if (b)
-		b->now = now;
+	if (atomic_load_explicit(&st->clock, memory_order_relaxed) != s)
+		atomic_store_explicit(&st->clock, s, memory_order_relaxed);
+	if (s->batch) {
+		s->batch->now = now;
+		s->batch->written = 0;
+	}
 	return now;
 }
 

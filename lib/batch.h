@@ -24,6 +24,9 @@ struct later {
 	void (*fn)(struct later *l);
 };
 
+#define BATCH_FRAME 512u    /* bytes: what a write costs at least */
+#define BATCH_WRITTEN 4096u /* bytes written until the clock is read again */
+
 struct batch {
 	struct stack *stack;
 	struct slot *slot; /* the thread's slot in this stack */
@@ -36,6 +39,7 @@ struct batch {
 	} wakes[32];
 	unsigned nwakes;
 	uint64_t now;        /* ns: batch_now(), 0: to be read */
+	uint32_t written;    /* bytes to devices since then, a small frame as BATCH_FRAME */
 	_Atomic int *owed;   /* of a reader's batch: counts the hot sleepers it wakes; or NULL */
 	unsigned depth;      /* batch_begin() inside a batch of the same stack */
 	struct batch *outer; /* the thread's batch in another stack (a lab's wire) */
@@ -48,8 +52,9 @@ struct batch *batch_of(struct stack *st);
 /* batch_now() where it is to be read. */
 uint64_t batch_clock(struct stack *st);
 /*
- * The env's clock, read once and again after batch_time_passes(): when a sock's lock was taken, so that a
- * sock's times never go back, and when a device was written to.  Good without an open batch too.
+ * The env's clock, read once and again when a sock's lock was taken and another thread has read it meanwhile,
+ * so that a sock's times never go back; and when what was written to a device took its time.  Good without
+ * an open batch too.
  */
 static inline uint64_t batch_now(struct stack *st)
 {
@@ -58,11 +63,24 @@ static inline uint64_t batch_now(struct stack *st)
 	return b && b->now ? b->now : batch_clock(st);
 }
 
-static inline void batch_time_passes(struct stack *st)
+/* With a sock's lock just taken, which another thread may have had: its reading is not older than the lock. */
+static inline void batch_clock_check(struct stack *st)
+{
+	struct slot *s = slot_get(st);
+
+	if (s->batch && atomic_load_explicit(&st->clock, memory_order_relaxed) != s)
+		s->batch->now = 0;
+}
+
+/* A frame of n bytes was written: a large one, or eight small ones, take microseconds. */
+static inline void batch_wrote(struct stack *st, uint32_t n)
 {
 	struct batch *b = slot_get(st)->batch;
 
-	if (b)
+	if (!b || !b->now)
+		return;
+	b->written += n > BATCH_FRAME ? n : BATCH_FRAME;
+	if (b->written >= BATCH_WRITTEN)
 		b->now = 0;
 }
 

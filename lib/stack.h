@@ -25,6 +25,7 @@ struct stack {
 	_Atomic uint32_t debug;     /* a: mask of enum debug_level, lib/debug.h */
 	struct sysctls sysctl;      /* a: each field; lib/sysctl.def */
 	struct slot *_Atomic slots; /* a: pushed on, never taken off; lib/slot.h */
+	struct slot *_Atomic clock; /* a: whose thread read the clock last: lib/batch.h */
 	struct stack *next;         /* l: the living stacks */
 	bool living;                /* l */
 	/* c, may be NULL: a thread gives its slot back (set by net before there are threads) */

@@ -82,17 +82,17 @@ int queue_read(struct netdev_queue *q, int max)
 	struct batch batch;
 	struct pkq frames;
 	struct pkbuf *b;
-	uint64_t now;
 	int n;
 
 	pkq_init(&frames);
 	batch_begin(&batch, dev->stack);
 	batch.owed = &q->owed;
 	n = dev->ops->rx(q, &frames, max);
-	now = frames.count ? env_now(dev->stack->env) : 0;
+	if (frames.count)
+		q->read_at = batch_clock(dev->stack);
 	while ((b = pkq_take(&frames))) {
 		q->bulk = b->len > BULK;
-		b->stamp = now;
+		b->stamp = q->read_at;
 		netdev_rx(dev, b);
 	}
 	batch_end(&batch);
@@ -138,6 +138,7 @@ struct lead {
 	int n;
 	uint64_t deadline;
 	uint64_t began; /* ns: when the call came to wait */
+	uint64_t ended; /* ns: when what was read ended the wait; 0: something else did */
 	uint64_t spin;  /* ns: until when; 0: not at all */
 	bool slept;     /* since the last read */
 };
@@ -264,8 +265,10 @@ static int lead_loop(struct lead *l)
 	for (;;) {
 		r = look ? lead_read(l) : -EAGAIN;
 		look = true;
-		if (waiter_is_woken(l->waiter))
+		if (waiter_is_woken(l->waiter)) {
+			l->ended = r > 0 ? l->q->read_at : 0;
 			return 0;
+		}
 		if (r < 0 && r != -EAGAIN)
 			return -ENODEV;
 		if (queue_hand_over(l->q))
@@ -334,7 +337,7 @@ static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t de
 		r = env_wait(st->env, &s->waiter, fds, n, deadline);
 		atomic_store_explicit(&s->waiter.hot, false, memory_order_relaxed);
 	}
-	s->rhythm.left = env_now(st->env);
+	s->rhythm.left = l.ended ? l.ended : env_now(st->env);
 	return r;
 }
 

@@ -212,7 +212,7 @@ static int tx_one(struct netdev *dev, struct pkbuf *b)
 	uint32_t len = b->len;
 	int r = dev->ops->xmit(dev, b);
 
-	batch_time_passes(dev->stack);
+	batch_wrote(dev->stack, len);
 	if (r < 0) {
 		stat_add(&dev->stats.tx_errors, 1);
 		return r;

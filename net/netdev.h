@@ -60,6 +60,7 @@ struct netdev_queue {
 	_Atomic int owed;                /* a: hot sleepers that were woken and are not back yet */
 	_Atomic bool standby;            /* a: the netdev thread sleeps until a leader has gone */
 	bool bulk;                       /* h: the last frame was a large one */
+	uint64_t read_at;                /* h: ns: when frames were read last */
 	unsigned burst;                  /* h: frames that the leader's next read may bring */
 	_Atomic bool stop;               /* a: the thread is to end */
 	pthread_t thread;                /* s: valid while running */

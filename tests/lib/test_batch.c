@@ -1,9 +1,10 @@
 /*
  * tests/lib/test_batch.c - phases in their order, nested batches join, only sleepers are woken,
- * last and once; and nothing ends with a lock held.
+ * last and once; nothing ends with a lock held; and how often the clock is read.
  */
 #include "lib/batch.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 
@@ -20,11 +21,12 @@ static struct {
 	struct waiter *woken[64];
 	uint32_t found[64];
 	unsigned ran, order[64];
+	_Atomic uint64_t now; /* goes on with each reading */
 } t;
 
 static uint64_t fake_now(struct env *e)
 {
-	return NSEC_PER_SEC;
+	return atomic_fetch_add(&t.now, 1);
 }
 
 static uint64_t fake_random(struct env *e)
@@ -54,6 +56,7 @@ static const struct env_ops fake_ops = {
 static void setup(void)
 {
 	memset(&t, 0, sizeof(t));
+	t.now = NSEC_PER_SEC;
 	t.env.ops = &fake_ops;
 	t.stack = stack_alloc(&t.env);
 	t.other = stack_alloc(&t.env);
@@ -225,6 +228,68 @@ START_TEST(test_batch_wakes_more_than_it_holds)
 }
 END_TEST
 
+START_TEST(test_batch_reads_the_clock_once)
+{
+	uint64_t first, outside = batch_now(t.stack);
+	struct batch b;
+
+	ck_assert_uint_gt(batch_now(t.stack), outside);
+	batch_begin(&b, t.stack);
+	first = batch_now(t.stack);
+	batch_clock_check(t.stack);
+	ck_assert_uint_eq(batch_now(t.stack), first);
+	batch_end(&b);
+	batch_begin(&b, t.stack);
+	ck_assert_uint_gt(batch_now(t.stack), first);
+	batch_end(&b);
+}
+END_TEST
+
+static void *other_reads(void *arg)
+{
+	uint64_t *now = arg;
+
+	*now = batch_now(t.stack);
+	return NULL;
+}
+
+/* Another thread had the lock meanwhile and wrote its time into the sock. */
+START_TEST(test_batch_clock_is_not_behind_another_thread)
+{
+	uint64_t first, other = 0;
+	pthread_t thread;
+	struct batch b;
+
+	batch_begin(&b, t.stack);
+	first = batch_now(t.stack);
+	ck_assert_int_eq(pthread_create(&thread, NULL, other_reads, &other), 0);
+	pthread_join(thread, NULL);
+	ck_assert_uint_gt(other, first);
+	batch_clock_check(t.stack);
+	ck_assert_uint_gt(batch_now(t.stack), other);
+	batch_end(&b);
+}
+END_TEST
+
+START_TEST(test_batch_clock_is_read_again_after_writing)
+{
+	struct batch b;
+	uint64_t first;
+
+	batch_begin(&b, t.stack);
+	first = batch_now(t.stack);
+	for (unsigned i = 1; i < BATCH_WRITTEN / BATCH_FRAME; i++)
+		batch_wrote(t.stack, 60);
+	ck_assert_uint_eq(batch_now(t.stack), first);
+	batch_wrote(t.stack, 60);
+	ck_assert_uint_gt(batch_now(t.stack), first);
+	first = batch_now(t.stack);
+	batch_wrote(t.stack, BATCH_WRITTEN);
+	ck_assert_uint_gt(batch_now(t.stack), first);
+	batch_end(&b);
+}
+END_TEST
+
 #ifndef NDEBUG
 START_TEST(test_batch_end_with_lock_held_stops)
 {
@@ -257,6 +322,9 @@ int main(void)
 	tcase_add_test(tc, test_batch_of_two_stacks_are_two);
 	tcase_add_test(tc, test_batch_wakes_only_sleepers_and_last);
 	tcase_add_test(tc, test_batch_wakes_more_than_it_holds);
+	tcase_add_test(tc, test_batch_reads_the_clock_once);
+	tcase_add_test(tc, test_batch_clock_is_not_behind_another_thread);
+	tcase_add_test(tc, test_batch_clock_is_read_again_after_writing);
 #ifndef NDEBUG
 	tcase_add_test_raise_signal(tc, test_batch_end_with_lock_held_stops, SIGABRT);
 	tcase_add_test_raise_signal(tc, test_batch_of_outside_stops, SIGABRT);
