@@ -11,6 +11,7 @@
 
 #include <bsd/sys/tree.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -65,14 +66,19 @@ RB_GENERATE_INTERNAL(epoll_items, epoll_item, in_items, item_order, __attribute_
 /* --- the ready list ----------------------------------------------------------------------------
  */
 
+static void ready_insert(struct epoll *ep, struct epoll_item *it) REQUIRES(ep->s->wait.lock)
+{
+	if (it->is_ready)
+		return;
+	TAILQ_INSERT_TAIL(&ep->ready, it, in_ready);
+	ep->nready++;
+	it->is_ready = true;
+}
+
 static void ready_add(struct epoll *ep, struct epoll_item *it)
 {
 	mutex_lock(&ep->s->wait.lock);
-	if (!it->is_ready) {
-		TAILQ_INSERT_TAIL(&ep->ready, it, in_ready);
-		ep->nready++;
-	}
-	it->is_ready = true;
+	ready_insert(ep, it);
 	mutex_unlock(&ep->s->wait.lock);
 }
 
@@ -91,15 +97,21 @@ static void ready_del(struct epoll *ep, struct epoll_item *it)
 	mutex_unlock(&ep->s->wait.lock);
 }
 
-/* The first, off the list; NULL: none. */
-static struct epoll_item *ready_take(struct epoll *ep)
+/* Puts `back` (NULL: none) to the end, and takes the first of those *left to be asked; NULL: none. */
+static struct epoll_item *ready_next(struct epoll *ep, struct epoll_item *back, unsigned *left)
 {
-	struct epoll_item *it;
+	struct epoll_item *it = NULL;
 
 	mutex_lock(&ep->s->wait.lock);
-	it = TAILQ_FIRST(&ep->ready);
-	if (it)
+	if (*left > ep->nready)
+		*left = ep->nready;
+	if (back)
+		ready_insert(ep, back);
+	if (*left) {
+		--*left;
+		it = TAILQ_FIRST(&ep->ready);
 		ready_remove(ep, it);
+	}
 	mutex_unlock(&ep->s->wait.lock);
 	return it;
 }
@@ -272,40 +284,46 @@ void socket_epoll_forget(struct socket *s)
 /* --- waiting -----------------------------------------------------------------------------------
  */
 
-/* True: told.  A level triggered one is to be asked again the next time. */
-static bool item_tell(struct epoll *ep, struct epoll_item *it, struct epoll_event *out)
+/* True: told. */
+static bool item_tell(struct epoll_item *it, struct epoll_event *out)
 {
 	uint32_t ev;
 
-	mutex_lock(&it->s->wait.lock);
-	it->wait.woken = false; /* the next event may be for it again */
-	mutex_unlock(&it->s->wait.lock);
+	if (it->wait.one) {
+		mutex_lock(&it->s->wait.lock);
+		it->wait.woken = false; /* the next event may be for it again */
+		mutex_unlock(&it->s->wait.lock);
+	}
 	ev = item_poll(it);
 	if (!ev)
 		return false;
 	*out = (struct epoll_event){.events = ev, .data = it->event.data};
 	if (it->event.events & EPOLLONESHOT)
 		it->spent = true;
-	else if (!(it->event.events & EPOLLET))
-		ready_add(ep, it);
 	return true;
 }
 
 /*
- * How many were told.  Each is asked once: those that go back stand behind the ones that wait.  What is
- * left is somebody else's, if another thread sleeps here.
+ * How many were told.  Each is asked once: the level triggered ones that were told stand behind those that
+ * wait, to be asked again the next time.  What is left is somebody else's, if another thread sleeps here.
  */
 static int epoll_harvest(struct epoll *ep, struct epoll_event *out, int max)
 {
-	struct epoll_item *it;
-	unsigned left;
+	struct epoll_item *it, *back = NULL;
+	unsigned left = UINT_MAX;
 	int n = 0;
 
 	mutex_lock(&ep->lock);
-	for (left = ready_count(ep); left && n < max && (it = ready_take(ep)); left--)
-		n += item_tell(ep, it, &out[n]);
+	while (n < max && (it = ready_next(ep, back, &left))) {
+		bool told = item_tell(it, &out[n]);
+
+		back = told && !(it->event.events & (EPOLLET | EPOLLONESHOT)) ? it : NULL;
+		n += told;
+	}
+	if (n == max && back)
+		ready_add(ep, back);
 	mutex_unlock(&ep->lock);
-	if (n && ready_count(ep))
+	if (n && atomic_load(&ep->s->wait.sleepers) && ready_count(ep))
 		socket_wake(ep->stack, ep->s, EPOLLIN);
 	return n;
 }
@@ -382,10 +400,11 @@ static uint32_t epoll_poll(struct socket *s)
 {
 	struct epoll *ep = s->epoll;
 	struct epoll_item *it;
+	unsigned left = UINT_MAX;
 	uint32_t ev = 0;
 
 	mutex_lock(&ep->lock);
-	while (!ev && (it = ready_take(ep))) {
+	while (!ev && (it = ready_next(ep, NULL, &left))) {
 		if (!item_poll(it))
 			continue;
 		ready_add(ep, it);
