@@ -8,6 +8,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "lib/drop_reason.h"
 #include "lib/env.h"
@@ -107,6 +110,26 @@ void netdev_alarm_del(struct netdev *dev, struct netdev_alarm *a); /* on return 
  * env_thread_run_alarms(), and with NULL leaves them when it ends.  Sets queue[0].reader.
  */
 void netdev_alarms_adopt(struct netdev *dev, struct waiter *w);
+
+/*
+ * readv() and writev() but no points of cancellation: a thread must not end with a queue's word, and to
+ * allow it costs more than the rest of the call in user space.  ThreadSanitizer has to see them, for what
+ * happened before a write happened before its read.
+ */
+#ifdef WEFT_TSAN
+#define queue_readv readv
+#define queue_writev writev
+#else
+static inline ssize_t queue_readv(int fd, const struct iovec *iov, int n)
+{
+	return syscall(SYS_readv, fd, iov, n);
+}
+
+static inline ssize_t queue_writev(int fd, const struct iovec *iov, int n)
+{
+	return syscall(SYS_writev, fd, iov, n);
+}
+#endif
 
 /* --- who reads a queue: net/lead.c ---------------------------------------------------------------
  */

@@ -51,7 +51,7 @@ static int tap_read(struct netdev_queue *q, struct pkq *out)
 	b->dev = q->dev;
 	rxbuf_refill(q->priv, q->dev->stack);
 	niov = rxbuf_iov(q->priv, b, &vh, iov, &room);
-	n = readv(q->fd, iov, niov);
+	n = queue_readv(q->fd, iov, niov);
 	if (n <= 0) {
 		int err = n < 0 ? -errno : -ENODEV; /* a TAP never ends; a socket pair does */
 

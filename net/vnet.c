@@ -14,6 +14,7 @@
 #include "lib/wire/ip6.h"
 #include "lib/wire/tcp.h"
 #include "lib/wire/udp.h"
+#include "net/net_priv.h"
 #include "net/tap.h"
 
 #define UDP_SEGMENTS_MAX 128 /* of one call, Linux's limit */
@@ -166,7 +167,7 @@ int vnet_xmit(int fd, struct pkbuf *b)
 	vnet_out(b, &vh);
 	iov[0] = (struct iovec){&vh, sizeof(vh)};
 	n = 1 + pkbuf_iov(b, iov + 1);
-	if (writev(fd, iov, n) < 0) {
+	if (queue_writev(fd, iov, n) < 0) {
 		err = errno == EAGAIN ? -ENOBUFS : -errno;
 		pkbuf_drop(b, DROP_DEV_TX);
 		return err;
