@@ -122,19 +122,19 @@ static struct waiter *await_sleep(struct program *p, enum waiter_word word)
 	return w;
 }
 
-static void await_word(uint32_t word)
-{
-	while (atomic_load(&t.q->word) != word)
-		sched_yield();
-}
-
-/* As after a frame that woke a hot sleeper: the netdev thread lets the word go and stands by. */
+/*
+ * As after a frame that woke a hot sleeper: the netdev thread lets the word go and stands by.  It may have
+ * taken it again by now, if this thread was held up.
+ */
 static void netdev_lets_go(void)
 {
+	uint32_t turn = atomic_load(&t.q->turn);
+
 	atomic_store(&t.q->owed, 1);
 	tappair_write(t.peer, WAITERS);
 	await(&t.arrived);
-	await_word(QUEUE_VACANT);
+	while (atomic_load(&t.q->turn) == turn)
+		sched_yield();
 	atomic_store(&t.q->owed, 0);
 }
 
