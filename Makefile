@@ -63,7 +63,7 @@ LIB_SRC   := $(filter-out $(PD_SRC) $(filter-out $(GATEWAY_SRC),$(PRELOAD_SRC)),
 SHELL_SRC := $(sort $(wildcard shell/*.c))
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/obj/%.o)
 PUBLIC_OBJ := $(filter-out $(GATEWAY_SRC:%.c=$(B)/obj/%.o),$(LIB_OBJ))
-PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$(B)/obj/%.o)
+PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$(B)/obj/preload/%.o)
 PD_OBJ    := $(PD_SRC:%.c=$(B)/obj/%.o)
 SHELL_OBJ := $(SHELL_SRC:%.c=$(B)/obj/%.o)
 # The lab's engine is part of the weft program and of its own tests.
@@ -114,7 +114,10 @@ $(B)/libweft_preload.so: $(PRELOAD_OBJ)
 	$(say) LD $@
 	$(Q)$(CC) -shared -Wl,-soname,libweft_preload.so -Wl,-z,defs -o $@ $^ $(call pkg_libs,libcares) -ldl
 
-$(filter-out $(B)/obj/socket/program.o,$(PRELOAD_OBJ)): ALL_CFLAGS := $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(ALL_CFLAGS))
+$(B)/obj/preload/%.o: %.c Makefile
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(ALL_CFLAGS)) -MMD -MP -c -o $@ $<
 
 $(B)/libweft_packetdrill.so: $(PD_OBJ) $(B)/obj/libweft-all.a socket/libweft_packetdrill.map
 	$(say) LD $@

@@ -94,13 +94,18 @@ static void any_ready(struct gateway *g, struct gateway_watch *w, uint32_t event
 
 /* --- one remote ------------------------------------------------------------------------------------- */
 
+static struct program_name peer_name(const struct gateway_end *e, uint64_t key)
+{
+	return (struct program_name){.kind = PROGRAM_PEER,
+				     .slot = (uint16_t)e->id,
+				     .addr = (uint32_t)(key >> 16),
+				     .port = (uint16_t)key};
+}
+
 /* A datagram socket under the name of the remote.  A descriptor or -errno. */
 static int peer_socket(struct gateway_end *e, uint64_t key)
 {
-	const struct program_name n = {.kind = PROGRAM_PEER,
-				       .slot = (uint16_t)e->id,
-				       .addr = (uint32_t)(key >> 16),
-				       .port = (uint16_t)key};
+	const struct program_name n = peer_name(e, key);
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err;
 	struct sockaddr_un sa;
 	socklen_t len = program_address(&sa, e->gateway->token.instance, &n);
@@ -189,17 +194,35 @@ static int down_to(struct gateway_end *e, uint64_t key, const uint8_t *bytes, si
 	return err == -EAGAIN || err == -ECONNREFUSED ? err : 0;
 }
 
+/*
+ * The kernel reports a peer that disconnects with messages unread as ECONNRESET: so one is put there, while
+ * we are not connected, for then anybody may send to us.
+ */
+static void peer_break(struct gateway_peer *p)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	const struct program_name n = peer_name(p->end, p->key);
+	struct sockaddr_un sa;
+	socklen_t len = program_address(&sa, p->end->gateway->token.instance, &n);
+
+	connect(p->watch.fd, &none, sizeof(none));
+	sendto(p->end->watch.fd, "", 1, MSG_DONTWAIT, (struct sockaddr *)&sa, len);
+	peer_connect(p);
+	connect(p->watch.fd, &none, sizeof(none));
+	peer_connect(p);
+}
+
 /* An ICMP error for a connected one: the program's next call hears of a reset, SO_ERROR of the cause. */
 static void dgram_error(struct gateway_end *e, int err)
 {
-	const struct sockaddr none = {.sa_family = AF_UNSPEC};
 	struct program_slot *s = gateway_slot(e);
 	struct gateway_peer *p = TAILQ_LAST(&e->used, gateway_peer_list);
 
 	if (s)
 		atomic_store(&s->error, err);
-	if (p && s && atomic_load(&s->state) == PROGRAM_CONNECTED)
-		connect(p->watch.fd, &none, sizeof(none));
+	if (!p || !s || atomic_load(&s->state) != PROGRAM_CONNECTED)
+		return;
+	peer_break(p);
 }
 
 /* What was put by first.  False: there is no room yet, or the end is gone. */
@@ -287,6 +310,7 @@ int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, sockl
 {
 	struct program_slot *s = gateway_slot(e);
 	struct sockaddr_storage sa = {0};
+	struct gateway_peer *p;
 
 	if (weft_connect(e->fd, a, n))
 		return -errno;
@@ -297,5 +321,6 @@ int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, sockl
 			     sa.ss_family == AF_UNSPEC ? PROGRAM_NEW : PROGRAM_CONNECTED);
 	if (sa.ss_family == AF_UNSPEC)
 		return 0;
-	return peer_get(e, key_of(&sa)) ? 0 : -ENOBUFS;
+	p = peer_get(e, key_of(&sa));
+	return p ? peer_connect(p) : -ENOBUFS;
 }

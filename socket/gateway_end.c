@@ -71,7 +71,7 @@ struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, int *err)
 	struct program_slot *s = program_slot_of(g->table, id);
 	int fd;
 
-	*err = s ? 0 : -EBADF;
+	*err = s ? 0 : -EINVAL;
 	if (e || !s)
 		return e;
 	gateway_probe_two(g);

@@ -161,6 +161,8 @@ void gateway_end_again(struct gateway_end *e);
 void gateway_process_seen(struct gateway *g, int pid);
 /* Looks whether the program's socket is there, and forgets the end if not: true. */
 bool gateway_probe(struct gateway_end *e);
+/* The program's socket is there no more. */
+bool gateway_name_is_free(struct gateway_end *e);
 void gateway_probe_two(struct gateway *g);
 void gateway_probe_all(struct gateway *g);
 void gateway_processes_end(struct gateway *g);

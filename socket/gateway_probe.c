@@ -25,6 +25,11 @@ static bool name_is_free(struct gateway *g, uint32_t id, bool dgram)
 	return is_free;
 }
 
+bool gateway_name_is_free(struct gateway_end *e)
+{
+	return name_is_free(e->gateway, e->id, e->role == GATEWAY_DGRAM);
+}
+
 /* What is connected tells its end itself. */
 bool gateway_probe(struct gateway_end *e)
 {

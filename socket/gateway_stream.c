@@ -322,6 +322,15 @@ void gateway_stream_run(struct gateway_end *e)
 	gateway_end_again(e);
 }
 
+/*
+ * Both directions shut look like a close.  The name tells; what came in has none of its own, and is taken as
+ * closed: nothing can be said over it any more.
+ */
+static bool has_closed(struct gateway_end *e)
+{
+	return !e->down_done || e->child || gateway_name_is_free(e);
+}
+
 /* While it connects, only the program's close counts. */
 void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
@@ -333,7 +342,8 @@ void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t e
 		return;
 	}
 	e->read_ended |= (events & EPOLLRDHUP) != 0;
-	e->hung_up |= (events & EPOLLHUP) != 0;
+	if (events & EPOLLHUP && !e->hung_up)
+		e->hung_up = has_closed(e);
 	e->aborted |= (events & EPOLLERR) != 0;
 	e->up_ready = true;
 	if (events & EPOLLOUT)

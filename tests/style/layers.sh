@@ -47,7 +47,7 @@ END {
 grep -En '#[[:space:]]*include[[:space:]]*"' socket/include/weft/*.h /dev/null | report public_headers_stand_alone
 
 # A call by name through a prototype of one's own would pass the check of includes.  The preload library has libc's names.
-objects=$(find "$WEFT_BUILD/obj" -path "$WEFT_BUILD/obj/tests" -prune -o -name '*.o' ! -name 'preload*' -print | grep -E '/obj/[a-z]+/')
+objects=$(find "$WEFT_BUILD/obj" \( -path "$WEFT_BUILD/obj/tests" -o -path "$WEFT_BUILD/obj/preload" \) -prune -o -name '*.o' -print | grep -E '/obj/[a-z]+/')
 # shellcheck disable=SC2086 # names without blanks
 {
 	nm -A -g --defined-only $objects | sed 's/^/D /'

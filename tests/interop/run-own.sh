@@ -1,0 +1,59 @@
+#!/bin/bash
+# `weft run` with a weft of its own: begun for the program, ended with it; by a user without privilege too.
+. tests/harness/net.sh
+need python3 curl nc setpriv cc
+net_begin
+mkdir "$DIR/www"
+head -c 3000000 /dev/urandom >"$DIR/www/file"
+(cd "$DIR/www" && exec ip netns exec "$NS" python3 -m http.server 8000 >"$DIR/server" 2>&1) &
+host_listens 8000
+
+fetch=(curl -sS --max-time 20 -o "$DIR/got")
+expect default_device host timeout 60 "$WEFT" run -- "${fetch[@]}" http://10.0.0.2:8000/file
+expect default_device_exact cmp "$DIR/got" "$DIR/www/file"
+expect device_options host timeout 60 "$WEFT" run --dev tap:tap7 --addr 10.7.0.1/24 -- "${fetch[@]}" http://10.7.0.2:8000/file
+expect came_from_there grep -q '^10\.7\.0\.1 ' "$DIR/server"
+expect device_is_gone bash -c "! ip -n '$NS' link | grep -q tap"
+host timeout 60 "$WEFT" run -- sh -c 'exit 9'
+expect status_is_the_programs test $? = 9
+host timeout 60 "$WEFT" run --dev tap:nonsense-too-long-a-name -- true 2>/dev/null
+expect mistake_is_2 test $? = 2
+
+host timeout 30 nc -l 9000 >"$DIR/left" </dev/null &
+left=$!
+host_listens 9000
+# shellcheck disable=SC2016 # the inner shell's
+host timeout 60 "$WEFT" run -- bash -c 'cat "$1" >/dev/tcp/10.0.0.2/9000' bash "$DIR/www/file"
+wait $left
+expect what_was_left_is_sent cmp "$DIR/left" "$DIR/www/file"
+
+echo 'int main(void) { return 0; }' >"$DIR/static.c"
+cc -static -o "$DIR/static" "$DIR/static.c"
+host "$WEFT" run -- "$DIR/static" >"$DIR/said" 2>&1
+expect static_is_refused test $? = 126
+expect static_is_told grep -q 'not served: it is static' "$DIR/said"
+
+chmod 755 "$DIR"
+cp "$WEFT" "$WEFT_BUILD/libweft_preload.so" "$DIR"
+mkdir "$DIR/run"
+chown 65534 "$DIR/run"
+export DIR
+# shellcheck disable=SC2016
+user=(ip netns exec "$NS" unshare -m sh -c '
+	mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200 &&
+	exec setpriv --reuid=65534 --regid=65534 --clear-groups env XDG_RUNTIME_DIR="$DIR/run" "$@"' sh)
+if ! ("${user[@]}" unshare -Un true) 2>/dev/null; then
+	echo "skip rootless: users may make no user namespaces here"
+	exit $failed
+fi
+# shellcheck disable=SC2016
+asked='exec 3<>/dev/tcp/10.0.0.1/7 && echo over >&3 && read -r -u 3 got && [ "$got" = over ] && id -u'
+"${user[@]}" timeout 60 "$DIR/weft" -d -c 'inetd echo' >"$DIR/log" 2>&1 </dev/null &
+WEFT_PID=$!
+until_true 20 grep -q '^weft: ready' "$DIR/log"
+expect rootless_joins test "$("${user[@]}" timeout 60 "$DIR/weft" run -- bash -c "$asked")" = 65534
+weft_down
+"${user[@]}" timeout 60 "$DIR/weft" run -- bash -c 'id -u; : >/dev/tcp/10.0.0.2/9' >"$DIR/said" 2>&1
+expect rootless_of_its_own grep -q 'Connection refused' "$DIR/said"
+expect rootless_is_who_it_was grep -qx 65534 "$DIR/said"
+exit $failed

@@ -1,0 +1,117 @@
+/*
+ * tests/socket/test_program.c - names and slots of unmodified programs' sockets.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "socket/program.h"
+#include "tests/harness/unit.h"
+
+static const char instance[] = "abc234";
+
+static struct program_table *table_new(void)
+{
+	struct program_table *t = calloc(1, sizeof(*t));
+
+	ck_assert_ptr_nonnull(t);
+	return t;
+}
+
+START_TEST(test_name_written_and_read)
+{
+	static const struct program_name names[] = {
+	    {.kind = PROGRAM_STREAM, .id = 0xdeadbeef},
+	    {.kind = PROGRAM_REQUEST},
+	    {.kind = PROGRAM_PEER, .slot = 65535, .port = 53, .addr = 0x0a000002},
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct program_name got;
+		struct sockaddr_un sa;
+		socklen_t n = program_address(&sa, instance, &names[i]);
+
+		/* what shell/confine.c counts on: no packet socket takes so short an address */
+		ck_assert_uint_lt(n, 20);
+		ck_assert(program_name_of(&got, instance, &sa, n));
+		ck_assert_mem_eq(&got, &names[i], sizeof(got));
+		ck_assert(!program_name_of(&got, "zzzzzz", &sa, n));
+		ck_assert(!program_name_of(&got, instance, &sa, n - 1));
+	}
+}
+END_TEST
+
+START_TEST(test_name_of_others_refused)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct program_name got;
+
+	memcpy(sa.sun_path, "\0wsabc2340000000g", 17);
+	ck_assert(!program_name_of(&got, instance, &sa, PROGRAM_NAME_LEN));
+	sa.sun_path[0] = 'x';
+	ck_assert(!program_name_of(&got, instance, &sa, PROGRAM_NAME_LEN));
+}
+END_TEST
+
+START_TEST(test_token_written_and_read)
+{
+	struct program_token t = {.instance = "abc234", .secret = {1, 2, 255}}, got;
+	char text[PROGRAM_TOKEN];
+
+	program_token_text(&t, text);
+	ck_assert_uint_eq(strlen(text), PROGRAM_TOKEN - 1);
+	ck_assert(program_token_of(&got, text));
+	ck_assert_mem_eq(&t, &got, sizeof(t));
+	text[PROGRAM_TOKEN - 2] = 'g';
+	text[PROGRAM_TOKEN - 3] = 'g';
+	ck_assert(!program_token_of(&got, text));
+	ck_assert(!program_token_of(&got, "short"));
+	ck_assert(!program_token_of(&got, NULL));
+}
+END_TEST
+
+START_TEST(test_slot_freed_has_another_id)
+{
+	struct program_table *t = table_new();
+	uint32_t a = program_slot_take(t), b = program_slot_take(t);
+
+	ck_assert_uint_ne(a, 0);
+	ck_assert_uint_ne(a, b);
+	program_slot_of(t, a)->error = 7;
+	program_slot_free(t, a);
+	ck_assert_ptr_null(program_slot_of(t, a));
+	program_slot_free(t, a); /* a second time does nothing */
+	ck_assert_ptr_nonnull(program_slot_of(t, b));
+	ck_assert_uint_ne(program_slot_take(t), a);
+	free(t);
+}
+END_TEST
+
+START_TEST(test_slots_all_taken_and_one_freed)
+{
+	struct program_table *t = table_new();
+	uint32_t id, last = 0, n = 0;
+
+	while ((id = program_slot_take(t))) {
+		last = id;
+		n++;
+	}
+	ck_assert_uint_eq(n, PROGRAM_SLOTS - 1);
+	ck_assert_uint_eq(atomic_load(&t->top), PROGRAM_SLOTS);
+	program_slot_free(t, last);
+	ck_assert_uint_ne(program_slot_take(t), 0);
+	ck_assert_uint_eq(program_slot_take(t), 0);
+	free(t);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("program");
+
+	tcase_add_test(tc, test_name_written_and_read);
+	tcase_add_test(tc, test_name_of_others_refused);
+	tcase_add_test(tc, test_token_written_and_read);
+	tcase_add_test(tc, test_slot_freed_has_another_id);
+	tcase_add_test(tc, test_slots_all_taken_and_one_freed);
+	return unit_run("program", tc);
+}
