@@ -74,30 +74,24 @@ def round_trips(place, title, goal50, goal99):
     return Section('Round trip, ' + title, cases, rows)
 
 
+def rates(cases, title):
+    """Each of `cases`: name, command, seconds, stacks, text, goal."""
+    rows = [row(text, '1/s', name, 'rate', base, goal if base == 'kernel' else '')
+            for name, _, _, stacks, text, goal in cases for base in stacks if base != 'weft']
+    return Section(title, [case(name, 'free', command, ('rate',), seconds, stacks)
+                           for name, command, seconds, stacks, _, _ in cases], rows)
+
+
 def connections():
-    cases, rows = [], []
-    for many in (1, 16):
-        name = 'conns-%d' % many
-        cases.append(case(name, 'free', '-n %d conns' % many, ('rate',), 0.6, EVERY))
-        rows.append(row('%d at a time' % many, '1/s', name, 'rate', 'kernel', '>= 1.5'))
-        rows += [row('%d at a time' % many, '1/s', name, 'rate', peer) for peer in EVERY[2:]]
-    for many in (1, 16):
-        name = 'conns-%d-brief' % many
-        cases.append(case(name, 'free', '-b -n %d conns' % many, ('rate',), 0.6, FLOOR))
-        text = '%d at a time, fewest packets' % many
-        rows.append(row(text, '1/s', name, 'rate', 'kernel', '>= 1.8'))
-        rows.append(row(text, '1/s', name, 'rate', 'bare'))
-    return Section('Connections: connect, request, answer, close; blocking server; free', cases, rows)
+    plain = [('conns-%d' % n, '-n %d conns' % n, 0.6, EVERY, '%d at a time' % n, '>= 1.5') for n in (1, 16)]
+    brief = [('conns-%d-brief' % n, '-b -n %d conns' % n, 0.6, FLOOR, '%d at a time, fewest packets' % n, '>= 1.8')
+             for n in (1, 16)]
+    return rates(plain + brief, 'Connections: connect, request, answer, close; blocking server; free')
 
 
 def requests():
-    cases, rows = [], []
-    for many in (64, 1000):
-        name = 'requests-%d' % many
-        cases.append(case(name, 'free', '-n %d requests' % many, ('rate',), 0.7, EVERY))
-        rows.append(row('over %d connections' % many, '1/s', name, 'rate', 'kernel', '>= 1.3'))
-        rows += [row('over %d connections' % many, '1/s', name, 'rate', peer) for peer in EVERY[2:]]
-    return Section('Requests, epoll server, free', cases, rows)
+    return rates([('requests-%d' % n, '-n %d requests' % n, 0.7, EVERY, 'over %d connections' % n, '>= 1.3')
+                  for n in (64, 1000)], 'Requests, epoll server, free')
 
 
 def asking():

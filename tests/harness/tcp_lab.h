@@ -128,5 +128,6 @@ void tcp_lab_established(const struct seg *syn);
 /* What the stack has for the current peer: TCP_CLOSE when nothing. */
 unsigned tcp_lab_now(void);
 bool tcp_lab_view(struct tcp_view *v);
+struct sock *tcp_lab_sock(void); /* a full one, with a reference */
 #define ck_state(want) ck_assert_str_eq(tcp_state_text(tcp_lab_now()), tcp_state_text(want))
 uint64_t tcp_lab_mib(enum mib m);

@@ -146,7 +146,8 @@ void tcp_lab_setopt(int fd, int level, int name, int value)
 /* --- what the stack has -------------------------------------------------------------------------
  */
 
-bool tcp_lab_view(struct tcp_view *v)
+/* Of the current peer, with a reference; NULL: none. */
+static struct sock_common *lab_look_up(void)
 {
 	struct inet_tuple tu = {
 	    .laddr = ip_addr4(0x0a000001),
@@ -154,16 +155,30 @@ bool tcp_lab_view(struct tcp_view *v)
 	    .lport = tl.peer.lport,
 	    .rport = tl.peer.port,
 	};
-	struct inet_table *t = tcp_table(tl.st);
+
+	return inet_lookup(tcp_table(tl.st), &tu);
+}
+
+struct sock *tcp_lab_sock(void)
+{
+	struct sock_common *c = lab_look_up();
+
+	ck_assert_ptr_nonnull(c);
+	ck_assert_int_eq(c->kind, SOCK_KIND_FULL);
+	return (struct sock *)(void *)c;
+}
+
+bool tcp_lab_view(struct tcp_view *v)
+{
 	struct sock_common *c;
 	struct batch b;
 
 	batch_begin(&b, tl.st);
-	c = inet_lookup(t, &tu);
+	c = lab_look_up();
 	if (c) {
 		memset(v, 0, sizeof(*v));
 		tcp_view_get(c, v);
-		inet_common_put(t, c);
+		inet_common_put(tcp_table(tl.st), c);
 	}
 	batch_end(&b);
 	return c != NULL;

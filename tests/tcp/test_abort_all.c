@@ -5,21 +5,8 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "ip/inet_hash.h"
+#include "ip/inet_sock.h"
 #include "tests/harness/tcp_lab.h"
-
-static struct sock *sock_of_peer(void)
-{
-	struct inet_tuple tu = {.lport = tl.peer.lport, .rport = tl.peer.port};
-	struct sock_common *c;
-
-	ck_assert_int_eq(ip_addr_parse("10.0.0.1", &tu.laddr), 0);
-	ck_assert_int_eq(ip_addr_parse("10.0.0.2", &tu.raddr), 0);
-	c = inet_lookup(tcp_table(tl.st), &tu);
-	ck_assert_ptr_nonnull(c);
-	ck_assert_int_eq(c->kind, SOCK_KIND_FULL);
-	return (struct sock *)(void *)c;
-}
 
 static void *fin_comes(void *arg)
 {
@@ -43,7 +30,7 @@ START_TEST(test_finwait2_to_timewait_meanwhile)
 	tcp_lab_state(TCP_FIN_WAIT2, PASSIVE);
 	weft_close(tl.fd);
 	tl.fd = -1;
-	sk = sock_of_peer();
+	sk = tcp_lab_sock();
 	batch_begin(&batch, tl.st);
 	sock_lock(sk);
 	pthread_create(&t[0], NULL, fin_comes, NULL);

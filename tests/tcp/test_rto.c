@@ -43,6 +43,14 @@ static void retransmitted(uint32_t seq, uint32_t len, uint64_t ms)
 		      (unsigned)ms);
 }
 
+/* Ten bytes on the way, to be sent again 300 ms after the mark. */
+static void data_out(void)
+{
+	established(100, 0);
+	tcp_lab_write(10);
+	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+}
+
 /* --- 2: the computation -------------------------------------------------------------------------
  */
 
@@ -121,9 +129,7 @@ START_TEST(test_data_not_acked_sent_again_backed_off)
 {
 	uint64_t at = 0, rto = 300;
 
-	established(100, 0);
-	tcp_lab_write(10);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+	data_out();
 	for (unsigned i = 0; i < 6; i++) {
 		at += rto << i;
 		retransmitted(1, 10, at);
@@ -137,9 +143,7 @@ START_TEST(test_backoff_at_most_120_s)
 {
 	uint64_t before = 0, gap = 0;
 
-	established(100, 0);
-	tcp_lab_write(10);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+	data_out();
 	for (unsigned i = 0; i < 14; i++) {
 		wait_ms(121000);
 		tx(ACK, .seq = 1, .ack = 1, .len = 10);
@@ -154,9 +158,7 @@ END_TEST
 START_TEST(test_backoff_bounded_by_sysctl)
 {
 	tcp_lab_sysctl("net.ipv4.tcp_rto_max_ms", 1000);
-	established(100, 0);
-	tcp_lab_write(10);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+	data_out();
 	retransmitted(1, 10, 300);
 	retransmitted(1, 10, 900);
 	for (unsigned i = 1; i <= 5; i++)
@@ -166,9 +168,7 @@ END_TEST
 
 START_TEST(test_retries_over_timed_out)
 {
-	established(100, 0);
-	tcp_lab_write(10);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+	data_out();
 	for (unsigned i = 0; i < 15; i++) { /* net.ipv4.tcp_retries2 */
 		wait_ms(121000);
 		tx(ACK, .seq = 1, .ack = 1, .len = 10);
@@ -185,9 +185,7 @@ END_TEST
 START_TEST(test_retries_by_sysctl)
 {
 	tcp_lab_sysctl("net.ipv4.tcp_retries2", 2);
-	established(100, 0);
-	tcp_lab_write(10);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+	data_out();
 	retransmitted(1, 10, 300);
 	retransmitted(1, 10, 900);
 	advance_ms(1210);
@@ -199,9 +197,7 @@ END_TEST
 
 START_TEST(test_ack_of_all_stops_timer)
 {
-	established(100, 0);
-	tcp_lab_write(10);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+	data_out();
 	rx(ACK, .seq = 1, .ack = 11);
 	advance_ms(200000);
 	quiet();
@@ -238,9 +234,7 @@ END_TEST
 
 START_TEST(test_retransmission_has_the_latest_ack)
 {
-	established(100, 0);
-	tcp_lab_write(10);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+	data_out();
 	rx(ACK, .seq = 1, .ack = 1, .len = 20);
 	tx(ACK, .seq = 11, .ack = 21);
 	wait_ms(1000);
@@ -281,9 +275,7 @@ START_TEST(test_new_sample_ends_backoff)
 {
 	struct tcp_view v;
 
-	established(100, 0);
-	tcp_lab_write(10);
-	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+	data_out();
 	for (unsigned i = 0; i < 4; i++)
 		retransmitted(1, 10, (300u << (i + 1)) - 300);
 	rx(ACK, .seq = 1, .ack = 11);
