@@ -65,6 +65,7 @@ static void conn_once(const struct bench *b, uint64_t at)
 {
 	int fd = b->brief ? dial_brief(b) : dial(b, PORT_CONN);
 	char buf[QUESTION];
+	ssize_t got;
 
 	question_make(buf, sizeof(buf), at);
 	if (!send_all(b->net, fd, buf, sizeof(buf), b->brief ? MSG_MORE : 0))
@@ -73,8 +74,11 @@ static void conn_once(const struct bench *b, uint64_t at)
 		b->net->shutdown(fd, SHUT_WR);
 	if (!recv_all(b->net, fd, buf, sizeof(buf)) || !question_is(buf, sizeof(buf), at))
 		errx(1, "a wrong answer");
-	if (b->net->recv(fd, buf, sizeof(buf), 0) != 0)
-		errx(1, "no end of file");
+	got = b->net->recv(fd, buf, sizeof(buf), 0);
+	if (got < 0)
+		err(1, "no end of file");
+	if (got > 0)
+		errx(1, "more than the answer");
 	b->net->close(fd);
 }
 
