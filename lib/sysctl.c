@@ -65,15 +65,3 @@ int sysctl_write(struct stack *st, const char *name, int64_t value)
 	atomic_store_explicit(sysctl_field(&st->sysctl, info), value, memory_order_relaxed);
 	return 0;
 }
-
-int sysctl_read(struct stack *st, const char *name, int64_t *value)
-{
-	const struct sysctl_info *info = sysctl_find(name);
-
-	if (!info)
-		return -ENOENT;
-	if (info->kind != SYSCTL_NUMBER)
-		return -EINVAL;
-	*value = atomic_load_explicit(sysctl_field(&st->sysctl, info), memory_order_relaxed);
-	return 0;
-}

@@ -57,7 +57,6 @@ extern const size_t sysctl_count;
 void sysctl_init(struct sysctls *s);
 /* One number.  -ENOENT: no such name; -ERANGE: outside min..max; -EINVAL: it holds words. */
 int sysctl_write(struct stack *st, const char *name, int64_t value);
-int sysctl_read(struct stack *st, const char *name, int64_t *value);
 /* Any setting, as text; numbers of a list in ascending order.  -ENOENT, -EPERM: only to be read;
  * -EINVAL, -ERANGE: a bad value, and why[SYSCTL_TEXT_MAX] says what is wrong with it. */
 int sysctl_write_text(struct stack *st, const char *name, const char *value, char *why);

@@ -333,18 +333,6 @@ bool ifaddr_source(struct netdev *dev, const struct ip_addr *dst, struct ip_addr
 	return best != NULL;
 }
 
-bool ifaddr_is_own(struct netdev *dev, const struct ip_addr *a)
-{
-	bool own;
-
-	if (ip_addr_is_loopback(a))
-		return dev->flags & NETDEV_LOOPBACK;
-	mutex_lock(&dev->addr_lock);
-	own = *list_find(dev, a) != NULL;
-	mutex_unlock(&dev->addr_lock);
-	return own;
-}
-
 bool ifaddr_is_bcast(struct netdev *dev, const struct ip_addr *a)
 {
 	struct ifaddr *ia;

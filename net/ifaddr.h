@@ -18,7 +18,6 @@ bool ifaddr_nth(struct netdev *dev, unsigned i, struct ifaddr *out);
 /* The address to send from towards `dst`: of its subnet, else the first of its family.  False:
  * none. */
 bool ifaddr_source(struct netdev *dev, const struct ip_addr *dst, struct ip_addr *src);
-bool ifaddr_is_own(struct netdev *dev, const struct ip_addr *a);
 bool ifaddr_is_bcast(struct netdev *dev,
 		     const struct ip_addr *a); /* a directed broadcast of dev's */
 /* What an address is to this host, and on which device; one that is both is own. */

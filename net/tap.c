@@ -165,16 +165,3 @@ int tap_attach(struct stack *st, const struct tap_config *cfg, const int *fd, un
 	*out = dev;
 	return 0;
 }
-
-int tap_create_fd(struct stack *st, const struct tap_config *cfg, int fd, struct netdev **out)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return tap_attach(st, cfg, &fd, 1, out);
-}

@@ -24,5 +24,3 @@ int vnet_xmit(int fd, struct pkbuf *b);
  */
 int tap_attach(struct stack *st, const struct tap_config *cfg, const int *fd, unsigned n,
 	       struct netdev **out);
-/* Over one descriptor, made not to block: in tests one end of a pair of datagram sockets. */
-int tap_create_fd(struct stack *st, const struct tap_config *cfg, int fd, struct netdev **out);

@@ -52,7 +52,7 @@ static void end_open(struct pair *p, unsigned i, int fd, int timestamps)
 
 	e->st = stack_create(p->env);
 	if (!e->st || sysctl_write(e->st, "net.ipv4.tcp_timestamps", timestamps) ||
-	    tap_create_fd(e->st, &cfg, fd, &e->dev))
+	    tap_attach(e->st, &cfg, &fd, 1, &e->dev))
 		errx(1, "no stack");
 	batch_begin(&b, e->st);
 	netdev_up(e->dev);
@@ -188,7 +188,7 @@ int main(int argc, char **argv)
 	rounds = ((unsigned)atoi(argv[2]) + BATCH - 1) / BATCH;
 	p.size = atoi(argv[3]) ? 1448 : 1460;
 	p.env = env_lab_create(1);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd))
 		err(1, "socketpair");
 	for (unsigned i = 0; i < 2; i++)
 		end_open(&p, i, fd[i], atoi(argv[3]));

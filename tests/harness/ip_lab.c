@@ -46,7 +46,7 @@ struct testdev *ip_lab_device(struct ip_lab *l, const char *name, const char *pr
 	for (unsigned i = 0; i < IP_LAB_HOSTS; i++) {
 		a.b[15]++;
 		neighbour_mac(&a, mac);
-		if (!ifaddr_is_own(d->dev, &a))
+		if (ifaddr_owner(d->dev->stack, &a) != d->dev)
 			ck_assert_int_eq(neigh_add_permanent(d->dev, &a, mac), 0);
 	}
 	return d;

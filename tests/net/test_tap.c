@@ -3,6 +3,7 @@
  * is read into which part, what is kept for the next read, errors, and writing.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,8 @@ static struct netdev *tap_on_pair(const struct tap_config *cfg, int *peer)
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
 	setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	ck_assert_int_eq(tap_create_fd(t.stack, cfg, fd[0], &dev), 0);
+	ck_assert_int_eq(fcntl(fd[0], F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(tap_attach(t.stack, cfg, fd, 1, &dev), 0);
 	*peer = fd[1];
 	return dev;
 }
@@ -362,7 +364,7 @@ END_TEST
 
 /* --- making ----------------------------------------------------------------------------------- */
 
-START_TEST(test_tap_create_fd_defaults)
+START_TEST(test_tap_attach_defaults)
 {
 	struct tap_config tun = {.name = "tun0", .tun = true, .mtu = 9000};
 	struct netdev *dev;
@@ -382,14 +384,14 @@ START_TEST(test_tap_create_fd_defaults)
 }
 END_TEST
 
-START_TEST(test_tap_create_fd_name_taken)
+START_TEST(test_tap_attach_name_taken)
 {
 	struct tap_config cfg = {.name = "tap0"};
 	struct netdev *dev;
 	int fd[2];
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
-	ck_assert_int_eq(tap_create_fd(t.stack, &cfg, fd[0], &dev), -EEXIST);
+	ck_assert_int_eq(tap_attach(t.stack, &cfg, fd, 1, &dev), -EEXIST);
 	ck_assert_int_eq(write(fd[0], "", 1), -1); /* closed with it */
 	close(fd[1]);
 }
@@ -426,8 +428,8 @@ int main(void)
 	tcase_add_test(tc, test_tap_xmit_super_frame_in_one_write);
 	tcase_add_test(tc, test_tap_xmit_full_device_drops);
 	tcase_add_test(tc, test_tap_no_offload_sends_wire_frames);
-	tcase_add_test(tc, test_tap_create_fd_defaults);
-	tcase_add_test(tc, test_tap_create_fd_name_taken);
+	tcase_add_test(tc, test_tap_attach_defaults);
+	tcase_add_test(tc, test_tap_attach_name_taken);
 	tcase_add_test(tc, test_tap_create_bad_config_refused);
 	return unit_run("tap", tc);
 }
