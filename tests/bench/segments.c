@@ -6,10 +6,12 @@
  * has 10.0.0.1.  Each write of the program is one segment, as a device with checksum offload carries it.  What
  * counts is inside the functions measured_*: a batch of segments read and acknowledged; or written by the
  * program, and their ACKs read.  What is received is compared.
+ *
+ * `segments sizes` prints what an idle connection has of the TCP room, bytes: never used, and after a request
+ * (tests/tcp/test_idle.c looks that it is so).
  */
 #include <arpa/inet.h>
 #include <err.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,9 @@
 #include "net/ifaddr.h"
 #include "net/tap.h"
 #include "socket/socket.h"
+#include "tcp/tcp_priv.h"
+/* last: it has names of its own for what lib/wire/tcp.h defines */
+#include <linux/tcp.h>
 
 #define BATCH 16
 #define ROUNDS_WARM 200
@@ -182,8 +187,13 @@ int main(int argc, char **argv)
 	unsigned rounds;
 	int fd[2];
 
+	if (argc == 2 && strcmp(argv[1], "sizes") == 0) {
+		printf("%zu %zu\n", sizeof(struct tcp_sock),
+		       sizeof(struct tcp_sock) + sizeof(struct tcp_est));
+		return 0;
+	}
 	if (argc != 4)
-		errx(2, "usage: segments receive|send COUNT TIMESTAMPS");
+		errx(2, "usage: segments receive|send COUNT TIMESTAMPS | sizes");
 	sends = strcmp(argv[1], "send") == 0;
 	rounds = ((unsigned)atoi(argv[2]) + BATCH - 1) / BATCH;
 	p.size = atoi(argv[3]) ? 1448 : 1460;
