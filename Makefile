@@ -204,7 +204,7 @@ bench:
 # weft's TCP and the kernel's over the same bad paths.
 paths:
 	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs >&2
-	$(Q)tests/bench/paths.sh build/release $(if $(JSON),--json)
+	$(Q)python3 -B tests/bench/paths.py build/release $(if $(JSON),--json)
 
 bench-programs: all $(BENCH_BIN) $(BENCH_PEERS)
 
