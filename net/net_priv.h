@@ -131,6 +131,12 @@ static inline ssize_t queue_writev(int fd, const struct iovec *iov, int n)
 }
 #endif
 
+/* --- net/gro.c -----------------------------------------------------------------------------------
+ */
+
+/* Of what was read from dev together, in this order: what follows each other in one stream is joined. */
+void gro_join(struct netdev *dev, struct pkq *q);
+
 /* --- who reads a queue: net/lead.c ---------------------------------------------------------------
  */
 

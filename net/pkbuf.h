@@ -58,7 +58,8 @@ enum pkbuf_csum {
 	/*
 	 * The field holds the folded pseudo header sum, and csum_start to the end is owed.  On a
 	 * received packet: its sender is local (lo, a veth, the host's end of a TAP), no wire was between, so it counts
-	 * as verified; whoever shows or forwards it has what pkbuf_csum_finish() needs.
+	 * as verified; or it was joined of verified ones (net/gro.c).  Whoever shows or forwards it has what
+	 * pkbuf_csum_finish() needs.
 	 */
 	CSUM_PARTIAL,
 	CSUM_VERIFIED, /* received: the device vouches for it */

@@ -14,7 +14,15 @@
 #include "net/net_priv.h"
 #include "net/tap.h"
 
-_Static_assert(PKBUF_RX_LINEAR + PIECE_SMALL + PIECE_LARGE >= PKBUF_MAX, "every frame fits");
+/* Left free before what is read into the small piece: the header part's bytes may be put there (net/gro.c). */
+#define SMALL_FRONT PKBUF_RX_LINEAR
+
+_Static_assert(PIECE_SMALL + PIECE_LARGE >= PKBUF_MAX, "every frame fits");
+
+static uint32_t small_room(const struct piece *p)
+{
+	return piece_size(p) - SMALL_FRONT;
+}
 
 void rxbuf_refill(struct rxbuf *r, struct stack *st)
 {
@@ -45,7 +53,7 @@ int rxbuf_iov(struct rxbuf *r, struct pkbuf *b, struct vnet_hdr *vh, struct iove
 	iov[n++] = (struct iovec){vh, sizeof(*vh)};
 	iov[n++] = (struct iovec){b->hdr + b->head, PKBUF_RX_LINEAR};
 	if (r->small)
-		iov[n++] = (struct iovec){piece_data(r->small), piece_size(r->small)};
+		iov[n++] = (struct iovec){piece_data(r->small) + SMALL_FRONT, small_room(r->small)};
 	if (r->small && r->large)
 		iov[n++] = (struct iovec){piece_data(r->large), piece_size(r->large)};
 	*room = 0;
@@ -58,8 +66,8 @@ int rxbuf_iov(struct rxbuf *r, struct pkbuf *b, struct vnet_hdr *vh, struct iove
 static int rxbuf_take_small(struct rxbuf *r, struct pkbuf *b, uint32_t n)
 {
 	if (b->tail + n <= PKBUF_HDR)
-		return pkbuf_append(b, piece_data(r->small), n);
-	if (!pkbuf_add_piece(b, r->small, 0, n))
+		return pkbuf_append(b, piece_data(r->small) + SMALL_FRONT, n);
+	if (!pkbuf_add_piece(b, r->small, SMALL_FRONT, n))
 		return -ENOMEM;
 	rxbuf_give(&r->small);
 	return 0;
@@ -104,7 +112,7 @@ static int rxbuf_fill(struct rxbuf *r, struct pkbuf *b, uint32_t n)
 	n -= part;
 	if (n == 0)
 		return 0;
-	part = n < piece_size(r->small) ? n : piece_size(r->small);
+	part = n < small_room(r->small) ? n : small_room(r->small);
 	err = rxbuf_take_small(r, b, part);
 	n -= part;
 	return err < 0 || n == 0 ? err : rxbuf_take_large(r, b, n);
@@ -155,15 +163,16 @@ void rxbuf_drop(struct pkbuf *b, enum drop_reason why)
 /* Dropped frames count as read: a flood of bad ones ends a batch too. */
 int rxbuf_batch(struct netdev_queue *q, struct pkq *out, int max, rxbuf_read_fn *read_one)
 {
-	int n = 0, r;
+	int n = 0, r = 0;
 
 	while (n < max && out->bytes < NETDEV_BATCH_BYTES) {
 		r = read_one(q, out);
 		if (r == -EINTR)
 			continue;
 		if (r < 0)
-			return n ? n : r;
+			break;
 		n++;
 	}
-	return n;
+	gro_join(q->dev, out);
+	return n ? n : r;
 }
