@@ -3,6 +3,7 @@
 #   make SANITIZE=address,undefined build into build/address,undefined (or =thread)
 #   make READLINE=no                the shell without line editing
 #   make DEBUG=no B=build/release   release build: no asserts, no rank check (NDEBUG)
+#   make LTO=no                     each file compiled by itself, as tests have it
 
 CC       ?= cc
 AR       ?= ar
@@ -45,6 +46,15 @@ ALL_CFLAGS += -DWEFT_TSAN
 endif
 endif
 
+# What is delivered is compiled a second time, all rooms as one, so that short functions cost no call.  Unit
+# tests link the objects as they are, and so does what gcc does not build or a sanitizer watches.
+LTO ?= $(if $(SANITIZE)$(findstring clang,$(CC)),no,yes)
+ifeq ($(LTO),yes)
+LTO_CFLAGS := -flto -ffat-lto-objects
+LTO_LINK   := $(CFLAGS) -fPIC -flto=auto -flinker-output=nolto-rel
+ALL_LDFLAGS += -fno-lto
+endif
+
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pkg_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 SHELL_PKGS := libmnl libcap-ng libseccomp libpcap
@@ -62,7 +72,8 @@ GATEWAY_SRC := $(sort $(wildcard socket/gateway*.c)) socket/program.c
 LIB_SRC   := $(filter-out $(PD_SRC) $(filter-out $(GATEWAY_SRC),$(PRELOAD_SRC)),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
 SHELL_SRC := $(sort $(wildcard shell/*.c))
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/obj/%.o)
-PUBLIC_OBJ := $(filter-out $(GATEWAY_SRC:%.c=$(B)/obj/%.o),$(LIB_OBJ))
+GATEWAY_OBJ := $(GATEWAY_SRC:%.c=$(B)/obj/%.o)
+PUBLIC_OBJ := $(filter-out $(GATEWAY_OBJ),$(LIB_OBJ))
 PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$(B)/obj/preload/%.o)
 PD_OBJ    := $(PD_SRC:%.c=$(B)/obj/%.o)
 SHELL_OBJ := $(SHELL_SRC:%.c=$(B)/obj/%.o)
@@ -90,23 +101,29 @@ FUZZ_BIN    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/*.c)))
 
 all: $(B)/weft $(B)/libweft.a $(B)/libweft.so $(B)/libweft_preload.so $(B)/libweft_packetdrill.so
 
-# Internal archive with every symbol: what the weft program and the unit tests link.
+# Internal archive with every symbol: what the unit tests link.
 $(B)/obj/libweft-all.a: $(LIB_OBJ)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# The public library is one relocatable object whose hidden names are made local, so that nothing
-# but weft_* can collide with a program's own names.
-$(B)/libweft.a: $(PUBLIC_OBJ) socket/libweft.map
+# The rooms as one relocatable object: what is delivered is made of it.
+ROOMS_OBJ := $(B)/obj/rooms.o
+$(PUBLIC_OBJ): ALL_CFLAGS += $(LTO_CFLAGS)
+$(ROOMS_OBJ): $(PUBLIC_OBJ)
+	$(say) LD $@
+	$(Q)$(CC) $(LTO_LINK) -nostdlib -r -o $@ $^
+
+# The public library: hidden names are made local, so that nothing but weft_* can collide with a program's
+# own names.
+$(B)/libweft.a: $(ROOMS_OBJ)
 	$(say) AR $@
-	$(Q)$(CC) -nostdlib -r -o $(B)/obj/libweft.o $(PUBLIC_OBJ)
-	$(Q)objcopy --localize-hidden $(B)/obj/libweft.o
+	$(Q)objcopy --localize-hidden $< $(B)/obj/libweft.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/obj/libweft.o
 
-$(B)/libweft.so: $(PUBLIC_OBJ) socket/libweft.map
+$(B)/libweft.so: $(ROOMS_OBJ) socket/libweft.map
 	$(say) LD $@
 	$(Q)$(CC) -shared -Wl,-soname,libweft.so.$(ABI) -Wl,--version-script=socket/libweft.map -Wl,-z,defs \
-	  -o $(B)/libweft.so.$(ABI) $(PUBLIC_OBJ) $(ALL_LDFLAGS)
+	  -o $(B)/libweft.so.$(ABI) $< $(ALL_LDFLAGS)
 	$(Q)ln -sf libweft.so.$(ABI) $@
 
 # Into programs that know nothing of it: not sanitized, and no more than it needs.
@@ -124,7 +141,7 @@ $(B)/libweft_packetdrill.so: $(PD_OBJ) $(B)/obj/libweft-all.a socket/libweft_pac
 	$(Q)$(CC) -shared -Wl,--version-script=socket/libweft_packetdrill.map -Wl,-z,defs \
 	  -o $@ $(PD_OBJ) $(B)/obj/libweft-all.a $(ALL_LDFLAGS)
 
-$(B)/weft: $(SHELL_OBJ) $(LAB) $(B)/obj/libweft-all.a
+$(B)/weft: $(SHELL_OBJ) $(LAB) $(ROOMS_OBJ) $(GATEWAY_OBJ)
 	$(say) LD $@
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(SHELL_LIBS)
 
@@ -163,7 +180,7 @@ $(B)/tests/bench/bench: $(BENCH_OBJ) $(B)/libweft.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/libweft-all.a
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(ROOMS_OBJ)
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)

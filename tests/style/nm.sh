@@ -8,10 +8,10 @@ allowed() {
 	awk 'NR == FNR { if ($0 !~ /^#/) ok[$1]; next } !($1 in ok)' tests/style/writable.allow -
 }
 
-# .data.rel.ro is read-only once it is loaded; a static of a function has a number behind its name.
+# .data.rel.ro is read-only once it is loaded; a static may have a number behind its name, or .lto_priv.
 objdump -t "$lib.a" | awk '$0 ~ /[ \t]\.(data|bss|tdata|tbss)(\.|[ \t])/ && $0 !~ /\.data\.rel\.ro/ && $0 ~ / [OT]? *\./ {
 	name = $NF
-	sub(/\.[0-9]+$/, "", name)
+	sub(/(\.lto_priv)?(\.[0-9]+)*$/, "", name)
 	if (name !~ /^\.(data|bss|tdata|tbss)/)
 		print name
 }' | sort -u | allowed | report no_writable_data
