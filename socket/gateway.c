@@ -141,17 +141,30 @@ static void *gateway_thread(void *arg)
 
 		if (weft_poll(p, 2, TAILQ_EMPTY(&g->again) ? -1 : 0) < 0 && errno != EINTR)
 			break;
+		again(g);
 		if (p[0].revents)
 			stack_events(g);
 		if (p[1].revents)
 			kernel_events(g);
-		again(g);
 		bury(g);
 	}
 	return NULL;
 }
 
 /* --- beginning ---------------------------------------------------------------------------------- */
+
+/* A program has uncorked, and bytes wait for that. */
+static void bell_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
+{
+	struct gateway_end *e;
+	uint32_t id;
+
+	while (recv(w->fd, &id, sizeof(id), MSG_DONTWAIT) == sizeof(id)) {
+		e = gateway_end_find(g, id);
+		if (e && e->fd >= 0 && e->role == GATEWAY_STREAM)
+			gateway_stream_flags(e);
+	}
+}
 
 static void stop_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
@@ -166,7 +179,8 @@ static int gateway_listens(struct gateway *g, struct gateway_watch *w, int type,
 	socklen_t len = program_address(&sa, g->token.instance, &n);
 
 	w->fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (w->fd < 0 || bind(w->fd, (struct sockaddr *)&sa, len) || listen(w->fd, BACKLOG))
+	if (w->fd < 0 || bind(w->fd, (struct sockaddr *)&sa, len) ||
+	    (type != SOCK_DGRAM && listen(w->fd, BACKLOG)))
 		return -errno;
 	return gateway_watch_add(g, w, EPOLLIN);
 }
@@ -232,12 +246,14 @@ static int gateway_open(struct gateway *g)
 		err = gateway_listens(g, &g->data, SOCK_STREAM, PROGRAM_DATA);
 	if (!err)
 		err = gateway_listens(g, &g->request, SOCK_SEQPACKET, PROGRAM_REQUEST);
+	if (!err)
+		err = gateway_listens(g, &g->bell, SOCK_DGRAM, PROGRAM_BELL);
 	return err;
 }
 
 static void gateway_free(struct gateway *g)
 {
-	struct gateway_watch *const watches[] = {&g->stop, &g->data, &g->request};
+	struct gateway_watch *const watches[] = {&g->stop, &g->data, &g->request, &g->bell};
 
 	for (unsigned i = 0; i < sizeof(watches) / sizeof(watches[0]); i++)
 		gateway_watch_close(g, watches[i]);
@@ -281,6 +297,7 @@ int gateway_start(struct stack *st, struct gateway **out)
 	g->stop = (struct gateway_watch){.fd = -1, .ready = stop_ready};
 	g->data = (struct gateway_watch){.fd = -1, .ready = gateway_data_ready};
 	g->request = (struct gateway_watch){.fd = -1, .ready = gateway_request_ready};
+	g->bell = (struct gateway_watch){.fd = -1, .ready = bell_ready};
 	TAILQ_INIT(&g->again);
 	token_draw(g);
 	descriptors_raise();

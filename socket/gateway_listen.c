@@ -32,7 +32,7 @@ static int child_connect(struct gateway *g, uint32_t id, uint32_t to)
 	const struct program_name own = {.kind = PROGRAM_CHILD, .id = id};
 	const struct program_name its = {.kind = PROGRAM_STREAM, .id = to};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	const int room = PROGRAM_SNDBUF;
+	const int room = PROGRAM_SNDBUF / 2; /* the kernel doubles it */
 	struct sockaddr_un sa;
 	socklen_t len = program_address(&sa, g->token.instance, &own);
 	int err;

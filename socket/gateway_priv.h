@@ -76,6 +76,7 @@ struct gateway_end {
 	bool read_ended;                /* t: the program writes no more */
 	bool hung_up;                   /* t: it has closed, */
 	bool aborted;                   /* t: with bytes unread */
+	bool waits_cork;                /* t: what it wrote corked waits for the next round */
 	bool unread;                    /* t: bytes for it were thrown away: its close is a reset */
 	bool wants_room;                /* t: the kernel tells when the program has read */
 	bool again;                     /* t: on the list of those that go on next round */
@@ -104,22 +105,22 @@ struct gateway_process {
  *	l	written under the lock by the thread
  */
 struct gateway {
-	struct mutex lock;                        /* a leaf: for those who ask who has what */
-	struct stack *stack;                      /* c */
-	struct program_token token;               /* c */
-	struct program_table *table;              /* c: shared with the programs */
-	int table_fd;                             /* c */
-	int epoll, kernel;                        /* c: of the stack's sockets, of the kernel's */
-	pthread_t thread;                         /* c */
-	struct gateway_watch stop, data, request; /* c: an eventfd; those that listen */
-	struct gateway_end_tree ends;             /* l */
-	struct gateway_end_list again;            /* t */
-	LIST_HEAD(, gateway_process) processes;   /* t */
-	struct gateway_end *probe;                /* t: the next to be looked at */
-	void **dead;                              /* t: freed when the round is over */
-	unsigned ndead, dead_room;                /* t */
-	uint8_t *buffer;                          /* c: GATEWAY_BUFFER bytes */
-	bool stopping;                            /* t */
+	struct mutex lock;           /* a leaf: for those who ask who has what */
+	struct stack *stack;         /* c */
+	struct program_token token;  /* c */
+	struct program_table *table; /* c: shared with the programs */
+	int table_fd;                /* c */
+	int epoll, kernel;           /* c: of the stack's sockets, of the kernel's */
+	pthread_t thread;            /* c */
+	struct gateway_watch stop, data, request, bell; /* c: an eventfd; those that listen */
+	struct gateway_end_tree ends;                   /* l */
+	struct gateway_end_list again;                  /* t */
+	LIST_HEAD(, gateway_process) processes;         /* t */
+	struct gateway_end *probe;                      /* t: the next to be looked at */
+	void **dead;                                    /* t: freed when the round is over */
+	unsigned ndead, dead_room;                      /* t */
+	uint8_t *buffer;                                /* c: GATEWAY_BUFFER bytes */
+	bool stopping;                                  /* t */
 };
 
 /* --- gateway.c -------------------------------------------------------------------------------------- */

@@ -90,9 +90,6 @@ static int request_end(struct gateway_end *e, const struct program_request *q,
 		return weft_setsockopt(e->fd, q->level, q->name, q->bytes, q->len) ? -errno : 0;
 	case PROGRAM_GETOPT:
 		return request_getopt(e, q, r);
-	case PROGRAM_FLUSH:
-		gateway_stream_flags(e);
-		return 0;
 	default:
 		return -EINVAL;
 	}

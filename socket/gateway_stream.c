@@ -6,6 +6,7 @@
  * residual byte).
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -88,6 +89,57 @@ void gateway_stream_fail(struct gateway_end *e, int err)
 
 /* --- up ------------------------------------------------------------------------------------------- */
 
+/* To the end or until it is refused: only who was refused is told of room.  False: the end is gone. */
+static bool up_rest(struct gateway_end *e)
+{
+	while (e->up.bytes) {
+		ssize_t k =
+		    weft_send(e->fd, e->up.bytes + e->up.at, e->up.len - e->up.at, MSG_DONTWAIT);
+
+		if (k < 0 && errno == EAGAIN)
+			return true;
+		if (k < 0) {
+			gateway_stream_fail(e, errno);
+			return false;
+		}
+		rest_done(&e->up, (uint32_t)k);
+	}
+	return true;
+}
+
+/* Do bytes wait for a flag to go?  Corked, and by Nagle's rule. */
+static bool is_held(const struct gateway_end *e)
+{
+	int unsent = 0;
+
+	if ((e->flags & (PROGRAM_CORK | PROGRAM_NODELAY)) == PROGRAM_NODELAY)
+		return false;
+	return weft_ioctl(e->fd, SIOCOUTQNSD, &unsent) == 0 && unsent > 0;
+}
+
+/* It may have uncorked before it could see that bytes are held: so its flags are looked at once more. */
+static void held_tell(struct gateway_end *e, struct program_slot *s)
+{
+	bool held = is_held(e);
+
+	if (atomic_exchange(&s->held, held) != held && held && atomic_load(&s->flags) != e->flags)
+		gateway_stream_flags(e);
+}
+
+/*
+ * A program that corks is about to uncork: it has the rest of this round for that, and what would be held back
+ * goes out at once.
+ */
+static bool is_corked_now(struct gateway_end *e)
+{
+	struct program_slot *s = gateway_slot(e);
+
+	e->waits_cork = !e->waits_cork && s && atomic_load(&s->flags) & PROGRAM_CORK;
+	if (e->waits_cork)
+		gateway_end_again(e);
+	return e->waits_cork;
+}
+
 /* Sends, and puts by what was not taken.  False: it has failed, the end is gone. */
 static bool up_send(struct gateway_end *e, const uint8_t *bytes, uint32_t n)
 {
@@ -102,27 +154,15 @@ static bool up_send(struct gateway_end *e, const uint8_t *bytes, uint32_t n)
 		return false;
 	}
 	if (s)
-		atomic_store(&s->held,
-			     (e->flags & (PROGRAM_CORK | PROGRAM_NODELAY)) != PROGRAM_NODELAY);
+		held_tell(e, s);
 	k = k < 0 ? 0 : k;
-	if ((uint32_t)k == n || rest_keep(&e->up, bytes + k, n - (uint32_t)k))
+	if ((uint32_t)k == n)
 		return true;
+	if (rest_keep(&e->up, bytes + k, n - (uint32_t)k))
+		return up_rest(e);
 	gateway_reset(e);
 	gateway_stream_fail(e, ENOBUFS);
 	return false;
-}
-
-static bool up_rest(struct gateway_end *e)
-{
-	ssize_t k = weft_send(e->fd, e->up.bytes + e->up.at, e->up.len - e->up.at, MSG_DONTWAIT);
-
-	if (k >= 0)
-		rest_done(&e->up, (uint32_t)k);
-	else if (errno != EAGAIN) {
-		gateway_stream_fail(e, errno);
-		return false;
-	}
-	return true;
 }
 
 /* There lie n bytes: reads all but the last, and looks at that one.  How many are new in the buffer. */
@@ -211,6 +251,8 @@ static enum progress stream_up(struct gateway_end *e)
 		e->up_ready = false;
 		return up_end(e) ? GONE : IDLE;
 	}
+	if (n < (int)GATEWAY_BUFFER && is_corked_now(e))
+		return IDLE;
 	fresh = up_read(e, (uint32_t)n);
 	skipped = up_skip(e, fresh);
 	if (fresh == skipped)

@@ -24,6 +24,21 @@ static uint32_t flag_of(const struct preload_socket *s, int level, int name)
 	return name == TCP_NODELAY ? PROGRAM_NODELAY : name == TCP_CORK ? PROGRAM_CORK : 0;
 }
 
+/* Nobody answers: the gateway does it when it comes to it. */
+static void bell_ring(const struct preload_socket *s)
+{
+	const struct program_name n = {.kind = PROGRAM_BELL};
+	int was = errno, fd = (int)syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sa;
+	socklen_t len = program_address(&sa, preload_token()->instance, &n);
+
+	if (fd >= 0) {
+		syscall(SYS_sendto, fd, &s->id, sizeof(s->id), MSG_NOSIGNAL, &sa, len);
+		syscall(SYS_close, fd);
+	}
+	errno = was;
+}
+
 /* What waits for the flag to go is sent now; else the gateway looks when there is more to send. */
 static int flag_set(const struct preload_socket *s, uint32_t flag, const void *v, socklen_t n)
 {
@@ -36,7 +51,9 @@ static int flag_set(const struct preload_socket *s, uint32_t flag, const void *v
 		atomic_fetch_or(&s->slot->flags, flag);
 	else
 		atomic_fetch_and(&s->slot->flags, ~flag);
-	return atomic_load(&s->slot->held) ? preload_ask(PROGRAM_FLUSH, s) : 0;
+	if (atomic_load(&s->slot->held))
+		bell_ring(s);
+	return 0;
 }
 
 static int option_set(const struct preload_socket *s, int level, int name, const void *v,

@@ -289,8 +289,11 @@ static int accept_check(int fd, const struct sockaddr_un *sa, socklen_t len,
 /* A byte tells the gateway, and stays as the first residual one. */
 static void accept_tell(int fd, struct program_slot *slot)
 {
+	const int room = PROGRAM_SNDBUF / 2;
+
 	if (slot)
 		atomic_store(&slot->pid, (int)syscall(SYS_getpid));
+	syscall(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	syscall(SYS_sendto, fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
 }
 

@@ -22,9 +22,12 @@
 #define PROGRAM_SECRET 16  /* bytes: who knows them was started by this weft's user */
 #define PROGRAM_TOKEN (PROGRAM_INSTANCE + 1 + 2 * PROGRAM_SECRET + 1)
 #define PROGRAM_SLOTS 65536u
-/* More than a quarter of the send buffer, so that the kernel calls the socket full. */
-#define PROGRAM_SNDBUF 212992u
-#define PROGRAM_PAD 57344u
+/*
+ * The send buffer of a program's socket, as the kernel counts it: a quarter is more than one message of
+ * sendfile()'s, which the residual byte pins.  The pad is more than that quarter: the socket is full.
+ */
+#define PROGRAM_SNDBUF 425984u
+#define PROGRAM_PAD 114688u
 
 /* --- names: an abstract address of 16 characters ------------------------------------------------ */
 
@@ -38,6 +41,8 @@ enum program_kind {
 	PROGRAM_CHILD = 'c',   /* the gateway's end of a connection that came in */
 	PROGRAM_DATA = 'd',    /* where a program's TCP socket connects to */
 	PROGRAM_REQUEST = 'r', /* where requests go */
+	PROGRAM_BELL =
+	    'b', /* where an id is sent when a flag has changed that `held` bytes wait for */
 	PROGRAM_PEER =
 	    'p', /* the gateway's end of a UDP socket, for one remote; 0:0: for all others */
 };
@@ -149,7 +154,6 @@ enum program_request_kind {
 	PROGRAM_CONNECT, /* UDP; bytes: a sockaddr */
 	PROGRAM_SETOPT,
 	PROGRAM_GETOPT,
-	PROGRAM_FLUSH,   /* a flag has changed and `held` says that it matters */
 	PROGRAM_COLLECT, /* the table is full: sockets that were closed give their slots back */
 	PROGRAM_DEVICES, /* bytes, of the answer: struct program_device, as many as fit from `name` on */
 };

@@ -55,6 +55,12 @@ expect socat_fork_exec cmp "$DIR/part" "$DIR/back3"
 kill $RUN
 wait $RUN 2>/dev/null
 
+run_start python3 tests/harness/run_sendfile.py 9003 "$DIR/www/file"
+weft_listens 9003
+host timeout 20 nc 10.0.0.1 9003 </dev/null >"$DIR/sent"
+expect sendfile_never_blocking cmp "$DIR/www/file" "$DIR/sent"
+wait $RUN
+
 run_start python3 tests/harness/run_fork.py 9002
 weft_listens 9002
 expect accept_in_children host bash -c 'for i in 1 2 3 4 5 6; do nc -w 10 10.0.0.1 9002 </dev/null; done | sort | uniq -c | grep -q served'
