@@ -3,6 +3,7 @@
  * what follows in one stream comes as one super-frame that cuts into the same frames again, and each
  * thing that tells two of them apart keeps them apart.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,7 +50,8 @@ static void setup(void)
 	t.stack = netstack_create(1);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
 	setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	ck_assert_int_eq(tap_create_fd(t.stack, &cfg, fd[0], &t.dev), 0);
+	ck_assert_int_eq(fcntl(fd[0], F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(tap_attach(t.stack, &cfg, fd, 1, &t.dev), 0);
 	t.peer = fd[1];
 	netdev_up(t.dev);
 	frame_tcp4(t.stream, FRAME_MAX - FRAME_HLEN4 - 1);
