@@ -6,6 +6,7 @@
 #include "ip/hook.h"
 
 #include <assert.h>
+#include <errno.h>
 
 #include "ip/ip_priv.h"
 
@@ -26,13 +27,15 @@ void hook_register(struct stack *st, enum hook_point at, struct hook *h)
 	mutex_unlock(&st->ip->hook_lock);
 }
 
-enum hook_verdict hook_run(struct stack *st, enum hook_point at, struct pkbuf *b,
-			   const struct hook_io *io)
+int hook_run(struct pkbuf *b, enum hook_point at, const struct hook_io *io)
 {
-	struct hook *h = atomic_load_explicit(&st->ip->hook[at], memory_order_acquire);
+	struct hook *h = atomic_load_explicit(&b->stack->ip->hook[at], memory_order_acquire);
 	enum hook_verdict verdict = HOOK_ACCEPT;
 
 	for (; h && verdict == HOOK_ACCEPT; h = h->next)
 		verdict = h->fn(h, b, io);
-	return verdict;
+	if (verdict != HOOK_DROP)
+		return verdict == HOOK_STOLEN;
+	pkbuf_drop(b, DROP_IP_HOOK);
+	return -EPERM;
 }

@@ -18,7 +18,7 @@ enum hook_point {
 
 enum hook_verdict {
 	HOOK_ACCEPT,
-	HOOK_DROP,   /* the caller drops b, DROP_IP_HOOK */
+	HOOK_DROP,
 	HOOK_STOLEN, /* b is the function's now */
 };
 
@@ -40,5 +40,5 @@ struct hook {
 
 /* Before the stack's threads run, or never: a hook stays until the stack ends. */
 void hook_register(struct stack *st, enum hook_point at, struct hook *h);
-enum hook_verdict hook_run(struct stack *st, enum hook_point at, struct pkbuf *b,
-			   const struct hook_io *io);
+/* 0: b goes on.  Else it is gone: -EPERM: dropped, DROP_IP_HOOK; 1: stolen. */
+int hook_run(struct pkbuf *b, enum hook_point at, const struct hook_io *io);

@@ -118,17 +118,10 @@ static void forward_by(struct pkbuf *b, struct path *path)
 	ip_redirect(b, path);
 	forward_edit(b, path);
 	forward_debug(b, path);
-	switch (hook_run(b->stack, HOOK_FORWARD, b, &io)) {
-	case HOOK_ACCEPT:
-		mib_inc(b->stack, MIB_Ip_ForwDatagrams);
-		ip_finish(b, path, path->mtu);
-		break;
-	case HOOK_DROP:
-		pkbuf_drop(b, DROP_IP_HOOK);
-		break;
-	case HOOK_STOLEN:
-		break;
-	}
+	if (hook_run(b, HOOK_FORWARD, &io))
+		return;
+	mib_inc(b->stack, MIB_Ip_ForwDatagrams);
+	ip_finish(b, path, path->mtu);
 }
 
 void ip_forward(struct pkbuf *b)

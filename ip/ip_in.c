@@ -247,16 +247,8 @@ void ip_in(struct pkbuf *b)
 		return;
 	}
 	ip_debug_in(b);
-	switch (hook_run(b->stack, HOOK_PRE_ROUTING, b, &io)) {
-	case HOOK_ACCEPT:
+	if (hook_run(b, HOOK_PRE_ROUTING, &io) == 0)
 		ip_route_in(b);
-		break;
-	case HOOK_DROP:
-		pkbuf_drop(b, DROP_IP_HOOK);
-		break;
-	case HOOK_STOLEN:
-		break;
-	}
 }
 
 /* --- to a protocol ---------------------------------------------------------------------------- */
@@ -300,14 +292,6 @@ void ip_local_in(struct pkbuf *b)
 		if (!b)
 			return;
 	}
-	switch (hook_run(b->stack, HOOK_LOCAL_IN, b, &io)) {
-	case HOOK_ACCEPT:
+	if (hook_run(b, HOOK_LOCAL_IN, &io) == 0)
 		ip_deliver(b);
-		break;
-	case HOOK_DROP:
-		pkbuf_drop(b, DROP_IP_HOOK);
-		break;
-	case HOOK_STOLEN:
-		break;
-	}
 }

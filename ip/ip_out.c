@@ -91,17 +91,12 @@ static int ip_finish_large(struct pkbuf *b, const struct path *path, uint32_t mt
 int ip_finish(struct pkbuf *b, struct path *path, uint32_t mtu)
 {
 	struct hook_io io = {.in = b->forwarded ? b->dev : NULL, .out = path->dev};
+	int r;
 
 	b->dev = path->dev;
-	switch (hook_run(b->stack, HOOK_POST_ROUTING, b, &io)) {
-	case HOOK_ACCEPT:
-		break;
-	case HOOK_DROP:
-		pkbuf_drop(b, DROP_IP_HOOK);
-		return -EPERM;
-	case HOOK_STOLEN:
-		return 0;
-	}
+	r = hook_run(b, HOOK_POST_ROUTING, &io);
+	if (r)
+		return r < 0 ? r : 0;
 	if (pkbuf_wire_len(b) > mtu)
 		return ip_finish_large(b, path, mtu);
 	return ip_transmit(b, path);
@@ -255,15 +250,9 @@ static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path
 	if (!b->stamp)
 		b->stamp = batch_now(b->stack); /* neighbours note their use by it */
 	ip_debug_out(b, path);
-	switch (hook_run(b->stack, HOOK_LOCAL_OUT, b, &io)) {
-	case HOOK_ACCEPT:
-		break;
-	case HOOK_DROP:
-		pkbuf_drop(b, DROP_IP_HOOK);
-		return -EPERM;
-	case HOOK_STOLEN:
-		return 0;
-	}
+	err = hook_run(b, HOOK_LOCAL_OUT, &io);
+	if (err)
+		return err < 0 ? err : 0;
 	out_loop_copy(b, path);
 	return ip_finish(b, path, ip_out_mtu(f, path));
 }

@@ -53,8 +53,8 @@ struct waiter {
  * event; of several due at one time the one that fired longest ago is first.
  *
  * LOCKING
- *	a	atomic		e	the env's own lock		c	constant after
- * alarm_add
+ *	a	atomic		e	the env's own lock
+ *	c	constant after alarm_add
  */
 struct alarm {
 	_Atomic uint64_t when;   /* a: ns on the env's clock, ENV_NEVER when off */
