@@ -42,6 +42,12 @@ static void rich(void)
 	poor[0] = poor[1] = 0;
 }
 
+static void setup(void)
+{
+	rich();
+	tcp_lab_setup();
+}
+
 static int setopt(int level, int name, int v)
 {
 	return weft_setsockopt(tl.fd, level, name, &v, sizeof(v)) ? -errno : 0;
@@ -360,7 +366,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("nomem");
 
-	tcase_add_checked_fixture(tc, tcp_lab_setup, tcp_lab_teardown);
+	tcase_add_checked_fixture(tc, setup, tcp_lab_teardown);
 	add_est(tc);
 	tcase_add_test(tc, test_child_has_its_listeners_options_or_is_made_later);
 	tcase_add_loop_test(tc, test_options_refused, 0, 9);
