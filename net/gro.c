@@ -87,15 +87,21 @@ static bool seg_look(struct pkbuf *b, struct seg *s)
 
 /* --- a run -------------------------------------------------------------------------------------- */
 
+/* Ethernet, or no link header. */
+static bool links_match(const struct seg *a, const struct seg *b)
+{
+	const uint8_t *l2a = (const uint8_t *)a->ip - ETHER_HLEN;
+
+	if (a->hlen == IP4_HLEN + tcp_hdr_len(a->tcp))
+		return true;
+	return memcmp(l2a, (const uint8_t *)b->ip - ETHER_HLEN, ETHER_HLEN) == 0;
+}
+
 /* The headers but for lengths, sums, sequence number and PSH. */
 static bool headers_match(const struct seg *a, const struct seg *b)
 {
-	const size_t link = a->hlen - IP4_HLEN - tcp_hdr_len(a->tcp);
-	const uint8_t *l2a = (const uint8_t *)a->ip - link, *l2b = (const uint8_t *)b->ip - link;
-
-	return a->hlen == b->hlen && memcmp(l2a, l2b, link) == 0 && a->ip->tos == b->ip->tos &&
-	       a->ip->ttl == b->ip->ttl && a->ip->off.raw == b->ip->off.raw &&
-	       memcmp(a->ip->src, b->ip->src, 8) == 0 &&
+	return a->hlen == b->hlen && a->ip->tos == b->ip->tos && a->ip->ttl == b->ip->ttl &&
+	       a->ip->off.raw == b->ip->off.raw && memcmp(a->ip->src, b->ip->src, 8) == 0 &&
 	       memcmp(&a->tcp->sport, &b->tcp->sport, 4) == 0 &&
 	       a->tcp->ack.raw == b->tcp->ack.raw && a->tcp->off == b->tcp->off &&
 	       a->tcp->wnd.raw == b->tcp->wnd.raw && a->tcp->urg.raw == b->tcp->urg.raw &&
@@ -123,7 +129,7 @@ static bool run_is_open(struct run *r)
 static bool run_fits(struct run *r, const struct seg *s)
 {
 	return run_is_open(r) && be32_get(s->tcp->seq) == r->next && s->len <= r->seg.len &&
-	       headers_match(&r->seg, s) && id_follows(r, s->ip);
+	       headers_match(&r->seg, s) && links_match(&r->seg, s) && id_follows(r, s->ip);
 }
 
 /* Is there room for b's payload by reference, the part in its header put before the rest? */

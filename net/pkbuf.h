@@ -30,7 +30,7 @@ struct slot;
 #define PKBUF_RX_LINEAR                                                                            \
 	128 /* bytes of a received frame that are read straight into the header part */
 #define PKBUF_TX_HEAD 144 /* a packet to send begins here: 14 + 60 + 60 bytes fit before it */
-#define PKBUF_FRAGS 8     /* 64 KB in 16 KB pieces, unaligned, and a few more */
+#define PKBUF_FRAGS 16    /* 64 KB in 16 KB pieces, or a batch of wire frames joined */
 #define PKBUF_MAX 65549   /* 65535 + 14: largest frame carried */
 
 /* Payload bytes shared by reference; from the stack's depot, in three sizes. */
