@@ -31,15 +31,37 @@ void ip_id_state_destroy(struct ip_id_state *s)
 	free(s);
 }
 
-uint16_t ip_id_next(struct stack *st, const struct ip_addr *src, const struct ip_addr *dst,
-		    uint8_t proto, unsigned n)
+static uint64_t id_hash(const struct stack *st, const struct ip_addr *src,
+			const struct ip_addr *dst, uint8_t proto)
 {
 	struct {
 		uint32_t src, dst, proto;
 	} key = {src->w[3], dst->w[3], proto}; /* what IPv4 addresses differ in */
-	uint64_t hash = siphash(&key, sizeof(key), st->key);
+
+	return siphash(&key, sizeof(key), st->key);
+}
+
+static uint16_t id_take(struct stack *st, uint64_t hash, unsigned n)
+{
 	_Atomic uint16_t *counter = &st->ip->id->counter[hash % IP_ID_COUNTERS];
 	uint16_t at = atomic_fetch_add_explicit(counter, (uint16_t)n, memory_order_relaxed);
 
 	return (uint16_t)(at + (hash >> 48));
+}
+
+uint16_t ip_id_next(struct stack *st, const struct ip_addr *src, const struct ip_addr *dst,
+		    uint8_t proto, unsigned n)
+{
+	return id_take(st, id_hash(st, src, dst, proto), n);
+}
+
+uint16_t ip_id_by(struct path *path, const struct ip_addr *src, const struct ip_flow *f, unsigned n)
+{
+	uint64_t hash = atomic_load_explicit(&path->id_hash, memory_order_relaxed);
+
+	if (!hash) {
+		hash = id_hash(path->stack, src, &f->dst, f->proto);
+		atomic_store_explicit(&path->id_hash, hash, memory_order_relaxed);
+	}
+	return id_take(path->stack, hash, n);
 }

@@ -155,7 +155,7 @@ static int out_options(struct pkbuf *b, const struct ip_flow *f)
 	return 0;
 }
 
-static int ip4_header(struct pkbuf *b, const struct ip_flow *f, const struct path *path)
+static int ip4_header(struct pkbuf *b, const struct ip_flow *f, struct path *path)
 {
 	const struct ip_addr *src = ip_addr_is_any(&f->src) ? &path->src : &f->src;
 	unsigned hlen = IP4_HLEN + f->optlen;
@@ -173,7 +173,7 @@ static int ip4_header(struct pkbuf *b, const struct ip_flow *f, const struct pat
 	h->ver_ihl = (uint8_t)(0x40 | hlen / 4);
 	h->tos = f->tos;
 	h->len = be16_of((uint16_t)b->len);
-	h->id = be16_of(ip_id_next(b->stack, src, &f->dst, f->proto, out_segments(b)));
+	h->id = be16_of(ip_id_by(path, src, f, out_segments(b)));
 	h->off = be16_of(df ? IP4_DF : 0);
 	h->ttl = out_ttl(b->stack, f, path);
 	h->proto = f->proto;
