@@ -63,9 +63,9 @@ static uint64_t bursts_to(uint64_t have, uint32_t most, uint32_t burst)
  * beyond; and what the one at the end of the queue still lacks (Linux).  Where memory is short, not a byte
  * more than there is.
  */
-static uint32_t send_room(struct tcp_sock *ts)
+static uint32_t send_room(struct tcp_sock *ts, uint32_t burst)
 {
-	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes, burst = tcp_send_burst(ts);
+	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes;
 	uint32_t fill = unsent(ts) % burst ? burst - unsent(ts) % burst : 0;
 	uint64_t more, waits;
 
@@ -201,7 +201,7 @@ static void send_flags(struct tcp_sock *ts, const struct sock_msg *m, bool all)
  */
 static ssize_t send_refused(struct tcp_sock *ts)
 {
-	if (send_room(ts) == 0) {
+	if (send_room(ts, tcp_send_burst(ts)) == 0) {
 		ts->flags |= TCP_F_NOSPACE;
 		tcp_limit_update(ts);
 		return -EAGAIN;
@@ -259,11 +259,11 @@ uint32_t tcp_send_take(struct tcp_sock *ts, const struct sock_msg *m, uint32_t m
 static size_t send_queue(struct tcp_sock *ts, const struct sock_msg *m)
 {
 	size_t len = m->len - m->skip, done = 0;
-	uint32_t room, burst = 0;
+	uint32_t room, burst = 0, whole = tcp_send_burst(ts);
 	bool oob = m->flags & MSG_OOB; /* the pointer is known at the end */
 
-	while (done < len && (room = send_room(ts))) {
-		uint32_t whole = tcp_send_burst(ts), n = whole > burst ? whole - burst : whole;
+	while (done < len && (room = send_room(ts, whole))) {
+		uint32_t n = whole > burst ? whole - burst : whole;
 
 		n = n < room ? n : room;
 		n = len - done < n ? (uint32_t)(len - done) : n;
@@ -272,10 +272,11 @@ static size_t send_queue(struct tcp_sock *ts, const struct sock_msg *m)
 			break;
 		done += n;
 		burst += n;
-		if (done < len && !oob && (burst >= whole || !send_room(ts))) {
+		if (done < len && !oob && (burst >= whole || !send_room(ts, whole))) {
 			ts->flags |= TCP_F_MORE; /* no part of a segment: its rest is here */
 			tcp_push(&ts->sk);
 			burst = 0;
+			whole = tcp_send_burst(ts);
 		}
 	}
 	return done;
