@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "ip/inet_dgram.h"
 #include "ip/ip_priv.h"
@@ -60,8 +61,25 @@ static void pktinfo_out(const struct sock *sk, const struct pkbuf *b, struct soc
 	sock_msg_control(m, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 }
 
+/* When it came, on the clock of the wall as that stands now. */
+static void timestamp_out(const struct sock *sk, const struct pkbuf *b, struct sock_msg *m)
+{
+	struct env *e = sk->stack->env;
+	uint64_t now = env_now(e), at = env_wall(e) - (b->stamp ? now - b->stamp : 0);
+	struct timespec ns = {.tv_sec = (time_t)(at / NSEC_PER_SEC),
+			      .tv_nsec = (long)(at % NSEC_PER_SEC)};
+	struct timeval us = {.tv_sec = ns.tv_sec, .tv_usec = ns.tv_nsec / 1000};
+
+	if (sk->flags & SOCK_TIMESTAMPNS)
+		sock_msg_control(m, SOL_SOCKET, SO_TIMESTAMPNS, &ns, sizeof(ns));
+	else
+		sock_msg_control(m, SOL_SOCKET, SO_TIMESTAMP, &us, sizeof(us));
+}
+
 void dgram_control_out(const struct sock *sk, const struct pkbuf *b, struct sock_msg *m)
 {
+	if (sk->flags & SOCK_TIMESTAMPS)
+		timestamp_out(sk, b, m);
 	if (sk->flags & SOCK_PKTINFO)
 		pktinfo_out(sk, b, m);
 	if (sk->flags & SOCK_RECVTTL)

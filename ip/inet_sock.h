@@ -160,6 +160,9 @@ struct sock_ops {
 #define SOCK_PKTINFO (1u << 13)
 #define SOCK_RECVTTL (1u << 14)
 #define SOCK_RECVTOS (1u << 15)
+#define SOCK_TIMESTAMP (1u << 19)   /* when it came, in us ... */
+#define SOCK_TIMESTAMPNS (1u << 20) /* ... or in ns; never both */
+#define SOCK_TIMESTAMPS (SOCK_TIMESTAMP | SOCK_TIMESTAMPNS)
 #define SOCK_FREEBIND (1u << 16) /* bind() to an address that is not, or not yet, our own */
 #define SOCK_REUSEPORT (1u << 17)
 #define SOCK_BIND_NO_PORT (1u << 18) /* bind() of an address leaves the port to connect() */

@@ -71,6 +71,8 @@ struct env;
 
 struct env_ops {
 	uint64_t (*now)(struct env *e); /* ns, monotonic */
+	uint64_t (*wall)(
+	    struct env *e); /* ns since 1970, which may be set at any time; a lab: as now */
 	uint64_t (*random)(
 	    struct env *e); /* 64 bits; a cryptographic source on threads, seeded in a lab */
 	/*
@@ -98,6 +100,11 @@ struct env {
 static inline uint64_t env_now(struct env *e)
 {
 	return e->ops->now(e);
+}
+
+static inline uint64_t env_wall(struct env *e)
+{
+	return e->ops->wall(e);
 }
 
 static inline uint64_t env_random(struct env *e)

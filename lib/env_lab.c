@@ -119,6 +119,7 @@ static void lab_alarm_del(struct env *e, struct alarm *a)
 
 static const struct env_ops lab_ops = {
     .now = lab_now,
+    .wall = lab_now,
     .random = lab_random,
     .wait = lab_wait,
     .wake = lab_wake,

@@ -52,6 +52,14 @@ static uint64_t thread_now(struct env *e)
 	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
+static uint64_t thread_wall(struct env *e)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
 static uint64_t thread_random(struct env *e)
 {
 	uint64_t x;
@@ -288,6 +296,7 @@ uint64_t env_thread_run_alarms(struct env *e, struct waiter *w)
 
 static const struct env_ops thread_ops = {
     .now = thread_now,
+    .wall = thread_wall,
     .random = thread_random,
     .wait = thread_wait,
     .wake = thread_wake,

@@ -24,8 +24,10 @@ static const struct sock_flag {
 	int name;
 	uint32_t flag;
 } sock_flags[] = {
-    {SO_REUSEADDR, SOCK_REUSEADDR}, {SO_REUSEPORT, SOCK_REUSEPORT}, {SO_KEEPALIVE, SOCK_KEEPALIVE},
-    {SO_BROADCAST, SOCK_BROADCAST}, {SO_OOBINLINE, SOCK_OOBINLINE},
+    {SO_REUSEADDR, SOCK_REUSEADDR},     {SO_REUSEPORT, SOCK_REUSEPORT},
+    {SO_KEEPALIVE, SOCK_KEEPALIVE},     {SO_BROADCAST, SOCK_BROADCAST},
+    {SO_OOBINLINE, SOCK_OOBINLINE},     {SO_TIMESTAMP, SOCK_TIMESTAMP},
+    {SO_TIMESTAMPNS, SOCK_TIMESTAMPNS},
 };
 
 static uint32_t sock_flag_of(int name)
@@ -51,6 +53,12 @@ static int set_flag(struct sock *sk, int name, uint32_t flag, const void *v, soc
 
 	if (err)
 		return err;
+	if (flag &
+	    SOCK_TIMESTAMPS) { /* a stream's bytes have no one time; the last one set is told */
+		if (sk->ops->type == SOCK_STREAM)
+			return -ENOPROTOOPT;
+		sk->flags &= ~SOCK_TIMESTAMPS;
+	}
 	if (on)
 		sk->flags |= flag;
 	else

@@ -155,6 +155,7 @@ static void env_rouse(struct env *e, struct waiter *wt, uint32_t found)
 
 static const struct env_ops world_ops = {
     .now = env_time,
+    .wall = env_time,
     .random = env_chance,
     .wait = env_sleep,
     .wake = env_rouse,

@@ -1,6 +1,7 @@
 /* sendmsg() and recvmsg(): flags of both kinds of socket, msg_flags, control messages both ways. */
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 /* last: it wants struct timespec and struct sockaddr_in */
 #include <linux/errqueue.h>
@@ -57,18 +58,23 @@ static ssize_t recv_with(int fd, size_t room, int flags)
 }
 
 /* The control message of this type, its data copied out. */
-static void expect_control(int type, void *data, size_t n)
+static void expect_control_of(int level, int type, void *data, size_t n)
 {
 	struct cmsghdr *h;
 
 	for (h = CMSG_FIRSTHDR(&got); h; h = CMSG_NXTHDR(&got, h)) {
-		if (h->cmsg_level == IPPROTO_IP && h->cmsg_type == type) {
+		if (h->cmsg_level == level && h->cmsg_type == type) {
 			ck_assert_uint_eq(h->cmsg_len, CMSG_LEN(n));
 			memcpy(data, CMSG_DATA(h), n);
 			return;
 		}
 	}
 	ck_abort_msg("no control message %d", type);
+}
+
+static void expect_control(int type, void *data, size_t n)
+{
+	expect_control_of(IPPROTO_IP, type, data, n);
 }
 
 START_TEST(test_nothing_asked_for_nothing_told)
@@ -122,6 +128,36 @@ START_TEST(test_no_room_is_ctrunc)
 	ck_assert_uint_eq(got.msg_controllen, used[_i]);
 	for (size_t i = room[_i]; i < sizeof(control); i++)
 		ck_assert_int_eq(control[i], 0x55);
+}
+END_TEST
+
+/* SO_TIMESTAMP and SO_TIMESTAMPNS: one of them, by the wall's clock, between before and after. */
+START_TEST(test_time_of_arrival)
+{
+	uint64_t before = env_wall(st->env), at;
+	struct timespec ns;
+	struct timeval us;
+
+	ck_assert_int_eq(weft_setsockopt(b, SOL_SOCKET, SO_TIMESTAMP, &(int){1}, sizeof(int)), 0);
+	send_b();
+	ck_assert_int_eq(recv_with(b, sizeof(control), MSG_PEEK), 3);
+	expect_control_of(SOL_SOCKET, SO_TIMESTAMP, &us, sizeof(us));
+	at = (uint64_t)us.tv_sec * NSEC_PER_SEC + (uint64_t)us.tv_usec * NSEC_PER_USEC;
+	ck_assert_uint_ge(at + NSEC_PER_USEC, before);
+	ck_assert_uint_le(at, env_wall(st->env));
+	ck_assert_int_eq(weft_setsockopt(b, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int)), 0);
+	ck_assert_int_eq(recv_with(b, sizeof(control), 0), 3);
+	expect_control_of(SOL_SOCKET, SO_TIMESTAMPNS, &ns, sizeof(ns));
+	ck_assert_uint_eq(got.msg_controllen, CMSG_SPACE(sizeof(ns)));
+	ck_assert_int_eq(ns.tv_sec, us.tv_sec);
+	ck_assert_int_lt(labs(ns.tv_nsec / 1000 - us.tv_usec), 1000);
+}
+END_TEST
+
+START_TEST(test_time_of_arrival_not_of_a_stream)
+{
+	ck_assert_errno(weft_setsockopt(pair[0], SOL_SOCKET, SO_TIMESTAMP, &(int){1}, sizeof(int)),
+			ENOPROTOOPT);
 }
 END_TEST
 
@@ -501,6 +537,8 @@ int main(void)
 	tcase_add_test(tc, test_nothing_asked_for_nothing_told);
 	tcase_add_test(tc, test_ttl_tos_and_pktinfo_are_told);
 	tcase_add_loop_test(tc, test_no_room_is_ctrunc, 0, 5);
+	tcase_add_test(tc, test_time_of_arrival);
+	tcase_add_test(tc, test_time_of_arrival_not_of_a_stream);
 	tcase_add_test(tc, test_options_are_datagrams_only);
 	tcase_add_test(tc, test_one_datagram_has_its_own_ttl_and_tos);
 	tcase_add_test(tc, test_pktinfo_chooses_the_source);
