@@ -138,7 +138,7 @@ struct lead {
 	int n;
 	uint64_t deadline;
 	uint64_t began; /* ns: when the call came to wait */
-	uint64_t ended; /* ns: when what was read ended the wait; 0: something else did */
+	uint64_t ended; /* ns: when the small frame that ended the wait was read; 0: it was more */
 	uint64_t spin;  /* ns: until when; 0: not at all */
 	bool slept;     /* since the last read */
 };
@@ -266,7 +266,7 @@ static int lead_loop(struct lead *l)
 		r = look ? lead_read(l) : -EAGAIN;
 		look = true;
 		if (waiter_is_woken(l->waiter)) {
-			l->ended = r > 0 ? l->q->read_at : 0;
+			l->ended = r == 1 && !l->q->bulk ? l->q->read_at : 0;
 			return 0;
 		}
 		if (r < 0 && r != -EAGAIN)
