@@ -202,7 +202,7 @@ $(B)/tests/script/drill: $(DRILL_OBJ) $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-.PHONY: all tests check unit bench paths bench-programs fuzz soak install clean tags lines leak format style
+.PHONY: all tests check unit bench paths bench-programs programs fuzz soak install clean tags lines leak format style
 
 tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN) $(B)/tests/script/drill
 
@@ -222,6 +222,10 @@ bench:
 paths:
 	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs >&2
 	$(Q)python3 -B tests/bench/paths.py build/release $(if $(JSON),--json)
+
+# Debian's programs on weft: the table of docs/programs.md.
+programs: all
+	$(Q)tests/programs.sh $(B) >$(B)/programs.md; status=$$?; mv $(B)/programs.md docs/programs.md; exit $$status
 
 bench-programs: all $(BENCH_BIN) $(BENCH_PEERS)
 
