@@ -5,6 +5,7 @@
 #	run COMMAND...			on weft, to its end
 #	run_start NAME COMMAND...	on weft, behind this script: $RUN, its output $DIR/NAME.log; run_stop ends it
 #	host_start NAME COMMAND...	the same at the host's end; host_stop
+#	programs_end			nothing may be left
 #	works PROGRAM WHAT COMMAND...	it must succeed
 #	lacks PROGRAM WHAT COMMAND...	what is known not to work, and must fail
 #
@@ -66,4 +67,10 @@ lacks() {
 	else
 		pass "$lacks_name"
 	fi
+}
+
+programs_end() {
+	expect nothing_left until_true 10 bash -c "! '$WEFT' ctl --control '$DIR/control' ss -e -t | grep -q 'fd:'"
+	expect weft_ends weft_down
+	exit $failed
 }

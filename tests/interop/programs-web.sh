@@ -68,12 +68,12 @@ works nginx 'four workers' loaded host
 host wrk -t 2 -c 100 -d 3 http://10.0.0.1:8080/small >"$DIR/wrk" 2>&1 &
 load=$!
 reloads() {
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		workers=$(pgrep -P "$(cat "$DIR/four.pid")" | sort | tr '\n' ' ')
 		run nginx -c "$DIR/four.conf" -s reload || return 1
 		until_true 5 bash -c "[ \"\$(pgrep -P $(cat "$DIR/four.pid") | sort | tr '\n' ' ')\" != '$workers' ]" || return 1
 	done
-	wait $load && wrk_clean "$DIR/wrk" && fetches host
+	wait "$load" && wrk_clean "$DIR/wrk" && fetches host
 }
 works nginx 'reload under wrk -c 100' reloads
 nginx=$RUN
@@ -152,6 +152,4 @@ works git 'daemon' cloned host git clone -q git://10.0.0.1/tree.git
 works git 'clone from daemon, both ends' cloned run git clone -q git://127.0.0.1/tree.git
 run_stop
 
-expect nothing_left until_true 10 bash -c "[ \"\$('$WEFT' ctl --control '$DIR/control' ss -e -t | grep -c 'fd:')\" = 0 ]"
-expect weft_ends weft_down
-exit $failed
+programs_end
