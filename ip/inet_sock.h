@@ -166,6 +166,7 @@ struct sock_ops {
 #define SOCK_FREEBIND (1u << 16) /* bind() to an address that is not, or not yet, our own */
 #define SOCK_REUSEPORT (1u << 17)
 #define SOCK_BIND_NO_PORT (1u << 18) /* bind() of an address leaves the port to connect() */
+#define SOCK_ACK_EVENTS (1u << 20)   /* of a stream: each acknowledgement is an EPOLLOUT */
 
 /*
  * What few socks need, options for the most part.  Reading needs no block: until something is set

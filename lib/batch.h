@@ -12,9 +12,10 @@
 
 /* In this order, each emptied before the next begins; what a later phase adds to an earlier is run first. */
 enum batch_phase {
-	BATCH_PUSH,    /* marked socks: tcp_push() once each */
-	BATCH_LOOP,    /* loopback queues */
-	BATCH_RECLAIM, /* memory near its bound */
+	BATCH_PUSH,     /* marked socks: tcp_push() once each */
+	BATCH_LOOP,     /* loopback queues */
+	BATCH_RECLAIM,  /* memory near its bound */
+	BATCH_CALLBACK, /* the thread of the programs' callbacks is told */
 	BATCH_PHASES,
 };
 

@@ -131,18 +131,22 @@ struct socket *fd_get(int fd, uint64_t how)
 struct socket *fd_remove(int fd)
 {
 	struct socket *s = fd_get(fd, SOCKET_CALL);
+
+	return s && fd_remove_socket(fd, s) ? s : NULL;
+}
+
+bool fd_remove_socket(int fd, struct socket *s)
+{
 	unsigned i = (unsigned)(fd - WEFT_FD_FIRST);
 	bool was;
 
-	if (!s)
-		return NULL;
 	mutex_lock(&fds.lock);
 	was = atomic_load_explicit(fd_place(i), memory_order_relaxed) == s;
 	if (was)
 		fd_empty(i);
 	mutex_unlock(&fds.lock);
 	socket_put(s, was ? SOCKET_REF : SOCKET_CALL);
-	return was ? s : NULL;
+	return was;
 }
 
 struct socket *fd_socket_alloc(void)

@@ -21,6 +21,7 @@ struct socket *socket_alloc(struct stack *st, int family, int type, int protocol
 	s->ops = &inet_socket_ops;
 	s->sk = NULL;
 	s->epoll = NULL;
+	s->callback = NULL;
 	s->wait.lock.rank = RANK_LEAF;
 	s->family = family;
 	s->type = type;

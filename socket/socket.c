@@ -212,8 +212,8 @@ static int accept_socket(struct call *c, struct socket *s, struct socket **out, 
 	return err;
 }
 
-static int do_accept(struct call *c, struct socket *s, struct sockaddr *addr, socklen_t *len,
-		     int flags)
+int socket_accept(struct call *c, struct socket *s, struct sockaddr *addr, socklen_t *len,
+		  int flags)
 {
 	struct socket *child = NULL;
 	int fd;
@@ -241,7 +241,7 @@ int weft_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 		return (int)socket_answer(err);
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return (int)socket_leave(&c, s, -EINVAL);
-	return (int)socket_leave(&c, s, do_accept(&c, s, addr, len, flags));
+	return (int)socket_leave(&c, s, socket_accept(&c, s, addr, len, flags));
 }
 
 int weft_accept(int fd, struct sockaddr *addr, socklen_t *len)
@@ -260,28 +260,35 @@ int weft_shutdown(int fd, int how)
 	return s ? (int)socket_leave(&c, s, s->ops->shutdown(s, how)) : (int)socket_answer(err);
 }
 
-/*
- * Of two threads that close one descriptor the second is told EBADF; a stack that has ended, nothing.
- * The socket stays on its stack's list until it has lingered, so that weft_stop() finds it.
- */
+/* The socket stays on its stack's list until it has lingered, so that weft_stop() finds it. */
+void socket_close(struct socket *s)
+{
+	struct call c;
+
+	socket_epoll_forget(s);
+	if (call_enter(&c, s)) {
+		socket_put(s, SOCKET_CALL);
+		return;
+	}
+	socket_callback_forget(s);
+	s->ops->release(&c, s);
+	socket_unlink(c.stack, s);
+	call_end(&c);
+	socket_put(s, SOCKET_CALL);
+}
+
+/* Of two threads that close one descriptor the second is told EBADF; a stack that has ended, nothing. */
 int weft_close(int fd)
 {
 	struct socket *s;
-	struct call c;
 
 	if (slot_forked())
 		return (int)socket_answer(-ENETDOWN);
 	s = fd_remove(fd);
 	if (!s)
 		return (int)socket_answer(-EBADF);
-	socket_epoll_forget(s);
-	if (call_enter(&c, s)) {
-		socket_put(s, SOCKET_CALL);
-		return 0;
-	}
-	s->ops->release(&c, s);
-	socket_unlink(c.stack, s);
-	return (int)socket_leave(&c, s, 0);
+	socket_close(s);
+	return 0;
 }
 
 static int get_name(int fd, struct sockaddr *addr, socklen_t *len, enum socket_end end)

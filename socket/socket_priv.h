@@ -17,6 +17,8 @@
 
 struct socket;
 struct epoll;
+struct callback;
+struct callback_state;
 
 /*
  * Who waits on a socket: a thread (its waiter is claimed) or anything else (fn is called).  Entries
@@ -78,6 +80,7 @@ struct socket_ops {
  *	c	constant once it is on its stack's list	a	atomic
  *	w	wait.lock				l	its stack's socket state lock
  *	s	the sock's lock				f	lock of the descriptor table
+ *	r	lock of its stack's callbacks
  */
 struct socket {
 	_Atomic uint64_t refs;         /* a: references, and calls in progress in the upper half */
@@ -96,6 +99,7 @@ struct socket {
 	int eventfd;                         /* s: -1: none */
 	bool eventfd_up;                     /* w: it is readable */
 	struct wait_entry eventfd_entry;     /* w */
+	struct callback *callback;           /* r: NULL: none */
 	struct socket *next_stack;           /* l: the stack's sockets; f: unused ones */
 	struct socket **prev_stack;          /* l: NULL: off the list */
 };
@@ -120,14 +124,15 @@ struct timer_thread;
  *	a	atomic		r	lock of the running stacks (socket/stack.c)
  */
 struct socket_state {
-	struct mutex lock;             /* rank STACK */
-	struct socket *sockets;        /* s */
-	struct timer_thread *timer[2]; /* c: net_timer, tcp_timer; NULL: none runs */
-	bool own_env;                  /* c: weft_stop() ends the env too */
-	_Atomic unsigned calls;        /* a: weft_socket() in progress */
-	_Atomic unsigned socks;        /* a: sockets that hold a sock of this stack */
-	bool is_default;               /* r: weft_start() made it */
-	struct stack *next;            /* r: the running stacks, oldest first */
+	struct mutex lock;                          /* rank STACK */
+	struct socket *sockets;                     /* s */
+	struct timer_thread *timer[2];              /* c: net_timer, tcp_timer; NULL: none runs */
+	_Atomic(struct callback_state *) callbacks; /* a: made once, under s; NULL: none yet */
+	bool own_env;                               /* c: weft_stop() ends the env too */
+	_Atomic unsigned calls;                     /* a: weft_socket() in progress */
+	_Atomic unsigned socks;                     /* a: sockets that hold a sock of this stack */
+	bool is_default;                            /* r: weft_start() made it */
+	struct stack *next;                         /* r: the running stacks, oldest first */
 };
 
 /* socket/fd.c: the process-wide descriptor table, and the memory of sockets. */
@@ -138,6 +143,8 @@ void fd_release(int fd);                   /* a reserved one, not used after all
 struct socket *fd_get(int fd, uint64_t how);
 /* Gives the table's reference, as a call's; NULL: no such descriptor. */
 struct socket *fd_remove(int fd);
+/* The same of s, held with SOCKET_CALL, if fd is its descriptor still; else that is put. */
+bool fd_remove_socket(int fd, struct socket *s);
 struct socket *fd_socket_alloc(void); /* its lock is ready, all else as it was; NULL: no memory */
 void fd_socket_free(struct socket *s);
 
@@ -200,6 +207,12 @@ struct socket *descriptor_enter(int fd, struct call *c, int *err);
 ssize_t socket_leave(struct call *c, struct socket *s, ssize_t r);
 ssize_t socket_answer(ssize_t r); /* -errno becomes -1 and errno */
 
+/* A child's descriptor, or -errno. */
+int socket_accept(struct call *c, struct socket *s, struct sockaddr *addr, socklen_t *len,
+		  int flags);
+/* What close() does once s, with a call's reference, has left the descriptor table. */
+void socket_close(struct socket *s);
+
 /* socket/call.c: into the stack and out again. */
 /* s was got with SOCKET_CALL.  -ENETDOWN: its stack ends or has ended; the reference is the caller's still. */
 int call_begin(struct call *c, struct socket *s);
@@ -250,10 +263,18 @@ ssize_t zerocopy_recv(struct socket *s, struct sock_msg *m);
 /* socket/poll.c: weft_poll().  How many are ready, or -errno. */
 int socket_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 
-/* socket/thread.c: the two timer threads. */
-int timer_thread_start(struct stack *st, struct wheel *w, const char *name,
+/* socket/thread.c: the timer threads, and callback. */
+int timer_thread_start(struct stack *st, struct alarm *const alarm[2], const char *name,
 		       struct timer_thread **out);
 void timer_thread_stop(struct timer_thread *t);
+bool timer_thread_is_self(const struct timer_thread *t);
+
+/* socket/callback.c: weft_cb_*. */
+/* s is closed: nothing more is told of it.  Inside a call. */
+void socket_callback_forget(struct socket *s);
+/* When no thread but the caller is in the stack: whoever has callbacks left is told ENETDOWN. */
+void callbacks_end(struct stack *st);
+bool callbacks_are_here(struct stack *st); /* the calling thread runs them */
 
 /* socket/stack.c: weft_socket() on the thread's stack, else on the default.  -ENETDOWN: none. */
 int stack_call_begin(struct call *c);

@@ -60,6 +60,20 @@ static bool running_del(struct stack *st)
 	return found;
 }
 
+/* Does the calling thread run its callbacks?  It cannot wait for itself to end. */
+static bool running_calls_us(struct stack *st)
+{
+	struct stack *at;
+	bool calls;
+
+	mutex_lock(&running.lock);
+	for (at = running.first; at && at != st; at = at->socket->next)
+		;
+	calls = at && callbacks_are_here(at);
+	mutex_unlock(&running.lock);
+	return calls;
+}
+
 static void running_set_default(struct stack *st)
 {
 	mutex_lock(&running.lock);
@@ -164,12 +178,13 @@ struct stack *stack_create(struct env *env)
 
 int stack_threads_start(struct stack *st)
 {
+	struct alarm *net[2] = {wheel_alarm(st->net_wheel)}, *tcp[2] = {wheel_alarm(st->tcp_wheel)};
 	struct netdev *dev = NULL;
 	int err;
 
-	err = timer_thread_start(st, st->net_wheel, "net_timer", &st->socket->timer[0]);
+	err = timer_thread_start(st, net, "net_timer", &st->socket->timer[0]);
 	if (!err)
-		err = timer_thread_start(st, st->tcp_wheel, "tcp_timer", &st->socket->timer[1]);
+		err = timer_thread_start(st, tcp, "tcp_timer", &st->socket->timer[1]);
 	while (!err && (dev = netdev_next(st, dev)))
 		err = netdev_threads_start(dev);
 	return err;
@@ -266,6 +281,7 @@ static void stack_end(struct stack *st)
 	atomic_store(&st->down, true);
 	stack_close_sockets(st);
 	stack_threads_stop(st);
+	callbacks_end(st);
 	rooms_destroy(st);
 	stack_free(st);
 }
@@ -320,6 +336,8 @@ int weft_stop(weft_stack *st)
 
 	if (slot_forked())
 		return -ENETDOWN;
+	if (running_calls_us(st))
+		return -EDEADLK;
 	if (!st || !running_del(st))
 		return -EINVAL;
 	env = st->env;

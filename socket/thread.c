@@ -1,13 +1,14 @@
 /*
- * socket/thread.c - the timer threads: net_timer and tcp_timer, one wheel each.
+ * socket/thread.c - the threads that run alarms: net_timer and tcp_timer, a wheel each, and callback.
  *
- * A timer thread sleeps until its wheel's earliest deadline; arming an earlier one wakes it.  An idle
+ * A timer thread sleeps until its earliest alarm; setting an earlier one wakes it.  An idle
  * stack wakes nobody.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/slot.h"
 #include "lib/stack.h"
@@ -20,7 +21,7 @@
  */
 struct timer_thread {
 	struct stack *stack;             /* c */
-	struct wheel *wheel;             /* c */
+	struct alarm *alarm[2];          /* c: NULL: none */
 	const char *name;                /* c */
 	pthread_t thread;                /* c */
 	_Atomic(struct waiter *) waiter; /* a: once it runs */
@@ -36,7 +37,9 @@ static void *timer_thread(void *arg)
 	uint64_t next;
 
 	pthread_setname_np(pthread_self(), t->name);
-	atomic_store(&wheel_alarm(t->wheel)->sleeper, w);
+	for (int i = 0; i < 2; i++)
+		if (t->alarm[i])
+			atomic_store(&t->alarm[i]->sleeper, w);
 	atomic_store(&t->waiter, w);
 	pthread_barrier_wait(&t->started);
 	for (;;) {
@@ -48,7 +51,7 @@ static void *timer_thread(void *arg)
 	}
 }
 
-int timer_thread_start(struct stack *st, struct wheel *wheel, const char *name,
+int timer_thread_start(struct stack *st, struct alarm *const alarm[2], const char *name,
 		       struct timer_thread **out)
 {
 	struct timer_thread *t = calloc(1, sizeof(*t));
@@ -58,7 +61,7 @@ int timer_thread_start(struct stack *st, struct wheel *wheel, const char *name,
 	if (!t)
 		return -ENOMEM;
 	t->stack = st;
-	t->wheel = wheel;
+	memcpy(t->alarm, alarm, sizeof(t->alarm));
 	t->name = name;
 	pthread_barrier_init(&t->started, NULL, 2);
 	sigfillset(&all);
@@ -82,4 +85,9 @@ void timer_thread_stop(struct timer_thread *t)
 	pthread_join(t->thread, NULL);
 	pthread_barrier_destroy(&t->started);
 	free(t);
+}
+
+bool timer_thread_is_self(const struct timer_thread *t)
+{
+	return pthread_equal(t->thread, pthread_self());
 }

@@ -27,6 +27,9 @@ const char *tcp_state_text(unsigned state); /* RFC 9293's: "ESTABLISHED", "FIN-W
 /* At the end of a stack: every connection gets FIN or RST, nothing is waited for. */
 void tcp_abort_all(struct stack *st);
 
+/* Of the program's bytes, those that the peer has acknowledged.  The sock's lock is held. */
+uint64_t tcp_bytes_acked(struct sock *sk);
+
 /* The control block by RFC 9293's names, for `ss -e`; all of any kind of sock. */
 struct tcp_view {
 	struct ip_addr laddr, raddr;

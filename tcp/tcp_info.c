@@ -73,6 +73,14 @@ static uint64_t bytes_sent(const struct tcp_sock *ts)
 	return all - (fin_out && all) - (syn_out && all);
 }
 
+uint64_t tcp_bytes_acked(struct sock *sk)
+{
+	const struct tcp_sock *ts = tcp_sk(sk);
+	bool fin_acked = (ts->flags & TCP_F_FIN_QUEUED) && ts->snd_una == ts->write_seq;
+
+	return ts->est->bytes_acked - (fin_acked && ts->est->bytes_acked);
+}
+
 static void info_counts(const struct tcp_sock *ts, struct tcp_info *i)
 {
 	i->tcpi_total_retrans = ts->rare->total_retrans;

@@ -219,6 +219,8 @@ static ssize_t send_refused(struct tcp_sock *ts)
 void tcp_snd_wake(struct tcp_sock *ts)
 {
 	ts->flags &= ~TCP_F_SHRUNK;
+	if (ts->sk.flags & SOCK_ACK_EVENTS)
+		sock_ready(&ts->sk, EPOLLOUT);
 	if (!(ts->flags & TCP_F_NOSPACE))
 		return;
 	if (tcp_pipe(ts) + ts->mss <= ts->est->cwnd)

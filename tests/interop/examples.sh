@@ -22,6 +22,23 @@ expect server_echoes cmp "$DIR/file" "$DIR/echoed"
 kill -9 $server
 wait $server 2>/dev/null
 
+ip netns exec "$NS" "$EXAMPLES/echo_callback" tap:tap7 10.7.0.1/24 7 2>"$DIR/said" </dev/null &
+server=$!
+expect callback_server_ready until_true 10 grep -qx 'echo_callback: ready' "$DIR/said"
+host timeout 20 nc -N 10.7.0.1 7 <"$DIR/file" >"$DIR/echoed"
+expect callback_server_echoes cmp "$DIR/file" "$DIR/echoed"
+kill -TERM $server
+wait $server
+expect callback_server_ends test $? = 0
+
+host timeout 20 socat TCP-LISTEN:4000,bind=10.7.0.2 EXEC:cat &
+server=$!
+host_listens 4000
+expect callback_client_is_echoed seen '^a line$' example client_callback 10.7.0.2 4000 'a line'
+wait $server
+expect callback_client_refused seen '^client_callback: Connection refused$' \
+	example client_callback 10.7.0.2 4009 'a line'
+
 host timeout 20 socat TCP-LISTEN:4000,bind=10.7.0.2 EXEC:cat &
 server=$!
 host_listens 4000

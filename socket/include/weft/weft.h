@@ -142,6 +142,95 @@ WEFT_API int weft_epoll_wait(int epfd, struct epoll_event *events, int max, int 
  */
 WEFT_API int weft_eventfd(int fd, short events);
 
+/*
+ * --- Callbacks: connections without a thread of the program's -----------------------------------
+ *
+ *	int got(void *arg, int fd, const void *data, size_t n)
+ *	{
+ *		if (n == 0)
+ *			return weft_close(fd);
+ *		weft_cb_recved(fd, n);
+ *		return weft_send(fd, data, n, 0) == (ssize_t)n ? 0 : weft_cb_abort(fd);
+ *	}
+ *	int came(void *arg, int fd)
+ *	{
+ *		return weft_cb_recv(fd, got);
+ *	}
+ *	weft_listen(fd, 128);
+ *	weft_cb_accept(fd, came);
+ *
+ * The first weft_cb_ call on a stream socket makes it one with callbacks, and not blocking; all else that is
+ * done with a descriptor is done with it still, but reading: what comes is told.  NULL takes a callback away.
+ *
+ * Which thread: one of the stack's own, `callback`, begun when it is first needed, runs the callbacks of
+ * all its sockets, one after another and holding no lock of weft.  So they need no lock against each other,
+ * and one that waits holds up all others: no sleeping, no blocking call.  They may make any call of weft
+ * that does not block, close their socket or another among them; weft_stop() answers -EDEADLK there.
+ *
+ * Other threads may make each of these calls too.  A callback that one of them takes away, or whose
+ * socket it closes, may be at work for the last time when that call returns; after a weft_close() made
+ * by a callback none comes any more.
+ *
+ * All but weft_cb_recved() and weft_cb_abort() answer 0 or -1 with errno: EOPNOTSUPP (no stream), ENOMEM,
+ * EAGAIN (no thread), EBADF, ENETDOWN, or what is said below.
+ */
+
+/* Given to every callback of the socket; NULL at first.  An accepted socket begins with its listener's. */
+WEFT_API int weft_cb_arg(int fd, void *arg);
+/*
+ * Of a listener: a connection has come, `fd` is its descriptor.  Not 0: it is reset, unless fn has closed it.
+ * Without one connections wait for weft_accept().
+ */
+WEFT_API int weft_cb_accept(int fd, int (*fn)(void *arg, int fd));
+/*
+ * n bytes have come, at most WEFT_CB_WINDOW; `data` is good until fn returns.  n 0, data NULL: the peer has
+ * closed its side, once.  Not 0: refused; the same bytes are told again within 250 ms, and nothing behind
+ * them before.  Without one what comes is thrown away, and the peer's end closes the socket.
+ * EINVAL: a listener.
+ */
+WEFT_API int weft_cb_recv(int fd, int (*fn)(void *arg, int fd, const void *data, size_t n));
+/* Bytes told and not yet given to weft_cb_recved(): no more than these, then the receive window closes. */
+#define WEFT_CB_WINDOW 65536
+/* The program has done with n of the bytes told.  EINVAL: more than those. */
+WEFT_API int weft_cb_recved(int fd, size_t n);
+/* n more bytes of what was sent are acknowledged; there may be room again.  EINVAL: a listener. */
+WEFT_API int weft_cb_sent(int fd, void (*fn)(void *arg, int fd, size_t n));
+/* Every interval_ms, 1 to 86,400,000, as long as the socket is open.  EINVAL: a listener; the interval. */
+WEFT_API int weft_cb_poll(int fd, void (*fn)(void *arg, int fd), unsigned interval_ms);
+/*
+ * The connection is gone, its descriptor closed: ECONNRESET, ETIMEDOUT, ..., or ENETDOWN, in the thread
+ * that called weft_stop().  No other callback comes behind it.  Not called for one that
+ * weft_cb_accept()'s fn has not seen, and not for what the program closes or resets itself.
+ */
+WEFT_API int weft_cb_err(int fd, void (*fn)(void *arg, int err));
+/*
+ * Begins to connect as weft_connect() does, whose errors it has.  fn is told how that ends: 0, or an errno,
+ * then the socket is as new.
+ */
+WEFT_API int weft_cb_connect(int fd, const struct sockaddr *addr, socklen_t len,
+			     void (*fn)(void *arg, int fd, int err));
+/* Resets the connection and closes the descriptor.  0, or -1: EBADF. */
+WEFT_API int weft_cb_abort(int fd);
+
+/* The same by one function for all, which an accepted socket begins with too. */
+enum weft_cb_type {
+	WEFT_CB_ACCEPT,    /* fd: the connection */
+	WEFT_CB_CONNECTED, /* err */
+	WEFT_CB_RECV,      /* data, n */
+	WEFT_CB_SENT,      /* n */
+	WEFT_CB_POLL,      /* weft_cb_poll(), with NULL, says how often */
+	WEFT_CB_ERR,       /* err; fd is closed */
+};
+struct weft_cb_event {
+	enum weft_cb_type type;
+	int fd;
+	int err; /* errno */
+	const void *data;
+	size_t n;
+};
+/* In the place of all others.  The answer counts for ACCEPT and RECV, as above. */
+WEFT_API int weft_cb_event(int fd, int (*fn)(void *arg, const struct weft_cb_event *e));
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,106 @@
+/*
+ * weft_cb_* on threads: programs' threads against the one that tells, and what weft_stop() tells.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "tests/harness/sockets.h"
+#include "tests/harness/unit.h"
+
+#define CALLERS 4
+#define ROUNDS 20
+
+static int echo(void *arg, int fd, const void *data, size_t n)
+{
+	if (!n)
+		return weft_close(fd);
+	ck_assert_int_eq(weft_cb_recved(fd, n), 0);
+	ck_assert_int_eq(weft_send(fd, data, n, 0), (ssize_t)n);
+	return 0;
+}
+
+static int echo_accept(void *arg, int fd)
+{
+	return weft_cb_recv(fd, echo);
+}
+
+struct caller {
+	struct stack *st;
+	struct sockaddr_in at;
+};
+
+static void *caller_run(void *arg)
+{
+	struct caller *c = arg;
+	char buf[64] = "a line";
+
+	weft_use(c->st);
+	for (int i = 0; i < ROUNDS; i++) {
+		int fd = weft_socket(AF_INET, SOCK_STREAM, 0);
+
+		ck_assert_int_eq(weft_connect(fd, sa(&c->at), SA_LEN), 0);
+		ck_assert_int_eq(weft_send(fd, buf, sizeof(buf), 0), sizeof(buf));
+		ck_assert_int_eq(weft_recv(fd, buf, sizeof(buf), MSG_WAITALL), sizeof(buf));
+		ck_assert_int_eq(weft_close(fd), 0);
+	}
+	return NULL;
+}
+
+static struct stack *threads;
+static _Atomic int stop_answer;
+
+static _Atomic unsigned connected, gone;
+static _Atomic int gone_err;
+
+static void on_connected(void *arg, int fd, int err)
+{
+	ck_assert_int_eq(err, 0);
+	connected++;
+}
+
+static void on_gone(void *arg, int err)
+{
+	gone++;
+	gone_err = err;
+}
+
+static void stop_here(void *arg, int fd)
+{
+	stop_answer = weft_stop(threads);
+}
+
+/* Programs' threads against one thread that tells; the end takes what is left, and says so. */
+START_TEST(test_threads_echo_and_end)
+{
+	struct caller c = {.st = threads = sockets_begin()};
+	int listener = sockets_listener(&c.at), fd = weft_socket(AF_INET, SOCK_STREAM, 0);
+	pthread_t t[CALLERS];
+
+	ck_assert_int_eq(weft_cb_accept(listener, echo_accept), 0);
+	for (int i = 0; i < CALLERS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, caller_run, &c), 0);
+	for (int i = 0; i < CALLERS; i++)
+		ck_assert_int_eq(pthread_join(t[i], NULL), 0);
+	ck_assert_int_eq(weft_cb_err(fd, on_gone), 0);
+	ck_assert_int_eq(weft_cb_connect(fd, sa(&c.at), SA_LEN, on_connected), 0);
+	while (!connected)
+		sched_yield();
+	stop_answer = 0;
+	ck_assert_int_eq(weft_cb_poll(fd, stop_here, 1), 0);
+	while (!stop_answer)
+		sched_yield();
+	ck_assert_int_eq(stop_answer, -EDEADLK);
+	sockets_end(threads);
+	ck_assert_uint_eq(gone, 1);
+	ck_assert_int_eq(gone_err, ENETDOWN);
+	ck_assert_errno(weft_close(listener), EBADF);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("callback_thread");
+
+	tcase_add_test(tc, test_threads_echo_and_end);
+	return unit_run("callback_thread", tc);
+}
