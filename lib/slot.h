@@ -29,11 +29,10 @@ struct pkbuf_cache;
  */
 struct rhythm {
 	uint64_t left;    /* ns: its last wait ended; 0: none has */
-	uint64_t cpus_at; /* ns: one_cpu was looked up */
 	uint32_t busy;    /* ns between a wait and the next, a moving average */
 	uint16_t skipped; /* waits since it last spun */
+	uint16_t retry;   /* ... and how many are to be before it tries again */
 	uint8_t credit;   /* a spin has paid more often than not while this is above 0 */
-	bool one_cpu;     /* it may run on one CPU only */
 };
 
 struct slot {

@@ -22,8 +22,9 @@
 #define SLOW_NS (2 * NSEC_PER_MSEC)  /* ... and more than this counts as this */
 #define SPIN_NS (50 * NSEC_PER_USEC) /* a wake costs about as much */
 #define SPIN_CREDIT 16
-#define SPIN_RETRY 64 /* waits until a spin is tried again that has not paid */
-#define CPUS_NS (100 * NSEC_PER_MSEC)
+#define SPIN_RETRY                                                                                 \
+	64 /* waits until a spin is tried again that has not paid, twice as many each time ... */
+#define SPIN_RETRY_MAX 4096 /* ... up to this */
 #define LEAD_BURST 16
 #define LEAD_FDS 15 /* descriptors of its own that a leader may wait for */
 #define BULK 4096u  /* bytes: a larger frame is one of many */
@@ -143,51 +144,53 @@ struct lead {
 	bool slept;     /* since the last read */
 };
 
-static bool lead_one_cpu(struct rhythm *r, uint64_t now)
-{
-	cpu_set_t set;
-
-	if (!r->cpus_at || now - r->cpus_at > CPUS_NS) {
-		r->one_cpu = sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) < 2;
-		r->cpus_at = now;
-	}
-	return r->one_cpu;
-}
-
 /* A spin is for answers that come soon: it is tried again now and then where it did not pay. */
 static void lead_spin_begin(struct lead *l)
 {
 	struct rhythm *r = l->rhythm;
 
-	if (l->q->bulk || (r->credit == 0 && ++r->skipped < SPIN_RETRY))
-		return;
-	if (lead_one_cpu(r, l->began))
+	if (r->retry == 0)
+		r->retry = SPIN_RETRY;
+	if (l->q->bulk || (r->credit == 0 && ++r->skipped < r->retry))
 		return;
 	r->skipped = 0;
 	l->spin = l->began + SPIN_NS;
 }
 
-/* What became of it. */
-static void lead_spin_end(struct lead *l, bool paid)
+/*
+ * It ended at `at`.  It has paid if that was in time.  Whoever keeps the CPU that is yielded to it for longer
+ * than a wake takes will do so again, and makes a spin dearer than any sleep.
+ */
+static void lead_spin_end(struct lead *l, uint64_t at)
 {
 	struct rhythm *r = l->rhythm;
+	bool paid = at < l->spin, lost = at >= l->spin + SPIN_NS;
 
 	if (!l->spin)
 		return;
 	l->spin = 0;
-	if (paid)
+	if (!paid && r->credit == 0 && r->retry < SPIN_RETRY_MAX)
+		r->retry *= 2;
+	if (paid) {
 		r->credit = r->credit < SPIN_CREDIT - 2 ? r->credit + 2 : SPIN_CREDIT;
-	else if (r->credit)
+		r->retry = SPIN_RETRY;
+	} else if (lost) {
+		r->credit = 0;
+	} else if (r->credit) {
 		r->credit--;
+	}
 }
 
 /* True: look again at once. */
 static bool lead_spins(struct lead *l)
 {
+	uint64_t now;
+
 	if (!l->spin)
 		return false;
-	if (l->q->bulk || env_now(l->env) >= l->spin) {
-		lead_spin_end(l, false);
+	now = env_now(l->env);
+	if (l->q->bulk || now >= l->spin) {
+		lead_spin_end(l, now > l->spin ? now : l->spin);
 		return false;
 	}
 	sched_yield(); /* whoever has something to do on this CPU goes first */
@@ -299,7 +302,7 @@ static int lead(struct lead *l)
 	}
 	lead_spin_begin(l);
 	r = lead_loop(l);
-	lead_spin_end(l, r == 0);
+	lead_spin_end(l, l->ended ? l->ended : l->spin);
 	if (r != -EBUSY)
 		queue_give(q);
 	return r;

@@ -27,7 +27,8 @@ struct program {
 	bool fast;
 	struct pollfd *fds;
 	int nfds;
-	uint64_t wait_ns; /* 0: for ever */
+	uint64_t wait_ns;     /* 0: for ever */
+	struct rhythm rhythm; /* as it comes to wait, and after that */
 	int result;
 };
 
@@ -91,10 +92,12 @@ static void *program_run(void *arg)
 	uint64_t now = env_now(t.stack->env);
 
 	waiter_reset(&s->waiter);
-	s->rhythm = (struct rhythm){.left = p->fast ? now : 0};
+	s->rhythm = p->rhythm;
+	s->rhythm.left = p->fast ? now : 0;
 	atomic_store(&p->waiter, &s->waiter);
 	p->result =
 	    netdev_wait(t.stack, p->fds, p->nfds, p->wait_ns ? now + p->wait_ns : ENV_NEVER);
+	p->rhythm = s->rhythm;
 	return NULL;
 }
 
@@ -124,17 +127,19 @@ static struct waiter *await_sleep(struct program *p, enum waiter_word word)
 
 /*
  * As after a frame that woke a hot sleeper: the netdev thread lets the word go and stands by.  It may have
- * taken it again by now, if this thread was held up.
+ * taken it again by now, if this thread was held up; one that takes a vacant word forgets who is owed it.
  */
 static void netdev_lets_go(void)
 {
 	uint32_t turn = atomic_load(&t.q->turn);
 
-	atomic_store(&t.q->owed, 1);
-	tappair_write(t.peer, WAITERS);
-	await(&t.arrived);
-	while (atomic_load(&t.q->turn) == turn)
-		sched_yield();
+	do {
+		atomic_store(&t.q->owed, 1);
+		tappair_write(t.peer, WAITERS);
+		await(&t.arrived);
+		while (atomic_load(&t.q->turn) == turn && atomic_load(&t.q->owed))
+			sched_yield();
+	} while (atomic_load(&t.q->turn) == turn);
 	atomic_store(&t.q->owed, 0);
 }
 
@@ -283,6 +288,41 @@ START_TEST(test_lead_ends_in_time)
 }
 END_TEST
 
+/* A wait in which nothing comes, until one has led through it. */
+static struct rhythm rhythm_after(struct rhythm r)
+{
+	struct program *p = &t.program[0];
+
+	p->wait_ns = NSEC_PER_MSEC;
+	do {
+		p->rhythm = r;
+		atomic_store(&t.q->leader, NULL);
+		netdev_lets_go();
+		program_start(0, true);
+		program_end(p);
+	} while (atomic_load(&t.q->leader) != atomic_load(&p->waiter));
+	return p->rhythm;
+}
+
+/* It costs credit; without any a spin is tried ever more rarely. */
+START_TEST(test_lead_spin_that_does_not_pay)
+{
+	struct rhythm r;
+
+	start();
+	r = rhythm_after((struct rhythm){.credit = 3});
+	ck_assert_uint_lt(r.credit, 3);
+	ck_assert_uint_eq(r.retry, 64);
+	r = rhythm_after((struct rhythm){.retry = 64, .skipped = 63});
+	ck_assert_uint_eq(r.credit, 0);
+	ck_assert_uint_eq(r.skipped, 0);
+	ck_assert_uint_eq(r.retry, 128);
+	r = rhythm_after(r);
+	ck_assert_uint_eq(r.skipped, 1);
+	ck_assert_uint_eq(r.retry, 128);
+}
+END_TEST
+
 START_TEST(test_lead_sees_its_own_descriptors)
 {
 	struct pollfd f = {.events = POLLIN};
@@ -355,6 +395,7 @@ int main(void)
 	tcase_add_test(tc, test_lead_netdev_takes_over_when_nobody_comes);
 	tcase_add_test(tc, test_lead_stop_calls_the_leader_off);
 	tcase_add_test(tc, test_lead_ends_in_time);
+	tcase_add_test(tc, test_lead_spin_that_does_not_pay);
 	tcase_add_test(tc, test_lead_sees_its_own_descriptors);
 	tcase_add_test(tc, test_lead_alarm_wakes_who_stands_by);
 	tcase_add_test(tc, test_lead_lost_device);
