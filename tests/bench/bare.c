@@ -1,6 +1,6 @@
 /*
- * tests/bench/bare.c - `bare DEV`: the least that answers the bench's client over a TAP, until standard input
- * ends.  It is no stack but the floor under any: no checks, no timers, no sockets; a silence sends again.
+ * tests/bench/bare.c - `bare DEV [spin]`: the least that answers the bench's client over a TAP, until standard
+ * input ends; with `spin` it never sleeps.  It is no stack but the floor under any: no checks, no timers, no sockets; a silence sends again.
  *
  * One thread reads frames until there are none, answers out of the frame at hand, acknowledges what was only
  * received once a batch, and copies it once, as a program's read would.  Super-frames go both ways.  The
@@ -318,16 +318,18 @@ int main(int argc, char **argv)
 			 .app = calloc(1, APP + FRAME_MAX)};
 	struct pollfd fds[2] = {{.fd = 0, .events = POLLIN}, {.events = POLLIN}};
 
-	if (argc != 2 || !b.conn || !b.rx || !b.app)
-		errx(2, "usage: bare DEV");
+	bool spin = argc == 3 && strcmp(argv[2], "spin") == 0;
+
+	if ((argc != 2 && !spin) || !b.conn || !b.rx || !b.app)
+		errx(2, "usage: bare DEV [spin]");
 	b.fd = tapfd_open(argv[1], IFF_VNET_HDR, TUN_F_CSUM | TUN_F_TSO4);
 	fds[1].fd = b.fd;
 	puts("ready");
 	fflush(stdout);
-	for (int n; (n = poll(fds, 2, SILENCE_MS)) >= 0 && !fds[0].revents;) {
+	for (int n; (n = poll(fds, 2, spin ? 0 : SILENCE_MS)) >= 0 && !fds[0].revents;) {
 		if (n)
 			batch(&b);
-		else
+		else if (!spin)
 			again(&b);
 	}
 	return 0;
