@@ -84,12 +84,18 @@ static int opt_mtu_get(struct sock *sk)
 	return p ? (int)p->mtu : err;
 }
 
+static int opt_mcast_ttl_get(struct sock *sk)
+{
+	return sk->rare->mcast_ttl;
+}
+
 static const struct inet_opt inet_opts[] = {
     {IP_TOS, 0, 255, opt_tos_set, opt_tos_get},
     {IP_TTL, -1, 255, opt_ttl_set, opt_ttl_get},
     {IP_MINTTL, 0, 255, opt_minttl_set, opt_minttl_get},
     {IP_MTU_DISCOVER, PMTUDISC_DONT, PMTUDISC_PROBE, opt_pmtudisc_set, opt_pmtudisc_get},
     {IP_MTU, 0, 0, NULL, opt_mtu_get},
+    {IP_MULTICAST_TTL, 0, 0, NULL, opt_mcast_ttl_get}, /* inet_mcast_ttl_set() */
 };
 
 static const struct inet_flag inet_flags[] = {
@@ -222,6 +228,26 @@ static int inet_range_get(const struct sock *sk, void *v, socklen_t *n)
 	return 0;
 }
 
+/*
+ * RFC 1112, 6.1: how far what goes to a group may go; -1 is the default, 1.  Of 0 Linux makes a datagram for this
+ * host alone; no group hears one here.
+ */
+static int inet_mcast_ttl_set(struct sock *sk, const void *v, socklen_t n)
+{
+	int ttl, err = sk->ops->type == SOCK_STREAM ? -EINVAL : inet_opt_int(v, n, &ttl);
+	struct sock_rare *k;
+
+	if (err)
+		return err;
+	if (ttl < -1 || ttl == 0 || ttl > 255)
+		return -EINVAL;
+	k = sock_rare_get(sk);
+	if (!k)
+		return -ENOBUFS;
+	k->mcast_ttl = ttl < 0 ? 1 : (uint8_t)ttl;
+	return 0;
+}
+
 int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n)
 {
 	const struct inet_opt *o = inet_opt_find(name);
@@ -231,6 +257,8 @@ int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n)
 	assert(lock_is_held(&sk->c.lock));
 	if (name == IP_OPTIONS)
 		return inet_options_set(sk, v, n);
+	if (name == IP_MULTICAST_TTL)
+		return inet_mcast_ttl_set(sk, v, n);
 	if (name == IP_LOCAL_PORT_RANGE)
 		return inet_range_set(sk, v, n);
 	if (!flag && (!o || !o->set))

@@ -268,7 +268,7 @@ void sock_snd_uncharge(struct sock *sk, uint32_t bytes);
 struct path *sock_path(struct sock *sk, int *err);
 /* What ip_out() needs of this sock towards dst. */
 void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow *f);
-/* Options every protocol shares: IP_TOS, IP_TTL, IP_MINTTL, IP_MTU_DISCOVER, IP_MTU, IP_OPTIONS,
+/* Options every protocol shares: IP_TOS, IP_TTL, IP_MULTICAST_TTL, IP_MINTTL, IP_MTU_DISCOVER, IP_MTU, IP_OPTIONS,
  * IP_RECVERR. -ENOPROTOOPT: not one of them. */
 int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n);
 int inet_sock_getopt(struct sock *sk, int name, void *v, socklen_t *n);

@@ -46,6 +46,11 @@ static const struct opt_case {
     {IP_MTU_DISCOVER, 4, -EINVAL, IP_PMTUDISC_WANT},
     {IP_RECVERR, 0, 0, 0},
     {IP_RECVERR, 5, 0, 1},
+    {IP_MULTICAST_TTL, 255, 0, 255},
+    {IP_MULTICAST_TTL, -1, 0, 1},
+    {IP_MULTICAST_TTL, 0, -EINVAL, 1},
+    {IP_MULTICAST_TTL, -2, -EINVAL, 1},
+    {IP_MULTICAST_TTL, 256, -EINVAL, 1},
     {IP_MTU, 1500, -ENOPROTOOPT, -ENOTCONN},
     {IP_FREEBIND, 1, 0, 1},
     {IP_PKTINFO, 1, 0, 1},
@@ -122,6 +127,38 @@ START_TEST(test_option_ip_options_are_checked_padded_and_cleared)
 }
 END_TEST
 
+/* RFC 1112, 6.1: of what goes to a group, and of nothing else. */
+START_TEST(test_option_multicast_ttl_is_for_groups)
+{
+	struct ip_addr group = ip_of("224.1.2.3"), host = ip_of("10.0.0.2");
+	int ttl = 9, group_ttl = 32;
+	struct ip_flow f;
+
+	sock_flow(sk, &group, &f);
+	ck_assert_uint_eq(f.ttl, 1);
+	ck_assert_int_eq(inet_sock_setopt(sk, IP_TTL, &ttl, sizeof(ttl)), 0);
+	ck_assert_int_eq(inet_sock_setopt(sk, IP_MULTICAST_TTL, &group_ttl, sizeof(int)), 0);
+	sock_flow(sk, &group, &f);
+	ck_assert_uint_eq(f.ttl, 32);
+	sock_flow(sk, &host, &f);
+	ck_assert_uint_eq(f.ttl, 9);
+}
+END_TEST
+
+START_TEST(test_option_multicast_ttl_is_not_a_streams)
+{
+	struct sock *s = inet_lab_sock(&lab, &inet_lab_stream, 0);
+	int ttl = 2;
+
+	sock_unlock(sk);
+	sock_lock(s);
+	ck_assert_int_eq(inet_sock_setopt(s, IP_MULTICAST_TTL, &ttl, sizeof(ttl)), -EINVAL);
+	sock_unlock(s);
+	sock_put(s);
+	sock_lock(sk);
+}
+END_TEST
+
 /* TCP's ECN bits are its own (RFC 3168, 6.1). */
 START_TEST(test_option_tos_of_stream_leaves_ecn)
 {
@@ -150,5 +187,7 @@ int main(void)
 	tcase_add_test(tc, test_option_mtu_of_connected);
 	tcase_add_test(tc, test_option_ip_options_are_checked_padded_and_cleared);
 	tcase_add_test(tc, test_option_tos_of_stream_leaves_ecn);
+	tcase_add_test(tc, test_option_multicast_ttl_is_for_groups);
+	tcase_add_test(tc, test_option_multicast_ttl_is_not_a_streams);
 	return unit_run("inet_opt", tc);
 }
