@@ -114,6 +114,17 @@ static void sender_put(const struct preload_socket *s, const struct sockaddr_un 
 	preload_address_put(&p, s->family, a, n);
 }
 
+/* A reset stands for an ICMP error: the slot has it. */
+static void cause_put(int fd, const struct preload_socket *s)
+{
+	int err;
+
+	if (errno != ECONNRESET || s->type != SOCK_DGRAM)
+		return;
+	err = preload_error(fd, s);
+	errno = err ? err : ECONNRESET;
+}
+
 static long named_in(int fd, const struct preload_socket *s, struct msghdr *m, int flags)
 {
 	struct sockaddr_un sa = {0};
@@ -124,8 +135,10 @@ static long named_in(int fd, const struct preload_socket *s, struct msghdr *m, i
 	in.msg_name = &sa;
 	in.msg_namelen = sizeof(sa);
 	n = syscall(SYS_recvmsg, fd, &in, flags);
-	if (n < 0)
+	if (n < 0) {
+		cause_put(fd, s);
 		return n;
+	}
 	m->msg_controllen = in.msg_controllen;
 	m->msg_flags = in.msg_flags;
 	sender_put(s, &sa, in.msg_namelen, m->msg_name, &room);

@@ -225,6 +225,8 @@ static int connect_stream(int fd, const struct preload_socket *s, const struct s
 		if (!atomic_load(&s->slot->error))
 			return connect_anew(fd, s, a, n);
 		return connect_outcome(fd, s);
+	case PROGRAM_LISTENING:
+		return -EISCONN;
 	default:
 		return -EINVAL;
 	}

@@ -29,6 +29,7 @@ $1 == "program" && !($2 in version) { order[++n] = $2; version[$2] = $3; mode[$2
 $1 == "ok" && /^ok [^:]*: / {
 	what = substr($0, 4); at = index(what, ": ")
 	name = substr(what, 1, at - 1); what = substr(what, at + 2)
+	if (sub(/, (each )?whole$/, "", what)) next # of what stands there
 	if (sub(/^without /, "", what)) lacks[name] = add(lacks[name], what)
 	else works[name] = add(works[name], what)
 }

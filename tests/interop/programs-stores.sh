@@ -25,8 +25,26 @@ host_listens 9100
 works python3 'asyncio' run python3 tests/harness/run_asyncio.py 10.0.0.2 9100
 host_stop
 
+refused='import errno, select, socket, sys
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.connect(("10.0.0.2", 9999))
+u.send(b"x")
+assert select.select([u], [], [], 5)[0]
+try:
+	getattr(u, sys.argv[1])(10)
+except OSError as e:
+	sys.exit(e.errno != errno.ECONNREFUSED)
+sys.exit(1)'
+works python3 'UDP refused, told by recvfrom()' run python3 -c "$refused" recvfrom
+lacks python3 'UDP refused, told by recv()' run python3 -c "$refused" recv
+listening='import errno, socket
+s = socket.create_server(("", 0))
+assert s.connect_ex(("10.0.0.2", 8000)) == errno.EISCONN'
+works python3 'EISCONN of what listens' run python3 -c "$listening"
+
 # --- redis ----------------------------------------------------------------------------------------
 run_start redis redis-server --port 6379 --bind 0.0.0.0 --protected-mode no --dir "$DIR" --save ''
+redis=$RUN
 weft_listens 6379
 redis_cli() {
 	redis-cli -h 10.0.0.1 "$@"
@@ -52,6 +70,16 @@ saved() {
 		[ -s "$DIR/dump.rdb" ] && seen 'rdb_last_bgsave_status:ok' host redis-cli -h 10.0.0.1 info persistence
 }
 works redis-server 'bgsave under load' saved
+run_start replica redis-server --port 6380 --bind 0.0.0.0 --protected-mode no --dir "$DIR" --dbfilename replica --save '' \
+	--replicaof 127.0.0.1 6379
+weft_listens 6380
+replicates() {
+	host redis-cli -h 10.0.0.1 config set repl-diskless-sync-delay 0 && host redis-cli -h 10.0.0.1 set late value &&
+		until_true 15 answers value host redis-cli -h 10.0.0.1 -p 6380 get late
+}
+works redis-server 'replica, both ends' replicates
+run_stop
+RUN=$redis
 works redis-server 'shutdown' host redis-cli -h 10.0.0.1 shutdown nosave
 wait $RUN
 expect redis_ends_well test $? = 0

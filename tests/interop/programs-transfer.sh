@@ -71,7 +71,7 @@ host_start nc nc -l 10.0.0.2 9000
 host_listens 9000
 works nc 'connect and half close' run nc -N 10.0.0.2 9000 <"$DIR/www/small"
 wait $HOST
-works nc 'connect, whole' cmp "$DIR/www/small" "$DIR/nc.log"
+works nc 'connect and half close, whole' cmp "$DIR/www/small" "$DIR/nc.log"
 
 run_start nc nc -l 9000
 weft_listens 9000

@@ -78,6 +78,11 @@ reloads() {
 works nginx 'reload under wrk -c 100' reloads
 nginx=$RUN
 
+run_start mapped nginx -c "$(nginx_conf mapped 1 '[::]:8083 ipv6only=off deferred so_keepalive=on')"
+weft_listens 8083
+works nginx 'listen [::], deferred, so_keepalive' host curl -sS --max-time 20 -o /dev/null http://10.0.0.1:8083/small
+run_stop
+
 # --- haproxy --------------------------------------------------------------------------------------
 cat >"$DIR/haproxy.cfg" <<-END
 	defaults
