@@ -1,10 +1,10 @@
 /*
- * tests/bench/segments.c - `segments receive|send COUNT TIMESTAMPS`: segments through a whole stack in this
- * process, for callgrind to count the instructions of one.
+ * tests/bench/segments.c - `segments receive|send|write COUNT TIMESTAMPS`: segments through a whole stack in
+ * this process, for callgrind to count the instructions of one.
  *
  * Two stacks on the virtual clock have a TAP driver each over the two ends of a socket pair; the one measured
- * has 10.0.0.1.  Each write of the program is one segment, as a device with checksum offload carries it.  What
- * counts is inside the functions measured_*: a batch of segments read and acknowledged; or written by the
+ * has 10.0.0.1.  Each call of the program is one segment (write: a batch of them), as a device with checksum
+ * offload carries it.  What counts is inside the functions measured_*: a batch of segments read and acknowledged; or written by the
  * program, and their ACKs read.  What is received is compared.
  *
  * `segments sizes` prints what an idle connection has of the TCP room, bytes: never used, and after a request
@@ -28,6 +28,7 @@
 #include <linux/tcp.h>
 
 #define BATCH 16
+#define SEGMENT_MAX 2048
 #define ROUNDS_WARM 200
 #define PORT 7000
 #define QUEUE_MAX 64
@@ -106,7 +107,7 @@ static void pair_connect(struct pair *p)
 
 static void stream_write(struct pair *p, struct end *e)
 {
-	char buf[2048];
+	char buf[SEGMENT_MAX];
 
 	memset(buf, (int)(e->place / p->size % 251), p->size);
 	if (weft_send(e->fd, buf, p->size, 0) != (ssize_t)p->size)
@@ -116,7 +117,7 @@ static void stream_write(struct pair *p, struct end *e)
 
 static void stream_read(struct pair *p, struct end *e)
 {
-	char buf[2048];
+	char buf[SEGMENT_MAX];
 	ssize_t n;
 
 	while ((n = weft_recv(e->fd, buf, sizeof(buf), 0)) > 0)
@@ -149,16 +150,18 @@ static void round_receive(struct pair *p, bool measured)
 	stream_read(p, &p->end[0]);
 }
 
-static void round_send(struct pair *p, bool measured)
+/* `each` segments a call. */
+static void round_send(struct pair *p, unsigned each, bool measured)
 {
 	struct end *e = &p->end[0];
-	char buf[2048];
+	char buf[BATCH * SEGMENT_MAX];
 
-	for (unsigned i = 0; i < BATCH; i++, e->place += p->size) {
-		memset(buf, (int)(e->place / p->size % 251), p->size);
+	for (unsigned i = 0; i < BATCH; i += each) {
+		for (unsigned k = 0; k < each; k++, e->place += p->size)
+			memset(buf + k * p->size, (int)(e->place / p->size % 251), p->size);
 		if (measured)
-			measured_send(e, buf, p->size);
-		else if (weft_send(e->fd, buf, p->size, 0) != (ssize_t)p->size)
+			measured_send(e, buf, each * p->size);
+		else if (weft_send(e->fd, buf, each * p->size, 0) != (ssize_t)(each * p->size))
 			err(1, "send");
 	}
 	netdev_poll(&p->end[1].dev->queue[0], QUEUE_MAX);
@@ -168,11 +171,12 @@ static void round_send(struct pair *p, bool measured)
 	pair_settle(p);
 }
 
-static void rounds_run(struct pair *p, bool sends, unsigned rounds, bool measured)
+/* `each` 0: receives. */
+static void rounds_run(struct pair *p, unsigned each, unsigned rounds, bool measured)
 {
 	for (unsigned i = 0; i < rounds; i++) {
-		if (sends)
-			round_send(p, measured);
+		if (each)
+			round_send(p, each, measured);
 		else
 			round_receive(p, measured);
 		env_lab_advance(p->env, NSEC_PER_MSEC);
@@ -180,11 +184,17 @@ static void rounds_run(struct pair *p, bool sends, unsigned rounds, bool measure
 	}
 }
 
+static unsigned way_parse(const char *way)
+{
+	if (strcmp(way, "send") == 0)
+		return 1;
+	return strcmp(way, "write") == 0 ? BATCH : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct pair p = {0};
-	bool sends;
-	unsigned rounds;
+	unsigned each, rounds;
 	int fd[2];
 
 	if (argc == 2 && strcmp(argv[1], "sizes") == 0) {
@@ -193,8 +203,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc != 4)
-		errx(2, "usage: segments receive|send COUNT TIMESTAMPS | sizes");
-	sends = strcmp(argv[1], "send") == 0;
+		errx(2, "usage: segments receive|send|write COUNT TIMESTAMPS | sizes");
+	each = way_parse(argv[1]);
 	rounds = ((unsigned)atoi(argv[2]) + BATCH - 1) / BATCH;
 	p.size = atoi(argv[3]) ? 1448 : 1460;
 	p.env = env_lab_create(1);
@@ -203,8 +213,8 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < 2; i++)
 		end_open(&p, i, fd[i], atoi(argv[3]));
 	pair_connect(&p);
-	rounds_run(&p, sends, ROUNDS_WARM, false);
-	rounds_run(&p, sends, rounds, true);
+	rounds_run(&p, each, ROUNDS_WARM, false);
+	rounds_run(&p, each, rounds, true);
 	if (p.end[0].place != p.end[1].place)
 		errx(1, "not everything came");
 	printf("%u\n", rounds * BATCH);
