@@ -118,6 +118,8 @@ void callbacks_end(struct stack *st)
 
 void callback_queue(struct callback_state *cs, struct callback *cb)
 {
+	if (!cb->stands)
+		return;
 	if (!cb->is_ready) {
 		TAILQ_INSERT_TAIL(&cs->ready, cb, in_ready);
 		cs->nready++;
@@ -151,8 +153,6 @@ static struct callback *callback_create(struct callback_state *cs, struct socket
 	cb->wait.fn = callback_event;
 	cb->wait.events = EPOLLIN | EPOLLOUT;
 	timer_init(&cb->timer, callback_timer);
-	wait_add(s, &cb->wait);
-	gauge_add(cs->stack, GAUGE_callbacks, 1);
 	return cb;
 }
 
@@ -166,16 +166,26 @@ void callback_free(struct callback *cb)
 		TAILQ_REMOVE(&cs->ready, cb, in_ready);
 		cs->nready--;
 	}
-	if (cb->s->callback == cb) {
-		LIST_REMOVE(cb, in_all);
-		cb->s->callback = NULL;
-	}
+	LIST_REMOVE(cb, in_all);
+	cb->s->callback = NULL;
 	mutex_unlock(&cs->lock);
 	timer_disarm(cs->wheel, &cb->timer);
 	gauge_add(cs->stack, GAUGE_callbacks, -1);
 	socket_put(cb->s, SOCKET_REF);
 	free(cb->refused);
 	free(cb);
+}
+
+/* On the queue of its socket, and only from now on known to the thread that tells. */
+static void callback_stand(struct callback_state *cs, struct callback *cb)
+{
+	gauge_add(cs->stack, GAUGE_callbacks, 1);
+	atomic_fetch_or(&cb->s->flags, SOCKET_NONBLOCK);
+	wait_add(cb->s, &cb->wait);
+	mutex_lock(&cs->lock);
+	cb->stands = true;
+	callback_queue(cs, cb);
+	mutex_unlock(&cs->lock);
 }
 
 /*
@@ -197,18 +207,20 @@ int callback_attach(struct call *c, struct socket *s)
 	cb = callback_create(cs, s);
 	if (!cb)
 		return -ENOMEM;
-	atomic_fetch_or(&s->flags, SOCKET_NONBLOCK);
 	mutex_lock(&cs->lock);
 	mine = !s->callback;
 	if (mine) {
 		s->callback = cb;
 		LIST_INSERT_HEAD(&cs->all, cb, in_all);
 		cb->closed = atomic_load(&s->flags) & SOCKET_UNWATCHED;
-		callback_queue(cs, cb);
 	}
 	mutex_unlock(&cs->lock);
-	if (!mine)
-		callback_free(cb);
+	if (mine) {
+		callback_stand(cs, cb);
+	} else {
+		socket_put(s, SOCKET_REF);
+		free(cb);
+	}
 	return 0;
 }
 

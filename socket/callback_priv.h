@@ -35,6 +35,7 @@ struct callback {
 	TAILQ_ENTRY(callback) in_ready; /* q: while is_ready */
 	LIST_ENTRY(callback) in_all;    /* q */
 	bool is_ready, closed;          /* q */
+	bool stands;                    /* q: on the queue of s; before that nothing is told */
 	bool connecting;                /* q: weft_cb_connect() is to be answered */
 	struct callback_fns fns;        /* q */
 	uint64_t interval, poll_next;   /* q: ns; 0: none */

@@ -97,10 +97,41 @@ START_TEST(test_threads_echo_and_end)
 }
 END_TEST
 
+static void *set_arg(void *fd)
+{
+	weft_use(threads);
+	ck_assert_int_eq(weft_cb_arg(*(int *)fd, NULL), 0);
+	return NULL;
+}
+
+/* Two threads give one socket its first callback while bytes come. */
+START_TEST(test_threads_begin_one_socket)
+{
+	char buf[8] = "a line";
+	pthread_t t;
+	int fd[2];
+
+	threads = sockets_begin();
+	for (int i = 0; i < ROUNDS; i++) {
+		sockets_pair(fd);
+		ck_assert_int_eq(pthread_create(&t, NULL, set_arg, &fd[1]), 0);
+		ck_assert_int_eq(weft_send(fd[0], buf, sizeof(buf), 0), sizeof(buf));
+		ck_assert_int_eq(weft_cb_err(fd[1], on_gone), 0);
+		ck_assert_int_eq(pthread_join(t, NULL), 0);
+		ck_assert_int_eq(weft_cb_recv(fd[1], echo), 0);
+		ck_assert_int_eq(weft_send(fd[0], buf, sizeof(buf), 0), sizeof(buf));
+		ck_assert_int_gt(weft_recv(fd[0], buf, sizeof(buf), 0), 0);
+		ck_assert_int_eq(weft_close(fd[0]), 0);
+	}
+	sockets_end(threads);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("callback_thread");
 
 	tcase_add_test(tc, test_threads_echo_and_end);
+	tcase_add_test(tc, test_threads_begin_one_socket);
 	return unit_run("callback_thread", tc);
 }
