@@ -234,7 +234,7 @@ static int inet_range_get(const struct sock *sk, void *v, socklen_t *n)
  */
 static int inet_mcast_ttl_set(struct sock *sk, const void *v, socklen_t n)
 {
-	int ttl, err = sk->ops->type == SOCK_STREAM ? -EINVAL : inet_opt_int(v, n, &ttl);
+	int ttl = 0, err = sk->ops->type == SOCK_STREAM ? -EINVAL : inet_opt_int(v, n, &ttl);
 	struct sock_rare *k;
 
 	if (err)
