@@ -158,9 +158,14 @@ int program_environment(const char *token)
 	const char *others = getenv("LD_PRELOAD");
 	char path[768], value[1024];
 
-	if (!library_find(path, sizeof(path)) || strpbrk(path, " :")) {
-		shell_error("run: " PROGRAM_LIBRARY ": not found beside weft, or a name that the "
-			    "loader cannot read");
+	if (!library_find(path, sizeof(path))) {
+		shell_error("run: " PROGRAM_LIBRARY
+			    ": not beside weft, nor in ../lib; `make` builds it");
+		return -1;
+	}
+	if (strpbrk(path, " :")) {
+		shell_error("run: %s: the loader takes no name with a blank or a colon; move weft",
+			    path);
 		return -1;
 	}
 	snprintf(value, sizeof(value), "%s%s%s", path, others && *others ? ":" : "",

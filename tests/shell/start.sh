@@ -28,7 +28,7 @@ fresh() {
 	done
 	has dpkg-query 'exit 1'
 	has id 'echo 0'
-	has make "printf '#!/bin/sh\necho ran \"\$@\"\n' >build/weft; /bin/chmod +x build/weft"
+	has make "echo \"\$@\" >$dir/make.log; printf '#!/bin/sh\necho ran \"\$@\"\n' >build/weft; /bin/chmod +x build/weft"
 	has apt-get "echo \"\$@\" >>$dir/apt.log"
 	echo 'build there cmd sh' >"$dir/tree/tests/packages"
 	echo 'test tester cmd no-such-tester' >>"$dir/tree/tests/packages"
@@ -57,6 +57,8 @@ fresh
 has apt-get "echo called"
 expect nothing_missing_no_apt 'ran -c help x
 status 0' "$start" -c help x
+expect builds_what_run_needs '
+status 0' grep -q build/libweft_preload.so "$dir/make.log"
 
 fresh
 has apt-get "echo \"\$*\" >>$dir/apt.log; case \"\$*\" in *install*) echo '#!' >$dir/bin/no-such-tester; /bin/chmod +x $dir/bin/no-such-tester;; esac"
