@@ -88,7 +88,8 @@ HARNESS_OBJ := $(HARNESS_SRC:%.c=$(B)/obj/%.o)
 HARNESS     := $(B)/obj/libharness.a
 EXAMPLES    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/examples/*.c)))
 # The bench is one program of all its files but those that are programs of their own.
-BENCH_ALONE := tests/bench/bare.c tests/bench/floor.c tests/bench/offload.c tests/bench/segments.c
+BENCH_ALONE := tests/bench/bare.c tests/bench/floor.c tests/bench/offload.c tests/bench/segments.c \
+  tests/bench/waits.c
 BENCH_OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(BENCH_ALONE),$(sort $(wildcard tests/bench/*.c))))
 BENCH_BIN   := $(B)/tests/bench/bench $(BENCH_ALONE:%.c=$(B)/%)
 # Other stacks to measure beside, built where their Debian packages are: liblwip-dev; golang-go with

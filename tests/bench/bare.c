@@ -18,11 +18,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "lib/wire/arp.h"
 #include "lib/wire/ip4.h"
 #include "lib/wire/tcp.h"
 #include "tests/bench/ports.h"
 #include "tests/bench/tapfd.h"
+#include "tests/bench/turn.h"
 
 #define FRAME_MAX (1 << 17)
 #define MSS 1460u
@@ -240,41 +240,22 @@ static void tcp_rx(struct bare *b, const struct ether_hdr *e, const struct ip4_h
 		pump(b, client);
 }
 
-/* The same bytes back, with what the host left out of the checksum: both ends of a sum weigh the same. */
-static void udp_rx(struct bare *b, struct ether_hdr *e, struct ip4_hdr *ip, size_t len)
+static void frame_back(struct bare *b, size_t len)
 {
-	uint8_t mac[ETHER_ALEN], addr[4], port[2], *ports = (uint8_t *)(ip + 1);
-
-	memcpy(mac, e->dst, ETHER_ALEN);
-	memcpy(e->dst, e->src, ETHER_ALEN);
-	memcpy(e->src, mac, ETHER_ALEN);
-	memcpy(addr, ip->dst, 4);
-	memcpy(ip->dst, ip->src, 4);
-	memcpy(ip->src, addr, 4);
-	memcpy(port, ports, 2);
-	memcpy(ports, ports + 2, 2);
-	memcpy(ports + 2, port, 2);
 	if (write(b->fd, b->rx, len) < 0)
 		err(1, "write");
 }
 
-/* Who asks for the server's address is answered in place. */
+static void udp_rx(struct bare *b, struct ether_hdr *e, size_t len)
+{
+	turn_udp(e);
+	frame_back(b, len);
+}
+
 static void arp_rx(struct bare *b, struct ether_hdr *e, size_t len)
 {
-	static const uint8_t mac[ETHER_ALEN] = {2, 0, 0, 0, 0, 1}, addr[4] = {10, 0, 0, 1};
-	struct arp_hdr *a = (void *)(e + 1);
-
-	if (be16_get(a->op) != ARP_OP_REQUEST || memcmp(a->tpa, addr, 4) != 0)
-		return;
-	memcpy(a->tha, a->sha, ETHER_ALEN);
-	memcpy(a->tpa, a->spa, 4);
-	memcpy(a->sha, mac, ETHER_ALEN);
-	memcpy(a->spa, addr, 4);
-	a->op = be16_of(ARP_OP_REPLY);
-	memcpy(e->dst, e->src, ETHER_ALEN);
-	memcpy(e->src, mac, ETHER_ALEN);
-	if (write(b->fd, b->rx, len) < 0)
-		err(1, "write");
+	if (turn_arp(e))
+		frame_back(b, len);
 }
 
 /* Frames until there are none; then whoever is owed an ACK. */
@@ -290,7 +271,7 @@ static void batch(struct bare *b)
 		else if (be16_get(e->type) == ETHER_TYPE_IP4 && ip->proto == IP_PROTO_TCP)
 			tcp_rx(b, e, ip);
 		else if (be16_get(e->type) == ETHER_TYPE_IP4 && ip->proto == IP_PROTO_UDP)
-			udp_rx(b, e, ip, (size_t)n);
+			udp_rx(b, e, (size_t)n);
 	}
 	for (unsigned i = 0; i < b->npending; i++)
 		if (b->conn[b->pending[i]].owed)

@@ -152,6 +152,10 @@ class Rig:
             raise RunFailed('floor')
         return done.stdout.decode()
 
+    def turn_round(self, way):
+        """Like floor(), for the client of weft on one CPU, until it is ended."""
+        return Server(self.within('weft', PLACES['one'][1], [os.path.join(self.folder, 'waits'), 'tap0', way]))
+
     def serve(self, stack, place, options=(), offload=True, asks=False):
         """`asks`: the stack is the client, and what serves has the kernel's sockets at the other end."""
         kernel = [self.bench] + list(options) + ['serve']
