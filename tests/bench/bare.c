@@ -1,12 +1,12 @@
 /*
- * tests/bench/bare.c - `bare DEV [spin]`: the least that answers the bench's client over a TAP, until standard
- * input ends; with `spin` it never sleeps.  It is no stack but the floor under any: no checks, no timers, no sockets; a silence sends again.
+ * tests/bench/bare.c - `bare DEV [plain] [spin]`: the least that answers the bench's client over a TAP, until
+ * standard input ends; with `spin` it never sleeps.  It is no stack but the floor under any: no timers, no sockets;
+ * a silence sends again, and the client's packets are taken to be right, for nobody else is on this wire.
  *
  * One thread reads frames until there are none, answers out of the frame at hand, acknowledges what was only
- * received once a batch, and copies it once, as a program's read would.  Super-frames go both ways.  The
- * client's packets are taken to be right: nobody else is on this wire.
+ * received once a batch, and copies it once, as a program's read would.  Super-frames go both ways.  `plain` is
+ * without offload: a segment a frame, checksums verified and made here, and a batch is 16 frames at most.
  */
-#include <arpa/inet.h>
 #include <err.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "lib/checksum.h"
 #include "lib/wire/ip4.h"
 #include "lib/wire/tcp.h"
 #include "tests/bench/ports.h"
@@ -29,6 +30,7 @@
 #define SUPER (44 * MSS)
 #define IN_FLIGHT (1u << 19) /* of a source */
 #define SHIFT 5 /* of the window offered: 1 MB, so that what waits in the TAP is still cached */
+#define BATCH_PLAIN 16 /* frames */
 #define APP (1u << 17) /* what a sink's bytes are copied to, round and round */
 #define SILENCE_MS 100
 #define PENDING 64 /* sinks that are owed an ACK */
@@ -46,6 +48,8 @@ struct conn {
 
 struct bare {
 	int fd;
+	bool plain;        /* no offload */
+	unsigned piece;    /* of a source: bytes a write */
 	struct conn *conn; /* by the client's port */
 	char *rx, *app;
 	size_t app_at;
@@ -55,22 +59,6 @@ struct bare {
 
 /* --- out -------------------------------------------------------------------------------------- */
 
-static uint32_t sum_add(uint32_t sum, const void *p, unsigned n)
-{
-	const uint8_t *at = p;
-
-	for (unsigned i = 0; i < n; i += 2)
-		sum += (uint32_t)(at[i] << 8 | at[i + 1]);
-	return sum;
-}
-
-static uint16_t sum_fold(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons((uint16_t)sum);
-}
-
 struct head {
 	struct virtio_net_hdr vnet;
 	struct ether_hdr e;
@@ -79,16 +67,20 @@ struct head {
 	uint8_t options[8]; /* of a SYN */
 } __attribute__((packed));
 
-/* The checksum is left to the host: here it is the sum of what the TCP header does not have. */
-static void head_fill(struct head *h, struct conn *c, uint16_t client, uint8_t flags, size_t n)
+static uint64_t pseudo_sum(const struct ip4_hdr *ip)
+{
+	return csum_pseudo(ip->src, ip->dst, 4, IP_PROTO_TCP, be16_get(ip->len) - IP4_HLEN);
+}
+
+static void head_fill(struct bare *b, struct head *h, uint16_t client, uint8_t flags, size_t n)
 {
 	unsigned hlen = TCP_HLEN + (flags & TCP_SYN ? sizeof(h->options) : 0);
-	uint16_t len = htons((uint16_t)(hlen + n));
+	struct conn *c = &b->conn[client];
 
 	h->e = c->e;
 	h->ip = c->ip;
 	h->ip.len = be16_of((uint16_t)(IP4_HLEN + hlen + n));
-	h->ip.csum = (uint16_t)~sum_fold(sum_add(0, &h->ip, IP4_HLEN));
+	h->ip.csum = csum_finish(csum_add_words(0, &h->ip, IP4_HLEN));
 	h->tcp = (struct tcp_hdr){.sport = be16_of(c->port),
 				  .dport = be16_of(client),
 				  .seq = be32_of(c->snd_nxt),
@@ -96,8 +88,13 @@ static void head_fill(struct head *h, struct conn *c, uint16_t client, uint8_t f
 				  .off = (uint8_t)(hlen << 2),
 				  .flags = flags,
 				  .wnd = be16_of(0x7fff)};
-	h->tcp.csum = sum_fold(sum_add(sum_add(IP_PROTO_TCP, h->ip.src, 8), &len, 2));
 	memcpy(h->options, (uint8_t[]){2, 4, MSS >> 8, MSS & 0xff, 1, 3, 3, SHIFT}, 8);
+}
+
+/* To the host is left to cut, and to sum all but the pseudo header. */
+static void head_offload(struct head *h, size_t n)
+{
+	h->tcp.csum = csum_fold(pseudo_sum(&h->ip));
 	h->vnet = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 					  .csum_start = ETHER_HLEN + IP4_HLEN,
 					  .csum_offset = offsetof(struct tcp_hdr, csum)};
@@ -108,6 +105,14 @@ static void head_fill(struct head *h, struct conn *c, uint16_t client, uint8_t f
 	h->vnet.hdr_len = ETHER_HLEN + IP4_HLEN + TCP_HLEN;
 }
 
+static void head_sum(struct head *h, const void *data, size_t n)
+{
+	uint64_t sum = csum_add_words(pseudo_sum(&h->ip), &h->tcp, tcp_hdr_len(&h->tcp));
+
+	h->tcp.csum = csum_finish(csum_add(sum, data, n));
+	h->vnet = (struct virtio_net_hdr){0};
+}
+
 static void segment(struct bare *b, uint16_t client, uint8_t flags, const void *data, size_t n)
 {
 	struct conn *c = &b->conn[client];
@@ -115,7 +120,11 @@ static void segment(struct bare *b, uint16_t client, uint8_t flags, const void *
 	struct iovec iov[2] = {{&h, sizeof(h) - (flags & TCP_SYN ? 0 : sizeof(h.options))},
 			       {(void *)(uintptr_t)data, n}};
 
-	head_fill(&h, c, client, flags, n);
+	head_fill(b, &h, client, flags, n);
+	if (b->plain)
+		head_sum(&h, data, n);
+	else
+		head_offload(&h, n);
 	if (writev(b->fd, iov, n ? 2 : 1) < 0)
 		err(1, "writev");
 	c->snd_nxt += (uint32_t)n + !!(flags & (TCP_SYN | TCP_FIN));
@@ -127,8 +136,9 @@ static void pump(struct bare *b, uint16_t client)
 {
 	struct conn *c = &b->conn[client];
 
-	while (c->snd_nxt - c->snd_una + SUPER <= c->snd_wnd && c->snd_nxt - c->snd_una < IN_FLIGHT)
-		segment(b, client, TCP_ACK | TCP_PSH, b->app, SUPER);
+	while (c->snd_nxt - c->snd_una + b->piece <= c->snd_wnd &&
+	       c->snd_nxt - c->snd_una < IN_FLIGHT)
+		segment(b, client, TCP_ACK | TCP_PSH, b->app, b->piece);
 }
 
 /* --- in --------------------------------------------------------------------------------------- */
@@ -258,25 +268,41 @@ static void arp_rx(struct bare *b, struct ether_hdr *e, size_t len)
 		frame_back(b, len);
 }
 
-/* Frames until there are none; then whoever is owed an ACK. */
+static bool sums_right(const struct ip4_hdr *ip)
+{
+	return csum_finish(csum_add_words(0, ip, IP4_HLEN)) == 0 &&
+	       csum_finish(csum_add(pseudo_sum(ip), ip + 1, be16_get(ip->len) - IP4_HLEN)) == 0;
+}
+
+/* To whoever is owed an ACK. */
+static void batch_end(struct bare *b)
+{
+	for (unsigned i = 0; i < b->npending; i++)
+		if (b->conn[b->pending[i]].owed)
+			segment(b, b->pending[i], TCP_ACK, NULL, 0);
+	b->npending = 0;
+}
+
+/* Frames until there are none. */
 static void batch(struct bare *b)
 {
 	struct ether_hdr *e = (void *)(b->rx + sizeof(struct virtio_net_hdr));
 	struct ip4_hdr *ip = (void *)(e + 1);
+	unsigned frames = 0;
 	ssize_t n;
 
 	while ((n = read(b->fd, b->rx, FRAME_MAX)) > 0) {
 		if (be16_get(e->type) == ETHER_TYPE_ARP)
 			arp_rx(b, e, (size_t)n);
-		else if (be16_get(e->type) == ETHER_TYPE_IP4 && ip->proto == IP_PROTO_TCP)
+		else if (be16_get(e->type) == ETHER_TYPE_IP4 && ip->proto == IP_PROTO_TCP &&
+			 (!b->plain || sums_right(ip)))
 			tcp_rx(b, e, ip);
 		else if (be16_get(e->type) == ETHER_TYPE_IP4 && ip->proto == IP_PROTO_UDP)
 			udp_rx(b, e, (size_t)n);
+		if (b->plain && ++frames % BATCH_PLAIN == 0)
+			batch_end(b);
 	}
-	for (unsigned i = 0; i < b->npending; i++)
-		if (b->conn[b->pending[i]].owed)
-			segment(b, b->pending[i], TCP_ACK, NULL, 0);
-	b->npending = 0;
+	batch_end(b);
 }
 
 /* After a silence: what a source had out may be lost. */
@@ -292,18 +318,28 @@ static void again(struct bare *b)
 	}
 }
 
+/* True when the last argument was this word, which is taken off. */
+static bool last_word(int *argc, char **argv, const char *word)
+{
+	bool is = *argc > 2 && strcmp(argv[*argc - 1], word) == 0;
+
+	*argc -= is;
+	return is;
+}
+
 int main(int argc, char **argv)
 {
-	struct bare b = {.conn = calloc(1 << 16, sizeof(*b.conn)),
+	bool spin = last_word(&argc, argv, "spin"), plain = last_word(&argc, argv, "plain");
+	struct bare b = {.plain = plain,
+			 .piece = plain ? MSS : SUPER,
+			 .conn = calloc(1 << 16, sizeof(*b.conn)),
 			 .rx = malloc(FRAME_MAX),
 			 .app = calloc(1, APP + FRAME_MAX)};
 	struct pollfd fds[2] = {{.fd = 0, .events = POLLIN}, {.events = POLLIN}};
 
-	bool spin = argc == 3 && strcmp(argv[2], "spin") == 0;
-
-	if ((argc != 2 && !spin) || !b.conn || !b.rx || !b.app)
-		errx(2, "usage: bare DEV [spin]");
-	b.fd = tapfd_open(argv[1], IFF_VNET_HDR, TUN_F_CSUM | TUN_F_TSO4);
+	if (argc != 2 || !b.conn || !b.rx || !b.app)
+		errx(2, "usage: bare DEV [plain] [spin]");
+	b.fd = tapfd_open(argv[1], IFF_VNET_HDR, plain ? 0 : TUN_F_CSUM | TUN_F_TSO4);
 	fds[1].fd = b.fd;
 	puts("ready");
 	fflush(stdout);

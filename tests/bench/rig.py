@@ -163,7 +163,7 @@ class Rig:
                'weft': [self.bench] + WEFT + ([] if offload else ['-o']) + list(options) + ['serve'],
                'lwip': [os.path.join(self.folder, 'lwip'), 'tap0'],
                'gvisor': [os.path.join(self.folder, 'gvisor'), 'tap0'],
-               'bare': [os.path.join(self.folder, 'bare'), 'tap0']}[stack]
+               'bare': [os.path.join(self.folder, 'bare'), 'tap0'] + ([] if offload else ['plain'])}[stack]
         if asks:
             return Server(self.within(stack, PLACES[place][1], kernel))
         return Server(self.within(self.own(stack), PLACES[place][1], own))
