@@ -7,7 +7,7 @@
 set -u
 
 limit=300 # seconds a program; each test in it has CK_DEFAULT_TIMEOUT
-export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-120}"
+export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-60}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 

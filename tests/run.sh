@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 kinds=${KINDS:-plain address,undefined thread}
 jobs=$(nproc)
-export CK_DEFAULT_TIMEOUT=120
+export CK_DEFAULT_TIMEOUT=60
 mkdir -p build
 RESULTS=$PWD/build/results
 export RESULTS
