@@ -75,7 +75,7 @@ static int raw_getopt(struct sock *sk, int level, int name, void *v, socklen_t *
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
-static int raw_bind(struct sock *sk, const struct ip_addr *a, uint16_t port)
+int raw_bind(struct sock *sk, const struct ip_addr *a, uint16_t port)
 {
 	if (dgram_is_connected(sk))
 		return -EINVAL;
@@ -95,7 +95,7 @@ static void raw_forget_path(struct sock *sk)
 	sk->path = NULL;
 }
 
-static int raw_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
+int raw_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
 {
 	struct ip_addr laddr = sk->c.laddr, raddr = ip_addr_is_any(a) ? ip_addr_loop4 : *a;
 	struct ip_flow f;
@@ -117,7 +117,7 @@ static int raw_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
 	return 0;
 }
 
-static int raw_disconnect(struct sock *sk)
+int raw_disconnect(struct sock *sk)
 {
 	struct ip_addr laddr = sk->flags & SOCK_BOUND_ADDR ? sk->c.laddr : ip_addr_any;
 
@@ -143,6 +143,11 @@ static int raw_out(struct sock *sk, const struct sock_msg *m, const struct ip_fl
 		return -ENOBUFS;
 	}
 	b->l3 = b->l4 = b->head;
+	err = raw_sock(sk)->finish ? raw_sock(sk)->finish(sk, b) : 0;
+	if (err) {
+		pkbuf_free(b);
+		return err;
+	}
 	err = ip_out(b, f, path);
 	if (err == -EMSGSIZE)
 		dgram_error_too_large(sk, f, 0);
@@ -164,7 +169,7 @@ static int raw_check(struct sock *sk, const struct sock_msg *m, const struct ip_
 	return hdrincl && m->len < IP4_HLEN ? -EINVAL : 0;
 }
 
-static ssize_t raw_send(struct sock *sk, struct sock_msg *m)
+ssize_t raw_send(struct sock *sk, struct sock_msg *m)
 {
 	struct ip_addr dst = m->has_addr ? m->addr : sk->c.raddr;
 	struct path *path = NULL;
@@ -205,7 +210,7 @@ static void raw_error(struct sock *sk, struct pkbuf *b)
 	dgram_error(sk, b);
 }
 
-static void raw_backlog_in(struct sock *sk, struct pkbuf *b)
+void raw_backlog_in(struct sock *sk, struct pkbuf *b)
 {
 	enum drop_reason why;
 
@@ -226,7 +231,7 @@ static void raw_backlog_in(struct sock *sk, struct pkbuf *b)
 	mib_inc(sk->stack, MIB_Raw_InDatagrams);
 }
 
-static void raw_close(struct sock *sk)
+void raw_close(struct sock *sk)
 {
 	sk->flags |= SOCK_DEAD;
 	raw_list_del(sk);

@@ -8,6 +8,9 @@ extern const struct sock_ops raw_ops;
  * with a header of the program's own.  -EPROTONOSUPPORT: 0.
  */
 int raw_open(struct sock *sk, uint8_t proto);
+/* ICMP datagram endpoints (icmp(7)), on the list of ICMP's. */
+extern const struct sock_ops ping_ops;
+void ping_open(struct sock *sk);
 /* Gives copies of b (front at l3) to every raw sock of its protocol; does not consume b.  True:
  * somebody took it. */
 bool raw_in(struct pkbuf *b);

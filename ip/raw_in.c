@@ -47,7 +47,7 @@ int raw_open(struct sock *sk, uint8_t proto)
 	if (proto == 0)
 		return -EPROTONOSUPPORT;
 	sk->c.proto = proto;
-	sk->c.lport = proto; /* as Linux shows it */
+	sk->c.lport = sk->ops == &raw_ops ? proto : 0; /* as Linux shows it */
 	if (proto == IP_PROTO_RAW)
 		sk->flags |= SOCK_HDRINCL;
 	sock_hold(sk);
@@ -85,6 +85,21 @@ void raw_list_set_addrs(struct sock *sk, const struct ip_addr *laddr, const stru
 	sk->c.laddr = *laddr;
 	sk->c.raddr = *raddr;
 	mutex_unlock(&s->lock);
+}
+
+bool raw_list_set_port(struct sock *sk, uint16_t port)
+{
+	struct raw_state *s = sk->stack->ip->raw;
+	bool is_free = true;
+
+	mutex_lock(&s->lock);
+	for (struct sock_common *c = s->list[sk->c.proto]; c; c = c->hash_next)
+		is_free &=
+		    c->lport != port || c == &sk->c || ((struct sock *)(void *)c)->ops != sk->ops;
+	if (is_free)
+		sk->c.lport = port;
+	mutex_unlock(&s->lock);
+	return is_free;
 }
 
 /* What a sock of the list must fit. */

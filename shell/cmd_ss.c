@@ -303,7 +303,7 @@ static void ss_udp(struct sock_common *sc, void *arg)
 
 static void ss_raw(struct sock *sk, void *arg)
 {
-	ss_dgram(arg, sk, "raw");
+	ss_dgram(arg, sk, sk->ops->name);
 }
 
 /* --- the command ------------------------------------------------------------------------------- */

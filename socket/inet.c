@@ -21,6 +21,7 @@ static const struct inet_proto {
 } inet_protos[] = {
     {SOCK_STREAM, IPPROTO_TCP, &tcp_ops},
     {SOCK_DGRAM, IPPROTO_UDP, &udp_ops},
+    {SOCK_DGRAM, IPPROTO_ICMP, &ping_ops},
     {SOCK_RAW, -1, &raw_ops},
 };
 
@@ -53,11 +54,15 @@ static int inet_create(struct socket *s, struct stack *st)
 
 	if (!ops)
 		return err;
+	if (ops == &ping_ops && s->family == AF_INET6)
+		return -EPROTONOSUPPORT;
 	sk = sock_alloc(st, ops);
 	if (!sk)
 		return -ENOBUFS;
 	if (s->type == SOCK_RAW)
 		raw_open(sk, (uint8_t)s->protocol); /* cannot fail: it is in range */
+	else if (ops == &ping_ops)
+		ping_open(sk);
 	sk->c.families = SOCK_FAMILY_4;
 	socket_attach(s, sk);
 	return 0;
