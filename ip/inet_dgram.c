@@ -11,6 +11,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
+#include "ip/mcast.h"
 #include "lib/mib.h"
 
 enum drop_reason dgram_refuses(const struct sock *sk, const struct pkbuf *b, uint16_t port)
@@ -21,7 +22,7 @@ enum drop_reason dgram_refuses(const struct sock *sk, const struct pkbuf *b, uin
 		return DROP_SOCK_CLOSED; /* it was looked up before it was connected */
 	if (b->ttl < sk->c.minttl)
 		return DROP_SOCK_MINTTL;
-	return DROP_NONE;
+	return mcast_sock_wants(sk, b) ? DROP_NONE : DROP_SOCK_MCAST;
 }
 
 int dgram_init(struct sock *sk)

@@ -11,6 +11,7 @@
 
 #include "ip/inet_dgram.h"
 #include "ip/ip_priv.h"
+#include "ip/mcast.h"
 #include "lib/stack.h"
 
 /* An option that is one number.  A setter gets it checked against min..max. */
@@ -105,6 +106,8 @@ static const struct inet_flag inet_flags[] = {
     {IP_PKTINFO, SOCK_PKTINFO, OF_OTHERS},
     {IP_RECVTTL, SOCK_RECVTTL, OF_OTHERS},
     {IP_RECVTOS, SOCK_RECVTOS, OF_OTHERS},
+    {IP_MULTICAST_LOOP, SOCK_MCAST_LOOP, OF_ALL},
+    {IP_MULTICAST_ALL, SOCK_MCAST_ALL, OF_ALL},
 };
 
 /* 0: not one of them, or not for this sock. */
@@ -262,10 +265,12 @@ int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n)
 	if (name == IP_LOCAL_PORT_RANGE)
 		return inet_range_set(sk, v, n);
 	if (!flag && (!o || !o->set))
-		return -ENOPROTOOPT;
+		return mcast_sock_setopt(sk, name, v, n);
 	err = inet_opt_int(v, n, &x);
 	if (err)
 		return err;
+	if (flag == SOCK_MCAST_ALL && x != 0 && x != 1)
+		return -EINVAL;
 	if (flag) {
 		inet_flag_set(sk, flag, x != 0);
 		return 0;
@@ -288,7 +293,7 @@ int inet_sock_getopt(struct sock *sk, int name, void *v, socklen_t *n)
 	if (name == IP_LOCAL_PORT_RANGE)
 		return inet_range_get(sk, v, n);
 	if (!flag && !o)
-		return -ENOPROTOOPT;
+		return mcast_sock_getopt(sk, name, v, n);
 	x = flag ? (sk->flags & flag) != 0 : o->get(sk);
 	if (x < 0)
 		return x;

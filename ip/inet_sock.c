@@ -44,6 +44,7 @@ static void sock_defaults(struct sock *sk, struct stack *st)
 	sk->rcvbuf = (uint32_t)sysctl_get(st, rmem_default);
 	sk->sndbuf = (uint32_t)sysctl_get(st, wmem_default);
 	sk->rare = &sock_rare_none;
+	sk->flags = SOCK_MCAST_LOOP | SOCK_MCAST_ALL;
 	sk->pmtudisc = sysctl_get(st, ip_no_pmtu_disc) ? PMTUDISC_DONT : PMTUDISC_WANT;
 	sk->later.fn = sock_push_fn;
 	atomic_store_explicit(&sk->c.ref, 1, memory_order_relaxed);
@@ -340,6 +341,11 @@ static struct ip_addr sock_source(const struct sock *sk)
 	return sk->c.laddr;
 }
 
+struct ip_addr sock_source_unbound(const struct sock *sk, const struct ip_addr *dst)
+{
+	return ip_addr_is_multicast(dst) ? sk->rare->mcast_addr : ip_addr_any;
+}
+
 void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow *f)
 {
 	bool mcast = ip_addr_is_multicast(dst);
@@ -357,7 +363,14 @@ void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow 
 	    .opt = sk->rare->opt,
 	    .broadcast = sk->flags & SOCK_BROADCAST,
 	    .hdrincl = sk->flags & SOCK_HDRINCL,
+	    .no_loop = !(sk->flags & SOCK_MCAST_LOOP),
 	};
+	if (!mcast)
+		return;
+	if (!f->ifindex)
+		f->ifindex = sk->rare->mcast_ifindex;
+	if (ip_addr_is_any(&f->src))
+		f->src = sk->rare->mcast_addr;
 }
 
 struct path *sock_path(struct sock *sk, int *err)

@@ -60,6 +60,7 @@ _Static_assert(sizeof(struct sock_common) == 64, "one cache line");
 struct sock;
 struct socket;
 struct port_share;
+struct mcast_member;
 
 /* One message of send or recv.  Addresses are neutral; the socket room makes them of sockaddrs. */
 struct sock_msg {
@@ -167,6 +168,8 @@ struct sock_ops {
 #define SOCK_REUSEPORT (1u << 17)
 #define SOCK_BIND_NO_PORT (1u << 18) /* bind() of an address leaves the port to connect() */
 #define SOCK_ACK_EVENTS (1u << 20)   /* of a stream: each acknowledgement is an EPOLLOUT */
+#define SOCK_MCAST_LOOP (1u << 21)   /* hears what it sends to a group, as others of this host */
+#define SOCK_MCAST_ALL (1u << 22)    /* takes what comes to any group the host is in */
 
 /*
  * What few socks need, options for the most part.  Reading needs no block: until something is set
@@ -176,13 +179,16 @@ struct sock_ops {
  *	l	lock of its sock
  */
 struct sock_rare {
-	uint8_t *opt;        /* l: IP_OPTIONS, or NULL */
-	uint32_t mark;       /* l */
-	uint32_t rcvlowat;   /* l */
-	uint32_t port_range; /* l: IP_LOCAL_PORT_RANGE */
-	uint16_t linger_s;   /* l */
-	uint8_t mcast_ttl;   /* l */
-	uint8_t optlen;      /* l */
+	uint8_t *opt;                /* l: IP_OPTIONS, or NULL */
+	struct mcast_member *groups; /* l: mcast_sock.c: those it is in */
+	struct ip_addr mcast_addr;   /* l: IP_MULTICAST_IF: the source; any: by device */
+	uint32_t mcast_ifindex;      /* l: the device; 0: by route */
+	uint32_t mark;               /* l */
+	uint32_t rcvlowat;           /* l */
+	uint32_t port_range;         /* l: IP_LOCAL_PORT_RANGE */
+	uint16_t linger_s;           /* l */
+	uint8_t mcast_ttl;           /* l */
+	uint8_t optlen;              /* l */
 };
 extern const struct sock_rare sock_rare_none;
 
@@ -268,7 +274,9 @@ void sock_snd_uncharge(struct sock *sk, uint32_t bytes);
 struct path *sock_path(struct sock *sk, int *err);
 /* What ip_out() needs of this sock towards dst. */
 void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow *f);
-/* Options every protocol shares: IP_TOS, IP_TTL, IP_MULTICAST_TTL, IP_MINTTL, IP_MTU_DISCOVER, IP_MTU, IP_OPTIONS,
- * IP_RECVERR. -ENOPROTOOPT: not one of them. */
+/* The source towards dst of a sock that bind() named none for; any: by route. */
+struct ip_addr sock_source_unbound(const struct sock *sk, const struct ip_addr *dst);
+/* Options every protocol shares: IP_TOS, IP_TTL, those of groups, IP_MINTTL, IP_MTU_DISCOVER, IP_MTU,
+ * IP_OPTIONS, IP_RECVERR. -ENOPROTOOPT: not one of them. */
 int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n);
 int inet_sock_getopt(struct sock *sk, int name, void *v, socklen_t *n);

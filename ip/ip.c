@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "ip/ip_priv.h"
+#include "ip/mcast.h"
 #include "lib/checksum.h"
 
 static const struct net_proto ip4_net_proto = {.type = ETHER_TYPE_IP4, .in = ip_in};
@@ -18,7 +19,7 @@ static bool ip_state_fill(struct stack *st)
 	return (ip->route = route_state_create(st)) && (ip->pmtu = pmtu_state_create(st)) &&
 	       (ip->reass = reass_state_create(st)) && (ip->id = ip_id_state_create(st)) &&
 	       (ip->redirect = redirect_state_create(st)) && (ip->icmp = icmp_state_create(st)) &&
-	       (ip->raw = raw_state_create(st));
+	       (ip->raw = raw_state_create(st)) && (ip->mcast = mcast_state_create(st));
 }
 
 struct ip_state *ip_state_create(struct stack *st)
@@ -36,8 +37,10 @@ struct ip_state *ip_state_create(struct stack *st)
 	}
 	net_proto_register(st, &ip4_net_proto);
 	netdev_notify_register(st, route_notify);
+	netdev_notify_register(st, mcast_notify);
 	neigh_unreachable_register(st, ip_unreachable);
 	ip_proto_register(st, &icmp_proto);
+	ip_proto_register(st, &igmp_proto);
 	return ip;
 }
 
@@ -45,6 +48,8 @@ void ip_state_destroy(struct stack *st)
 {
 	struct ip_state *ip = st->ip;
 
+	if (ip->mcast)
+		mcast_state_destroy(ip->mcast);
 	if (ip->raw)
 		raw_state_destroy(ip->raw);
 	if (ip->icmp)

@@ -30,6 +30,7 @@ struct ip_flow {
 	uint8_t pmtudisc; /* enum ip_pmtudisc */
 	uint8_t optlen;   /* bytes of opt, a multiple of 4 */
 	bool broadcast;   /* SO_BROADCAST: else a broadcast dst is -EACCES */
+	bool no_loop;     /* no copy of what goes to a group comes back here */
 	bool hdrincl; /* b begins with a whole IP header (IP_HDRINCL): id, checksum and src 0 are
 			 filled in */
 	const uint8_t *opt; /* IP options, source route already turned into dst and route data */

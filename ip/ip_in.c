@@ -8,6 +8,7 @@
 #include "ip/ip.h"
 
 #include "ip/ip_priv.h"
+#include "ip/mcast.h"
 #include "ip/raw.h"
 #include "lib/checksum.h"
 #include "lib/debug.h"
@@ -148,11 +149,16 @@ static bool ip_came_wide(const struct pkbuf *b)
 	return b->cast == PKBUF_BROADCAST || b->cast == PKBUF_MULTICAST;
 }
 
-/* No group but all-hosts is joined yet (RFC 1112, 4). */
+/*
+ * RFC 1112, 7.2: of groups those the host is in, on the device it came by; what this host sent there
+ * itself counts as come by the device it left by.
+ */
 static void ip_mcast_in(struct pkbuf *b)
 {
 	mib_inc(b->stack, MIB_IpExt_InMcastPkts);
-	if (ip_addr_to4(&b->dst) == 0xe0000001)
+	if (b->cast == PKBUF_LOOPED && b->looped_from)
+		b->dev = b->looped_from;
+	if (mcast_is_member(b->dev, &b->dst))
 		ip_local_in(b);
 	else
 		pkbuf_drop(b, DROP_IP_NOT_FOR_US);

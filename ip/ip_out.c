@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ip/ip_priv.h"
+#include "ip/mcast.h"
 #include "lib/debug.h"
 #include "lib/mib.h"
 #include "net/ifaddr.h"
@@ -209,18 +210,25 @@ static int ip4_header_included(struct pkbuf *b, const struct path *path)
 
 /* --- out -------------------------------------------------------------------------------------- */
 
-/* Who broadcasts hears it too; of multicast only what ip_in() takes is worth a copy. */
+/* Who broadcasts hears it too, and who sends to a group that this host is in (RFC 1112, 6.1). */
+static bool out_wants_copy(const struct pkbuf *b, const struct ip_flow *f, const struct path *path)
+{
+	if (path->type == ROUTE_MULTICAST)
+		return !f->no_loop && !(path->dev->flags & NETDEV_LOOPBACK) &&
+		       mcast_is_member(path->dev, &b->dst);
+	return path->type == ROUTE_BROADCAST;
+}
+
 static void out_loop_copy(const struct pkbuf *b, const struct path *path)
 {
 	struct netdev *lo = ifaddr_owner(b->stack, &ip_addr_loop4);
 	struct pkbuf *copy;
 
-	if (!lo || (path->type != ROUTE_BROADCAST && path->type != ROUTE_MULTICAST))
-		return;
-	copy = pkbuf_clone(b);
+	copy = lo ? pkbuf_clone(b) : NULL;
 	if (!copy)
 		return;
 	copy->dev = lo;
+	copy->looped_from = path->dev;
 	lo->link->out(copy, ether_broadcast, ETHER_TYPE_IP4);
 }
 
@@ -253,7 +261,8 @@ static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path
 	err = hook_run(b, HOOK_LOCAL_OUT, &io);
 	if (err)
 		return err < 0 ? err : 0;
-	out_loop_copy(b, path);
+	if (out_wants_copy(b, f, path))
+		out_loop_copy(b, path);
 	return ip_finish(b, path, ip_out_mtu(f, path));
 }
 

@@ -21,6 +21,7 @@ struct ip_id_state;
 struct redirect_state;
 struct icmp_state;
 struct raw_state;
+struct mcast_state;
 
 /*
  * LOCKING
@@ -40,6 +41,7 @@ struct ip_state {
 	struct redirect_state *redirect;       /* c: ip_redirect.c: whom it has told */
 	struct icmp_state *icmp;               /* c: icmp.c: rate limits, watches */
 	struct raw_state *raw;                 /* c: raw.c: the list of raw socks */
+	struct mcast_state *mcast;             /* c: mcast.c: groups this host is in */
 };
 
 /* NULL: no memory.  Called with st->ip set, so they may find each other there. */

@@ -15,6 +15,7 @@
 
 #include "ip/inet_dgram.h"
 #include "ip/inet_hash.h"
+#include "ip/mcast.h"
 #include "ip/raw_priv.h"
 #include "lib/mib.h"
 
@@ -104,7 +105,7 @@ int raw_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
 
 	sock_flow(sk, &raddr, &f);
 	if (!(sk->flags & SOCK_BOUND_ADDR))
-		f.src = ip_addr_any;
+		f.src = sock_source_unbound(sk, &raddr);
 	p = path_get(sk->stack, &f, &err);
 	if (!p)
 		return err;
@@ -185,7 +186,8 @@ ssize_t raw_send(struct sock *sk, struct sock_msg *m)
 		dst = ip_addr_loop4;
 	sock_flow(sk, &dst, &f);
 	if (m->has_addr && !(sk->flags & SOCK_BOUND_ADDR))
-		f.src = ip_addr_any; /* the source connect() chose is for that peer only */
+		f.src = sock_source_unbound(
+		    sk, &dst); /* the source connect() chose is for that peer only */
 	if (m->has_addr && m->ifindex)
 		f.ifindex = m->ifindex;
 	dgram_control_flow(&c, &f);
@@ -235,6 +237,7 @@ void raw_close(struct sock *sk)
 {
 	sk->flags |= SOCK_DEAD;
 	raw_list_del(sk);
+	mcast_sock_leave_all(sk);
 	dgram_purge(sk);
 	raw_forget_path(sk);
 }

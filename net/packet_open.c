@@ -65,13 +65,16 @@ static void packet_buffer(int fd, int forced, int option, int bytes)
 		setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof(bytes));
 }
 
-/* For the interface to pass up what is sent to weft's own address. */
+/* For the interface to pass up what is sent to weft's own address, and to groups: ip knows which of those it is in. */
 static int packet_receive_for(int fd, int ifindex, const uint8_t *mac)
 {
 	struct packet_mreq m = {
 	    .mr_ifindex = ifindex, .mr_type = PACKET_MR_UNICAST, .mr_alen = ETHER_ALEN};
 
 	memcpy(m.mr_address, mac, ETHER_ALEN);
+	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof(m)) < 0)
+		return -errno;
+	m.mr_type = PACKET_MR_ALLMULTI;
 	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof(m)) < 0 ? -errno : 0;
 }
 

@@ -94,9 +94,10 @@ enum pkbuf_cast {
 struct pkbuf {
 	struct pkbuf *next; /* on the queue that holds it */
 	struct stack *stack;
-	struct netdev *dev;  /* received from, or going out by */
-	uint64_t stamp;      /* ns, when it was received or sent; 0: not known */
-	uint32_t len;        /* bytes from head to the end */
+	struct netdev *dev;         /* received from, or going out by */
+	struct netdev *looped_from; /* of a copy for ourselves: what the packet itself left by */
+	uint64_t stamp;             /* ns, when it was received or sent; 0: not known */
+	uint32_t len;               /* bytes from head to the end */
 	uint32_t pinned;     /* bytes of memory it keeps from others: what accounts charge; trimming
 			      * does not lower it, so that a charge can be taken back as it was made */
 	uint16_t head, tail; /* header part in use: hdr[head..tail) */

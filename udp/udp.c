@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "ip/mcast.h"
 #include "lib/stack.h"
 #include "udp/udp_priv.h"
 
@@ -81,7 +82,7 @@ static int udp_connect(struct sock *sk, const struct ip_addr *a, uint16_t port)
 		return err;
 	sock_flow(sk, &tu.raddr, &f);
 	if (!(sk->flags & SOCK_BOUND_ADDR))
-		f.src = ip_addr_any;
+		f.src = sock_source_unbound(sk, &tu.raddr);
 	p = path_get(sk->stack, &f, &err);
 	if (!p)
 		return err;
@@ -117,6 +118,7 @@ static void udp_close(struct sock *sk)
 {
 	sk->flags |= SOCK_DEAD;
 	inet_unhash(udp_table(sk->stack), &sk->c);
+	mcast_sock_leave_all(sk);
 	dgram_purge(sk);
 	udp_forget_path(sk);
 }

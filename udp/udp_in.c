@@ -95,10 +95,12 @@ static void udp_in_many(struct pkbuf *b, const struct inet_tuple *tu)
 
 	pkbuf_trim_front(b, UDP_HLEN);
 	inet_each_bound(udp_table(b->stack), tu, udp_copy_to, &c);
-	if (c.n)
+	if (c.n) {
 		pkbuf_free(b);
-	else
-		pkbuf_drop(b, DROP_UDP_NO_PORT);
+		return;
+	}
+	mib_inc(b->stack, MIB_Udp_IgnoredMulti);
+	pkbuf_drop(b, DROP_UDP_NO_PORT);
 }
 
 static void udp_no_port(struct pkbuf *b)

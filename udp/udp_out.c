@@ -57,7 +57,7 @@ static int udp_out_path(struct sock *sk, const struct sock_msg *m, struct udp_ou
 	} else {
 		/* the source connect() chose is for that peer only */
 		if (m->has_addr && !(sk->flags & SOCK_BOUND_ADDR))
-			o->flow.src = ip_addr_any;
+			o->flow.src = sock_source_unbound(sk, &o->flow.dst);
 		if (m->ifindex)
 			o->flow.ifindex = m->ifindex;
 		dgram_control_flow(&o->control, &o->flow);

@@ -19,6 +19,7 @@
 #define IP_ECN_CE 3u
 
 #define IP_PROTO_ICMP 1
+#define IP_PROTO_IGMP 2
 #define IP_PROTO_TCP 6
 #define IP_PROTO_UDP 17
 #define IP_PROTO_RAW 255

@@ -189,6 +189,7 @@ START_TEST(test_in_no_port_broadcast_is_silent)
 	udp_lab_rx(&(struct udp_lab_packet){.dst = "255.255.255.255", .dport = 9999});
 	ck_assert_uint_eq(drops(DROP_UDP_NO_PORT), 2);
 	ip_lab_quiet(&udp_lab, udp_lab.eth);
+	ck_assert_uint_eq(mib_read(udp_lab.st, MIB_Udp_IgnoredMulti), 2);
 }
 END_TEST
 
