@@ -48,7 +48,7 @@ for i in 1 2 3 4; do
 	run_start python3 tests/harness/run_busy.py 127.0.0.1 9000 9000
 	victims[i]=$!
 done
-until_true 10 bash -c "[ \"\$('$WEFT' ctl --control '$DIR/control' ss -tn | grep -c ESTAB)\" -ge 8 ]"
+until_true 10 bash -c "[ \"\$('$WEFT' ctl --control '$DIR/control' ss -tn | grep -c ESTAB)\" -ge 16 ]"
 kill -9 "$(program $server)"
 ended=0
 for i in 1 2 3 4; do
