@@ -66,9 +66,10 @@ endif
 
 # packetdrill's door into a stack is a library of its own.
 PD_SRC    := $(sort $(wildcard socket/packetdrill*.c))
+GUEST_SRC := $(sort $(wildcard socket/guest*.c)) socket/program.c
 # So is what stands before libc in unmodified programs; its other side is the weft program's alone.
-PRELOAD_SRC := $(sort $(wildcard socket/preload*.c)) socket/program.c
-GATEWAY_SRC := $(sort $(wildcard socket/gateway*.c)) socket/program.c
+PRELOAD_SRC := $(sort $(wildcard socket/preload*.c)) $(GUEST_SRC)
+GATEWAY_SRC := $(sort $(wildcard socket/gateway*.c)) $(GUEST_SRC)
 LIB_SRC   := $(filter-out $(PD_SRC) $(filter-out $(GATEWAY_SRC),$(PRELOAD_SRC)),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
 SHELL_SRC := $(sort $(wildcard shell/*.c))
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/obj/%.o)

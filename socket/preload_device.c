@@ -1,58 +1,16 @@
 /*
- * socket/preload_device.c - interfaces: getifaddrs, their numbers and names, and the ioctls that ask for them.
+ * socket/preload_device.c - the hooks of interfaces: getifaddrs, their numbers and names, ioctl.
  */
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <net/if_arp.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "socket/preload_priv.h"
-
-bool preload_device(unsigned n, struct program_device *d)
-{
-	struct program_request q = {.kind = PROGRAM_DEVICES, .name = (int)n};
-	struct program_reply r;
-
-	if (preload_request(&q, &r) || r.len < sizeof(*d))
-		return false;
-	memcpy(d, r.bytes, sizeof(*d));
-	return true;
-}
-
-static bool by_name(const char *name, struct program_device *d)
-{
-	for (unsigned i = 0; preload_device(i, d); i++) {
-		if (strncmp(d->name, name, IFNAMSIZ) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool by_index(unsigned index, struct program_device *d)
-{
-	for (unsigned i = 0; preload_device(i, d); i++) {
-		if (d->index == index)
-			return true;
-	}
-	return false;
-}
-
-static void address_put(struct sockaddr *to, uint32_t ip)
-{
-	const struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(ip)};
-
-	memcpy(to, &in, sizeof(in));
-}
-
-static uint32_t broadcast_of(const struct program_device *d)
-{
-	return d->flags & IFF_BROADCAST ? d->addr | ~d->mask : 0;
-}
+#include "socket/preload.h"
 
 /* --- names and numbers -------------------------------------------------------------------------------- */
 
@@ -60,7 +18,7 @@ HOOK unsigned if_nametoindex(const char *name)
 {
 	struct program_device d;
 
-	if (by_name(name, &d))
+	if (guest_device_named(preload_guest(), name, &d))
 		return d.index;
 	errno = ENODEV;
 	return 0;
@@ -70,7 +28,7 @@ HOOK char *if_indextoname(unsigned index, char name[IFNAMSIZ])
 {
 	struct program_device d;
 
-	if (by_index(index, &d))
+	if (guest_device_numbered(preload_guest(), index, &d))
 		return memcpy(name, d.name, IFNAMSIZ);
 	errno = ENXIO;
 	return NULL;
@@ -106,9 +64,9 @@ static struct ifaddrs *entry_make(const struct program_device *d)
 	e->ifa.ifa_flags = d->flags;
 	if (!d->addr)
 		return &e->ifa;
-	address_put((struct sockaddr *)&e->addr, d->addr);
-	address_put((struct sockaddr *)&e->mask, d->mask);
-	address_put((struct sockaddr *)&e->bcast, broadcast_of(d));
+	guest_device_address((struct sockaddr *)&e->addr, d->addr);
+	guest_device_address((struct sockaddr *)&e->mask, d->mask);
+	guest_device_address((struct sockaddr *)&e->bcast, guest_device_broadcast(d));
 	e->ifa.ifa_addr = (struct sockaddr *)&e->addr;
 	e->ifa.ifa_netmask = (struct sockaddr *)&e->mask;
 	if (d->flags & IFF_BROADCAST)
@@ -122,7 +80,7 @@ HOOK int getifaddrs(struct ifaddrs **list)
 	struct program_device d;
 
 	*list = NULL;
-	for (unsigned i = 0; preload_device(i, &d); i++) {
+	for (unsigned i = 0; guest_device(preload_guest(), i, &d); i++) {
 		*end = entry_make(&d);
 		if (!*end) {
 			freeifaddrs(*list);
@@ -136,87 +94,20 @@ HOOK int getifaddrs(struct ifaddrs **list)
 
 /* --- ioctl -------------------------------------------------------------------------------------------------- */
 
-/* As many as fit; a length alone without a buffer. */
-static int conf_get(struct ifconf *c)
-{
-	int room = c->ifc_req ? c->ifc_len / (int)sizeof(struct ifreq) : 64, n = 0;
-	struct program_device d;
-
-	for (unsigned i = 0; n < room && preload_device(i, &d); i++) {
-		struct ifreq *r = c->ifc_req ? &c->ifc_req[n] : NULL;
-
-		if (!d.addr)
-			continue;
-		n++;
-		if (!r)
-			continue;
-		memset(r, 0, sizeof(*r));
-		memcpy(r->ifr_name, d.name, IFNAMSIZ);
-		address_put(&r->ifr_addr, d.addr);
-	}
-	c->ifc_len = n * (int)sizeof(struct ifreq);
-	return 0;
-}
-
-static int device_get(unsigned long request, const struct program_device *d, struct ifreq *r)
-{
-	switch (request) {
-	case SIOCGIFADDR:
-		address_put(&r->ifr_addr, d->addr);
-		return d->addr ? 0 : -EADDRNOTAVAIL;
-	case SIOCGIFNETMASK:
-		address_put(&r->ifr_netmask, d->mask);
-		return 0;
-	case SIOCGIFBRDADDR:
-		address_put(&r->ifr_broadaddr, broadcast_of(d));
-		return 0;
-	case SIOCGIFFLAGS:
-		r->ifr_flags = (short)d->flags;
-		return 0;
-	case SIOCGIFMTU:
-		r->ifr_mtu = (int)d->mtu;
-		return 0;
-	case SIOCGIFINDEX:
-		r->ifr_ifindex = (int)d->index;
-		return 0;
-	case SIOCGIFHWADDR:
-		memset(&r->ifr_hwaddr, 0, sizeof(r->ifr_hwaddr));
-		r->ifr_hwaddr.sa_family = d->flags & IFF_LOOPBACK ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
-		memcpy(r->ifr_hwaddr.sa_data, d->mac, sizeof(d->mac));
-		return 0;
-	default:
-		return -ENOTTY;
-	}
-}
-
-static int interface_ioctl(unsigned long request, void *arg)
-{
-	struct program_device d;
-	struct ifreq *r = arg;
-
-	if (!arg)
-		return -EFAULT;
-	if (request == SIOCGIFCONF)
-		return conf_get(arg);
-	if (request == SIOCGIFNAME) {
-		if (!by_index((unsigned)r->ifr_ifindex, &d))
-			return -ENODEV;
-		memcpy(r->ifr_name, d.name, IFNAMSIZ);
-		return 0;
-	}
-	return by_name(r->ifr_name, &d) ? device_get(request, &d, r) : -ENODEV;
-}
-
 HOOK int ioctl(int fd, unsigned long request, ...)
 {
-	struct preload_socket s;
+	struct guest *g = preload_guest();
+	struct guest_socket s;
 	va_list ap;
 	void *arg;
 
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	if (request < SIOCGIFNAME || request > SIOCGIFINDEX || !preload_find(fd, &s))
-		return (int)syscall(SYS_ioctl, fd, request, arg);
-	return (int)preload_answer(interface_ioctl(request, arg));
+	if (!guest_ioctl_is_ours(request) || !guest_find(g, fd, &s))
+		return kernel_ioctl(fd, request, arg);
+	if (!arg)
+		return (int)preload_answer(-EFAULT);
+	return (int)preload_answer(request == SIOCGIFCONF ? guest_ioctl_conf(g, arg)
+							  : guest_ioctl(g, request, arg));
 }

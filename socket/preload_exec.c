@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "socket/preload_priv.h"
+#include "socket/preload.h"
 
 #define ARGS_MAX 1024 /* of execl() and its like */
 

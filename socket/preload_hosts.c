@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "socket/preload_priv.h"
+#include "socket/preload.h"
 
 #define ADDRESSES 32
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "socket/preload_priv.h"
+#include "socket/preload.h"
 
 typedef int getaddrinfo_fn(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 

@@ -1,11 +1,11 @@
 /*
- * socket/preload_address.c - addresses as programs write them, and getsockname and getpeername.
+ * socket/guest_address.c - addresses as programs write them, and getsockname and getpeername.
  */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
-#include "socket/preload_priv.h"
+#include "socket/guest.h"
 
 #define SIN6_LEN_MIN 24u
 
@@ -17,7 +17,7 @@ static void address_copy(const void *in, socklen_t size, struct sockaddr *a, soc
 	*n = size;
 }
 
-void preload_address_put(const struct program_addr *p, int family, struct sockaddr *a, socklen_t *n)
+void guest_address_put(const struct program_addr *p, int family, struct sockaddr *a, socklen_t *n)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(p->port)};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(p->port)};
@@ -31,7 +31,7 @@ void preload_address_put(const struct program_addr *p, int family, struct sockad
 }
 
 /* ::, as 0.0.0.0, is this host (Linux). */
-int preload_address_check(const struct sockaddr *a, socklen_t n, int family)
+int guest_address_check(const struct sockaddr *a, socklen_t n, int family)
 {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)a;
 
@@ -47,7 +47,7 @@ int preload_address_check(const struct sockaddr *a, socklen_t n, int family)
 	return 0;
 }
 
-uint32_t preload_address_ip4(const struct sockaddr *a, uint16_t *port)
+uint32_t guest_address_ip4(const struct sockaddr *a, uint16_t *port)
 {
 	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)a;
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)a;
@@ -64,35 +64,28 @@ uint32_t preload_address_ip4(const struct sockaddr *a, uint16_t *port)
 
 /* --- whose name ------------------------------------------------------------------------------------- */
 
-static long name_put(const struct program_addr *p, int family, struct sockaddr *a, socklen_t *n)
+static int name_put(const struct program_addr *p, int family, struct sockaddr *a, socklen_t *n)
 {
 	if (!a || !n)
-		return preload_answer(-EFAULT);
+		return -EFAULT;
 	if ((int)*n < 0)
-		return preload_answer(-EINVAL);
-	preload_address_put(p, family, a, n);
+		return -EINVAL;
+	guest_address_put(p, family, a, n);
 	return 0;
 }
 
-HOOK int getsockname(int fd, struct sockaddr *a, socklen_t *n)
+int guest_getsockname(const struct guest_socket *s, struct sockaddr *a, socklen_t *n)
 {
 	static const struct program_addr none;
-	struct preload_socket s;
 
-	if (!preload_find(fd, &s))
-		return (int)syscall(SYS_getsockname, fd, a, n);
-	if (s.slot && atomic_load(&s.slot->has_local))
-		return (int)name_put(&s.slot->local, s.family, a, n);
-	return (int)name_put(&none, s.family, a, n);
+	if (s->slot && atomic_load(&s->slot->has_local))
+		return name_put(&s->slot->local, s->family, a, n);
+	return name_put(&none, s->family, a, n);
 }
 
-HOOK int getpeername(int fd, struct sockaddr *a, socklen_t *n)
+int guest_getpeername(const struct guest_socket *s, struct sockaddr *a, socklen_t *n)
 {
-	struct preload_socket s;
-
-	if (!preload_find(fd, &s))
-		return (int)syscall(SYS_getpeername, fd, a, n);
-	if (!s.slot || atomic_load(&s.slot->state) != PROGRAM_CONNECTED)
-		return (int)preload_answer(-ENOTCONN);
-	return (int)name_put(&s.slot->remote, s.family, a, n);
+	if (!s->slot || atomic_load(&s->slot->state) != PROGRAM_CONNECTED)
+		return -ENOTCONN;
+	return name_put(&s->slot->remote, s->family, a, n);
 }

@@ -1,5 +1,5 @@
 /*
- * socket/preload_option.c - getsockopt and setsockopt: what is the kernel's, what is a store in the table, and
+ * socket/guest_option.c - getsockopt and setsockopt: what is the kernel's, what is a store in the table, and
  * what is asked of the stack.
  */
 #include <errno.h>
@@ -7,17 +7,18 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "socket/preload_priv.h"
+#include "socket/guest.h"
+#include "socket/guest_kernel.h"
 
 /* The descriptor's own: its blocking calls are the kernel's. */
-static bool is_kernels(int level, int name)
+bool guest_option_is_kernels(int level, int name)
 {
 	return level == SOL_SOCKET &&
 	       (name == SO_RCVTIMEO || name == SO_SNDTIMEO || name == SO_TYPE ||
 		name == SO_ACCEPTCONN || name == SO_RCVLOWAT);
 }
 
-static uint32_t flag_of(const struct preload_socket *s, int level, int name)
+static uint32_t flag_of(const struct guest_socket *s, int level, int name)
 {
 	if (level != IPPROTO_TCP || s->type != SOCK_STREAM)
 		return 0;
@@ -25,22 +26,25 @@ static uint32_t flag_of(const struct preload_socket *s, int level, int name)
 }
 
 /* Nobody answers: the gateway does it when it comes to it. */
-static void bell_ring(const struct preload_socket *s)
+static void bell_ring(const struct guest_socket *s)
 {
 	const struct program_name n = {.kind = PROGRAM_BELL};
-	int was = errno, fd = (int)syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int was = errno, fd = kernel_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint32_t id = s->id;
 	struct sockaddr_un sa;
-	socklen_t len = program_address(&sa, preload_token()->instance, &n);
+	struct iovec iov = {&id, sizeof(id)};
+	struct msghdr m = {.msg_name = &sa, .msg_iov = &iov, .msg_iovlen = 1};
 
+	m.msg_namelen = program_address(&sa, s->guest->token.instance, &n);
 	if (fd >= 0) {
-		syscall(SYS_sendto, fd, &s->id, sizeof(s->id), MSG_NOSIGNAL, &sa, len);
-		syscall(SYS_close, fd);
+		kernel_sendmsg(fd, &m, MSG_NOSIGNAL);
+		kernel_close(fd);
 	}
 	errno = was;
 }
 
 /* What waits for the flag to go is sent now; else the gateway looks when there is more to send. */
-static int flag_set(const struct preload_socket *s, uint32_t flag, const void *v, socklen_t n)
+static int flag_set(const struct guest_socket *s, uint32_t flag, const void *v, socklen_t n)
 {
 	int on;
 
@@ -56,8 +60,7 @@ static int flag_set(const struct preload_socket *s, uint32_t flag, const void *v
 	return 0;
 }
 
-static int option_set(const struct preload_socket *s, int level, int name, const void *v,
-		      socklen_t n)
+int guest_setsockopt(const struct guest_socket *s, int level, int name, const void *v, socklen_t n)
 {
 	struct program_request q = {
 	    .kind = PROGRAM_SETOPT, .id = s->id, .level = level, .name = name};
@@ -73,16 +76,7 @@ static int option_set(const struct preload_socket *s, int level, int name, const
 	q.len = n;
 	if (n)
 		memcpy(q.bytes, v, n);
-	return preload_request(&q, &r);
-}
-
-HOOK int setsockopt(int fd, int level, int name, const void *v, socklen_t n)
-{
-	struct preload_socket s;
-
-	if (is_kernels(level, name) || !preload_find(fd, &s))
-		return (int)syscall(SYS_setsockopt, fd, level, name, v, n);
-	return (int)preload_answer(option_set(&s, level, name, v, n));
+	return guest_request(s->guest, &q, &r);
 }
 
 /* --- to read ------------------------------------------------------------------------------------------- */
@@ -97,7 +91,7 @@ static int put(int x, void *v, socklen_t *n)
 }
 
 /* True: *x is the answer. */
-static bool known(int fd, const struct preload_socket *s, int level, int name, int *x)
+static bool known(const struct guest_socket *s, int level, int name, int *x)
 {
 	uint32_t flag = flag_of(s, level, name);
 
@@ -106,7 +100,7 @@ static bool known(int fd, const struct preload_socket *s, int level, int name, i
 	else if (level != SOL_SOCKET)
 		return false;
 	else if (name == SO_ERROR)
-		*x = preload_error(fd, s);
+		*x = guest_error(s);
 	else if (name == SO_DOMAIN)
 		*x = s->family;
 	else if (name == SO_PROTOCOL)
@@ -116,8 +110,7 @@ static bool known(int fd, const struct preload_socket *s, int level, int name, i
 	return true;
 }
 
-static int option_get(int fd, const struct preload_socket *s, int level, int name, void *v,
-		      socklen_t *n)
+int guest_getsockopt(const struct guest_socket *s, int level, int name, void *v, socklen_t *n)
 {
 	struct program_request q = {
 	    .kind = PROGRAM_GETOPT, .id = s->id, .level = level, .name = name};
@@ -128,22 +121,13 @@ static int option_get(int fd, const struct preload_socket *s, int level, int nam
 		return -EFAULT;
 	if ((int)*n < 0)
 		return -EINVAL;
-	if (known(fd, s, level, name, &x))
+	if (known(s, level, name, &x))
 		return put(x, v, n);
 	q.len = *n < PROGRAM_VALUE ? *n : PROGRAM_VALUE;
-	err = preload_request(&q, &r);
+	err = guest_request(s->guest, &q, &r);
 	if (err)
 		return err;
 	*n = r.len < q.len ? r.len : q.len;
 	memcpy(v, r.bytes, *n);
 	return 0;
-}
-
-HOOK int getsockopt(int fd, int level, int name, void *v, socklen_t *n)
-{
-	struct preload_socket s;
-
-	if (is_kernels(level, name) || !preload_find(fd, &s))
-		return (int)syscall(SYS_getsockopt, fd, level, name, v, n);
-	return (int)preload_answer(option_get(fd, &s, level, name, v, n));
 }

@@ -1,0 +1,108 @@
+/*
+ * socket/guest.h - what a program's calls on its sockets come to: the kernel's calls on the AF_UNIX descriptor,
+ * stores in the table, requests to the gateway.
+ *
+ * The preload library runs it inside the program, `weft run` beside one that does not load the library
+ * (docs/unmodified.md).  Answers are 0 or more, or -errno; no call waits for a peer unless the descriptor
+ * does so natively.
+ */
+#pragma once
+#include <net/if.h>
+
+#include "socket/program.h"
+
+/*
+ * Between a program and its weft.
+ *
+ * LOCKING
+ *	c	constant		a	atomic
+ */
+struct guest {
+	struct program_token token;            /* c */
+	_Atomic(struct program_table *) table; /* a: fetched with the first call */
+	int pid;                               /* c: the program's; 0: this process */
+};
+
+/* A descriptor of the program's that is ours. */
+struct guest_socket {
+	struct guest *guest;
+	uint32_t id;
+	struct program_slot *slot; /* NULL: the gateway has closed it and forgotten */
+	int fd, family, type;
+	bool accepted;
+};
+
+/* --- guest.c ---------------------------------------------------------------------------------------- */
+
+/* NULL: no weft answers. */
+struct program_table *guest_table(struct guest *g);
+int guest_pid(const struct guest *g);
+/* False: fd is something else, or nothing. */
+bool guest_find(struct guest *g, int fd, struct guest_socket *s);
+/* Asks, and waits for the gateway's answer.  q->magic and secret are filled in. */
+int guest_request(const struct guest *g, struct program_request *q, struct program_reply *r);
+/* One of a socket without more in it or in the answer. */
+int guest_ask(const struct guest_socket *s, enum program_request_kind kind);
+/* An address as a request carries it. */
+int guest_ask_address(const struct guest_socket *s, enum program_request_kind kind,
+		      const struct sockaddr *a, socklen_t n);
+/* What SO_ERROR tells, a positive errno: the slot's, else the kernel's; both are taken. */
+int guest_error(const struct guest_socket *s);
+
+/* --- guest_socket.c ----------------------------------------------------------------------------------- */
+
+/* A socket of ours in the place of one of AF_INET or AF_INET6. */
+int guest_open(struct guest *g, int family, int type, int protocol);
+int guest_bind(const struct guest_socket *s, const struct sockaddr *a, socklen_t n);
+int guest_listen(const struct guest_socket *s, int backlog);
+/* The descriptor of a connection, whose remote is told; -ERESTART: it was none, and more may wait. */
+int guest_accept(const struct guest_socket *s, int flags, struct program_addr *remote);
+
+/* --- guest_connect.c ---------------------------------------------------------------------------------- */
+
+/*
+ * -EINPROGRESS, -EALREADY: until the descriptor is writable, then guest_connect_outcome() tells.  -ERESTART: it
+ * needs another socket under its number, by guest_connect_fresh(), and guest_connect() of that.
+ */
+int guest_connect(const struct guest_socket *s, const struct sockaddr *a, socklen_t n);
+int guest_connect_outcome(const struct guest_socket *s);
+int guest_connect_fresh(const struct guest_socket *s);
+/* True: the descriptor blocks, by SO_SNDTIMEO or SO_RCVTIMEO so many milliseconds, -1: without end. */
+bool guest_waits(int fd, int option, int *ms);
+
+/* --- guest_address.c ---------------------------------------------------------------------------------- */
+
+int guest_getsockname(const struct guest_socket *s, struct sockaddr *a, socklen_t *n);
+int guest_getpeername(const struct guest_socket *s, struct sockaddr *a, socklen_t *n);
+/* Writes as much of it as *n allows, and the whole length to *n. */
+void guest_address_put(const struct program_addr *p, int family, struct sockaddr *a, socklen_t *n);
+/* A remote that a socket of this family can reach: 0 or -errno. */
+int guest_address_check(const struct sockaddr *a, socklen_t n, int family);
+/* IPv4 in host order; the port too. */
+uint32_t guest_address_ip4(const struct sockaddr *a, uint16_t *port);
+
+/* --- guest_option.c ----------------------------------------------------------------------------------- */
+
+/* The descriptor's own: its blocking calls are the kernel's. */
+bool guest_option_is_kernels(int level, int name);
+int guest_setsockopt(const struct guest_socket *s, int level, int name, const void *v, socklen_t n);
+int guest_getsockopt(const struct guest_socket *s, int level, int name, void *v, socklen_t *n);
+
+/* --- guest_message.c ---------------------------------------------------------------------------------- */
+
+/* Messages with a name; those without are the kernel's own. */
+long guest_sendmsg(const struct guest_socket *s, const struct msghdr *m, int flags);
+long guest_recvmsg(const struct guest_socket *s, struct msghdr *m, int flags);
+
+/* --- guest_device.c ----------------------------------------------------------------------------------- */
+
+/* The n-th interface of the stack; false past the end. */
+bool guest_device(const struct guest *g, unsigned n, struct program_device *d);
+bool guest_device_named(const struct guest *g, const char *name, struct program_device *d);
+bool guest_device_numbered(const struct guest *g, unsigned index, struct program_device *d);
+void guest_device_address(struct sockaddr *to, uint32_t ip);
+uint32_t guest_device_broadcast(const struct program_device *d);
+/* One of those that ask for interfaces. */
+bool guest_ioctl_is_ours(unsigned long request);
+int guest_ioctl_conf(const struct guest *g, struct ifconf *c);
+int guest_ioctl(const struct guest *g, unsigned long request, struct ifreq *r);

@@ -1,0 +1,127 @@
+/*
+ * socket/guest_connect.c - connect: of TCP the kernel's connect to the gateway and a request that makes the
+ * socket full; of UDP a request and the kernel's connect to the remote's own socket.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "socket/guest.h"
+#include "socket/guest_kernel.h"
+
+bool guest_waits(int fd, int option, int *ms)
+{
+	struct timeval tv = {0};
+	socklen_t n = sizeof(tv);
+
+	if (fcntl(fd, F_GETFL) & O_NONBLOCK)
+		return false;
+	kernel_getsockopt(fd, SOL_SOCKET, option, &tv, &n);
+	*ms = tv.tv_sec || tv.tv_usec ? (int)(tv.tv_sec * 1000 + tv.tv_usec / 1000) : -1;
+	return true;
+}
+
+int guest_connect_outcome(const struct guest_socket *s)
+{
+	int err;
+
+	if (!s->slot)
+		return -ECONNABORTED;
+	if (atomic_load(&s->slot->state) == PROGRAM_CONNECTED) {
+		atomic_store(&s->slot->told, 1);
+		return 0;
+	}
+	err = guest_error(s);
+	return err ? -err : -ECONNABORTED;
+}
+
+/* The request, and as much behind it as makes the socket full. */
+static int connect_say(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
+{
+	static uint8_t pad[PROGRAM_PAD]; /* never written to */
+	struct program_connect q = {.magic = PROGRAM_MAGIC, .id = s->id, .len = n};
+	struct iovec iov[2] = {{&q, sizeof(q)}, {pad, PROGRAM_PAD - sizeof(q)}};
+	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
+
+	memcpy(q.secret, s->guest->token.secret, PROGRAM_SECRET);
+	memcpy(q.bytes, a, n < sizeof(q.bytes) ? n : sizeof(q.bytes));
+	return kernel_sendmsg(s->fd, &m, MSG_NOSIGNAL) == PROGRAM_PAD ? 0 : -ENETDOWN;
+}
+
+static int connect_begin(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
+{
+	const struct program_name to = {.kind = PROGRAM_DATA};
+	struct sockaddr_un sa;
+	socklen_t len = program_address(&sa, s->guest->token.instance, &to);
+	int err = guest_address_check(a, n, s->family);
+
+	if (err)
+		return err;
+	n = n < sizeof(struct sockaddr_storage) ? n : sizeof(struct sockaddr_storage);
+	if (kernel_connect(s->fd, &sa, len))
+		return errno == EINTR || errno == EAGAIN ? -errno : -ENETDOWN;
+	atomic_store(&s->slot->state, PROGRAM_CONNECTING);
+	err = connect_say(s, a, n);
+	return err ? err : -EINPROGRESS;
+}
+
+/* A socket of the kernel connects once: another try needs another one. */
+int guest_connect_fresh(const struct guest_socket *s)
+{
+	int nonblock = fcntl(s->fd, F_GETFL) & O_NONBLOCK ? SOCK_NONBLOCK : 0;
+
+	return guest_open(s->guest, s->family, SOCK_STREAM | nonblock | SOCK_CLOEXEC, 0);
+}
+
+static int connect_look(const struct guest_socket *s)
+{
+	struct pollfd p = {.fd = s->fd, .events = POLLOUT};
+
+	return poll(&p, 1, 0) == 0 ? -EALREADY : guest_connect_outcome(s);
+}
+
+static int connect_stream(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
+{
+	if (!s->slot || s->accepted)
+		return -EISCONN;
+	switch (atomic_load(&s->slot->state)) {
+	case PROGRAM_NEW:
+		if (a && n >= sizeof(a->sa_family) && a->sa_family == AF_UNSPEC)
+			return 0;
+		return connect_begin(s, a, n);
+	case PROGRAM_CONNECTING:
+		return connect_look(s);
+	case PROGRAM_CONNECTED:
+		return atomic_exchange(&s->slot->told, 1) ? -EISCONN : 0;
+	case PROGRAM_CLOSED:
+		return atomic_load(&s->slot->error) ? guest_connect_outcome(s) : -ERESTART;
+	case PROGRAM_LISTENING:
+		return -EISCONN;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* The gateway's end for that remote is there when it has answered. */
+static int connect_dgram(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
+{
+	struct program_name to = {.kind = PROGRAM_PEER, .slot = (uint16_t)s->id};
+	struct sockaddr_un sa = {.sun_family = AF_UNSPEC};
+	socklen_t len = sizeof(sa.sun_family);
+	int err = guest_ask_address(s, PROGRAM_CONNECT, a, n);
+
+	if (err)
+		return err;
+	if (a->sa_family != AF_UNSPEC) {
+		to.addr = guest_address_ip4(a, &to.port);
+		len = program_address(&sa, s->guest->token.instance, &to);
+	}
+	return kernel_connect(s->fd, &sa, len) ? -errno : 0;
+}
+
+int guest_connect(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
+{
+	return s->type == SOCK_DGRAM ? connect_dgram(s, a, n) : connect_stream(s, a, n);
+}

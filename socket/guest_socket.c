@@ -1,0 +1,159 @@
+/*
+ * socket/guest_socket.c - the life of a program's socket but for its connect: socket, bind, listen, accept.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "socket/guest.h"
+#include "socket/guest_kernel.h"
+
+#define BACKLOG 4096 /* the kernel's: the gateway keeps to the program's */
+
+/* --- socket ------------------------------------------------------------------------------------------ */
+
+static uint32_t slot_take(struct guest *g, struct program_table *t)
+{
+	const struct guest_socket none = {.guest = g};
+	uint32_t id = program_slot_take(t);
+
+	if (id)
+		return id;
+	guest_ask(&none, PROGRAM_COLLECT);
+	return program_slot_take(t);
+}
+
+static void slot_begin(struct program_slot *s, int family, int type, int pid)
+{
+	s->family = (uint16_t)family;
+	s->type = (uint16_t)type;
+	memset(&s->local, 0, sizeof(s->local));
+	memset(&s->remote, 0, sizeof(s->remote));
+	atomic_store(&s->pid, pid);
+}
+
+static int socket_make(struct guest *g, int family, int type)
+{
+	const bool dgram = (type & 0xf) == SOCK_DGRAM;
+	struct program_name n = {.kind = dgram ? PROGRAM_DGRAM : PROGRAM_STREAM};
+	struct program_table *t = guest_table(g);
+	const int room = PROGRAM_SNDBUF / 2; /* the kernel doubles it */
+	struct sockaddr_un sa;
+	int fd, err;
+
+	if (!t)
+		return -ENETDOWN;
+	n.id = slot_take(g, t);
+	if (!n.id)
+		return -ENFILE;
+	slot_begin(program_slot_of(t, n.id), family, dgram ? SOCK_DGRAM : SOCK_STREAM,
+		   guest_pid(g));
+	fd = kernel_socket(AF_UNIX, type, 0);
+	if (fd >= 0) {
+		socklen_t len = program_address(&sa, g->token.instance, &n);
+
+		kernel_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+		if (kernel_bind(fd, &sa, len) == 0)
+			return fd;
+	}
+	err = -errno;
+	if (fd >= 0)
+		kernel_close(fd);
+	program_slot_free(t, n.id);
+	return err;
+}
+
+/* What is not served is refused: nothing goes to the host's network. */
+static int socket_refused(int type, int protocol)
+{
+	switch (type & 0xf) {
+	case SOCK_STREAM:
+		return protocol && protocol != IPPROTO_TCP ? -EPROTONOSUPPORT : 0;
+	case SOCK_DGRAM:
+		return protocol && protocol != IPPROTO_UDP ? -EPROTONOSUPPORT : 0;
+	default:
+		return -EPROTONOSUPPORT;
+	}
+}
+
+int guest_open(struct guest *g, int family, int type, int protocol)
+{
+	int err = socket_refused(type, protocol);
+
+	return err ? err : socket_make(g, family, type);
+}
+
+/* --- bind, listen --------------------------------------------------------------------------------------- */
+
+int guest_bind(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
+{
+	return guest_ask_address(s, PROGRAM_BIND, a, n);
+}
+
+int guest_listen(const struct guest_socket *s, int backlog)
+{
+	struct program_request q = {.kind = PROGRAM_LISTEN, .id = s->id, .name = backlog};
+	struct program_reply r;
+
+	if (kernel_listen(s->fd, s->type == SOCK_STREAM ? BACKLOG : backlog))
+		return -errno;
+	return guest_request(s->guest, &q, &r);
+}
+
+/* --- accept ----------------------------------------------------------------------------------------------- */
+
+/* Anybody may connect to an abstract name: only weft is let in. */
+static bool from_weft(struct guest *g, int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	return kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
+	       peer.pid == guest_table(g)->pid;
+}
+
+/* The connection's slot, or -errno: -ERESTART, it was no connection. */
+static int accept_check(struct guest *g, int fd, const struct sockaddr_un *sa, socklen_t len,
+			struct program_slot **slot)
+{
+	struct program_name n;
+
+	if (!program_name_of(&n, g->token.instance, sa, len) || n.kind != PROGRAM_CHILD)
+		return -ERESTART;
+	if (!n.id)
+		return -ENETDOWN;
+	if (!from_weft(g, fd))
+		return -ERESTART;
+	*slot = program_slot_of(guest_table(g), n.id);
+	return 0;
+}
+
+/* A byte tells the gateway, and stays as the first residual one. */
+static void accept_tell(const struct guest *g, int fd, struct program_slot *slot)
+{
+	const int room = PROGRAM_SNDBUF / 2;
+
+	if (slot)
+		atomic_store(&slot->pid, guest_pid(g));
+	kernel_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	kernel_send(fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+int guest_accept(const struct guest_socket *s, int flags, struct program_addr *remote)
+{
+	struct program_slot *slot = NULL;
+	struct sockaddr_un sa;
+	socklen_t len = sizeof(sa);
+	int child = kernel_accept4(s->fd, &sa, &len, flags), err;
+
+	if (child < 0)
+		return -errno;
+	err = accept_check(s->guest, child, &sa, len, &slot);
+	if (err) {
+		kernel_close(child);
+		return err;
+	}
+	*remote = slot ? slot->remote : (struct program_addr){0};
+	accept_tell(s->guest, child, slot);
+	return child;
+}
