@@ -183,9 +183,10 @@ static enum drop_reason in_check(struct pkbuf *b, unsigned *hlen)
  */
 static struct pkbuf *in_own_memory(struct pkbuf *b)
 {
+	uint32_t piece = b->gso_size || b->len > PIECE_SMALL ? PIECE_MID : PIECE_SMALL;
 	struct pkbuf *c;
 
-	if (b->pinned <= 4 * b->len + PIECE_MID)
+	if (b->pinned <= 4 * b->len + piece)
 		return b;
 	c = pkbuf_copy(b->stack, b);
 	pkbuf_drop(b, c ? DROP_NONE : DROP_NO_MEMORY);

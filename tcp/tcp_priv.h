@@ -356,8 +356,11 @@ void tcp_fin(struct tcp_sock *ts);                   /* eighth: when all before 
 /* Puts b, charged already, which begins at rcv_nxt, on the receive queue; copied behind the last
  * one where that pins less.  Consumes b. */
 void tcp_rcvq_take(struct tcp_sock *ts, struct pkbuf *b);
-/* Copies what it can of b behind `tail`, when b pins more than twice what it holds; how much. */
+/* Copies what it can of b behind `tail`, when b pins more than twice what it holds, or is short and
+ * fits there; how much. */
 uint32_t tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b);
+/* Where b pins far more than it holds, a packet, charged, with what it can of b; else NULL. */
+struct pkbuf *tcp_rcvq_pack(struct sock *sk, struct pkbuf *b);
 /* tcp_reass.c: out-of-order data */
 void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b); /* consumes b */
 bool tcp_sack_owed(const struct tcp_sock *ts); /* blocks have grown that no ACK has told of */

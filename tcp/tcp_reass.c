@@ -227,23 +227,39 @@ static struct pkbuf *block_last(struct ofo_block *k)
 	return (struct pkbuf *)(void *)((char *)k->q.tail - offsetof(struct pkbuf, next));
 }
 
-/* Behind what k has.  False: no room for all of it, b is still the caller's. */
-static bool block_add(struct tcp_sock *ts, struct ofo_block *k, struct pkbuf *b)
+static void block_grow(struct tcp_sock *ts, struct ofo_block *k, uint32_t n)
 {
-	struct pkbuf *last = block_last(k);
-	uint32_t n = last ? tcp_rcvq_merge(&ts->sk, last, b) : 0;
-	bool whole = b->len == 0;
-
-	k->q.bytes += n;
 	k->end += n;
 	ts->rare->ofo->bytes += n;
-	if (!whole && sock_rcv_charge(&ts->sk, b->pinned)) {
-		k->end += b->len;
-		ts->rare->ofo->bytes += b->len;
-		pkq_add(&k->q, b);
-		whole = true;
-	} else if (whole) {
+}
+
+static void block_put(struct tcp_sock *ts, struct ofo_block *k, struct pkbuf *b)
+{
+	block_grow(ts, k, b->len);
+	pkq_add(&k->q, b);
+}
+
+/*
+ * Behind what k has.  In memory of its own size: a block of one segment that held on to a super-frame's
+ * would take others' place in the buffer.  False: no room for all of it, b is still the caller's.
+ */
+static bool block_add(struct tcp_sock *ts, struct ofo_block *k, struct pkbuf *b)
+{
+	struct pkbuf *last = block_last(k), *packed;
+	uint32_t n = last ? tcp_rcvq_merge(&ts->sk, last, b) : 0;
+	bool whole;
+
+	k->q.bytes += n;
+	block_grow(ts, k, n);
+	packed = b->len ? tcp_rcvq_pack(&ts->sk, b) : NULL;
+	if (packed)
+		block_put(ts, k, packed);
+	whole = b->len == 0;
+	if (whole) {
 		pkbuf_free(b);
+	} else if (sock_rcv_charge(&ts->sk, b->pinned)) {
+		block_put(ts, k, b);
+		whole = true;
 	}
 	block_recent(ts, k);
 	block_join(ts, k);

@@ -63,10 +63,10 @@ static uint8_t *tail_room(struct pkbuf *b, uint32_t *room)
 	return *room ? piece_data(f->piece) + f->off + f->len : NULL;
 }
 
-/* A small buffer gets small pieces. */
+/* A piece that n bytes fill by half at least, or a small one; a small buffer gets small pieces. */
 static uint32_t tail_size(const struct sock *sk, uint32_t n)
 {
-	return n <= PIECE_SMALL || sk->rcvbuf < TCP_MID_RCVBUF ? PIECE_SMALL : PIECE_MID;
+	return n <= PIECE_MID / 2 || sk->rcvbuf < TCP_MID_RCVBUF ? PIECE_SMALL : PIECE_MID;
 }
 
 /* An empty piece at the end of b, for n bytes to come. */
@@ -88,13 +88,12 @@ static bool tail_piece(struct sock *sk, struct pkbuf *b, uint32_t n)
 	return true;
 }
 
-uint32_t tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b)
+/* As much of b as there is memory for behind tail's bytes; how much that was. */
+static uint32_t tail_copy(struct sock *sk, struct pkbuf *tail, struct pkbuf *b)
 {
 	uint32_t room, n, done = 0;
 	uint8_t *to;
 
-	if (b->pinned <= 2 * b->len)
-		return 0;
 	while (b->len) {
 		to = tail_room(tail, &room);
 		if (!to) {
@@ -112,6 +111,56 @@ uint32_t tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b)
 	tcp_seg(tail)->end += done;
 	tcp_seg(b)->seq += done;
 	return done;
+}
+
+/* A short one goes into room that is there anyway. */
+static bool tail_has_room(struct pkbuf *tail, const struct pkbuf *b)
+{
+	uint32_t room;
+
+	return b->len <= PIECE_SMALL && tail_room(tail, &room) && room >= b->len;
+}
+
+uint32_t tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b)
+{
+	if (b->pinned <= 2 * b->len && !tail_has_room(tail, b))
+		return 0;
+	return tail_copy(sk, tail, b);
+}
+
+/* What n bytes pin when they are copied. */
+static uint32_t packed_size(const struct sock *sk, uint32_t n)
+{
+	uint32_t size = tail_size(sk, n);
+
+	return (uint32_t)sizeof(struct pkbuf) + (n + size - 1) / size * size;
+}
+
+/*
+ * Of a packet that pins far more than it holds, and has nothing before it to be joined to, a copy that
+ * does not; b has what that has no room for.  NULL: b is small enough, or there is no memory.
+ */
+struct pkbuf *tcp_rcvq_pack(struct sock *sk, struct pkbuf *b)
+{
+	struct pkbuf *c;
+
+	if (b->pinned < 2 * packed_size(sk, b->len))
+		return NULL;
+	c = pkbuf_alloc(sk->stack, 0);
+	if (!c)
+		return NULL;
+	if (!sock_rcv_charge(sk, c->pinned)) {
+		pkbuf_free(c);
+		return NULL;
+	}
+	c->stamp = b->stamp;
+	*tcp_seg(c) = *tcp_seg(b);
+	tcp_seg(c)->end = tcp_seg(c)->seq;
+	if (tail_copy(sk, c, b))
+		return c;
+	sock_rcv_uncharge(sk, c->pinned);
+	pkbuf_free(c);
+	return NULL;
 }
 
 static void rcvq_took(struct tcp_sock *ts, uint32_t n)
@@ -176,11 +225,16 @@ void tcp_rcvq_take(struct tcp_sock *ts, struct pkbuf *b)
 /* False: no memory is left for it, b is dropped. */
 static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
 {
+	struct pkbuf *packed;
+
 	rcvq_merge(ts, b);
 	/* what is out of order goes before small packets pin more than they hold */
 	if (b->len && b->pinned > 2 * b->len && ts->est->rcvq_head && ts->rare->ofo &&
 	    tcp_ofo_prune(ts, tail_size(&ts->sk, b->len)))
 		rcvq_merge(ts, b);
+	packed = ts->est->rcvq_head ? tcp_rcvq_pack(&ts->sk, b) : NULL;
+	if (packed)
+		rcvq_append(ts, packed);
 	if (b->len == 0) {
 		pkbuf_free(b);
 		return true;

@@ -155,6 +155,58 @@ START_TEST(test_single_bytes_out_of_order_bounded)
 }
 END_TEST
 
+/* Segments that come two at a time, in memory for many: none of what the window allows is forgotten. */
+static void window_of_pairs(void)
+{
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_RCVBUF, 65536);
+	rx(ACK, .seq = 1, .ack = 1, .len = 1);
+	tcp_lab_read(1);
+	windows();
+}
+
+START_TEST(test_pairs_and_single_segments_whole_window_taken)
+{
+	struct tcp_view v;
+	uint32_t at = 2, most;
+
+	window_of_pairs();
+	ck_assert(tcp_lab_view(&v));
+	most = v.rcv_wnd;
+	ck_assert_uint_gt(most, 20000);
+	for (unsigned i = 0; at + 2896 <= most; i++) {
+		uint32_t n = i % 2 ? 1448 : 2896;
+
+		rx(ACK, .seq = at, .ack = 1, .len = n);
+		at += n;
+	}
+	windows();
+	ck_assert(tcp_lab_view(&v));
+	ck_assert_uint_eq(v.rcv_nxt - tl.peer.isn, at);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPRcvQDrop), 0);
+	tcp_lab_read(at - 2);
+}
+END_TEST
+
+START_TEST(test_pairs_between_holes_none_forgotten)
+{
+	struct tcp_view v;
+	uint32_t at, most;
+
+	window_of_pairs();
+	ck_assert(tcp_lab_view(&v));
+	most = v.rcv_wnd;
+	for (at = 2; at + 4344 <= most; at += 4344)
+		rx(ACK, .seq = at + 1448, .ack = 1, .len = 2896);
+	for (uint32_t hole = 2; hole < at; hole += 4344)
+		rx(ACK, .seq = hole, .ack = 1, .len = 1448);
+	windows();
+	ck_assert(tcp_lab_view(&v));
+	ck_assert_uint_eq(v.rcv_nxt - tl.peer.isn, at);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPOFODrop), 0);
+	tcp_lab_read(at - 2);
+}
+END_TEST
+
 /* Out-of-order data fill the buffer; what is in order must still come in. */
 START_TEST(test_out_of_order_gives_way_to_in_order)
 {
@@ -278,6 +330,8 @@ int main(void)
 	tcase_add_test(tc, test_small_reads_and_text_edge_never_back);
 	tcase_add_test(tc, test_single_bytes_whole_window_taken_and_bounded);
 	tcase_add_test(tc, test_single_bytes_out_of_order_bounded);
+	tcase_add_test(tc, test_pairs_and_single_segments_whole_window_taken);
+	tcase_add_test(tc, test_pairs_between_holes_none_forgotten);
 	tcase_add_test(tc, test_out_of_order_gives_way_to_in_order);
 	tcase_add_test(tc, test_smaller_buffer_does_not_take_window_back);
 	tcase_add_test(tc, test_zero_window_still_takes_acks_and_rst);
