@@ -8,13 +8,19 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "net/tap.h"
 
 #define TAP_QUEUES_MAX 256 /* the kernel's MAX_TAP_QUEUES */
+#define LINK_MESSAGE_MAX 8192
+#define LINK_POLL_NS 1000000
+#define LINK_POLLS 100 /* a tenth of a second: then the first packets may be lost, no more */
 
 _Static_assert(NETDEV_NAME == IFNAMSIZ, "names are the kernel's");
 
@@ -49,6 +55,65 @@ static int tap_open(const struct tap_config *cfg, char *name, bool multi)
 	return fd;
 }
 
+/* IF_OPER_UP and the like; -1: it is not up at all, or cannot be told. */
+static int link_operstate(int nl, int ifindex)
+{
+	struct {
+		struct nlmsghdr nh;
+		struct ifinfomsg ifi;
+	} ask = {.nh = {.nlmsg_len = sizeof(ask),
+			.nlmsg_type = RTM_GETLINK,
+			.nlmsg_flags = NLM_F_REQUEST},
+		 .ifi = {.ifi_index = ifindex}};
+	union {
+		struct nlmsghdr nh;
+		char room[LINK_MESSAGE_MAX];
+	} got;
+	struct ifinfomsg *ifi;
+	struct rtattr *a;
+	int len;
+
+	if (send(nl, &ask, sizeof(ask), 0) < 0)
+		return -1;
+	len = (int)recv(nl, &got, sizeof(got), 0);
+	if (len < (int)NLMSG_SPACE(sizeof(struct ifinfomsg)) || got.nh.nlmsg_type != RTM_NEWLINK)
+		return -1;
+	ifi = NLMSG_DATA(&got.nh);
+	len -= (int)NLMSG_SPACE(sizeof(*ifi));
+	if (!(ifi->ifi_flags & IFF_UP))
+		return -1;
+	for (a = IFLA_RTA(ifi); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+		if (a->rta_type == IFLA_OPERSTATE)
+			return *(uint8_t *)RTA_DATA(a);
+	}
+	return -1;
+}
+
+/*
+ * An interface that was up without a reader has had its carrier since the open, but the kernel drops
+ * all that it sends there, answers to ARP among it, until its link watch has taken notice.  From 6.8
+ * on it does so when it is asked; before, its state says when it has.
+ */
+static void link_wait(const char *name)
+{
+	const struct timespec pause = {.tv_nsec = LINK_POLL_NS};
+	int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	struct ifreq ifr = {0};
+
+	memcpy(ifr.ifr_name, name, IFNAMSIZ);
+	if (nl < 0)
+		return;
+	ioctl(nl, SIOCGIFINDEX, &ifr);
+	for (int i = 0; i < LINK_POLLS; i++) {
+		int state = link_operstate(nl, ifr.ifr_ifindex);
+
+		if (state < 0 || state == IF_OPER_UP)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	close(nl);
+}
+
 int tap_create(struct stack *st, const struct tap_config *cfg, struct netdev **out)
 {
 	unsigned i, n = cfg->queues ? cfg->queues : 1;
@@ -67,6 +132,7 @@ int tap_create(struct stack *st, const struct tap_config *cfg, struct netdev **o
 		if (fd[i] < 0)
 			goto close;
 	}
+	link_wait(name);
 	named.name = name;
 	return tap_attach(st, &named, fd, n, out);
 close:

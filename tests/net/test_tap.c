@@ -4,9 +4,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -408,6 +413,61 @@ START_TEST(test_tap_create_bad_config_refused)
 }
 END_TEST
 
+/* A network of this process alone; false: the machine gives us none. */
+static bool own_network(void)
+{
+	return (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) &&
+	       access("/dev/net/tun", R_OK | W_OK) == 0;
+}
+
+static short interface_flags(int s, const char *name, short set)
+{
+	struct ifreq ifr = {0};
+
+	strcpy(ifr.ifr_name, name);
+	ck_assert_int_eq(ioctl(s, SIOCGIFFLAGS, &ifr), 0);
+	if (set) {
+		ifr.ifr_flags |= set;
+		ck_assert_int_eq(ioctl(s, SIOCSIFFLAGS, &ifr), 0);
+	}
+	return ifr.ifr_flags;
+}
+
+/* As `ip tuntap add`: it stays when nobody reads it. */
+static void interface_make(const char *name)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+
+	strcpy(ifr.ifr_name, name);
+	ck_assert_int_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
+	ck_assert_int_eq(ioctl(fd, TUNSETPERSIST, 1), 0);
+	close(fd);
+}
+
+/* The host answers from the first frame on. */
+START_TEST(test_tap_create_ends_with_the_interface_running)
+{
+	char name[IFNAMSIZ];
+	int s;
+
+	if (!own_network())
+		return;
+	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	for (int i = 1; i < 30; i++) {
+		struct tap_config cfg = {.name = name};
+		struct netdev *dev;
+
+		snprintf(name, sizeof(name), "tap%d", i);
+		interface_make(name);
+		ck_assert(!(interface_flags(s, name, IFF_UP) & IFF_RUNNING));
+		ck_assert_int_eq(tap_create(t.stack, &cfg, &dev), 0);
+		ck_assert(interface_flags(s, name, 0) & IFF_RUNNING);
+	}
+	close(s);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("tap");
@@ -431,5 +491,6 @@ int main(void)
 	tcase_add_test(tc, test_tap_attach_defaults);
 	tcase_add_test(tc, test_tap_attach_name_taken);
 	tcase_add_test(tc, test_tap_create_bad_config_refused);
+	tcase_add_test(tc, test_tap_create_ends_with_the_interface_running);
 	return unit_run("tap", tc);
 }
