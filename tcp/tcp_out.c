@@ -280,6 +280,8 @@ void tcp_push(struct sock *sk)
 
 	if (!tcp_state_in(ts, TCP_SYNCHRONIZED))
 		return;
+	if (ts->flags & TCP_F_SHRUNK)
+		tcp_snd_grow(ts);
 	if (ts->est->xfer && ts->snd_una != ts->iss) {
 		push_mss(ts);
 		push_new_first(ts);

@@ -429,6 +429,7 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m);
 uint32_t tcp_send_take(struct tcp_sock *ts, const struct sock_msg *m, uint32_t most);
 bool tcp_snd_space(const struct sock *sk); /* room worth telling of */
 uint32_t tcp_send_burst(struct tcp_sock *ts);
+void tcp_snd_grow(struct tcp_sock *ts);  /* makes more of it, before what may go has gone */
 void tcp_snd_wake(struct tcp_sock *ts);  /* tells it to whom there was none */
 void tcp_snd_retry(struct tcp_sock *ts); /* memory may be there again: tells the program */
 /* tcp_out.c */

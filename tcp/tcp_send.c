@@ -212,10 +212,14 @@ static ssize_t send_refused(struct tcp_sock *ts)
 	return -EAGAIN;
 }
 
-/*
- * The send queue has shrunk, what may go has gone.  Who was refused is told once, and not before it
- * is worth it; where the program could not fill cwnd the buffer was too small.
- */
+/* The send queue has shrunk: where a program that was refused has left cwnd room, the buffer was too small. */
+void tcp_snd_grow(struct tcp_sock *ts)
+{
+	if ((ts->flags & TCP_F_NOSPACE) && tcp_pipe(ts) + ts->mss <= ts->est->cwnd)
+		tcp_sndbuf_tune(ts);
+}
+
+/* What may go has gone.  Who was refused is told once, and not before it is worth it. */
 void tcp_snd_wake(struct tcp_sock *ts)
 {
 	ts->flags &= ~TCP_F_SHRUNK;
@@ -223,8 +227,6 @@ void tcp_snd_wake(struct tcp_sock *ts)
 		sock_ready(&ts->sk, EPOLLOUT);
 	if (!(ts->flags & TCP_F_NOSPACE))
 		return;
-	if (tcp_pipe(ts) + ts->mss <= ts->est->cwnd)
-		tcp_sndbuf_tune(ts);
 	if (!tcp_snd_space(&ts->sk))
 		return;
 	ts->flags &= ~TCP_F_NOSPACE;
