@@ -1,5 +1,6 @@
 """What the table measures: the cases of the client's, section by section, and their rows; goals are ratios."""
 import idle
+import programs
 import steps
 import waits
 from rows import BOTH, EVERY, FLOOR, Section, case, row
@@ -119,5 +120,5 @@ def sections():
     return [bulk(), streams('free', 'free', (2, 8)), streams('one', 'one CPU', (1, 2, 8)), plain(),
             round_trips('one', 'both ends on one CPU', '<= 0.85', '<= 1.5'),
             round_trips('split', 'client on CPU 0, server on CPU 1', '<= 0.4', ''),
-            round_trips('free', 'free', '<= 0.4', ''), connections(), requests(), asking(), idle.section(), steps.segments(), steps.floor(),
-            waits.section()]
+            round_trips('free', 'free', '<= 0.4', ''), connections(), requests(), asking(), programs.section(),
+            idle.section(), steps.segments(), steps.floor(), waits.section()]
