@@ -161,8 +161,8 @@ static void bell_ready(struct gateway *g, struct gateway_watch *w, uint32_t even
 
 	while (recv(w->fd, &id, sizeof(id), MSG_DONTWAIT) == sizeof(id)) {
 		e = gateway_end_find(g, id);
-		if (e && e->fd >= 0 && e->role == GATEWAY_STREAM)
-			gateway_stream_flags(e);
+		if (e)
+			gateway_stream_bell(e);
 	}
 }
 

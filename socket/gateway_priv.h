@@ -181,8 +181,8 @@ void gateway_connected(struct gateway_end *e);
 /* A program's stream has events; the stack's socket has. */
 void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
 void gateway_stream_run(struct gateway_end *e);
-/* Flags that a store has set. */
-void gateway_stream_flags(struct gateway_end *e);
+/* A flag has changed that bytes wait for: those that were written before it go with them. */
+void gateway_stream_bell(struct gateway_end *e);
 /* The peer sees a reset, whatever was on its way. */
 void gateway_reset(struct gateway_end *e);
 /* The stack answered err: the program sees a reset, SO_ERROR says why. */

@@ -16,6 +16,8 @@
 
 #include "socket/gateway_priv.h"
 
+#define LOOKS 4 /* at a program that keeps uncorking */
+
 /* --- what was put by ----------------------------------------------------------------------------- */
 
 /* Without memory: false. */
@@ -41,14 +43,20 @@ static void rest_done(struct gateway_rest *r, uint32_t n)
 
 /* --- flags and the end --------------------------------------------------------------------------- */
 
-void gateway_stream_flags(struct gateway_end *e)
+/* What the slot has now. */
+static uint32_t slot_flags(struct gateway_end *e)
+{
+	struct program_slot *s = gateway_slot(e);
+
+	return s ? atomic_load(&s->flags) : e->flags;
+}
+
+static void stream_flags(struct gateway_end *e, uint32_t flags)
 {
 	static const struct {
 		uint32_t flag;
 		int option;
 	} options[] = {{PROGRAM_NODELAY, TCP_NODELAY}, {PROGRAM_CORK, TCP_CORK}};
-	struct program_slot *s = gateway_slot(e);
-	uint32_t flags = s ? atomic_load(&s->flags) : e->flags;
 
 	for (unsigned i = 0; i < 2; i++) {
 		int on = (flags & options[i].flag) != 0;
@@ -117,44 +125,39 @@ static bool is_held(const struct gateway_end *e)
 	return weft_ioctl(e->fd, SIOCOUTQNSD, &unsent) == 0 && unsent > 0;
 }
 
-/* It may have uncorked before it could see that bytes are held: so its flags are looked at once more. */
-static void held_tell(struct gateway_end *e, struct program_slot *s)
-{
-	bool held = is_held(e);
-
-	if (atomic_exchange(&s->held, held) != held && held && atomic_load(&s->flags) != e->flags)
-		gateway_stream_flags(e);
-}
-
 /*
  * A program that corks is about to uncork: it has the rest of this round for that, and what would be held back
  * goes out at once.
  */
-static bool is_corked_now(struct gateway_end *e)
+static bool is_corked_now(struct gateway_end *e, uint32_t flags)
 {
-	struct program_slot *s = gateway_slot(e);
-
-	e->waits_cork = !e->waits_cork && s && atomic_load(&s->flags) & PROGRAM_CORK;
+	e->waits_cork = !e->waits_cork && flags & PROGRAM_CORK;
 	if (e->waits_cork)
 		gateway_end_again(e);
 	return e->waits_cork;
 }
 
-/* Sends, and puts by what was not taken.  False: it has failed, the end is gone. */
-static bool up_send(struct gateway_end *e, const uint8_t *bytes, uint32_t n)
+/*
+ * Sends as `flags` say, and puts by what was not taken.  What was corked goes together with the bytes behind it: alone,
+ * it would leave them to Nagle's rule.  False: it has failed, the end is gone.
+ */
+static bool up_send(struct gateway_end *e, uint32_t flags, const uint8_t *bytes, uint32_t n)
 {
+	const bool uncorks = e->flags & PROGRAM_CORK && !(flags & PROGRAM_CORK);
 	struct program_slot *s = gateway_slot(e);
 	ssize_t k;
 
-	if (s && atomic_load(&s->flags) != e->flags)
-		gateway_stream_flags(e);
+	if (!uncorks)
+		stream_flags(e, flags);
 	k = weft_send(e->fd, bytes, n, MSG_DONTWAIT);
 	if (k < 0 && errno != EAGAIN) {
 		gateway_stream_fail(e, errno);
 		return false;
 	}
+	if (uncorks)
+		stream_flags(e, flags);
 	if (s)
-		held_tell(e, s);
+		atomic_store(&s->held, is_held(e));
 	k = k < 0 ? 0 : k;
 	if ((uint32_t)k == n)
 		return true;
@@ -163,6 +166,34 @@ static bool up_send(struct gateway_end *e, const uint8_t *bytes, uint32_t n)
 	gateway_reset(e);
 	gateway_stream_fail(e, ENOBUFS);
 	return false;
+}
+
+/* Who uncorked before it could see that bytes are held has rung no bell. */
+static void held_look(struct gateway_end *e, uint32_t flags)
+{
+	struct program_slot *s = gateway_slot(e);
+
+	if (s && e->fd >= 0 && atomic_load(&s->held) && flags != e->flags)
+		stream_flags(e, flags);
+}
+
+/*
+ * How many bytes lie there, and the program's flags, between which it has not uncorked: what lies there of something
+ * corked is all of it, or it is corked still.
+ */
+static int up_look(struct gateway_end *e, uint32_t *flags)
+{
+	int n = 0, tries = LOOKS;
+	uint32_t before;
+
+	*flags = slot_flags(e);
+	do {
+		before = *flags;
+		if (ioctl(e->watch.fd, FIONREAD, &n))
+			return 0;
+		*flags = slot_flags(e);
+	} while (before / PROGRAM_UNCORKED != *flags / PROGRAM_UNCORKED && --tries);
+	return n;
 }
 
 /* There lie n bytes: reads all but the last, and looks at that one.  How many are new in the buffer. */
@@ -234,8 +265,8 @@ enum progress { IDLE, MORE, GONE };
 
 static enum progress stream_up(struct gateway_end *e)
 {
-	uint32_t fresh, skipped;
-	int n = 0;
+	uint32_t fresh, skipped, flags;
+	int n;
 
 	if (e->aborted) {
 		up_close(e);
@@ -247,17 +278,19 @@ static enum progress stream_up(struct gateway_end *e)
 		return GONE;
 	if (e->up.bytes)
 		return IDLE;
-	if (ioctl(e->watch.fd, FIONREAD, &n) || n <= (int)e->residual) {
+	n = up_look(e, &flags);
+	if (n <= (int)e->residual) {
 		e->up_ready = false;
+		held_look(e, flags);
 		return up_end(e) ? GONE : IDLE;
 	}
-	if (n < (int)GATEWAY_BUFFER && is_corked_now(e))
+	if (n < (int)GATEWAY_BUFFER && is_corked_now(e, flags))
 		return IDLE;
 	fresh = up_read(e, (uint32_t)n);
 	skipped = up_skip(e, fresh);
 	if (fresh == skipped)
 		return fresh ? MORE : IDLE;
-	return up_send(e, e->gateway->buffer + skipped, fresh - skipped) ? MORE : GONE;
+	return up_send(e, flags, e->gateway->buffer + skipped, fresh - skipped) ? MORE : GONE;
 }
 
 /* --- down ----------------------------------------------------------------------------------------- */
@@ -391,4 +424,14 @@ void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t e
 	if (events & EPOLLOUT)
 		e->down_ready = true;
 	gateway_stream_run(e);
+}
+
+void gateway_stream_bell(struct gateway_end *e)
+{
+	if (e->fd < 0 || e->role != GATEWAY_STREAM)
+		return;
+	e->up_ready = true;
+	gateway_stream_run(e);
+	if (!e->watch.gone)
+		held_look(e, slot_flags(e));
 }

@@ -43,6 +43,14 @@ static void bell_ring(const struct guest_socket *s)
 	errno = was;
 }
 
+/* The count goes first: who finds it unchanged and no cork has seen all that was corked. */
+static void flag_clear(struct program_slot *s, uint32_t flag)
+{
+	if (flag == PROGRAM_CORK)
+		atomic_fetch_add(&s->flags, PROGRAM_UNCORKED);
+	atomic_fetch_and(&s->flags, ~flag);
+}
+
 /* What waits for the flag to go is sent now; else the gateway looks when there is more to send. */
 static int flag_set(const struct guest_socket *s, uint32_t flag, const void *v, socklen_t n)
 {
@@ -54,7 +62,7 @@ static int flag_set(const struct guest_socket *s, uint32_t flag, const void *v, 
 	if (on)
 		atomic_fetch_or(&s->slot->flags, flag);
 	else
-		atomic_fetch_and(&s->slot->flags, ~flag);
+		flag_clear(s->slot, flag);
 	if (atomic_load(&s->slot->held))
 		bell_ring(s);
 	return 0;

@@ -84,6 +84,7 @@ enum program_state {
 /* Options whose setting is a store: the gateway looks before it sends. */
 #define PROGRAM_NODELAY 1u
 #define PROGRAM_CORK 2u
+#define PROGRAM_UNCORKED 256u /* from here on: how often it was uncorked, counted before it is */
 
 /* An address as both sides keep it: IPv6, or IPv4 in its mapped form. */
 struct program_addr {
@@ -103,7 +104,7 @@ struct program_slot {
 	_Atomic uint32_t word;  /* a: generation << 1, + 1: taken */
 	_Atomic uint32_t state; /* a: enum program_state */
 	_Atomic int32_t error;  /* a: what SO_ERROR tells next, a positive errno */
-	_Atomic uint32_t flags; /* p: PROGRAM_NODELAY, ... */
+	_Atomic uint32_t flags; /* p: PROGRAM_NODELAY, ..., PROGRAM_UNCORKED */
 	_Atomic uint32_t
 	    held;            /* a: not 0: bytes wait for a flag to go; its change needs a request */
 	_Atomic int32_t pid; /* p: who has it, as far as is known */

@@ -61,6 +61,11 @@ host timeout 20 nc 10.0.0.1 9003 </dev/null >"$DIR/sent"
 expect sendfile_never_blocking cmp "$DIR/www/file" "$DIR/sent"
 wait $RUN
 
+run_start python3 tests/harness/run_cork.py serve 9004
+weft_listens 9004
+expect corked_answers_wait_for_no_ack host timeout 30 python3 tests/harness/run_cork.py ask 10.0.0.1 9004 100
+wait $RUN
+
 run_start python3 tests/harness/run_fork.py 9002
 weft_listens 9002
 expect accept_in_children host bash -c 'for i in 1 2 3 4 5 6; do nc -w 10 10.0.0.1 9002 </dev/null; done | sort | uniq -c | grep -q served'
