@@ -98,7 +98,7 @@ static int queue_serve(struct netdev_queue *q, struct waiter *w, bool polls, uin
 
 /*
  * Without the word, which stays vacant between a leader and the next: it is taken when GRACE has passed
- * and nobody came.  A leader that has not moved for as long sleeps itself: whoever gives the word back
+ * and nobody came, or as soon as somebody came who will not lead.  A leader that has not moved for as long sleeps itself: whoever gives the word back
  * then ends this sleep.  As queue_serve().
  */
 static int queue_stand_by(struct netdev_queue *q, struct waiter *w, uint64_t next, bool *mine)
@@ -109,6 +109,10 @@ static int queue_stand_by(struct netdev_queue *q, struct waiter *w, uint64_t nex
 	bool led = atomic_load(&q->word) == QUEUE_LED;
 	int r = queue_sleep(q, w, false, until < next ? until : next);
 
+	if (r >= 0 && atomic_exchange(&q->called, false)) {
+		*mine = queue_take(q);
+		return 0;
+	}
 	if (r < 0 || atomic_load(&q->turn) != turn || env_now(e) < until)
 		return r;
 	if (!led) {

@@ -52,6 +52,19 @@ void queue_give(struct netdev_queue *q)
 		waiter_wake(q->dev->stack->env, w);
 }
 
+/*
+ * Whoever comes to wait and will not lead finds the word vacant: the netdev thread takes it now, and not when
+ * it has waited for a leader in vain.
+ */
+static void queue_call(struct netdev_queue *q)
+{
+	struct waiter *w = atomic_load(&q->reader);
+
+	if (w && atomic_load(&q->word) == QUEUE_VACANT && atomic_load(&q->owed) <= 0 &&
+	    !atomic_exchange(&q->called, true))
+		waiter_wake(q->dev->stack->env, w);
+}
+
 /* Who is owed the word comes for it; but the last may have come and gone since it was counted. */
 bool queue_hand_over(struct netdev_queue *q)
 {
@@ -335,6 +348,8 @@ static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t de
 	bool fast = rhythm_is_fast(&s->rhythm, l.began) && l.q && n <= LEAD_FDS;
 	int r = fast ? lead(&l) : -EBUSY;
 
+	if (!fast && l.q)
+		queue_call(l.q);
 	if (r == -EBUSY || r == -ENODEV) {
 		atomic_store_explicit(&s->waiter.hot, fast && r == -EBUSY, memory_order_relaxed);
 		r = env_wait(st->env, &s->waiter, fds, n, deadline);

@@ -59,6 +59,7 @@ struct netdev_queue {
 	_Atomic uint32_t turn;           /* a: how often the word was given back */
 	_Atomic int owed;                /* a: hot sleepers that were woken and are not back yet */
 	_Atomic bool standby;            /* a: the netdev thread sleeps until a leader has gone */
+	_Atomic bool called;             /* a: nobody will lead, the netdev thread is to read */
 	bool bulk;                       /* h: the last frame was a large one */
 	uint64_t read_at;                /* h: ns: when frames were read last */
 	unsigned burst;                  /* h: frames that the leader's next read may bring */

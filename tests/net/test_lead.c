@@ -1,6 +1,7 @@
 /*
  * tests/net/test_lead.c - who reads a queue: a fast thread while it waits, for all; the word goes to
- * who is owed it, back to the netdev thread when nobody comes, and a leader is called off at the end.
+ * who is owed it, back to the netdev thread when nobody comes, or who comes will not lead, and a leader is
+ * called off at the end.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -258,7 +259,65 @@ START_TEST(test_lead_netdev_takes_over_when_nobody_comes)
 	tappair_write(t.peer, WAITERS);
 	await(&t.arrived);
 	ck_assert(pthread_equal(t.carrier, t.q->thread));
-	ck_assert_int_eq(atomic_load(&t.q->owed), 0);
+	while (atomic_load(&t.q->owed)) /* it may have been read before the word was let go */
+		sched_yield();
+}
+END_TEST
+
+/* A wait of its own end, by a thread too slow to lead. */
+static void slow_wait(void)
+{
+	struct program *p = &t.program[0];
+
+	p->wait_ns = 1;
+	ck_assert_int_eq(program_end(program_start(0, false)), -ETIMEDOUT);
+}
+
+/* Who will not lead calls the netdev thread to a vacant queue; not where somebody reads, or will. */
+START_TEST(test_lead_slow_thread_calls_the_netdev)
+{
+	struct waiter *w = &slot_get(t.stack)->waiter;
+
+	atomic_store(&t.stack->net->busy, t.q);
+	atomic_store(&t.q->reader, w);
+	waiter_reset(w);
+	ck_assert(queue_take(t.q));
+	slow_wait();
+	ck_assert(!waiter_is_woken(w));
+	queue_give(t.q);
+	atomic_store(&t.q->owed, 1);
+	slow_wait();
+	ck_assert(!waiter_is_woken(w));
+	atomic_store(&t.q->owed, 0);
+	slow_wait();
+	ck_assert(waiter_is_woken(w));
+	ck_assert(atomic_load(&t.q->called));
+	waiter_reset(w);
+	slow_wait();
+	ck_assert(!waiter_is_woken(w)); /* called once */
+	atomic_store(&t.q->called, false);
+	atomic_store(&t.q->reader, NULL);
+}
+END_TEST
+
+/* Called it takes the queue at once: by itself it would have forgotten the debt, here below nothing. */
+START_TEST(test_lead_netdev_comes_when_called)
+{
+	int owed = 0;
+
+	start();
+	for (int i = 0; i < 1000 && owed == 0; i++) {
+		netdev_lets_go();
+		atomic_store(&t.q->owed, -1);
+		program_start(0, false);
+		tappair_write(t.peer, WAITERS);
+		await(&t.arrived);
+		owed = atomic_load(&t.q->owed);
+		waiter_wake(t.stack->env, await_sleep(&t.program[0], WAITER_WAITING));
+		program_end(&t.program[0]);
+		atomic_store(&t.program[0].waiter, NULL);
+	}
+	ck_assert_int_eq(owed, -1);
 }
 END_TEST
 
@@ -393,6 +452,8 @@ int main(void)
 	tcase_add_test(tc, test_lead_not_while_the_setting_is_off);
 	tcase_add_test(tc, test_lead_word_goes_to_who_was_woken);
 	tcase_add_test(tc, test_lead_netdev_takes_over_when_nobody_comes);
+	tcase_add_test(tc, test_lead_slow_thread_calls_the_netdev);
+	tcase_add_test(tc, test_lead_netdev_comes_when_called);
 	tcase_add_test(tc, test_lead_stop_calls_the_leader_off);
 	tcase_add_test(tc, test_lead_ends_in_time);
 	tcase_add_test(tc, test_lead_spin_that_does_not_pay);
