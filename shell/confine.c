@@ -72,7 +72,7 @@ static const int allowed[] = {
     SCMP_SYS(accept4), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
     SCMP_SYS(shutdown), SCMP_SYS(getsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
     /* the gateway of unmodified programs; a pidfd tells that one has ended */
-    SCMP_SYS(listen), SCMP_SYS(memfd_create), SCMP_SYS(pidfd_open),
+    SCMP_SYS(listen), SCMP_SYS(memfd_create), SCMP_SYS(pidfd_open), SCMP_SYS(capget),
     /* who and where */
     SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
     SCMP_SYS(getegid), SCMP_SYS(getpgrp), SCMP_SYS(getrlimit), SCMP_SYS(prlimit64),

@@ -43,7 +43,7 @@ static void connect_begin(struct gateway_end *e, const struct program_connect *q
 static void caller_become(struct gateway *g, struct caller *c, const struct program_connect *q)
 {
 	int err, fd = c->watch.fd;
-	struct gateway_end *e = gateway_end_get(g, q->id, &err);
+	struct gateway_end *e = gateway_end_get(g, q->id, NULL, &err);
 
 	if (!e || e->role != GATEWAY_BOUND || e->fd < 0 || e->watch.fd >= 0) {
 		caller_end(g, c);

@@ -1,8 +1,10 @@
 /*
- * socket/gateway_dgram.c - UDP: the kernel keeps messages apart and tells who sent them by our end's name, so
- * each remote has a socket of its own here, named after it.
+ * socket/gateway_dgram.c - the datagrams of UDP, raw and ICMP sockets, between the program's descriptor and the
+ * stack.
  *
- * The one named 0:0 takes what the program sends to an address; it stands before the bytes.
+ * Each remote has an end of ours (gateway_peer.c).  The one named 0:0 takes what the program sends to an address
+ * or with control messages, which stand before the bytes; of a socket that wants errors and is not connected
+ * it is the program's only peer, for by a peer alone the kernel shows one.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -14,65 +16,106 @@
 
 #define MESSAGES 64 /* a turn */
 
-static int peer_order(const struct gateway_peer *a, const struct gateway_peer *b)
+/* --- errors ----------------------------------------------------------------------------------------- */
+
+static bool is_for_any(const struct gateway_end *e)
 {
-	return a->key < b->key ? -1 : a->key > b->key;
+	return e->wants_errors && !e->connected;
 }
 
-RB_GENERATE_INTERNAL(gateway_peer_tree, gateway_peer, in_peers, peer_order,
-		     __attribute__((unused)) static)
-
-/* --- addresses ------------------------------------------------------------------------------------ */
-
-static uint64_t key_of(const struct sockaddr_storage *sa)
+/* The program's next call hears of a reset, SO_ERROR and the hooks of the cause, which is err. */
+static void dgram_error(struct gateway_end *e, int err)
 {
-	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)sa;
-	uint32_t addr;
+	struct program_slot *s = gateway_slot(e);
+	struct gateway_peer *p = e->connected ? gateway_peer_get(e, e->remote) : NULL;
 
-	if (sa->ss_family != AF_INET6)
-		return (uint64_t)ntohl(in->sin_addr.s_addr) << 16 | ntohs(in->sin_port);
-	memcpy(&addr, in6->sin6_addr.s6_addr + 12, 4);
-	return (uint64_t)ntohl(addr) << 16 | ntohs(in6->sin6_port);
-}
-
-static socklen_t key_address(const struct gateway_end *e, uint64_t key, struct sockaddr_storage *sa)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)key)};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)key)};
-
-	in.sin_addr.s_addr = htonl((uint32_t)(key >> 16));
-	in6.sin6_addr.s6_addr[10] = in6.sin6_addr.s6_addr[11] = 0xff;
-	memcpy(in6.sin6_addr.s6_addr + 12, &in.sin_addr, 4);
-	if (e->family == AF_INET6)
-		memcpy(sa, &in6, sizeof(in6));
-	else
-		memcpy(sa, &in, sizeof(in));
-	return e->family == AF_INET6 ? sizeof(in6) : sizeof(in);
+	if (s && err)
+		atomic_store(&s->error, err);
+	if (p)
+		gateway_peer_break(e, p->watch.fd, e->remote);
+	else if (is_for_any(e))
+		gateway_peer_break(e, e->watch.fd, 0);
+	e->shows_error = true;
 }
 
 /* --- from the program ------------------------------------------------------------------------------- */
 
-static void up_to(struct gateway_end *e, uint64_t key, const uint8_t *bytes, size_t n)
+/* An error of before is told now, and takes the place of the first try. */
+static void up_send(struct gateway_end *e, const struct msghdr *m, int flags)
 {
-	struct sockaddr_storage sa;
-	socklen_t len = key_address(e, key, &sa);
 	struct program_slot *s = gateway_slot(e);
 
-	if (weft_sendto(e->fd, bytes, n, MSG_DONTWAIT, (struct sockaddr *)&sa, len) < 0 && s &&
-	    errno != EAGAIN)
-		atomic_store(&s->error, errno);
+	for (int i = 0; i < 2; i++) {
+		if (weft_sendmsg(e->fd, m, flags | MSG_DONTWAIT) >= 0)
+			break;
+		if (errno == EAGAIN)
+			break; /* a datagram may be lost */
+		e->up_error = errno;
+	}
 	if (s && !atomic_load(&s->has_local))
 		gateway_slot_names(e);
 }
 
-static void peer_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
+static void up_to(struct gateway_end *e, uint64_t key, uint8_t *bytes, size_t n)
+{
+	struct sockaddr_storage sa;
+	struct iovec iov = {bytes, n};
+	struct msghdr m = {.msg_name = &sa, .msg_iov = &iov, .msg_iovlen = 1};
+
+	m.msg_namelen = gateway_key_address(e, key, &sa);
+	up_send(e, &m, 0);
+}
+
+/* To whom and how stands before it. */
+static void up_headed(struct gateway_end *e, uint8_t *bytes, size_t n)
+{
+	struct program_dgram head;
+	struct sockaddr_storage sa;
+	struct iovec iov;
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (n < sizeof(head))
+		return;
+	memcpy(&head, bytes, sizeof(head));
+	if (head.magic != PROGRAM_MAGIC || head.control > n - sizeof(head) ||
+	    head.control > PROGRAM_CONTROL)
+		return;
+	if (head.named) {
+		m.msg_name = &sa;
+		m.msg_namelen = gateway_key_address(e, (uint64_t)head.addr << 16 | head.port, &sa);
+	}
+	if (head.control) {
+		m.msg_control = bytes + sizeof(head);
+		m.msg_controllen = head.control;
+	}
+	iov = (struct iovec){bytes + sizeof(head) + head.control, n - sizeof(head) - head.control};
+	up_send(e, &m, (int)(head.flags & (MSG_CONFIRM | MSG_DONTROUTE)));
+}
+
+/* All that lies there, and the error that came of it. */
+static void up_from(struct gateway_end *e, int fd, const struct gateway_peer *p)
+{
+	uint8_t *buf = e->gateway->buffer;
+	ssize_t n;
+	int err;
+
+	while ((n = recv(fd, buf, GATEWAY_BUFFER, MSG_DONTWAIT)) >= 0) {
+		if (p)
+			up_to(e, p->key, buf, (size_t)n);
+		else
+			up_headed(e, buf, (size_t)n);
+	}
+	err = e->up_error;
+	e->up_error = 0;
+	if (err)
+		dgram_error(e, err);
+}
+
+void gateway_peer_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
 	struct gateway_peer *p = (struct gateway_peer *)(void *)w;
-	ssize_t n;
 
-	while ((n = recv(w->fd, g->buffer, GATEWAY_BUFFER, MSG_DONTWAIT)) >= 0)
-		up_to(p->end, p->key, g->buffer, (size_t)n);
+	up_from(p->end, w->fd, p);
 	if (events & EPOLLOUT)
 		gateway_dgram_run(p->end);
 }
@@ -80,159 +123,56 @@ static void peer_ready(struct gateway *g, struct gateway_watch *w, uint32_t even
 static void any_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
 	struct gateway_end *e = (struct gateway_end *)(void *)w;
-	struct program_dgram head;
-	ssize_t n;
 
-	while ((n = recv(w->fd, g->buffer, GATEWAY_BUFFER, MSG_DONTWAIT)) >= 0) {
-		if (n < (ssize_t)sizeof(head))
-			continue;
-		memcpy(&head, g->buffer, sizeof(head));
-		up_to(e, (uint64_t)head.addr << 16 | (uint16_t)head.port, g->buffer + sizeof(head),
-		      (size_t)n - sizeof(head));
-	}
-}
-
-/* --- one remote ------------------------------------------------------------------------------------- */
-
-static struct program_name peer_name(const struct gateway_end *e, uint64_t key)
-{
-	return (struct program_name){.kind = PROGRAM_PEER,
-				     .slot = (uint16_t)e->id,
-				     .addr = (uint32_t)(key >> 16),
-				     .port = (uint16_t)key};
-}
-
-/* A datagram socket under the name of the remote.  A descriptor or -errno. */
-static int peer_socket(struct gateway_end *e, uint64_t key)
-{
-	const struct program_name n = peer_name(e, key);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err;
-	struct sockaddr_un sa;
-	socklen_t len = program_address(&sa, e->gateway->token.instance, &n);
-
-	if (fd < 0)
-		return -errno;
-	if (bind(fd, (struct sockaddr *)&sa, len) == 0)
-		return fd;
-	err = -errno;
-	close(fd);
-	return err;
-}
-
-/* To the program's socket, so that the kernel tells when that has room. */
-static int peer_connect(struct gateway_peer *p)
-{
-	struct gateway_end *e = p->end;
-	const struct program_name n = {.kind = PROGRAM_DGRAM, .id = e->id};
-	struct sockaddr_un sa;
-	socklen_t len = program_address(&sa, e->gateway->token.instance, &n);
-
-	return connect(p->watch.fd, (struct sockaddr *)&sa, len) ? -errno : 0;
-}
-
-static void peer_end(struct gateway_peer *p)
-{
-	struct gateway_end *e = p->end;
-
-	TAILQ_REMOVE(&e->used, p, in_use);
-	RB_REMOVE(gateway_peer_tree, &e->peers, p);
-	e->npeers--;
-	gateway_watch_close(e->gateway, &p->watch);
-	gateway_free_later(e->gateway, p);
-}
-
-static struct gateway_peer *peer_make(struct gateway_end *e, uint64_t key)
-{
-	struct gateway_peer *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->end = e;
-	p->key = key;
-	p->watch.ready = peer_ready;
-	p->watch.fd = peer_socket(e, key);
-	TAILQ_INSERT_TAIL(&e->used, p, in_use);
-	RB_INSERT(gateway_peer_tree, &e->peers, p);
-	e->npeers++;
-	if (p->watch.fd >= 0 && gateway_watch_add(e->gateway, &p->watch, EPOLLIN | EPOLLOUT) == 0)
-		return p;
-	peer_end(p);
-	return NULL;
-}
-
-/* The one used longest ago makes room. */
-static struct gateway_peer *peer_get(struct gateway_end *e, uint64_t key)
-{
-	struct gateway_peer k = {.key = key}, *p = RB_FIND(gateway_peer_tree, &e->peers, &k);
-
-	if (p) {
-		TAILQ_REMOVE(&e->used, p, in_use);
-		TAILQ_INSERT_TAIL(&e->used, p, in_use);
-		return p;
-	}
-	if (e->npeers >= GATEWAY_PEERS)
-		peer_end(TAILQ_FIRST(&e->used));
-	return peer_make(e, key);
+	up_from(e, w->fd, NULL);
+	if (events & EPOLLOUT && is_for_any(e))
+		gateway_dgram_run(e);
 }
 
 /* --- to the program ----------------------------------------------------------------------------------- */
 
 /* 0; -EAGAIN: it has no room now; -ECONNREFUSED: its socket is there no more. */
-static int down_to(struct gateway_end *e, uint64_t key, const uint8_t *bytes, size_t n)
+static int down_by(struct gateway_end *e, int fd, const struct gateway_message *m, int note)
 {
-	struct gateway_peer *p = peer_get(e, key);
 	int err = 0;
 
-	if (!p)
-		return 0; /* a datagram may be lost */
-	if (send(p->watch.fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+	if (gateway_send_with(fd, m->bytes, m->len, note) >= 0)
 		return 0;
 	if (errno == ENOTCONN || errno == EDESTADDRREQ || errno == ECONNREFUSED)
-		err = peer_connect(p);
-	if (!err && send(p->watch.fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		err = gateway_peer_connect(e, fd);
+	if (!err && gateway_send_with(fd, m->bytes, m->len, note) < 0)
 		err = -errno;
 	return err == -EAGAIN || err == -ECONNREFUSED ? err : 0;
 }
 
-/*
- * The kernel reports a peer that disconnects with messages unread as ECONNRESET: so one is put there, while
- * we are not connected, for then anybody may send to us.
- */
-static void peer_break(struct gateway_peer *p)
+static int down_to(struct gateway_end *e, const struct gateway_message *m)
 {
-	const struct sockaddr none = {.sa_family = AF_UNSPEC};
-	const struct program_name n = peer_name(p->end, p->key);
-	struct sockaddr_un sa;
-	socklen_t len = program_address(&sa, p->end->gateway->token.instance, &n);
+	struct gateway_peer *p = is_for_any(e) ? NULL : gateway_peer_get(e, m->key);
+	int note = -1, err;
 
-	connect(p->watch.fd, &none, sizeof(none));
-	sendto(p->end->watch.fd, "", 1, MSG_DONTWAIT, (struct sockaddr *)&sa, len);
-	peer_connect(p);
-	connect(p->watch.fd, &none, sizeof(none));
-	peer_connect(p);
-}
-
-/* An ICMP error for a connected one: the program's next call hears of a reset, SO_ERROR of the cause. */
-static void dgram_error(struct gateway_end *e, int err)
-{
-	struct program_slot *s = gateway_slot(e);
-	struct gateway_peer *p = TAILQ_LAST(&e->used, gateway_peer_list);
-
-	if (s)
-		atomic_store(&s->error, err);
-	if (!p || !s || atomic_load(&s->state) != PROGRAM_CONNECTED)
-		return;
-	peer_break(p);
+	if (!p && !is_for_any(e))
+		return 0; /* a datagram may be lost */
+	if (!p || m->ncontrol)
+		note = gateway_note(m, false);
+	err = down_by(e, p ? p->watch.fd : e->watch.fd, m, note);
+	if (note >= 0)
+		close(note);
+	return err;
 }
 
 /* What was put by first.  False: there is no room yet, or the end is gone. */
 static bool dgram_rest(struct gateway_end *e)
 {
+	struct gateway_message m = {.key = e->blocked,
+				    .control = e->down.bytes,
+				    .ncontrol = e->down.at,
+				    .bytes = e->down.bytes + e->down.at,
+				    .len = e->down.len - e->down.at};
 	int err;
 
 	if (!e->down.bytes)
 		return true;
-	err = down_to(e, e->blocked, e->down.bytes, e->down.len);
+	err = down_to(e, &m);
 	if (err == -EAGAIN)
 		return false;
 	free(e->down.bytes);
@@ -243,44 +183,125 @@ static bool dgram_rest(struct gateway_end *e)
 	return false;
 }
 
-static void dgram_keep(struct gateway_end *e, uint64_t key, const uint8_t *bytes, uint32_t n)
+/* Control messages first, `at` tells where they end. */
+static void dgram_keep(struct gateway_end *e, const struct gateway_message *m)
 {
-	e->blocked = key;
-	e->down = (struct gateway_rest){.bytes = malloc(n ? n : 1), .len = n};
-	if (e->down.bytes)
-		memcpy(e->down.bytes, bytes, n);
+	uint32_t n = (uint32_t)(m->ncontrol + m->len);
+
+	e->blocked = m->key;
+	e->down = (struct gateway_rest){
+	    .bytes = malloc(n ? n : 1), .at = (uint32_t)m->ncontrol, .len = n};
+	if (!e->down.bytes)
+		return;
+	memcpy(e->down.bytes, m->control, m->ncontrol);
+	memcpy(e->down.bytes + m->ncontrol, m->bytes, m->len);
+}
+
+/* From the stack: 0 or -errno. */
+static int message_take(struct gateway_end *e, struct gateway_message *m, uint8_t *control,
+			int flags)
+{
+	struct sockaddr_storage sa;
+	struct iovec iov = {e->gateway->buffer, GATEWAY_BUFFER};
+	struct msghdr in = {.msg_name = &sa,
+			    .msg_namelen = sizeof(sa),
+			    .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control,
+			    .msg_controllen = PROGRAM_CONTROL};
+	ssize_t n = weft_recvmsg(e->fd, &in, flags | MSG_DONTWAIT);
+
+	if (n < 0)
+		return -errno;
+	*m = (struct gateway_message){.key = gateway_key_of(e, &sa),
+				      .bytes = e->gateway->buffer,
+				      .len = (size_t)n,
+				      .control = control,
+				      .ncontrol = in.msg_controllen,
+				      .flags = in.msg_flags};
+	return 0;
+}
+
+/* An error may wait in the queue that no call is told of. */
+
+/* What the program sent before is on its way first: the kernel throws away what lies unread when it shows one. */
+static void error_tell(struct gateway_end *e, int err)
+{
+	struct gateway_peer *p;
+
+	up_from(e, e->watch.fd, NULL);
+	p = e->connected ? gateway_peer_get(e, e->remote) : NULL;
+	if (p)
+		up_from(e, p->watch.fd, p);
+	dgram_error(e, err);
+}
+
+/* An error may wait in the queue that no call is told of. */
+static void error_look(struct gateway_end *e)
+{
+	struct pollfd p = {.fd = e->fd, .events = POLLERR};
+	socklen_t n = sizeof(int);
+	int err = 0;
+
+	if (!e->wants_errors || e->shows_error)
+		return;
+	if (weft_poll(&p, 1, 0) <= 0 || !(p.revents & POLLERR))
+		return;
+	weft_getsockopt(e->fd, SOL_SOCKET, SO_ERROR, &err, &n); /* it may have come just now */
+	error_tell(e, err);
 }
 
 void gateway_dgram_run(struct gateway_end *e)
 {
-	uint8_t *buf = e->gateway->buffer;
-	struct sockaddr_storage sa;
+	uint8_t control[PROGRAM_CONTROL];
+	struct gateway_message m;
 	int err;
 
 	if (!dgram_rest(e))
 		return;
 	for (int i = 0; i < MESSAGES; i++) {
-		socklen_t len = sizeof(sa);
-		ssize_t n = weft_recvfrom(e->fd, buf, GATEWAY_BUFFER, MSG_DONTWAIT,
-					  (struct sockaddr *)&sa, &len);
-
-		if (n < 0 && errno == EAGAIN)
+		err = message_take(e, &m, control, 0);
+		if (err == -EAGAIN) {
+			error_look(e);
 			return;
-		if (n < 0) {
-			dgram_error(e, errno);
+		}
+		if (err) {
+			error_tell(e, -err);
 			continue;
 		}
-		err = down_to(e, key_of(&sa), buf, (size_t)n);
+		err = down_to(e, &m);
 		if (err == -ECONNREFUSED) {
 			gateway_end_forget(e);
 			return;
 		}
 		if (err) {
-			dgram_keep(e, key_of(&sa), buf, (uint32_t)n);
+			dgram_keep(e, &m);
 			return;
 		}
 	}
 	gateway_end_again(e);
+}
+
+void gateway_dgram_errors_left(struct gateway_end *e)
+{
+	e->shows_error = false;
+	error_look(e);
+}
+
+int gateway_dgram_errqueue(struct gateway_end *e, int *note)
+{
+	struct program_slot *s = gateway_slot(e);
+	uint8_t control[PROGRAM_CONTROL];
+	struct gateway_message m;
+	int err = message_take(e, &m, control, MSG_ERRQUEUE);
+
+	e->shows_error = false;
+	if (err)
+		return err;
+	if (s)
+		atomic_store(&s->error, 0); /* the stack has the next one's */
+	*note = gateway_note(&m, true);
+	return *note < 0 ? -ENOBUFS : 0;
 }
 
 /* --- life --------------------------------------------------------------------------------------------- */
@@ -288,21 +309,18 @@ void gateway_dgram_run(struct gateway_end *e)
 int gateway_dgram_open(struct gateway_end *e)
 {
 	struct program_slot *s = gateway_slot(e);
-	int err;
+	socklen_t n = sizeof(int);
+	int protocol = 0, err;
 
 	e->family = s && s->family == AF_INET6 ? AF_INET6 : AF_INET;
-	RB_INIT(&e->peers);
+	e->has_ports = weft_getsockopt(e->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &n) == 0 &&
+		       protocol == IPPROTO_UDP;
+	gateway_peers_begin(e);
 	e->watch.ready = any_ready;
-	e->watch.fd = err = peer_socket(e, 0);
+	e->watch.fd = err = gateway_peer_socket(e, 0);
 	if (err >= 0)
-		err = gateway_watch_add(e->gateway, &e->watch, EPOLLIN);
+		err = gateway_watch_add(e->gateway, &e->watch, EPOLLIN | EPOLLOUT);
 	return err ? err : gateway_end_watch(e);
-}
-
-void gateway_dgram_close(struct gateway_end *e)
-{
-	while (!TAILQ_EMPTY(&e->used))
-		peer_end(TAILQ_FIRST(&e->used));
 }
 
 /* The program connects its own socket to the remote's after this; AF_UNSPEC: it is anybody's again. */
@@ -311,16 +329,32 @@ int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, sockl
 	struct program_slot *s = gateway_slot(e);
 	struct sockaddr_storage sa = {0};
 	struct gateway_peer *p;
+	int err;
 
 	if (weft_connect(e->fd, a, n))
 		return -errno;
 	memcpy(&sa, a, n < sizeof(sa) ? n : sizeof(sa));
+	e->connected = sa.ss_family != AF_UNSPEC;
+	e->remote = e->connected ? gateway_key_of(e, &sa) : 0;
 	gateway_slot_names(e);
 	if (s)
-		atomic_store(&s->state,
-			     sa.ss_family == AF_UNSPEC ? PROGRAM_NEW : PROGRAM_CONNECTED);
-	if (sa.ss_family == AF_UNSPEC)
+		atomic_store(&s->state, e->connected ? PROGRAM_CONNECTED : PROGRAM_NEW);
+	if (!e->connected)
 		return 0;
-	p = peer_get(e, key_of(&sa));
-	return p ? peer_connect(p) : -ENOBUFS;
+	p = gateway_peer_get(e, e->remote);
+	err = p ? gateway_peer_connect(e, p->watch.fd) : -ENOBUFS;
+	return err == -EPERM ? 0 : err; /* another of ours is its peer yet */
+}
+
+/* IP_RECVERR decides by which end the program is told. */
+void gateway_dgram_option(struct gateway_end *e, int level, int name)
+{
+	socklen_t n = sizeof(int);
+	int on = 0;
+
+	if (level != IPPROTO_IP || name != IP_RECVERR)
+		return;
+	e->wants_errors = weft_getsockopt(e->fd, level, name, &on, &n) == 0 && on;
+	if (is_for_any(e))
+		gateway_peer_connect(e, e->watch.fd);
 }

@@ -2,9 +2,11 @@
  * socket/gateway_end.c - an end: a program's socket as the gateway has it, found by the id of its slot.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "socket/gateway_priv.h"
@@ -65,7 +67,42 @@ void gateway_end_pid(struct gateway_end *e)
 	gateway_process_seen(e->gateway, pid);
 }
 
-struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, int *err)
+/* Who may open raw sockets: root, as weft knows it, with CAP_NET_RAW (raw(7)). */
+static bool may_be_raw(const struct ucred *who)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+
+	if (!who || who->uid != 0)
+		return false;
+	head.pid = who->pid;
+	return syscall(SYS_capget, &head, caps) == 0 &&
+	       caps[CAP_TO_INDEX(CAP_NET_RAW)].effective & CAP_TO_MASK(CAP_NET_RAW);
+}
+
+/* Like the program's.  A descriptor or -errno. */
+static int stack_socket(const struct program_slot *s, const struct ucred *who)
+{
+	int family = s->family == AF_INET6 ? AF_INET6 : AF_INET, type = s->type, fd;
+
+	if (type == SOCK_RAW && !may_be_raw(who))
+		return -EPERM;
+	fd = weft_socket(family, type | SOCK_NONBLOCK, s->protocol);
+	return fd < 0 ? -errno : fd;
+}
+
+/* What the stack made of it: the table is the program's to write. */
+static enum gateway_role role_of(int fd)
+{
+	int type = SOCK_STREAM;
+	socklen_t n = sizeof(type);
+
+	weft_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n);
+	return type == SOCK_STREAM ? GATEWAY_BOUND : GATEWAY_DGRAM;
+}
+
+struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, const struct ucred *who,
+				    int *err)
 {
 	struct gateway_end *e = gateway_end_find(g, id);
 	struct program_slot *s = program_slot_of(g->table, id);
@@ -75,13 +112,12 @@ struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, int *err)
 	if (e || !s)
 		return e;
 	gateway_probe_two(g);
-	fd = weft_socket(s->family == AF_INET6 ? AF_INET6 : AF_INET,
-			 (s->type == SOCK_DGRAM ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK, 0);
+	fd = stack_socket(s, who);
 	if (fd < 0) {
-		*err = -errno;
+		*err = fd;
 		return NULL;
 	}
-	e = gateway_end_make(g, id, fd, s->type == SOCK_DGRAM ? GATEWAY_DGRAM : GATEWAY_BOUND);
+	e = gateway_end_make(g, id, fd, role_of(fd));
 	if (!e) {
 		*err = -ENOMEM;
 		return NULL;
@@ -169,7 +205,7 @@ void gateway_end_close(struct gateway_end *e)
 	if (e->listener)
 		e->listener->pending--;
 	if (e->role == GATEWAY_DGRAM)
-		gateway_dgram_close(e);
+		gateway_peers_end(e);
 	if (e->again)
 		TAILQ_REMOVE(&g->again, e, in_turn);
 	if (g->probe == e)

@@ -3,6 +3,7 @@
  * as its backlog allows before it accepts them.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include "socket/gateway_priv.h"
@@ -56,6 +57,7 @@ static void child_slot(struct gateway_end *l, struct gateway_end *e)
 
 	s->family = (uint16_t)(gateway_slot(l) ? gateway_slot(l)->family : AF_INET);
 	s->type = SOCK_STREAM;
+	s->protocol = IPPROTO_TCP;
 	atomic_store(&s->pid, l->pid);
 	gateway_slot_names(e);
 	atomic_store(&s->state, PROGRAM_CONNECTED);

@@ -33,7 +33,7 @@ enum gateway_role {
 	GATEWAY_LISTENER,
 	GATEWAY_CONNECTING,
 	GATEWAY_STREAM,
-	GATEWAY_DGRAM,
+	GATEWAY_DGRAM, /* UDP, raw and ICMP */
 };
 
 /* One remote of a UDP socket. */
@@ -46,6 +46,14 @@ struct gateway_peer {
 };
 TAILQ_HEAD(gateway_peer_list, gateway_peer);
 RB_HEAD(gateway_peer_tree, gateway_peer);
+
+/* A datagram on its way to the program. */
+struct gateway_message {
+	uint64_t key; /* whose it is: address and port */
+	const uint8_t *bytes, *control;
+	size_t len, ncontrol;
+	int flags; /* MSG_ */
+};
 
 /* Bytes on their way that the next side did not take. */
 struct gateway_rest {
@@ -71,22 +79,29 @@ struct gateway_end {
 	uint32_t skip; /* t: bytes of the program's that are not data: pad, accept()'s */
 	bool child;    /* t: it came in: the name is our end's */
 	bool residual; /* t: one byte of it lies there, sent long since */
-	bool up_ready, down_ready;      /* t: may have more: the program's, the peer's bytes */
-	bool up_done, down_done;        /* t: that direction has ended */
-	bool read_ended;                /* t: the program writes no more */
-	bool hung_up;                   /* t: it has closed, */
-	bool aborted;                   /* t: with bytes unread */
-	bool waits_cork;                /* t: what it wrote corked waits for the next round */
-	bool unread;                    /* t: bytes for it were thrown away: its close is a reset */
-	bool wants_room;                /* t: the kernel tells when the program has read */
-	bool again;                     /* t: on the list of those that go on next round */
-	struct gateway_rest up, down;   /* t */
-	uint64_t blocked;               /* t: of a UDP socket: who sent what is put by */
-	struct gateway_end *listener;   /* t: of one not accepted yet */
-	int backlog, pending;           /* t: of a listener: handed over and not accepted */
-	struct gateway_peer_list used;  /* t: of a UDP socket */
+	bool up_ready, down_ready;    /* t: may have more: the program's, the peer's bytes */
+	bool up_done, down_done;      /* t: that direction has ended */
+	bool read_ended;              /* t: the program writes no more */
+	bool hung_up;                 /* t: it has closed, */
+	bool aborted;                 /* t: with bytes unread */
+	bool waits_cork;              /* t: what it wrote corked waits for the next round */
+	bool unread;                  /* t: bytes for it were thrown away: its close is a reset */
+	bool wants_room;              /* t: the kernel tells when the program has read */
+	bool again;                   /* t: on the list of those that go on next round */
+	struct gateway_rest up, down; /* t */
+	struct gateway_end *listener; /* t: of one not accepted yet */
+	int backlog, pending;         /* t: of a listener: handed over and not accepted */
+	/* of a datagram socket */
+	struct gateway_peer_list used;  /* t */
 	struct gateway_peer_tree peers; /* t */
 	unsigned npeers;                /* t */
+	uint64_t blocked;               /* t: who sent what is put by */
+	uint64_t remote;                /* t: to whom it is connected */
+	bool connected;                 /* t */
+	bool has_ports;                 /* t: its protocol has */
+	bool wants_errors;              /* t: IP_RECVERR */
+	bool shows_error;               /* t: the program's descriptor does, since it asked last */
+	int up_error;                   /* t: why the last datagram was not sent */
 };
 RB_HEAD(gateway_end_tree, gateway_end);
 RB_PROTOTYPE(gateway_end_tree, gateway_end, in_ends, gateway_end_order)
@@ -136,8 +151,12 @@ bool gateway_knows(const struct gateway *g, const uint8_t *secret);
 
 /* --- gateway_end.c ---------------------------------------------------------------------------------- */
 
-/* The end of a slot, made if need be with a socket in the stack.  NULL with *err. */
-struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, int *err);
+/*
+ * The end of a slot, made if need be with a socket in the stack.  NULL with *err: of a raw one -EPERM if `who`
+ * (NULL: nobody known) has no right to it.
+ */
+struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, const struct ucred *who,
+				    int *err);
 /* One with the stack's descriptor fd, which is taken over also when it fails. */
 struct gateway_end *gateway_end_make(struct gateway *g, uint32_t id, int fd,
 				     enum gateway_role role);
@@ -188,8 +207,34 @@ void gateway_reset(struct gateway_end *e);
 /* The stack answered err: the program sees a reset, SO_ERROR says why. */
 void gateway_stream_fail(struct gateway_end *e, int err);
 int gateway_dgram_open(struct gateway_end *e);
-void gateway_dgram_close(struct gateway_end *e);
 int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, socklen_t n);
 void gateway_dgram_run(struct gateway_end *e);
+/* The program's descriptor shows an error no more; if there are some it shall. */
+void gateway_dgram_errors_left(struct gateway_end *e);
+/* An option was set. */
+void gateway_dgram_option(struct gateway_end *e, int level, int name);
+/* The next message of the error queue: 0 and the note's descriptor, or -errno. */
+int gateway_dgram_errqueue(struct gateway_end *e, int *note);
+void gateway_peer_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
+
+/* --- gateway_peer.c, gateway_note.c ------------------------------------------------------------------ */
+
+uint64_t gateway_key_of(const struct gateway_end *e, const struct sockaddr_storage *sa);
+socklen_t gateway_key_address(const struct gateway_end *e, uint64_t key,
+			      struct sockaddr_storage *sa);
+void gateway_peers_begin(struct gateway_end *e);
+void gateway_peers_end(struct gateway_end *e);
+/* A datagram socket under the name of the remote.  A descriptor or -errno. */
+int gateway_peer_socket(struct gateway_end *e, uint64_t key);
+/* To the program's socket, so that the kernel tells when that has room.  0 or -errno. */
+int gateway_peer_connect(struct gateway_end *e, int fd);
+/* NULL: no memory. */
+struct gateway_peer *gateway_peer_get(struct gateway_end *e, uint64_t key);
+/* If it is the program's peer, the program's next call hears of a reset.  What lies in fd is lost. */
+void gateway_peer_break(struct gateway_end *e, int fd, uint64_t key);
+/* With a descriptor beside it, -1: none. */
+ssize_t gateway_send_with(int to, const void *bytes, size_t n, int fd);
+/* What the bytes do not tell, and with `data` those too: a file, or -1. */
+int gateway_note(const struct gateway_message *m, bool data);
 /* gateway_devices.c: interfaces from the n-th on. */
 void gateway_devices(struct gateway *g, unsigned from, struct program_reply *r);

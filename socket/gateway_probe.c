@@ -69,7 +69,7 @@ static void slots_probe(struct gateway *g, int pid)
 
 		if (!(word & 1) || (pid ? owner != pid : owner == 0) || gateway_end_find(g, id))
 			continue;
-		if (name_is_free(g, id, t->slot[i].type == SOCK_DGRAM))
+		if (name_is_free(g, id, t->slot[i].type != SOCK_STREAM))
 			program_slot_free(t, id);
 	}
 }

@@ -13,39 +13,14 @@
 /* A connection whose request has not come yet; `weft run` stays on one. */
 struct asker {
 	struct gateway_watch watch; /* first */
-	int pid;
+	struct ucred who;
 	bool stays;
-};
-
-union ancillary {
-	struct cmsghdr align;
-	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
 static void asker_end(struct gateway *g, struct asker *a)
 {
 	gateway_watch_close(g, &a->watch);
 	gateway_free_later(g, a);
-}
-
-/* fd -1: none. */
-static void answer(const struct asker *a, const struct program_reply *r, int fd)
-{
-	union ancillary an = {0};
-	struct iovec iov = {(void *)(uintptr_t)r, sizeof(*r)};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *cm;
-
-	if (fd >= 0) {
-		m.msg_control = &an;
-		m.msg_controllen = sizeof(an);
-		cm = CMSG_FIRSTHDR(&m);
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cm), &fd, sizeof(int));
-	}
-	sendmsg(a->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* A port may be held by a socket that was closed unseen. */
@@ -62,6 +37,15 @@ static int request_bind(struct gateway_end *e, const struct program_request *q)
 	return err;
 }
 
+static int request_setopt(struct gateway_end *e, const struct program_request *q)
+{
+	if (weft_setsockopt(e->fd, q->level, q->name, q->bytes, q->len))
+		return -errno;
+	if (e->role == GATEWAY_DGRAM)
+		gateway_dgram_option(e, q->level, q->name);
+	return 0;
+}
+
 static int request_getopt(struct gateway_end *e, const struct program_request *q,
 			  struct program_reply *r)
 {
@@ -69,8 +53,9 @@ static int request_getopt(struct gateway_end *e, const struct program_request *q
 	return weft_getsockopt(e->fd, q->level, q->name, r->bytes, &r->len) ? -errno : 0;
 }
 
+/* *fd: what goes with the answer. */
 static int request_end(struct gateway_end *e, const struct program_request *q,
-		       struct program_reply *r)
+		       struct program_reply *r, int *fd)
 {
 	if (e->fd < 0)
 		return q->kind == PROGRAM_SETOPT || q->kind == PROGRAM_GETOPT ? -EINVAL : -EISCONN;
@@ -87,9 +72,15 @@ static int request_end(struct gateway_end *e, const struct program_request *q,
 				 e, (const struct sockaddr *)(const void *)q->bytes, q->len)
 			   : -EOPNOTSUPP;
 	case PROGRAM_SETOPT:
-		return weft_setsockopt(e->fd, q->level, q->name, q->bytes, q->len) ? -errno : 0;
+		return request_setopt(e, q);
 	case PROGRAM_GETOPT:
 		return request_getopt(e, q, r);
+	case PROGRAM_ERRORS_LEFT:
+		if (e->role == GATEWAY_DGRAM)
+			gateway_dgram_errors_left(e);
+		return 0;
+	case PROGRAM_ERRQUEUE:
+		return e->role == GATEWAY_DGRAM ? gateway_dgram_errqueue(e, fd) : -EAGAIN;
 	default:
 		return -EINVAL;
 	}
@@ -126,14 +117,14 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 {
 	struct program_reply r = {.magic = PROGRAM_MAGIC};
 	struct gateway_end *e;
-	int err = 0, fd = -1;
+	int err = 0, fd = -1, note = -1;
 
 	switch (q->kind) {
 	case PROGRAM_HELLO:
 	case PROGRAM_STAY:
 		fd = g->table_fd;
 		a->stays = q->kind == PROGRAM_STAY;
-		gateway_process_seen(g, a->pid);
+		gateway_process_seen(g, a->who.pid);
 		break;
 	case PROGRAM_COLLECT:
 		gateway_probe_all(g);
@@ -145,10 +136,12 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 		gateway_devices(g, (unsigned)q->name, &r);
 		break;
 	default:
-		e = gateway_end_get(g, q->id, &err);
-		r.err = e ? request_end(e, q, &r) : err;
+		e = gateway_end_get(g, q->id, &a->who, &err);
+		r.err = e ? request_end(e, q, &r, &note) : err;
 	}
-	answer(a, &r, fd);
+	gateway_send_with(a->watch.fd, &r, sizeof(r), note >= 0 ? note : fd);
+	if (note >= 0)
+		close(note);
 }
 
 static void asker_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
@@ -179,7 +172,7 @@ static void request_accept(struct gateway *g, int fd)
 	}
 	a->watch.fd = fd;
 	a->watch.ready = asker_ready;
-	a->pid = peer.pid;
+	a->who = peer;
 	if (gateway_watch_add(g, &a->watch, EPOLLIN))
 		asker_end(g, a);
 }

@@ -7,6 +7,7 @@
 #include "socket/guest.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -66,8 +67,8 @@ static int request_run(int fd, const struct program_request *q, struct program_r
 	return n == sizeof(*r) && r->magic == PROGRAM_MAGIC ? r->err : -ENETDOWN;
 }
 
-static int request_passing(const struct guest *g, struct program_request *q,
-			   struct program_reply *r, int *passed)
+int guest_request_passing(const struct guest *g, struct program_request *q, struct program_reply *r,
+			  int *passed)
 {
 	int fd = request_connect(g), err;
 
@@ -82,7 +83,7 @@ static int request_passing(const struct guest *g, struct program_request *q,
 
 int guest_request(const struct guest *g, struct program_request *q, struct program_reply *r)
 {
-	int was = errno, passed, err = request_passing(g, q, r, &passed);
+	int was = errno, passed, err = guest_request_passing(g, q, r, &passed);
 
 	if (passed >= 0)
 		kernel_close(passed);
@@ -135,7 +136,7 @@ struct program_table *guest_table(struct guest *g)
 
 	if (t)
 		return t;
-	if (!g->token.instance[0] || request_passing(g, &q, &r, &fd) || fd < 0)
+	if (!g->token.instance[0] || guest_request_passing(g, &q, &r, &fd) || fd < 0)
 		return NULL;
 	t = table_map(fd);
 	kernel_close(fd);
@@ -180,6 +181,9 @@ static bool find_named(struct guest *g, int fd, struct guest_socket *s)
 		s->accepted = true;
 	}
 	s->family = s->slot && s->slot->family == AF_INET6 ? AF_INET6 : AF_INET;
+	s->protocol = s->type == SOCK_STREAM ? IPPROTO_TCP
+		      : s->slot              ? s->slot->protocol
+					     : IPPROTO_UDP;
 	return true;
 }
 

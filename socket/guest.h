@@ -28,7 +28,8 @@ struct guest_socket {
 	struct guest *guest;
 	uint32_t id;
 	struct program_slot *slot; /* NULL: the gateway has closed it and forgotten */
-	int fd, family, type;
+	int fd, family, protocol;
+	int type; /* SOCK_STREAM, or SOCK_DGRAM: raw ones are, too */
 	bool accepted;
 };
 
@@ -41,6 +42,9 @@ int guest_pid(const struct guest *g);
 bool guest_find(struct guest *g, int fd, struct guest_socket *s);
 /* Asks, and waits for the gateway's answer.  q->magic and secret are filled in. */
 int guest_request(const struct guest *g, struct program_request *q, struct program_reply *r);
+/* With the descriptor that came with the answer, or -1. */
+int guest_request_passing(const struct guest *g, struct program_request *q, struct program_reply *r,
+			  int *passed);
 /* One of a socket without more in it or in the answer. */
 int guest_ask(const struct guest_socket *s, enum program_request_kind kind);
 /* An address as a request carries it. */
@@ -67,6 +71,8 @@ int guest_accept(const struct guest_socket *s, int flags, struct program_addr *r
 int guest_connect(const struct guest_socket *s, const struct sockaddr *a, socklen_t n);
 int guest_connect_outcome(const struct guest_socket *s);
 int guest_connect_fresh(const struct guest_socket *s);
+/* IP_RECVERR of a datagram socket has become this. */
+void guest_connect_errors(const struct guest_socket *s, bool on);
 /* True: the descriptor blocks, by SO_SNDTIMEO or SO_RCVTIMEO so many milliseconds, -1: without end. */
 bool guest_waits(int fd, int option, int *ms);
 
@@ -90,7 +96,8 @@ int guest_getsockopt(const struct guest_socket *s, int level, int name, void *v,
 
 /* --- guest_message.c ---------------------------------------------------------------------------------- */
 
-/* Messages with a name; those without are the kernel's own. */
+/* Messages with a name or control messages, or of the error queue; others are the kernel's own. */
+bool guest_message_is_ours(const struct msghdr *m, int flags);
 long guest_sendmsg(const struct guest_socket *s, const struct msghdr *m, int flags);
 long guest_recvmsg(const struct guest_socket *s, struct msghdr *m, int flags);
 

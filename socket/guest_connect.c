@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/time.h>
@@ -104,21 +105,51 @@ static int connect_stream(const struct guest_socket *s, const struct sockaddr *a
 	}
 }
 
+static int dgram_join(const struct guest_socket *s, uint32_t addr, uint16_t port)
+{
+	const struct program_name to = {
+	    .kind = PROGRAM_PEER, .slot = (uint16_t)s->id, .addr = addr, .port = port};
+	struct sockaddr_un sa;
+	socklen_t len = program_address(&sa, s->guest->token.instance, &to);
+
+	return kernel_connect(s->fd, &sa, len) ? -errno : 0;
+}
+
+/* Anybody may send to it; of one that wants errors only the gateway's 0:0, on behalf of all. */
+static int dgram_leave(const struct guest_socket *s)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	if (s->slot && atomic_load(&s->slot->flags) & PROGRAM_ERRORS)
+		return dgram_join(s, 0, 0);
+	return kernel_connect(s->fd, &none, sizeof(none)) ? -errno : 0;
+}
+
 /* The gateway's end for that remote is there when it has answered. */
 static int connect_dgram(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
 {
-	struct program_name to = {.kind = PROGRAM_PEER, .slot = (uint16_t)s->id};
-	struct sockaddr_un sa = {.sun_family = AF_UNSPEC};
-	socklen_t len = sizeof(sa.sun_family);
 	int err = guest_ask_address(s, PROGRAM_CONNECT, a, n);
+	uint32_t addr;
+	uint16_t port;
 
 	if (err)
 		return err;
-	if (a->sa_family != AF_UNSPEC) {
-		to.addr = guest_address_ip4(a, &to.port);
-		len = program_address(&sa, s->guest->token.instance, &to);
-	}
-	return kernel_connect(s->fd, &sa, len) ? -errno : 0;
+	if (a->sa_family == AF_UNSPEC)
+		return dgram_leave(s);
+	addr = guest_address_ip4(a, &port);
+	return dgram_join(s, addr, s->protocol == IPPROTO_UDP ? port : 0);
+}
+
+void guest_connect_errors(const struct guest_socket *s, bool on)
+{
+	if (!s->slot)
+		return;
+	if (on)
+		atomic_fetch_or(&s->slot->flags, PROGRAM_ERRORS);
+	else
+		atomic_fetch_and(&s->slot->flags, ~PROGRAM_ERRORS);
+	if (atomic_load(&s->slot->state) != PROGRAM_CONNECTED)
+		dgram_leave(s);
 }
 
 int guest_connect(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)

@@ -1,105 +1,249 @@
 /*
- * socket/guest_message.c - messages with an address.
+ * socket/guest_message.c - messages with an address or control messages, and those of the error queue.
  *
  * A datagram to an address goes to the gateway's end 0:0 with that address before its bytes; the sender of one
- * that came is the name of the end it came from.
+ * that came is the name of the end it came from, or stands in the note that came beside it.
  */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "socket/guest.h"
 #include "socket/guest_kernel.h"
 
 #define PARTS 64 /* of one message that has an address */
 
+union ancillary {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+bool guest_message_is_ours(const struct msghdr *m, int flags)
+{
+	return (m->msg_name && m->msg_namelen) || (m->msg_control && m->msg_controllen) ||
+	       flags & MSG_ERRQUEUE;
+}
+
 /* --- sending -------------------------------------------------------------------------------------- */
 
-/* The header stands before the program's own parts. */
+static int head_fill(const struct guest_socket *s, const struct msghdr *m, int flags,
+		     struct program_dgram *head)
+{
+	int err;
+
+	*head = (struct program_dgram){.magic = PROGRAM_MAGIC,
+				       .flags = (uint32_t)flags,
+				       .control = (uint32_t)m->msg_controllen};
+	if (m->msg_controllen > PROGRAM_CONTROL || m->msg_iovlen > PARTS)
+		return m->msg_iovlen > PARTS ? -EMSGSIZE : -ENOBUFS;
+	if (!m->msg_name || !m->msg_namelen)
+		return 0;
+	err = guest_address_check(m->msg_name, m->msg_namelen, s->family);
+	if (err)
+		return err;
+	head->named = 1;
+	head->addr = guest_address_ip4(m->msg_name, &head->port);
+	return 0;
+}
+
+/* The header and the control messages stand before the program's own parts. */
 static long dgram_out(const struct guest_socket *s, const struct msghdr *m, int flags)
 {
 	const struct program_name to = {.kind = PROGRAM_PEER, .slot = (uint16_t)s->id};
 	struct program_dgram head;
-	struct iovec iov[1 + PARTS] = {{&head, sizeof(head)}};
+	struct iovec iov[2 + PARTS] = {{&head, sizeof(head)}, {m->msg_control, m->msg_controllen}};
 	struct sockaddr_un sa;
-	struct msghdr out = {.msg_name = &sa, .msg_iov = iov, .msg_iovlen = 1 + m->msg_iovlen};
-	uint16_t port;
+	struct msghdr out = {.msg_name = &sa, .msg_iov = iov, .msg_iovlen = 2 + m->msg_iovlen};
+	int err = head_fill(s, m, flags, &head);
 	long n;
 
-	if (m->msg_iovlen > PARTS)
-		return -EMSGSIZE;
-	memcpy(iov + 1, m->msg_iov, m->msg_iovlen * sizeof(*iov));
-	head.addr = guest_address_ip4(m->msg_name, &port);
-	head.port = port;
+	if (err)
+		return err;
+	if (!head.named && atomic_load(&s->slot->state) != PROGRAM_CONNECTED)
+		return -EDESTADDRREQ;
+	memcpy(iov + 2, m->msg_iov, m->msg_iovlen * sizeof(*iov));
 	out.msg_namelen = program_address(&sa, s->guest->token.instance, &to);
 	n = kernel_sendmsg(s->fd, &out, flags | MSG_NOSIGNAL);
 	if (n < 0 && errno == ECONNREFUSED && guest_ask(s, PROGRAM_OPEN) == 0)
 		n = kernel_sendmsg(s->fd, &out, flags | MSG_NOSIGNAL);
-	return n < 0 ? -errno : n - (long)sizeof(head);
+	return n < 0 ? -errno : n - (long)(sizeof(head) + head.control);
 }
 
 long guest_sendmsg(const struct guest_socket *s, const struct msghdr *m, int flags)
 {
 	struct msghdr plain = *m;
 	long n;
-	int err;
 
-	if (s->type == SOCK_STREAM) { /* a stream's peer is known: Linux ignores the name */
-		if (flags & MSG_FASTOPEN)
-			return -EOPNOTSUPP;
-		plain.msg_name = NULL;
-		plain.msg_namelen = 0;
-		n = kernel_sendmsg(s->fd, &plain, flags);
-		return n < 0 ? -errno : n;
-	}
-	if (m->msg_controllen)
+	if (s->type != SOCK_STREAM)
+		return s->slot ? dgram_out(s, m, flags) : -ENETDOWN;
+	if (flags & MSG_FASTOPEN)
 		return -EOPNOTSUPP;
-	err = guest_address_check(m->msg_name, m->msg_namelen, s->family);
-	return err ? err : dgram_out(s, m, flags);
+	plain.msg_name = NULL; /* a stream's peer is known: Linux ignores the name */
+	plain.msg_namelen = 0;
+	n = kernel_sendmsg(s->fd, &plain, flags);
+	return n < 0 ? -errno : n;
 }
 
 /* --- receiving -------------------------------------------------------------------------------------- */
 
-/* Who sent it: of a stream nobody is told. */
-static void sender_put(const struct guest_socket *s, const struct sockaddr_un *sa, socklen_t len,
-		       struct sockaddr *a, socklen_t *n)
+/* An address as the program wants it, or none. */
+static void sender_put(const struct guest_socket *s, uint32_t addr, uint16_t port, struct msghdr *m)
 {
-	struct program_addr p = {.ip = {[10] = 0xff, [11] = 0xff}};
-	struct program_name name;
+	struct program_addr p = {.ip = {[10] = 0xff, [11] = 0xff}, .port = port};
 
-	if (s->type == SOCK_STREAM || !program_name_of(&name, s->guest->token.instance, sa, len)) {
-		*n = 0;
+	if (!m->msg_name)
 		return;
-	}
-	p.port = name.port;
 	for (int i = 0; i < 4; i++)
-		p.ip[12 + i] = (uint8_t)(name.addr >> (24 - 8 * i));
-	guest_address_put(&p, s->family, a, n);
+		p.ip[12 + i] = (uint8_t)(addr >> (24 - 8 * i));
+	guest_address_put(&p, s->family, m->msg_name, &m->msg_namelen);
 }
 
-/* A reset stands for an ICMP error: the slot has it. */
+/* As many whole ones as there is room for. */
+static void control_put(const uint8_t *control, size_t n, struct msghdr *m)
+{
+	size_t room = m->msg_control ? m->msg_controllen : 0, done = 0;
+	struct cmsghdr h;
+
+	while (done + sizeof(h) <= n) {
+		memcpy(&h, control + done, sizeof(h));
+		if (h.cmsg_len < sizeof(h) || h.cmsg_len > n - done || done + h.cmsg_len > room)
+			break;
+		done += CMSG_ALIGN(h.cmsg_len);
+	}
+	m->msg_flags |= done < n ? MSG_CTRUNC : 0;
+	done = done < n ? done : n;
+	done = done < room ? done : room;
+	if (done)
+		memcpy(m->msg_control, control, done);
+	m->msg_controllen = done;
+}
+
+/* Who and what, from the note; false: it is none. */
+static bool note_put(const struct guest_socket *s, int fd, struct program_note *note,
+		     struct msghdr *m)
+{
+	uint8_t control[PROGRAM_CONTROL];
+
+	if (pread(fd, note, sizeof(*note), 0) != sizeof(*note) || note->magic != PROGRAM_MAGIC ||
+	    note->control > sizeof(control) ||
+	    pread(fd, control, note->control, sizeof(*note)) != (ssize_t)note->control)
+		return false;
+	m->msg_flags |= note->flags;
+	sender_put(s, note->addr, (uint16_t)note->port, m);
+	control_put(control, note->control, m);
+	return true;
+}
+
+static int passed_of(struct msghdr *m)
+{
+	struct cmsghdr *cm = CMSG_FIRSTHDR(m);
+	int fd = -1;
+
+	if (cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
+	return fd;
+}
+
+/* A datagram came: what is beside it, or its sender's name. */
+static void dgram_told(const struct guest_socket *s, struct msghdr *in, struct msghdr *m)
+{
+	const struct sockaddr_un *sa = in->msg_name;
+	int fd = passed_of(in);
+	struct program_note note;
+	struct program_name name;
+	bool noted = fd >= 0 && note_put(s, fd, &note, m);
+
+	if (fd >= 0)
+		kernel_close(fd);
+	if (noted)
+		return;
+	m->msg_controllen = 0;
+	if (program_name_of(&name, s->guest->token.instance, sa, in->msg_namelen))
+		sender_put(s, name.addr, name.port, m);
+	else
+		m->msg_namelen = 0;
+}
+
+/*
+ * A reset stands for an ICMP error: the slot has it.  0: there is none any more, for the program has read it in
+ * the error queue.
+ */
 static int cause_of(const struct guest_socket *s, int error)
 {
-	int err = error == ECONNRESET && s->type == SOCK_DGRAM ? guest_error(s) : 0;
+	return error == ECONNRESET ? guest_error(s) : error;
+}
 
-	return err ? err : error;
+static long dgram_in(const struct guest_socket *s, struct msghdr *m, int flags)
+{
+	struct sockaddr_un sa = {0};
+	union ancillary a;
+	struct msghdr in = *m;
+	bool took = false;
+	int err;
+	long n;
+
+	do {
+		in.msg_name = &sa;
+		in.msg_namelen = sizeof(sa);
+		in.msg_control = &a;
+		in.msg_controllen = sizeof(a);
+		n = kernel_recvmsg(s->fd, &in, flags | MSG_CMSG_CLOEXEC);
+		err = n < 0 ? errno : 0;
+		took |= err == ECONNRESET;
+		err = cause_of(s, err);
+	} while (n < 0 && !err);
+	if (took && s->slot && atomic_load(&s->slot->flags) & PROGRAM_ERRORS)
+		guest_ask(s, PROGRAM_ERRORS_LEFT);
+	if (n < 0)
+		return -err;
+	m->msg_flags = in.msg_flags & ~(MSG_CMSG_CLOEXEC | MSG_CTRUNC);
+	dgram_told(s, &in, m);
+	return n;
+}
+
+/* The oldest error, and what is quoted of the datagram that it is about. */
+static long error_in(const struct guest_socket *s, struct msghdr *m)
+{
+	struct program_request q = {.kind = PROGRAM_ERRQUEUE, .id = s->id};
+	struct program_note note;
+	struct program_reply r;
+	int shown, fd, err;
+	socklen_t len = sizeof(shown);
+	long n = -ENOBUFS;
+
+	if (s->type == SOCK_STREAM)
+		return -EAGAIN;
+	kernel_getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &shown, &len);
+	err = guest_request_passing(s->guest, &q, &r, &fd);
+	if (!err && fd >= 0) {
+		m->msg_flags = 0;
+		if (note_put(s, fd, &note, m)) {
+			n = preadv(fd, m->msg_iov, (int)m->msg_iovlen,
+				   (off_t)(sizeof(note) + note.control));
+			m->msg_flags |= n < (long)note.len ? MSG_TRUNC : 0;
+		}
+	}
+	if (fd >= 0)
+		kernel_close(fd);
+	return err ? err : n;
 }
 
 long guest_recvmsg(const struct guest_socket *s, struct msghdr *m, int flags)
 {
-	struct sockaddr_un sa = {0};
 	struct msghdr in = *m;
-	socklen_t room = m->msg_namelen;
 	long n;
 
-	in.msg_name = &sa;
-	in.msg_namelen = sizeof(sa);
+	if (flags & MSG_ERRQUEUE)
+		return error_in(s, m);
+	if (s->type != SOCK_STREAM)
+		return dgram_in(s, m, flags);
+	in.msg_name = NULL; /* of a stream nobody is told */
 	n = kernel_recvmsg(s->fd, &in, flags);
 	if (n < 0)
-		return -cause_of(s, errno);
+		return -errno;
 	m->msg_controllen = in.msg_controllen;
 	m->msg_flags = in.msg_flags;
-	sender_put(s, &sa, in.msg_namelen, m->msg_name, &room);
-	m->msg_namelen = room;
+	m->msg_namelen = 0;
 	return n;
 }

@@ -13,9 +13,8 @@
 /* The descriptor's own: its blocking calls are the kernel's. */
 bool guest_option_is_kernels(int level, int name)
 {
-	return level == SOL_SOCKET &&
-	       (name == SO_RCVTIMEO || name == SO_SNDTIMEO || name == SO_TYPE ||
-		name == SO_ACCEPTCONN || name == SO_RCVLOWAT);
+	return level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO ||
+				       name == SO_ACCEPTCONN || name == SO_RCVLOWAT);
 }
 
 static uint32_t flag_of(const struct guest_socket *s, int level, int name)
@@ -68,12 +67,25 @@ static int flag_set(const struct guest_socket *s, uint32_t flag, const void *v, 
 	return 0;
 }
 
+/* An IP option may be one byte (ip(7)). */
+static int number_of(const void *v, socklen_t n)
+{
+	int x = 0;
+
+	if (n >= sizeof(x))
+		memcpy(&x, v, sizeof(x));
+	else if (n)
+		x = *(const uint8_t *)v;
+	return x;
+}
+
 int guest_setsockopt(const struct guest_socket *s, int level, int name, const void *v, socklen_t n)
 {
 	struct program_request q = {
 	    .kind = PROGRAM_SETOPT, .id = s->id, .level = level, .name = name};
 	uint32_t flag = flag_of(s, level, name);
 	struct program_reply r;
+	int err;
 
 	if (!s->slot || (int)n < 0 || n > PROGRAM_VALUE)
 		return -EINVAL;
@@ -84,7 +96,10 @@ int guest_setsockopt(const struct guest_socket *s, int level, int name, const vo
 	q.len = n;
 	if (n)
 		memcpy(q.bytes, v, n);
-	return guest_request(s->guest, &q, &r);
+	err = guest_request(s->guest, &q, &r);
+	if (!err && level == IPPROTO_IP && name == IP_RECVERR && s->type == SOCK_DGRAM)
+		guest_connect_errors(s, number_of(v, n) != 0);
+	return err;
 }
 
 /* --- to read ------------------------------------------------------------------------------------------- */
@@ -112,7 +127,9 @@ static bool known(const struct guest_socket *s, int level, int name, int *x)
 	else if (name == SO_DOMAIN)
 		*x = s->family;
 	else if (name == SO_PROTOCOL)
-		*x = s->type == SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP;
+		*x = s->protocol;
+	else if (name == SO_TYPE)
+		*x = s->slot ? s->slot->type : s->type;
 	else
 		return false;
 	return true;

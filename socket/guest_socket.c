@@ -8,6 +8,7 @@
 #include "socket/guest.h"
 #include "socket/guest_kernel.h"
 
+#define SOCK_TYPE_BITS 0xf
 #define BACKLOG 4096 /* the kernel's: the gateway keeps to the program's */
 
 /* --- socket ------------------------------------------------------------------------------------------ */
@@ -23,20 +24,27 @@ static uint32_t slot_take(struct guest *g, struct program_table *t)
 	return program_slot_take(t);
 }
 
-static void slot_begin(struct program_slot *s, int family, int type, int pid)
+static int protocol_of(int type, int protocol)
+{
+	return protocol ? protocol : type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
+static void slot_begin(struct program_slot *s, int family, int type, int protocol)
 {
 	s->family = (uint16_t)family;
 	s->type = (uint16_t)type;
+	s->protocol = (uint16_t)protocol_of(type, protocol);
 	memset(&s->local, 0, sizeof(s->local));
 	memset(&s->remote, 0, sizeof(s->remote));
-	atomic_store(&s->pid, pid);
 }
 
-static int socket_make(struct guest *g, int family, int type)
+/* `flags` are those of the type. */
+static int socket_make(struct guest *g, int family, int type, int protocol, int flags)
 {
-	const bool dgram = (type & 0xf) == SOCK_DGRAM;
-	struct program_name n = {.kind = dgram ? PROGRAM_DGRAM : PROGRAM_STREAM};
+	const bool stream = type == SOCK_STREAM;
+	struct program_name n = {.kind = stream ? PROGRAM_STREAM : PROGRAM_DGRAM};
 	struct program_table *t = guest_table(g);
+	struct program_slot *s;
 	const int room = PROGRAM_SNDBUF / 2; /* the kernel doubles it */
 	struct sockaddr_un sa;
 	int fd, err;
@@ -46,9 +54,10 @@ static int socket_make(struct guest *g, int family, int type)
 	n.id = slot_take(g, t);
 	if (!n.id)
 		return -ENFILE;
-	slot_begin(program_slot_of(t, n.id), family, dgram ? SOCK_DGRAM : SOCK_STREAM,
-		   guest_pid(g));
-	fd = kernel_socket(AF_UNIX, type, 0);
+	s = program_slot_of(t, n.id);
+	slot_begin(s, family, type, protocol);
+	atomic_store(&s->pid, guest_pid(g));
+	fd = kernel_socket(AF_UNIX, (stream ? SOCK_STREAM : SOCK_DGRAM) | flags, 0);
 	if (fd >= 0) {
 		socklen_t len = program_address(&sa, g->token.instance, &n);
 
@@ -64,23 +73,49 @@ static int socket_make(struct guest *g, int family, int type)
 }
 
 /* What is not served is refused: nothing goes to the host's network. */
-static int socket_refused(int type, int protocol)
+static int socket_refused(int family, int type, int protocol)
 {
-	switch (type & 0xf) {
+	switch (type) {
 	case SOCK_STREAM:
 		return protocol && protocol != IPPROTO_TCP ? -EPROTONOSUPPORT : 0;
 	case SOCK_DGRAM:
+		if (protocol == IPPROTO_ICMP && family == AF_INET)
+			return 0;
 		return protocol && protocol != IPPROTO_UDP ? -EPROTONOSUPPORT : 0;
+	case SOCK_RAW:
+		return protocol <= 0 || protocol > 255 || family != AF_INET ? -EPROTONOSUPPORT : 0;
 	default:
-		return -EPROTONOSUPPORT;
+		return -ESOCKTNOSUPPORT;
 	}
+}
+
+/* A raw socket is weft's to allow. */
+static int raw_begin(struct guest *g, int fd)
+{
+	struct guest_socket s;
+	int err = guest_find(g, fd, &s) ? guest_ask(&s, PROGRAM_OPEN) : -ENETDOWN;
+
+	if (!err)
+		return fd;
+	kernel_close(fd);
+	if (s.slot && err != -ENETDOWN)
+		program_slot_free(guest_table(g), s.id);
+	return err;
 }
 
 int guest_open(struct guest *g, int family, int type, int protocol)
 {
-	int err = socket_refused(type, protocol);
+	const int flags = type & (SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd;
 
-	return err ? err : socket_make(g, family, type);
+	if (protocol < 0 || type & ~(SOCK_TYPE_BITS | flags))
+		return -EINVAL;
+	type &= SOCK_TYPE_BITS;
+	fd = socket_refused(family, type, protocol);
+	if (fd)
+		return fd;
+	fd = socket_make(g, family, type, protocol, flags);
+	return fd >= 0 && type == SOCK_RAW ? raw_begin(g, fd) : fd;
 }
 
 /* --- bind, listen --------------------------------------------------------------------------------------- */

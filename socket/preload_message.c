@@ -1,6 +1,6 @@
 /*
- * socket/preload_message.c - the hooks of messages.  Those without an address go past us: the kernel's send and
- * recv are not hooked.
+ * socket/preload_message.c - the hooks of messages.  Those without an address and control messages go past us:
+ * the kernel's send and recv are not hooked.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,7 +12,7 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
 	struct guest_socket s;
 
-	if (!m || !m->msg_name || !m->msg_namelen || !guest_find(preload_guest(), fd, &s))
+	if (!m || !guest_message_is_ours(m, 0) || !guest_find(preload_guest(), fd, &s))
 		return kernel_sendmsg(fd, m, flags);
 	return preload_answer(guest_sendmsg(&s, m, flags));
 }
@@ -48,7 +48,7 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
 	struct guest_socket s;
 
-	if (!m || !m->msg_name || !guest_find(preload_guest(), fd, &s))
+	if (!m || !guest_message_is_ours(m, flags) || !guest_find(preload_guest(), fd, &s))
 		return kernel_recvmsg(fd, m, flags);
 	return preload_answer(guest_recvmsg(&s, m, flags));
 }
@@ -60,11 +60,11 @@ HOOK ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *a
 	struct guest_socket s;
 	long k;
 
-	if (!a || !len || !guest_find(preload_guest(), fd, &s))
+	if (!((a && len) || flags & MSG_ERRQUEUE) || !guest_find(preload_guest(), fd, &s))
 		return syscall(SYS_recvfrom, fd, buf, n, flags, a, len);
-	m.msg_namelen = *len;
+	m.msg_namelen = a && len ? *len : 0;
 	k = preload_answer(guest_recvmsg(&s, &m, flags));
-	if (k >= 0)
+	if (k >= 0 && a && len)
 		*len = m.msg_namelen;
 	return k;
 }
@@ -79,10 +79,10 @@ HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags,
 	return recvfrom(fd, buf, n < room ? n : room, flags, a, len);
 }
 
-static bool any_named(const struct mmsghdr *v, unsigned n)
+static bool any_is_ours(const struct mmsghdr *v, unsigned n, int flags)
 {
 	for (unsigned i = 0; i < n; i++) {
-		if (v[i].msg_hdr.msg_name)
+		if (guest_message_is_ours(&v[i].msg_hdr, flags))
 			return true;
 	}
 	return false;
@@ -95,7 +95,7 @@ HOOK int recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct times
 	unsigned done = 0;
 	ssize_t k = 0;
 
-	if (!any_named(v, n))
+	if (!any_is_ours(v, n, flags))
 		return (int)syscall(SYS_recvmmsg, fd, v, n, flags, timeout);
 	if (timeout) {
 		clock_gettime(CLOCK_MONOTONIC, &end);

@@ -84,7 +84,10 @@ enum program_state {
 /* Options whose setting is a store: the gateway looks before it sends. */
 #define PROGRAM_NODELAY 1u
 #define PROGRAM_CORK 2u
-#define PROGRAM_UNCORKED 256u /* from here on: how often it was uncorked, counted before it is */
+/* Of a datagram socket: it wants to hear of errors (IP_RECVERR). */
+#define PROGRAM_ERRORS 4u
+#define PROGRAM_UNCORKED                                                                           \
+	256u /* from here on, of a stream: how often it was uncorked, counted before it is */
 
 /* An address as both sides keep it: IPv6, or IPv4 in its mapped form. */
 struct program_addr {
@@ -109,12 +112,13 @@ struct program_slot {
 	    held;            /* a: not 0: bytes wait for a flag to go; its change needs a request */
 	_Atomic int32_t pid; /* p: who has it, as far as is known */
 	uint16_t family;     /* c */
-	uint16_t type;       /* c */
+	uint16_t type;       /* c: SOCK_STREAM, SOCK_DGRAM, SOCK_RAW */
 	_Atomic uint32_t has_local; /* a: `local` is valid */
 	struct program_addr local;  /* g */
 	struct program_addr remote; /* g */
 	_Atomic uint32_t told;      /* p: connect() has said how it ended */
-	uint8_t unused[56];         /* c: a slot is two cache lines */
+	uint16_t protocol;          /* c */
+	uint8_t unused[54];         /* c: a slot is two cache lines */
 };
 _Static_assert(sizeof(struct program_slot) == 128, "two cache lines");
 
@@ -157,6 +161,8 @@ enum program_request_kind {
 	PROGRAM_CONNECT, /* UDP; bytes: a sockaddr */
 	PROGRAM_SETOPT,
 	PROGRAM_GETOPT,
+	PROGRAM_ERRQUEUE, /* answered with a note (struct program_note); -EAGAIN: there is none */
+	PROGRAM_ERRORS_LEFT, /* a call took the error that the descriptor shows: more may wait in the queue */
 	PROGRAM_COLLECT, /* the table is full: sockets that were closed give their slots back */
 	PROGRAM_DEVICES, /* bytes, of the answer: struct program_device, as many as fit from `name` on */
 };
@@ -188,10 +194,28 @@ struct program_connect {
 	uint8_t bytes[sizeof(struct sockaddr_storage)];
 };
 
-/* Before the bytes of a datagram that goes to a remote of its own. */
+#define PROGRAM_CONTROL 512 /* bytes of control messages of one datagram, at most */
+
+/* Before what goes to the gateway's end 0:0: control messages, then the bytes of the datagram. */
 struct program_dgram {
+	uint32_t magic;
+	uint32_t addr; /* IPv4, host order */
+	uint16_t port;
+	uint16_t named;   /* 0: to where the socket is connected */
+	uint32_t flags;   /* MSG_ of the call */
+	uint32_t control; /* bytes of it */
+};
+
+/*
+ * In the file whose descriptor comes with a datagram that has control messages, or that 0:0 sends on behalf of
+ * a remote; and what PROGRAM_ERRQUEUE answers, with the quoted datagram.  Control messages follow, then data.
+ */
+struct program_note {
+	uint32_t magic;
 	uint32_t addr; /* IPv4, host order */
 	uint32_t port;
+	int32_t flags;         /* MSG_ */
+	uint32_t control, len; /* bytes that follow */
 };
 
 struct program_device {

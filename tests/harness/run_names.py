@@ -48,7 +48,7 @@ try:
     raise AssertionError("an option nobody knows")
 except OSError as e:
     assert e.errno in (errno.ENOPROTOOPT, errno.EINVAL), e
-for family, kind, proto in ((socket.AF_INET, socket.SOCK_RAW, 1), (socket.AF_INET, socket.SOCK_STREAM, 132)):
+for family, kind, proto in ((socket.AF_INET6, socket.SOCK_RAW, 58), (socket.AF_INET, socket.SOCK_STREAM, 132)):
     try:
         socket.socket(family, kind, proto)
         raise AssertionError("a socket of the host's")

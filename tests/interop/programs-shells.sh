@@ -120,12 +120,21 @@ host_stop
 host_stop $http
 
 # --- ping, traceroute -----------------------------------------------------------------------------
-lacks ping 'ICMP sockets' run timeout 10 ping -c 1 -W 2 10.0.0.2
+works ping 'ICMP datagram sockets' run timeout 10 ping -c 1 -W 2 10.0.0.2
+works ping 'itself, 127.0.0.1' run timeout 10 ping -c 1 -W 2 127.0.0.1
+works ping '4000 bytes, 50 at once' run timeout 10 ping -f -c 50 -s 4000 -W 2 10.0.0.2
+answers_with() {
+	answers_with_what=$1
+	shift
+	"$@" 2>&1 | grep -q "$answers_with_what"
+}
+works ping '-M do, too long' answers_with 'message too long, mtu=1500' run timeout 10 ping -M 'do' -s 3000 -c 1 -W 1 10.0.0.2
+works ping 'nobody there' answers_with 'Destination Host Unreachable' run timeout 10 ping -c 1 -W 5 10.0.0.9
 traced() {
 	run timeout 20 traceroute "$@" -n -m 2 -q 1 -w 2 10.0.0.2 >"$DIR/trace" 2>&1 && grep -q '^ *1  10.0.0.2 ' "$DIR/trace"
 }
-lacks traceroute UDP traced
-lacks traceroute '-I' traced -I
-lacks traceroute '-T' traced -T
+works traceroute UDP traced
+works traceroute '-I' traced -I
+works traceroute '-T' traced -T -p 9
 
 programs_end
