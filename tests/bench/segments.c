@@ -1,11 +1,12 @@
 /*
- * tests/bench/segments.c - `segments receive|send|write COUNT TIMESTAMPS`: segments through a whole stack in
- * this process, for callgrind to count the instructions of one.
+ * tests/bench/segments.c - `segments receive|send|write|request|connection COUNT TIMESTAMPS`: segments through a
+ * whole stack in this process, for callgrind to count the instructions of one; or of a request, or a connection.
  *
  * Two stacks on the virtual clock have a TAP driver each over the two ends of a socket pair; the one measured
  * has 10.0.0.1.  Each call of the program is one segment (write: a batch of them), as a device with checksum
  * offload carries it.  What counts is inside the functions measured_*: a batch of segments read and acknowledged; or written by the
- * program, and their ACKs read.  What is received is compared.
+ * program, and their ACKs read; or all that an epoll server does for 64 bytes that it sends back, over a batch of
+ * connections at a time; or a server for a connection, from its SYN to the last ACK.  What is received is compared.
  *
  * `segments sizes` prints what an idle connection has of the TCP room, bytes: never used, and after a request
  * (tests/tcp/test_idle.c looks that it is so).
@@ -32,6 +33,7 @@
 #define ROUNDS_WARM 200
 #define PORT 7000
 #define QUEUE_MAX 64
+#define QUESTION 64
 
 struct end {
 	struct stack *st;
@@ -44,6 +46,9 @@ struct pair {
 	struct env *env;
 	struct end end[2]; /* [0] is measured */
 	uint32_t size;     /* payload of a segment */
+	int listener;
+	int epfd;        /* watches what the measured end accepted */
+	int asks[BATCH]; /* connections of the other end */
 };
 
 /* --- the world -------------------------------------------------------------------------------- */
@@ -87,18 +92,28 @@ static int socket_open(const struct end *e)
 	return fd;
 }
 
+/* The SYN is on its way. */
+static int other_connect(struct pair *p)
+{
+	struct sockaddr_in to = {
+	    .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(0x0a000001)};
+	int fd = socket_open(&p->end[1]);
+
+	weft_connect(fd, (struct sockaddr *)&to, sizeof(to));
+	return fd;
+}
+
 static void pair_connect(struct pair *p)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(PORT)};
-	int listener = socket_open(&p->end[0]);
 
-	if (weft_bind(listener, (struct sockaddr *)&at, sizeof(at)) || weft_listen(listener, 1))
+	p->listener = socket_open(&p->end[0]);
+	if (weft_bind(p->listener, (struct sockaddr *)&at, sizeof(at)) ||
+	    weft_listen(p->listener, BATCH))
 		err(1, "listen");
-	p->end[1].fd = socket_open(&p->end[1]);
-	at.sin_addr.s_addr = htonl(0x0a000001);
-	weft_connect(p->end[1].fd, (struct sockaddr *)&at, sizeof(at));
+	p->end[1].fd = other_connect(p);
 	pair_settle(p);
-	p->end[0].fd = weft_accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	p->end[0].fd = weft_accept4(p->listener, NULL, NULL, SOCK_NONBLOCK);
 	if (p->end[0].fd < 0)
 		err(1, "accept");
 }
@@ -171,30 +186,179 @@ static void round_send(struct pair *p, unsigned each, bool measured)
 	pair_settle(p);
 }
 
-/* `each` 0: receives. */
-static void rounds_run(struct pair *p, unsigned each, unsigned rounds, bool measured)
+/* --- a server --------------------------------------------------------------------------------- */
+
+static void ask(int fd, uint64_t at)
+{
+	uint64_t question[QUESTION / sizeof(at)] = {at};
+
+	if (weft_send(fd, question, sizeof(question), 0) != sizeof(question))
+		err(1, "send");
+}
+
+static void answer_check(int fd, uint64_t at)
+{
+	uint64_t answer[QUESTION / sizeof(at)];
+
+	if (weft_recv(fd, answer, sizeof(answer), 0) != sizeof(answer) || answer[0] != at)
+		errx(1, "a wrong answer");
+}
+
+static void answer(int fd)
+{
+	char buf[QUESTION];
+	ssize_t n = weft_recv(fd, buf, sizeof(buf), 0);
+
+	if (n != sizeof(buf) || weft_send(fd, buf, sizeof(buf), 0) != n)
+		err(1, "no question");
+}
+
+static void requests_open(struct pair *p)
+{
+	weft_use(p->end[0].st);
+	p->epfd = weft_epoll_create1(0);
+	for (unsigned i = 0; i < BATCH; i++) {
+		struct epoll_event ev = {.events = EPOLLIN};
+
+		p->asks[i] = other_connect(p);
+		pair_settle(p);
+		ev.data.fd = weft_accept4(p->listener, NULL, NULL, SOCK_NONBLOCK);
+		if (weft_setsockopt(ev.data.fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) ||
+		    weft_epoll_ctl(p->epfd, EPOLL_CTL_ADD, ev.data.fd, &ev))
+			err(1, "accept");
+	}
+}
+
+static void serve_requests(struct pair *p)
+{
+	struct epoll_event ev[BATCH];
+	int n;
+
+	netdev_poll(&p->end[0].dev->queue[0], QUEUE_MAX);
+	n = weft_epoll_wait(p->epfd, ev, BATCH, 0);
+	for (int i = 0; i < n; i++)
+		answer(ev[i].data.fd);
+}
+
+static __attribute__((noinline)) void measured_requests(struct pair *p)
+{
+	serve_requests(p);
+}
+
+static void round_requests(struct pair *p, bool measured)
+{
+	uint64_t at = ++p->end[1].place;
+
+	p->end[0].place = at;
+	for (unsigned i = 0; i < BATCH; i++)
+		ask(p->asks[i], at + i);
+	if (measured)
+		measured_requests(p);
+	else
+		serve_requests(p);
+	netdev_poll(&p->end[1].dev->queue[0], QUEUE_MAX);
+	for (unsigned i = 0; i < BATCH; i++)
+		answer_check(p->asks[i], at + i);
+}
+
+/* Accepted once the question is there. */
+static void serve_connection(struct pair *p)
+{
+	int fd = weft_accept4(p->listener, NULL, NULL, SOCK_NONBLOCK);
+
+	answer(fd);
+	weft_close(fd);
+}
+
+static __attribute__((noinline)) void measured_connection(struct pair *p)
+{
+	serve_connection(p);
+}
+
+static void frames_read(struct end *e, bool measured)
+{
+	if (measured)
+		measured_poll(e);
+	else
+		netdev_poll(&e->dev->queue[0], QUEUE_MAX);
+}
+
+static void connection(struct pair *p, bool measured)
+{
+	uint64_t at = ++p->end[1].place;
+	int fd = other_connect(p);
+
+	p->end[0].place = at;
+	frames_read(&p->end[0], measured); /* SYN */
+	frames_read(&p->end[1], false);
+	frames_read(&p->end[0], measured); /* ACK, or with the question */
+	ask(fd, at);
+	frames_read(&p->end[0], measured);
+	if (measured)
+		measured_connection(p);
+	else
+		serve_connection(p);
+	frames_read(&p->end[1], false);
+	answer_check(fd, at);
+	weft_close(fd);
+	frames_read(&p->end[0], measured); /* FIN */
+	pair_settle(p);
+}
+
+static void round_connections(struct pair *p, bool measured)
+{
+	for (unsigned i = 0; i < BATCH; i++)
+		connection(p, measured);
+}
+
+/* --- rounds ----------------------------------------------------------------------------------- */
+
+enum way { RECEIVE, SEND, WRITE, REQUEST, CONNECTION, WAYS };
+
+static void round_run(struct pair *p, enum way way, bool measured)
+{
+	switch (way) {
+	case RECEIVE:
+		round_receive(p, measured);
+		break;
+	case SEND:
+		round_send(p, 1, measured);
+		break;
+	case WRITE:
+		round_send(p, BATCH, measured);
+		break;
+	case REQUEST:
+		round_requests(p, measured);
+		break;
+	default:
+		round_connections(p, measured);
+	}
+}
+
+static void rounds_run(struct pair *p, enum way way, unsigned rounds, bool measured)
 {
 	for (unsigned i = 0; i < rounds; i++) {
-		if (each)
-			round_send(p, each, measured);
-		else
-			round_receive(p, measured);
+		round_run(p, way, measured);
 		env_lab_advance(p->env, NSEC_PER_MSEC);
 		pair_settle(p);
 	}
 }
 
-static unsigned way_parse(const char *way)
+static enum way way_parse(const char *text)
 {
-	if (strcmp(way, "send") == 0)
-		return 1;
-	return strcmp(way, "write") == 0 ? BATCH : 0;
+	static const char *const name[WAYS] = {"receive", "send", "write", "request", "connection"};
+	unsigned way = 0;
+
+	while (way < WAYS && strcmp(text, name[way]) != 0)
+		way++;
+	return way;
 }
 
 int main(int argc, char **argv)
 {
 	struct pair p = {0};
-	unsigned each, rounds;
+	enum way way;
+	unsigned rounds;
 	int fd[2];
 
 	if (argc == 2 && strcmp(argv[1], "sizes") == 0) {
@@ -202,9 +366,10 @@ int main(int argc, char **argv)
 		       sizeof(struct tcp_sock) + sizeof(struct tcp_est));
 		return 0;
 	}
-	if (argc != 4)
-		errx(2, "usage: segments receive|send|write COUNT TIMESTAMPS | sizes");
-	each = way_parse(argv[1]);
+	way = argc == 4 ? way_parse(argv[1]) : WAYS;
+	if (way == WAYS)
+		errx(2, "usage: segments receive|send|write|request|connection COUNT TIMESTAMPS | "
+			"sizes");
 	rounds = ((unsigned)atoi(argv[2]) + BATCH - 1) / BATCH;
 	p.size = atoi(argv[3]) ? 1448 : 1460;
 	p.env = env_lab_create(1);
@@ -213,8 +378,10 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < 2; i++)
 		end_open(&p, i, fd[i], atoi(argv[3]));
 	pair_connect(&p);
-	rounds_run(&p, each, ROUNDS_WARM, false);
-	rounds_run(&p, each, rounds, true);
+	if (way == REQUEST)
+		requests_open(&p);
+	rounds_run(&p, way, ROUNDS_WARM, false);
+	rounds_run(&p, way, rounds, true);
 	if (p.end[0].place != p.end[1].place)
 		errx(1, "not everything came");
 	printf("%u\n", rounds * BATCH);
