@@ -33,7 +33,7 @@ static struct neigh_key neigh_key_of(const struct netdev *dev, const struct ip_a
 
 static struct neigh_bucket *neigh_bucket_of(struct stack *st, const struct neigh_key *key)
 {
-	return &st->arp->bucket[siphash(key, sizeof(*key), st->key) % NEIGH_BUCKETS];
+	return &st->arp->bucket[siphash13(key, sizeof(*key), st->key) % NEIGH_BUCKETS];
 }
 
 static struct neigh *neigh_chain_find(struct neigh_bucket *bk, const struct netdev *dev,

@@ -95,7 +95,7 @@ static uint64_t tuple_hash4(const struct inet_table *t, const struct inet_tuple 
 		uint16_t lport, rport;
 	} key = {tu->laddr.w[3], tu->raddr.w[3], tu->lport, tu->rport};
 
-	return siphash(&key, sizeof(key), t->stack->key);
+	return siphash13(&key, sizeof(key), t->stack->key);
 }
 
 static uint64_t tuple_hash(const struct inet_table *t, const struct inet_tuple *tu)
@@ -107,7 +107,7 @@ static uint64_t tuple_hash(const struct inet_table *t, const struct inet_tuple *
 
 	if (ip_addr_is4(&tu->raddr) && ip_addr_is4(&tu->laddr))
 		return tuple_hash4(t, tu);
-	return siphash(&key, 36, t->stack->key);
+	return siphash13(&key, 36, t->stack->key);
 }
 
 static struct chain conn_chain(struct inet_table *t, const struct inet_tuple *tu)

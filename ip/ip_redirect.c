@@ -66,7 +66,7 @@ static bool redirect_is_due(struct redirect_host *h, uint64_t now)
 static bool redirect_may_send(struct stack *st, const struct ip_addr *to)
 {
 	struct redirect_state *s = st->ip->redirect;
-	uint64_t hash = siphash(to->b, sizeof(to->b), st->key);
+	uint64_t hash = siphash13(to->b, sizeof(to->b), st->key);
 	struct redirect_host *h = &s->host[hash % REDIRECT_HOSTS];
 	bool due;
 

@@ -65,7 +65,7 @@ static void pmtu_arm(struct pmtu_state *s, uint64_t until) REQUIRES(&s->lock);
 /* Where dst's entry hangs, or would. */
 static struct pmtu_entry **pmtu_slot(struct pmtu_state *s, const struct ip_addr *dst)
 {
-	uint64_t hash = siphash(dst->b, sizeof(dst->b), s->stack->key);
+	uint64_t hash = siphash13(dst->b, sizeof(dst->b), s->stack->key);
 	struct pmtu_entry **at = &s->bucket[hash % PMTU_BUCKETS];
 
 	while (*at && !ip_addr_eq(&(*at)->dst, dst))

@@ -30,7 +30,7 @@ struct reass_state *reass_state_create(struct stack *st)
 
 struct reass_bucket *reass_bucket_of(struct stack *st, const struct reass_key *k)
 {
-	return &st->ip->reass->bucket[siphash(k, sizeof(*k), st->key) % REASS_BUCKETS];
+	return &st->ip->reass->bucket[siphash13(k, sizeof(*k), st->key) % REASS_BUCKETS];
 }
 
 /* --- age -------------------------------------------------------------------------------------- */

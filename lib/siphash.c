@@ -1,6 +1,6 @@
 /*
- * lib/siphash.c - SipHash-2-4: two rounds a word, four at the end, 64 bits out.  Words are read
- * little-endian, so that a hash is the same on every machine.
+ * lib/siphash.c - SipHash-2-4 and SipHash-1-3: two rounds or one a word, four or three at the end, 64 bits
+ * out.  Words are read little-endian, so that a hash is the same on every machine.
  */
 #include <endian.h>
 #include <string.h>
@@ -42,15 +42,17 @@ static inline void sip_round(uint64_t v[4])
 	v[2] = rotl(v[2], 32);
 }
 
-static inline void sip_word(uint64_t v[4], uint64_t m)
+static inline void sip_word(uint64_t v[4], uint64_t m, unsigned rounds)
 {
 	v[3] ^= m;
-	sip_round(v);
-	sip_round(v);
+	for (unsigned i = 0; i < rounds; i++)
+		sip_round(v);
 	v[0] ^= m;
 }
 
-uint64_t siphash(const void *data, size_t n, const uint8_t key[16])
+/* The numbers of rounds are constants to each of its callers. */
+static inline __attribute__((always_inline)) uint64_t
+sip(const void *data, size_t n, const uint8_t key[16], unsigned rounds, unsigned last_rounds)
 {
 	const uint8_t *p = data;
 	uint64_t k0 = load_le64(key), k1 = load_le64(key + 8);
@@ -64,16 +66,26 @@ uint64_t siphash(const void *data, size_t n, const uint8_t key[16])
 	size_t left = n;
 
 	for (; left >= 8; left -= 8, p += 8)
-		sip_word(v, load_le64(p));
+		sip_word(v, load_le64(p), rounds);
 	if (left & 4) {
 		last |= load_le32(p);
 		p += 4;
 	}
 	for (size_t i = 0; i < (left & 3); i++)
 		last |= (uint64_t)p[i] << 8 * ((left & 4) + i);
-	sip_word(v, last);
+	sip_word(v, last, rounds);
 	v[2] ^= 0xff;
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < last_rounds; i++)
 		sip_round(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t siphash(const void *data, size_t n, const uint8_t key[16])
+{
+	return sip(data, n, key, 2, 4);
+}
+
+uint64_t siphash13(const void *data, size_t n, const uint8_t key[16])
+{
+	return sip(data, n, key, 1, 3);
 }

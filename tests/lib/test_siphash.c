@@ -1,6 +1,7 @@
 /*
  * tests/lib/test_siphash.c - SipHash-2-4 against the vectors published with it: key 00..0f, input
- * the first n of 00, 01, 02, ...
+ * the first n of 00, 01, 02, ...; SipHash-1-3 against what Python's hash() of the same bytes says, whose
+ * key is zeroes where PYTHONHASHSEED is 0.
  */
 #include "lib/siphash.h"
 #include "tests/harness/unit.h"
@@ -26,6 +27,27 @@ START_TEST(test_siphash_published_vectors)
 	for (unsigned i = 0; i < sizeof(in); i++)
 		in[i] = (uint8_t)i;
 	ck_assert_uint_eq(siphash(in, vectors[_i].n, key), vectors[_i].hash);
+}
+END_TEST
+
+static const struct {
+	size_t n;
+	uint64_t hash;
+} vectors13[] = {
+    {1, 0x68a914128e01e473},  {2, 0x010bac45c41e3669},  {3, 0x4d4c9a4a8ef6e0ad},
+    {4, 0x7cc43f98813e4dbd},  {7, 0x2f098ab0c751325a},  {8, 0xead411e67ebe2eea},
+    {9, 0x75927f9d95124362},  {12, 0xa6baf4fb0f9fe1c2}, {15, 0xf30eb725bb91c9ea},
+    {16, 0x8972188433a5c5b7}, {36, 0xac77921fcc642bd3}, {63, 0x385d3e39e5f37359},
+};
+
+START_TEST(test_siphash13_as_another_makes_it)
+{
+	static const uint8_t zeroes[16];
+	uint8_t in[64];
+
+	for (unsigned i = 0; i < sizeof(in); i++)
+		in[i] = (uint8_t)i;
+	ck_assert_uint_eq(siphash13(in, vectors13[_i].n, zeroes), vectors13[_i].hash);
 }
 END_TEST
 
@@ -62,6 +84,8 @@ int main(void)
 
 	tcase_add_loop_test(tc, test_siphash_published_vectors, 0,
 			    sizeof(vectors) / sizeof(vectors[0]));
+	tcase_add_loop_test(tc, test_siphash13_as_another_makes_it, 0,
+			    sizeof(vectors13) / sizeof(vectors13[0]));
 	tcase_add_test(tc, test_siphash_unaligned_input_same_hash);
 	tcase_add_test(tc, test_siphash_each_key_bit_counts);
 	return unit_run("siphash", tc);
