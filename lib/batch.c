@@ -23,10 +23,7 @@ void batch_begin(struct batch *b, struct stack *st)
 		s->batch->depth++;
 		return;
 	}
-	for (unsigned p = 0; p < BATCH_PHASES; p++) {
-		b->later[p].head = NULL;
-		b->later[p].tail = &b->later[p].head;
-	}
+	b->phases = 0;
 	b->nwakes = 0;
 	b->now = 0;
 	b->owed = NULL;
@@ -63,8 +60,12 @@ void batch_later(struct stack *st, enum batch_phase phase, struct later *l)
 	struct batch *b = batch_of(st);
 
 	l->next = NULL;
-	*b->later[phase].tail = l;
+	if (b->phases & 1u << phase)
+		*b->later[phase].tail = l;
+	else
+		b->later[phase].head = l;
 	b->later[phase].tail = &l->next;
+	b->phases |= 1u << phase;
 }
 
 void batch_wake(struct stack *st, struct waiter *w)
@@ -89,23 +90,18 @@ void batch_wake(struct stack *st, struct waiter *w)
 /* The first of the earliest phase that has one. */
 static struct later *batch_take(struct batch *b)
 {
-	for (unsigned p = 0; p < BATCH_PHASES; p++) {
-		struct later *l = b->later[p].head;
+	unsigned p = (unsigned)__builtin_ctz(b->phases);
+	struct later *l = b->later[p].head;
 
-		if (!l)
-			continue;
-		b->later[p].head = l->next;
-		if (!l->next)
-			b->later[p].tail = &b->later[p].head;
-		return l;
-	}
-	return NULL;
+	b->later[p].head = l->next;
+	if (!l->next)
+		b->phases &= ~(1u << p);
+	return l;
 }
 
 void batch_end(struct batch *b)
 {
 	struct env *e = b->stack->env;
-	struct later *l;
 
 	if (b->slot->batch != b) {
 		assert(b->slot->batch && b->slot->batch->depth > 0);
@@ -114,8 +110,11 @@ void batch_end(struct batch *b)
 	}
 	assert(b->depth == 0 && thread_record.batch == b);
 	lock_rank_none();
-	while ((l = batch_take(b)))
+	while (b->phases) {
+		struct later *l = batch_take(b);
+
 		l->fn(l);
+	}
 	lock_rank_none();
 	b->slot->batch = NULL;
 	thread_record.batch = b->outer;

@@ -34,16 +34,17 @@ struct batch {
 	struct {
 		struct later *head, **tail;
 	} later[BATCH_PHASES];
-	struct {
-		struct waiter *waiter;
-		uint32_t found;
-	} wakes[32];
-	unsigned nwakes;
+	unsigned phases;     /* bits: those that have anything put off */
 	uint64_t now;        /* ns: batch_now(), 0: to be read */
 	uint32_t written;    /* bytes to devices since then, a small frame as BATCH_FRAME */
 	_Atomic int *owed;   /* of a reader's batch: counts the hot sleepers it wakes; or NULL */
 	unsigned depth;      /* batch_begin() inside a batch of the same stack */
 	struct batch *outer; /* the thread's batch in another stack (a lab's wire) */
+	unsigned nwakes;
+	struct {
+		struct waiter *waiter;
+		uint32_t found;
+	} wakes[32];
 };
 
 void batch_begin(struct batch *b, struct stack *st);
