@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "ip/ip_priv.h"
+#include "lib/cell.h"
 #include "lib/mib.h"
 #include "lib/stack.h"
-#include "lib/zalloc.h"
 
 #define BACKLOG_SLACK 65536u  /* over the two buffers: a super-frame must fit */
 #define BACKLOG_ERRORS 65536u /* over that, for ICMP errors only */
@@ -54,14 +54,14 @@ struct sock *sock_alloc(struct stack *st, const struct sock_ops *ops)
 {
 	struct sock *sk;
 
-	assert(ops->size >= sizeof(struct sock));
-	sk = zalloc(ops->size);
+	assert(ops->size >= sizeof(struct sock) && ops->size <= CELL_MAX);
+	sk = cell_zalloc(st, ops->size);
 	if (!sk)
 		return NULL;
 	sk->ops = ops;
 	sock_defaults(sk, st);
 	if (ops->init(sk) != 0) {
-		free(sk);
+		cell_free(st, sk, ops->size);
 		return NULL;
 	}
 	gauge_add(st, GAUGE_socks, 1);
@@ -105,7 +105,7 @@ void sock_put(struct sock *sk)
 		path_put(sk->path);
 	gauge_add(sk->stack, GAUGE_socks, -1);
 	sock_rare_free(sk);
-	free(sk);
+	cell_free(sk->stack, sk, sk->ops->size);
 }
 
 /* --- the lock and what is left in it ---------------------------------------------------------- */

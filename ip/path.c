@@ -6,9 +6,9 @@
  * device and no gateway; all else asks the route table and then what ICMP taught.
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "ip/ip_priv.h"
+#include "lib/cell.h"
 #include "net/ifaddr.h"
 
 /* --- kinds of addresses ----------------------------------------------------------------------- */
@@ -199,7 +199,7 @@ static int path_link(struct path *p)
 
 static struct path *path_new(const struct path *made)
 {
-	struct path *p = malloc(sizeof(*p));
+	struct path *p = cell_alloc(made->stack, sizeof(*p));
 
 	if (p) {
 		*p = *made;
@@ -274,7 +274,7 @@ void path_put(struct path *p)
 		return;
 	if (p->neigh)
 		neigh_put(p->neigh);
-	free(p);
+	cell_free(p->stack, p, sizeof(*p));
 }
 
 bool path_is_current(const struct path *p)

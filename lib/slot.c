@@ -108,6 +108,18 @@ void slot_fini(struct stack *st)
 	mutex_unlock(&living.lock);
 }
 
+static void cells_free(struct slot *s)
+{
+	for (unsigned i = 0; i < sizeof(s->cells) / sizeof(s->cells[0]); i++) {
+		struct free_cell *next;
+
+		for (struct free_cell *c = s->cells[i].first; c; c = next) {
+			next = c->next;
+			free(c);
+		}
+	}
+}
+
 void slot_free(struct stack *st)
 {
 	struct slot *s, *next;
@@ -115,6 +127,7 @@ void slot_free(struct stack *st)
 	for (s = atomic_exchange(&st->slots, NULL); s; s = next) {
 		next = s->next;
 		waiter_fini(&s->waiter);
+		cells_free(s);
 		free(s);
 	}
 }

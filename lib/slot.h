@@ -35,6 +35,17 @@ struct rhythm {
 	uint8_t credit;   /* a spin has paid more often than not while this is above 0 */
 };
 
+/* What lib/cell.h keeps of one size. */
+struct free_cell {
+	struct free_cell *next;
+};
+struct cells {
+	struct free_cell *first;
+	unsigned count;
+};
+#define CELL_STEP 16u /* bytes: as malloc() gives */
+#define CELL_MAX 512u
+
 struct slot {
 	struct waiter waiter;                /* see lib/env.h */
 	struct stack *stack;                 /* c */
@@ -45,6 +56,7 @@ struct slot {
 	struct rhythm rhythm;                /* o: net/lead.c */
 	_Atomic uint64_t mib[MIB_MAX];       /* w */
 	_Atomic int64_t gauge[GAUGE_MAX];    /* w: one thread may go below 0, the sum does not */
+	struct cells cells[CELL_MAX / CELL_STEP + 1]; /* o: lib/cell.h: by size */
 };
 
 /* slot_get() of a stack the thread did not use last: the search. */

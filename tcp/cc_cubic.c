@@ -6,9 +6,7 @@
  * Windows are bytes, times ms.  What the RFC computes in real numbers is rounded by less than a
  * thousandth of a segment; what an addition leaves over is kept for the next.
  */
-#include <stdlib.h>
-
-#include "lib/zalloc.h"
+#include "lib/cell.h"
 #include "tcp/tcp_priv.h"
 
 /* RFC 9438, 4.1: beta 0.7, C 0.4 segments/s^3; 4.3: alpha 3 (1 - beta) / (1 + beta) */
@@ -69,13 +67,13 @@ static struct cubic *cubic_of(struct tcp_sock *ts)
 static struct cubic *cubic_get(struct tcp_sock *ts)
 {
 	if (!ts->est->cc_priv)
-		ts->est->cc_priv = (uintptr_t)zalloc(sizeof(struct cubic));
+		ts->est->cc_priv = (uintptr_t)cell_zalloc(ts->sk.stack, sizeof(struct cubic));
 	return cubic_of(ts);
 }
 
 static void cubic_release(struct tcp_sock *ts)
 {
-	free((void *)(uintptr_t)ts->est->cc_priv);
+	cell_free(ts->sk.stack, cubic_of(ts), sizeof(struct cubic));
 	ts->est->cc_priv = 0;
 }
 

@@ -5,8 +5,8 @@
  * Nothing is lost by it: all that such a connection has learnt is the round trip of its SYN, which it
  * keeps, and the rest is what tcp_transfer_init() begins with.
  */
-#include <stdlib.h>
 
+#include "lib/cell.h"
 #include "tcp/tcp_priv.h"
 
 const struct tcp_est tcp_est_none = {
@@ -20,7 +20,7 @@ const struct tcp_est tcp_est_none = {
 
 static bool est_make(struct tcp_sock *ts)
 {
-	struct tcp_est *e = malloc(sizeof(*e));
+	struct tcp_est *e = cell_alloc(ts->sk.stack, sizeof(*e));
 
 	if (!e)
 		return false;
@@ -66,7 +66,7 @@ bool tcp_est_get(struct tcp_sock *ts)
 void tcp_est_free(struct tcp_sock *ts)
 {
 	if (tcp_est_is_own(ts))
-		free(ts->est);
+		cell_free(ts->sk.stack, ts->est, sizeof(*ts->est));
 	ts->est_shared = &tcp_est_none;
 }
 

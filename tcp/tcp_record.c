@@ -9,9 +9,8 @@
  * RACK has to look at: out, not SACKed, and not held for lost without having been sent again.
  */
 #include <errno.h>
-#include <stdlib.h>
 
-#include "lib/zalloc.h"
+#include "lib/cell.h"
 #include "tcp/tcp_priv.h"
 
 /* NULL: no memory. */
@@ -22,7 +21,7 @@ static struct tcp_xfer *xfer_get(struct tcp_sock *ts)
 	if (!tcp_est_get(ts))
 		return NULL;
 	if (!ts->est->xfer) {
-		x = zalloc(sizeof(*x));
+		x = cell_zalloc(ts->sk.stack, sizeof(*x));
 		if (!x)
 			return NULL;
 		x->recover = ts->snd_una - 1;
@@ -37,7 +36,7 @@ static struct tcp_xfer *xfer_get(struct tcp_sock *ts)
 struct tcp_rec *tcp_rec_add(struct tcp_sock *ts)
 {
 	struct tcp_xfer *x = xfer_get(ts);
-	struct tcp_rec *r = x ? zalloc(sizeof(*r)) : NULL;
+	struct tcp_rec *r = x ? cell_zalloc(ts->sk.stack, sizeof(*r)) : NULL;
 
 	if (!r)
 		return NULL;
@@ -101,7 +100,7 @@ static bool rec_is_waited_for(const struct tcp_rec *r)
 /* r keeps its first len bytes, a new record behind it takes the rest.  0 or -ENOMEM. */
 int tcp_rec_split(struct tcp_sock *ts, struct tcp_rec *r, uint32_t len)
 {
-	struct tcp_rec *rest = malloc(sizeof(*rest));
+	struct tcp_rec *rest = cell_alloc(ts->sk.stack, sizeof(*rest));
 	struct tcp_xfer *x = ts->est->xfer;
 
 	assert(len > 0 && len <= tcp_rec_len(r));
@@ -136,7 +135,7 @@ static void rec_free(struct tcp_sock *ts, struct tcp_rec *r)
 	if (r->piece)
 		piece_put(r->piece);
 	sock_snd_uncharge(&ts->sk, (uint32_t)sizeof(*r));
-	free(r);
+	cell_free(ts->sk.stack, r, sizeof(*r));
 }
 
 bool tcp_rec_join(struct tcp_sock *ts, struct tcp_rec *r)
@@ -357,6 +356,6 @@ void tcp_xfer_free(struct tcp_sock *ts)
 	tcp_limit_end(ts);
 	while (ts->est->xfer->head)
 		xfer_shift(ts);
-	free(ts->est->xfer);
+	cell_free(ts->sk.stack, ts->est->xfer, sizeof(*ts->est->xfer));
 	ts->est->xfer = NULL;
 }

@@ -3,8 +3,7 @@
  * SYN-ACKs, and what comes for one until the third ACK, which makes the child (RFC 9293, 3.10.7.4;
  * RFC 4987, 3.5).
  */
-#include <stdlib.h>
-
+#include "lib/cell.h"
 #include "tcp/tcp_priv.h"
 
 /* --- the SYN queue ------------------------------------------------------------------------------ */
@@ -55,9 +54,11 @@ static void request_unlink(struct tcp_sock *ls, struct tcp_request *rq)
 
 void tcp_request_free(struct tcp_request *rq)
 {
-	gauge_add(rq->listener->stack, GAUGE_requests, -1);
+	struct stack *st = rq->listener->stack;
+
+	gauge_add(st, GAUGE_requests, -1);
 	sock_put(rq->listener);
-	free(rq);
+	cell_free(st, rq, sizeof(*rq));
 }
 
 void tcp_request_drop(struct tcp_sock *ls, struct tcp_request *rq)

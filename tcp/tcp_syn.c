@@ -4,8 +4,7 @@
  *
  * The SYN queue is bounded; a flood costs what it holds and a SYN-ACK a SYN, no more.
  */
-#include <stdlib.h>
-
+#include "lib/cell.h"
 #include "tcp/tcp_priv.h"
 
 /* *cookie: nothing is to be kept, for the queue is full or memory short.  A SYN that follows a TIME-WAIT has its ISS chosen and is kept. */
@@ -108,7 +107,7 @@ uint32_t tcp_request_iss(const struct tcp_request *rq, const struct tcp_seg *syn
 static struct tcp_request *request_make(struct tcp_sock *ls, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
-	struct tcp_request *rq = malloc(sizeof(*rq));
+	struct tcp_request *rq = cell_alloc(ls->sk.stack, sizeof(*rq));
 
 	if (!rq)
 		return NULL;

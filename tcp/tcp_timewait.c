@@ -5,9 +5,7 @@
  * be an old duplicate, if somebody listens: above RCV.NXT, or with a newer timestamp (RFC 1122,
  * 4.2.2.13; RFC 6191).
  */
-#include <stdlib.h>
-
-#include "lib/zalloc.h"
+#include "lib/cell.h"
 #include "tcp/tcp_priv.h"
 
 #define TCP_REUSE_LOOPBACK 2 /* net.ipv4.tcp_tw_reuse */
@@ -70,12 +68,12 @@ static void timewait_fire(struct timer *t)
 
 void tcp_timewait_free(struct tcp_timewait *tw)
 {
-	struct tcp_state *t = tw->stack->tcp;
+	struct stack *st = tw->stack;
 
-	inet_port_release(t->table, tw->port);
-	atomic_fetch_sub_explicit(&t->timewaits, 1, memory_order_relaxed);
-	gauge_add(tw->stack, GAUGE_timewait, -1);
-	free(tw);
+	inet_port_release(st->tcp->table, tw->port);
+	atomic_fetch_sub_explicit(&st->tcp->timewaits, 1, memory_order_relaxed);
+	gauge_add(st, GAUGE_timewait, -1);
+	cell_free(st, tw, sizeof(*tw));
 }
 
 void tcp_timewait_kill(struct tcp_timewait *tw)
@@ -88,7 +86,7 @@ static struct tcp_timewait *timewait_alloc(struct stack *st)
 {
 	uint32_t most = (uint32_t)sysctl_get(st, tcp_max_tw_buckets);
 	uint32_t was = atomic_fetch_add_explicit(&st->tcp->timewaits, 1, memory_order_relaxed);
-	struct tcp_timewait *tw = was < most ? zalloc(sizeof(*tw)) : NULL;
+	struct tcp_timewait *tw = was < most ? cell_zalloc(st, sizeof(*tw)) : NULL;
 
 	if (!tw) {
 		atomic_fetch_sub_explicit(&st->tcp->timewaits, 1, memory_order_relaxed);
