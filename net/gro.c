@@ -34,6 +34,7 @@ struct run {
 	uint16_t id;  /* of the last datagram */
 	uint8_t push; /* TCP_PSH: the last had it */
 	bool own;     /* its destination is known to be ours */
+	bool sound;   /* its checksums hold */
 	bool full;    /* nothing follows */
 };
 
@@ -43,7 +44,7 @@ struct run {
 static bool ip_is_plain(const struct ip4_hdr *ip, uint32_t len)
 {
 	return ip->ver_ihl == 0x45 && ip->proto == IP_PROTO_TCP && be16_get(ip->len) == len &&
-	       !(be16_get(ip->off) & ~IP4_DF) && csum_finish(csum_add_words(0, ip, IP4_HLEN)) == 0;
+	       !(be16_get(ip->off) & ~IP4_DF);
 }
 
 /* What nobody has vouched for is summed here, and not again above. */
@@ -64,6 +65,12 @@ static bool tcp_csum_holds(struct pkbuf *b, const struct seg *s)
 	return true;
 }
 
+/* Looked at when it has something to be joined with, for what comes alone is summed above. */
+static bool seg_is_sound(struct pkbuf *b, const struct seg *s)
+{
+	return csum_finish(csum_add_words(0, s->ip, IP4_HLEN)) == 0 && tcp_csum_holds(b, s);
+}
+
 /* False: it is no segment of a stream that could be joined. */
 static bool seg_look(struct pkbuf *b, struct seg *s)
 {
@@ -81,8 +88,7 @@ static bool seg_look(struct pkbuf *b, struct seg *s)
 		return false;
 	if (!ip_is_plain(s->ip, b->len - link) || tcp_hdr_len(s->tcp) < TCP_HLEN)
 		return false;
-	return have >= s->hlen && b->len > s->hlen && (s->tcp->flags & ~TCP_PSH) == TCP_ACK &&
-	       tcp_csum_holds(b, s);
+	return have >= s->hlen && b->len > s->hlen && (s->tcp->flags & ~TCP_PSH) == TCP_ACK;
 }
 
 /* --- a run -------------------------------------------------------------------------------------- */
@@ -128,8 +134,16 @@ static bool run_is_open(struct run *r)
 
 static bool run_fits(struct run *r, const struct seg *s)
 {
-	return run_is_open(r) && be32_get(s->tcp->seq) == r->next && s->len <= r->seg.len &&
-	       headers_match(&r->seg, s) && links_match(&r->seg, s) && id_follows(r, s->ip);
+	return be32_get(s->tcp->seq) == r->next && s->len <= r->seg.len &&
+	       headers_match(&r->seg, s) && links_match(&r->seg, s) && id_follows(r, s->ip) &&
+	       run_is_open(r);
+}
+
+static bool run_is_sound(struct run *r)
+{
+	if (!r->sound)
+		r->sound = seg_is_sound(r->b, &r->seg);
+	return r->sound;
 }
 
 /* Is there room for b's payload by reference, the part in its header put before the rest? */
@@ -154,7 +168,7 @@ static void run_begin(struct run *r, struct pkbuf *b, const struct seg *s)
 {
 	r->b = b;
 	r->seg = *s;
-	r->own = false;
+	r->own = r->sound = false;
 	run_noted(r, s);
 }
 
@@ -166,7 +180,7 @@ static bool run_take(struct run *r, struct pkbuf *b, const struct seg *s)
 	struct frag *f = &b->frag[0];
 	struct pkbuf *to = r->b;
 
-	if (!run_fits(r, s) || !run_has_room(r, b, s))
+	if (!run_fits(r, s) || !run_has_room(r, b, s) || !run_is_sound(r) || !seg_is_sound(b, s))
 		return false;
 	memcpy(piece_data(f->piece) + f->off - front, pkbuf_data(b) + s->hlen, front);
 	f->off -= front;
