@@ -20,6 +20,7 @@
 #include "socket/socket_priv.h"
 
 #define EPOLL_FLAGS (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
+#define HARVEST 16 /* items taken off the ready list at a time */
 #define EPOLL_ALWAYS (EPOLLERR | EPOLLHUP)
 #define EXCLUSIVE_OK (EPOLLIN | EPOLLOUT | EPOLL_ALWAYS | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
 
@@ -97,23 +98,28 @@ static void ready_del(struct epoll *ep, struct epoll_item *it)
 	mutex_unlock(&ep->s->wait.lock);
 }
 
-/* Puts `back` (NULL: none) to the end, and takes the first of those *left to be asked; NULL: none. */
-static struct epoll_item *ready_next(struct epoll *ep, struct epoll_item *back, unsigned *left)
-{
-	struct epoll_item *it = NULL;
+/* Items off the list, some of which go back. */
+struct part {
+	struct epoll_item *it[HARVEST];
+	unsigned n;
+};
 
+/* Puts p to the end, and takes the first of those *left to be asked, at most max; false: none. */
+static bool ready_next(struct epoll *ep, struct part *p, unsigned max, unsigned *left)
+{
 	mutex_lock(&ep->s->wait.lock);
 	if (*left > ep->nready)
 		*left = ep->nready;
-	if (back)
-		ready_insert(ep, back);
-	if (*left) {
-		--*left;
-		it = TAILQ_FIRST(&ep->ready);
+	for (unsigned i = 0; i < p->n; i++)
+		ready_insert(ep, p->it[i]);
+	for (p->n = 0; p->n < HARVEST && p->n < max && *left; --*left) {
+		struct epoll_item *it = TAILQ_FIRST(&ep->ready);
+
 		ready_remove(ep, it);
+		p->it[p->n++] = it;
 	}
 	mutex_unlock(&ep->s->wait.lock);
-	return it;
+	return p->n;
 }
 
 static unsigned ready_count(struct epoll *ep)
@@ -303,25 +309,38 @@ static bool item_tell(struct epoll_item *it, struct epoll_event *out)
 	return true;
 }
 
+/* How many of p were told; those that may have more to tell stay in p. */
+static int part_tell(struct part *p, struct epoll_event *out)
+{
+	unsigned had = p->n;
+	int n = 0;
+
+	p->n = 0;
+	for (unsigned i = 0; i < had; i++) {
+		struct epoll_item *it = p->it[i];
+
+		if (!item_tell(it, &out[n]))
+			continue;
+		n++;
+		if (!(it->event.events & (EPOLLET | EPOLLONESHOT)))
+			p->it[p->n++] = it;
+	}
+	return n;
+}
+
 /*
  * How many were told.  Each is asked once: the level triggered ones that were told stand behind those that
  * wait, to be asked again the next time.  What is left is somebody else's, if another thread sleeps here.
  */
 static int epoll_harvest(struct epoll *ep, struct epoll_event *out, int max)
 {
-	struct epoll_item *it, *back = NULL;
+	struct part p = {.n = 0};
 	unsigned left = UINT_MAX;
 	int n = 0;
 
 	mutex_lock(&ep->lock);
-	while (n < max && (it = ready_next(ep, back, &left))) {
-		bool told = item_tell(it, &out[n]);
-
-		back = told && !(it->event.events & (EPOLLET | EPOLLONESHOT)) ? it : NULL;
-		n += told;
-	}
-	if (n == max && back)
-		ready_add(ep, back);
+	while (ready_next(ep, &p, (unsigned)(max - n), &left))
+		n += part_tell(&p, &out[n]);
 	mutex_unlock(&ep->lock);
 	if (n && atomic_load(&ep->s->wait.sleepers) && ready_count(ep))
 		socket_wake(ep->stack, ep->s, EPOLLIN);
@@ -399,17 +418,18 @@ static void epoll_release(struct call *c, struct socket *s)
 static uint32_t epoll_poll(struct socket *s)
 {
 	struct epoll *ep = s->epoll;
-	struct epoll_item *it;
+	struct part p = {.n = 0};
 	unsigned left = UINT_MAX;
 	uint32_t ev = 0;
 
 	mutex_lock(&ep->lock);
-	while (!ev && (it = ready_next(ep, NULL, &left))) {
-		if (!item_poll(it))
-			continue;
-		ready_add(ep, it);
-		ev = events_all(EPOLLIN);
+	while (!ev && ready_next(ep, &p, 1, &left)) {
+		if (item_poll(p.it[0]))
+			ev = events_all(EPOLLIN);
+		else
+			p.n = 0;
 	}
+	ready_next(ep, &p, 0, &left);
 	mutex_unlock(&ep->lock);
 	return ev;
 }
