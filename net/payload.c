@@ -199,7 +199,7 @@ static int append_source(struct pkbuf *b, struct source *s, uint32_t n)
 	uint32_t before = b->len;
 	int k;
 
-	if (b->nfrag == 0 && n <= (uint32_t)PKBUF_HDR - b->tail) {
+	if (n <= pkbuf_tailroom(b)) {
 		source_read(s, b->hdr + b->tail, n);
 		b->tail = (uint16_t)(b->tail + n);
 		b->len += n;
@@ -225,7 +225,12 @@ int pkbuf_append(struct pkbuf *b, const void *data, uint32_t n)
 	struct iovec iov = {(void *)(uintptr_t)data, n};
 	struct source s = {.iov = &iov};
 
-	return append_source(b, &s, n);
+	if (n > pkbuf_tailroom(b))
+		return append_source(b, &s, n);
+	memcpy(b->hdr + b->tail, data, n);
+	b->tail = (uint16_t)(b->tail + n);
+	b->len += n;
+	return 0;
 }
 
 int pkbuf_append_iov(struct pkbuf *b, const struct iovec *iov, int niov, size_t skip, uint32_t n)

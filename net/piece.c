@@ -65,7 +65,9 @@ void piece_put(struct piece *p)
 {
 	struct stack *st = p->stack;
 
-	if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) > 1)
+	/* whoever has the only reference needs no locked instruction: nobody else can take one */
+	if (atomic_load_explicit(&p->refs, memory_order_acquire) > 1 &&
+	    atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) > 1)
 		return;
 	gauge_add(st, GAUGE_pieces, -1);
 	gauge_add(st, GAUGE_piece_bytes, -(int64_t)p->size);

@@ -154,6 +154,11 @@ static inline unsigned pkbuf_headroom(const struct pkbuf *b)
 {
 	return b->head;
 }
+/* Bytes that pkbuf_append() puts into the header part, which needs no memory. */
+static inline unsigned pkbuf_tailroom(const struct pkbuf *b)
+{
+	return b->nfrag ? 0 : PKBUF_HDR - (unsigned)b->tail;
+}
 /* pkbuf_pull() and pkbuf_trim_front() of more than the header part has. */
 uint8_t *pkbuf_pull_frags(struct pkbuf *b, unsigned n);
 void pkbuf_trim_frags(struct pkbuf *b, uint32_t n);

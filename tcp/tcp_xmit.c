@@ -265,6 +265,17 @@ static int span_make(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, struct 
 	return 0;
 }
 
+/* What has room behind the header is copied there: cheaper than a reference, and one part less to write. */
+static void span_add(struct pkbuf *b, const struct tcp_rec *r)
+{
+	uint32_t n = tcp_rec_len(r);
+
+	if (n <= pkbuf_tailroom(b))
+		pkbuf_append(b, piece_data(r->piece) + r->off, n);
+	else
+		pkbuf_add_piece(b, r->piece, r->off, n);
+}
+
 static struct pkbuf *span_packet(struct tcp_sock *ts, const struct span *s)
 {
 	struct pkbuf *b = pkbuf_alloc(ts->sk.stack, PKBUF_TX_HEAD);
@@ -273,7 +284,7 @@ static struct pkbuf *span_packet(struct tcp_sock *ts, const struct span *s)
 		return NULL;
 	for (struct tcp_rec *r = s->first;; r = r->next) {
 		if (tcp_rec_len(r))
-			pkbuf_add_piece(b, r->piece, r->off, tcp_rec_len(r));
+			span_add(b, r);
 		if (r == s->last)
 			break;
 	}
