@@ -41,27 +41,50 @@ static uint64_t id_hash(const struct stack *st, const struct ip_addr *src,
 	return siphash(&key, sizeof(key), st->key);
 }
 
+/* The first of n in a counter that others use too. */
 static uint16_t id_take(struct stack *st, uint64_t hash, unsigned n)
 {
 	_Atomic uint16_t *counter = &st->ip->id->counter[hash % IP_ID_COUNTERS];
-	uint16_t at = atomic_fetch_add_explicit(counter, (uint16_t)n, memory_order_relaxed);
 
-	return (uint16_t)(at + (hash >> 48));
+	return atomic_fetch_add_explicit(counter, (uint16_t)n, memory_order_relaxed);
+}
+
+/*
+ * Of datagrams that may not be cut any will do (RFC 6864, 4.1): from the second on the path, which has one
+ * sender, counts them by itself.
+ */
+static uint16_t id_take_whole(struct path *path, unsigned n)
+{
+	uint16_t at = atomic_load_explicit(&path->id_whole, memory_order_relaxed);
+
+	atomic_store_explicit(&path->id_whole, (uint16_t)(at + n), memory_order_relaxed);
+	return at;
+}
+
+static uint16_t id_of(uint16_t count, uint64_t hash)
+{
+	return (uint16_t)(count + (hash >> 48));
 }
 
 uint16_t ip_id_next(struct stack *st, const struct ip_addr *src, const struct ip_addr *dst,
 		    uint8_t proto, unsigned n)
 {
-	return id_take(st, id_hash(st, src, dst, proto), n);
+	uint64_t hash = id_hash(st, src, dst, proto);
+
+	return id_of(id_take(st, hash, n), hash);
 }
 
-uint16_t ip_id_by(struct path *path, const struct ip_addr *src, const struct ip_flow *f, unsigned n)
+uint16_t ip_id_by(struct path *path, const struct ip_addr *src, const struct ip_flow *f, unsigned n,
+		  bool df)
 {
 	uint64_t hash = atomic_load_explicit(&path->id_hash, memory_order_relaxed);
+	uint16_t at;
 
-	if (!hash) {
-		hash = id_hash(path->stack, src, &f->dst, f->proto);
-		atomic_store_explicit(&path->id_hash, hash, memory_order_relaxed);
-	}
-	return id_take(path->stack, hash, n);
+	if (hash)
+		return id_of(df ? id_take_whole(path, n) : id_take(path->stack, hash, n), hash);
+	hash = id_hash(path->stack, src, &f->dst, f->proto);
+	at = id_take(path->stack, hash, n);
+	atomic_store_explicit(&path->id_whole, (uint16_t)(at + n), memory_order_relaxed);
+	atomic_store_explicit(&path->id_hash, hash, memory_order_relaxed);
+	return id_of(at, hash);
 }

@@ -174,7 +174,7 @@ static int ip4_header(struct pkbuf *b, const struct ip_flow *f, struct path *pat
 	h->ver_ihl = (uint8_t)(0x40 | hlen / 4);
 	h->tos = f->tos;
 	h->len = be16_of((uint16_t)b->len);
-	h->id = be16_of(ip_id_by(path, src, f, out_segments(b)));
+	h->id = be16_of(ip_id_by(path, src, f, out_segments(b), df));
 	h->off = be16_of(df ? IP4_DF : 0);
 	h->ttl = out_ttl(b->stack, f, path);
 	h->proto = f->proto;

@@ -159,6 +159,6 @@ int ip_fragment(struct pkbuf *b, uint32_t mtu, struct pkq *out);
  */
 uint16_t ip_id_next(struct stack *st, const struct ip_addr *src, const struct ip_addr *dst,
 		    uint8_t proto, unsigned n);
-/* The same for what goes to f by path, which belongs to one sender: hashed once. */
-uint16_t ip_id_by(struct path *path, const struct ip_addr *src, const struct ip_flow *f,
-		  unsigned n);
+/* The same for what goes to f by path, which belongs to one sender: hashed once; df: it may not be cut. */
+uint16_t ip_id_by(struct path *path, const struct ip_addr *src, const struct ip_flow *f, unsigned n,
+		  bool df);

@@ -60,13 +60,14 @@ struct path {
 	struct stack *stack;  /* c */
 	struct netdev *dev;   /* c */
 	struct neigh *neigh; /* c: reference; NULL for multicast, broadcast on NOARP devices, ... */
-	struct ip_addr nexthop;   /* c */
-	struct ip_addr src;       /* c: the source to use when the sender has none */
-	_Atomic uint64_t id_hash; /* a: ip/ip_id.c; 0: not known yet */
-	uint32_t mtu;             /* c: least of device, route and path MTU, bytes of a datagram */
-	uint16_t advmss;          /* c: the route's, 0: none */
-	uint16_t initcwnd;        /* c: the route's, 0: none */
-	uint8_t type;             /* c: enum route_type */
+	struct ip_addr nexthop;    /* c */
+	struct ip_addr src;        /* c: the source to use when the sender has none */
+	_Atomic uint64_t id_hash;  /* a: ip/ip_id.c; 0: not known yet */
+	uint32_t mtu;              /* c: least of device, route and path MTU, bytes of a datagram */
+	uint16_t advmss;           /* c: the route's, 0: none */
+	uint16_t initcwnd;         /* c: the route's, 0: none */
+	uint8_t type;              /* c: enum route_type */
+	_Atomic uint16_t id_whole; /* a: ip/ip_id.c: the next of those that may not be cut */
 	bool
 	    mtu_locked; /* c: sent without DF: some hop takes less than min_pmtu, or the route says so */
 };
