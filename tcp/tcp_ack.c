@@ -106,7 +106,8 @@ static void ack_confirm(struct tcp_sock *ts)
 {
 	if (ts->sk.path && ts->sk.path->neigh)
 		neigh_confirm(ts->sk.path->neigh);
-	ts->flags |= TCP_F_SHRUNK;
+	if ((ts->flags & TCP_F_NOSPACE) || (ts->sk.flags & SOCK_ACK_EVENTS))
+		ts->flags |= TCP_F_SHRUNK;
 	tcp_snd_retry(ts);
 }
 

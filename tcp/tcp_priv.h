@@ -118,7 +118,7 @@ enum tcp_deadline {
 #define TCP_F_FASTOPEN 0x8000000u  /* a child whose SYN is not acknowledged; snd_una is behind it */
 #define TCP_F_CC_CHOSEN 0x800000u  /* TCP_CONGESTION: a listener's children have it too */
 #define TCP_F_CC_RUNS 0x1000000u   /* the algorithm has been started: cc_priv is its own */
-#define TCP_F_SHRUNK 0x2000000u    /* the send queue has, since tcp_snd_wake() looked */
+#define TCP_F_SHRUNK 0x2000000u    /* the send queue has, and tcp_snd_wake() has somebody to tell */
 #define TCP_F_ECN 0x10000000u      /* ECN, both ways; before the answer: our SYN asked */
 #define TCP_F_ECE 0x20000000u      /* a segment came marked: ECE on all until CWR comes */
 #define TCP_F_CWR 0x40000000u      /* cwnd has fallen: CWR on the next new segment */

@@ -122,6 +122,13 @@ static enum drop_reason process_poor(struct tcp_sock *ts, struct pkbuf *b)
 	return why ? why : tcp_check_rst(ts, b);
 }
 
+/* Has tcp_push() anything to do?  A request in order, its ACK put off, is all here, and nothing to be sent. */
+static bool push_is_due(const struct tcp_sock *ts)
+{
+	return ts->est->xfer || ts->dupacks_owed || (ts->flags & (TCP_F_ACK_NOW | TCP_F_SHRUNK)) ||
+	       ts->write_seq == ts->iss + 1;
+}
+
 void tcp_process(struct tcp_sock *ts, struct pkbuf *b)
 {
 	enum drop_reason why = DROP_NONE;
@@ -146,6 +153,6 @@ void tcp_process(struct tcp_sock *ts, struct pkbuf *b)
 		tcp_text(ts, b); /* seventh: the text */
 		tcp_fin(ts);     /* eighth: FIN */
 	}
-	if (tcp_state_of(ts) != TCP_CLOSE)
+	if (tcp_state_of(ts) != TCP_CLOSE && push_is_due(ts))
 		tcp_push_later(ts);
 }
