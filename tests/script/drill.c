@@ -324,6 +324,18 @@ static void event_run(struct drill *d, const struct event *ev, struct blocked *b
 
 /* --- one script -------------------------------------------------------------------------------- */
 
+/* What comes later in the flags holds. */
+__attribute__((format(printf, 3, 4))) static void flags_add(char *own, size_t max, const char *fmt,
+							    ...)
+{
+	size_t n = strlen(own);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(own + n, max - n, fmt, ap);
+	va_end(ap);
+}
+
 static void library_open(struct drill *d, const char *library, const char *flags)
 {
 	void (*init)(const char *flags, struct packetdrill_interface *ifc);
@@ -341,12 +353,12 @@ static void library_open(struct drill *d, const char *library, const char *flags
 	*(void **)&d->setting = dlsym(h, "packetdrill_so_setting");
 	if (!init)
 		drill_fail(d, "%s", dlerror());
-	if (!d->script->local && !d->script->remote) {
-		init(flags, &d->ifc);
-		return;
-	}
-	snprintf(own, sizeof(own), "%s;local=%s;gateway=192.168.255.254", flags,
-		 d->script->local ? d->script->local : LOCAL);
+	snprintf(own, sizeof(own), "%s", flags);
+	if (d->script->local || d->script->remote)
+		flags_add(own, sizeof(own), ";local=%s;gateway=192.168.255.254",
+			  d->script->local ? d->script->local : LOCAL);
+	if (d->script->mtu)
+		flags_add(own, sizeof(own), ";mtu=%u", d->script->mtu);
 	init(own, &d->ifc);
 }
 

@@ -88,6 +88,7 @@ struct script {
 	bool strict;              /* --strict_segments: none are glued */
 	char *local, *remote;     /* --local_ip, --remote_ip; NULL: as the flags say */
 	uint16_t bind_port;       /* --bind_port */
+	uint32_t mtu;             /* --mtu; 0: as the flags say */
 };
 
 /* Parses a file, or says where it is wrong and exits with 2. */

@@ -192,27 +192,67 @@ static void range_read(struct lex *x, struct packet *p)
 		lex_fail(x, "first + length is not last before this");
 }
 
+/* As packetdrill calls them; without a name it is the first of its type. */
+static const struct icmp_name {
+	const char *type, *name; /* name NULL: the type has no names for its codes */
+	uint8_t number, code;
+} icmp_names[] = {
+    {"unreachable", "net_unreachable", ICMP_DEST_UNREACH, ICMP_NET_UNREACH},
+    {"unreachable", "host_unreachable", ICMP_DEST_UNREACH, ICMP_HOST_UNREACH},
+    {"unreachable", "protocol_unreachable", ICMP_DEST_UNREACH, ICMP_PROT_UNREACH},
+    {"unreachable", "port_unreachable", ICMP_DEST_UNREACH, ICMP_PORT_UNREACH},
+    {"unreachable", "frag_needed", ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED},
+    {"unreachable", "source_route_failed", ICMP_DEST_UNREACH, ICMP_SR_FAILED},
+    {"unreachable", "net_unknown", ICMP_DEST_UNREACH, ICMP_NET_UNKNOWN},
+    {"unreachable", "host_unknown", ICMP_DEST_UNREACH, ICMP_HOST_UNKNOWN},
+    {"unreachable", "source_host_isolated", ICMP_DEST_UNREACH, ICMP_HOST_ISOLATED},
+    {"unreachable", "net_prohibited", ICMP_DEST_UNREACH, ICMP_NET_ANO},
+    {"unreachable", "host_prohibited", ICMP_DEST_UNREACH, ICMP_HOST_ANO},
+    {"unreachable", "net_unreachable_for_tos", ICMP_DEST_UNREACH, ICMP_NET_UNR_TOS},
+    {"unreachable", "host_unreachable_for_tos", ICMP_DEST_UNREACH, ICMP_HOST_UNR_TOS},
+    {"unreachable", "packet_filtered", ICMP_DEST_UNREACH, ICMP_PKT_FILTERED},
+    {"unreachable", "precedence_violation", ICMP_DEST_UNREACH, ICMP_PREC_VIOLATION},
+    {"unreachable", "precedence_cutoff", ICMP_DEST_UNREACH, ICMP_PREC_CUTOFF},
+    {"time_exceeded", "ttl_exceeded_in_transit", ICMP_TIME_EXCEEDED, ICMP_EXC_TTL},
+    {"time_exceeded", "frag_reass_exceeded", ICMP_TIME_EXCEEDED, ICMP_EXC_FRAGTIME},
+    {"parameter_problem", "code_0", ICMP_PARAMETERPROB, 0},
+    {"parameter_problem", "code_1", ICMP_PARAMETERPROB, 1},
+    {"parameter_problem", "code_2", ICMP_PARAMETERPROB, 2},
+    {"source_quench", NULL, ICMP_SOURCE_QUENCH, 0},
+    {"redirect", NULL, ICMP_REDIRECT, 0},
+};
+
+static const struct icmp_name *icmp_named(struct lex *x)
+{
+	char *type = lex_word(x), *name = NULL;
+	const struct icmp_name *is = NULL;
+	bool named = false;
+
+	for (size_t i = 0; type && !is && i < sizeof(icmp_names) / sizeof(icmp_names[0]); i++) {
+		const struct icmp_name *n = &icmp_names[i];
+
+		if (strcmp(n->type, type))
+			continue;
+		if (n->name && !named)
+			name = lex_word(x);
+		named = true;
+		if (!n->name || !name || !strcmp(n->name, name))
+			is = n;
+	}
+	free(type);
+	free(name);
+	if (!is)
+		lex_fail(x, "unknown ICMP error before this");
+	return is;
+}
+
 static void icmp_read(struct lex *x, struct packet *p)
 {
-	static const struct {
-		const char *name;
-		uint8_t code;
-	} codes[] = {
-	    {"net_unreachable", 0},   {"host_unreachable", 1}, {"protocol_unreachable", 2},
-	    {"port_unreachable", 3},  {"frag_needed", 4},      {"source_route_failed", 5},
-	    {"admin_prohibited", 13},
-	};
-	char *name;
+	const struct icmp_name *is = icmp_named(x);
 
 	p->proto = IPPROTO_ICMP;
-	lex_need(x, "unreachable");
-	p->icmp_type = ICMP_DEST_UNREACH;
-	name = lex_word(x);
-	for (size_t i = 0; name && i < sizeof(codes) / sizeof(codes[0]); i++) {
-		if (!strcmp(codes[i].name, name))
-			p->icmp_code = codes[i].code;
-	}
-	free(name);
+	p->icmp_type = is->number;
+	p->icmp_code = is->code;
 	if (lex_take(x, "mtu"))
 		p->icmp_mtu = (uint32_t)lex_number(x);
 	if (!lex_take(x, "["))
@@ -384,6 +424,8 @@ static void option_line(struct lex *x, struct script *s)
 			s->remote = strdup(value);
 		else if (!strcmp(name, "bind_port"))
 			s->bind_port = (uint16_t)strtoul(value, NULL, 10);
+		else if (!strcmp(name, "mtu"))
+			s->mtu = (uint32_t)strtoul(value, NULL, 10);
 		else
 			known = false;
 		free(value);
