@@ -62,7 +62,7 @@ bool gateway_knows(const struct gateway *g, const uint8_t *secret)
 	return differ == 0;
 }
 
-static void end_event(struct gateway_end *e)
+static void end_event(struct gateway_end *e, uint32_t events)
 {
 	switch (e->role) {
 	case GATEWAY_LISTENER:
@@ -72,7 +72,7 @@ static void end_event(struct gateway_end *e)
 		gateway_connected(e);
 		break;
 	case GATEWAY_STREAM:
-		e->up_ready = e->down_ready = true;
+		e->down_ready |= (events & ~(uint32_t)EPOLLOUT) != 0;
 		gateway_stream_run(e);
 		break;
 	case GATEWAY_DGRAM:
@@ -92,7 +92,7 @@ static void stack_events(struct gateway *g)
 		struct gateway_end *e = ev[i].data.ptr;
 
 		if (!e->watch.gone)
-			end_event(e);
+			end_event(e, ev[i].events);
 	}
 }
 
@@ -119,7 +119,7 @@ static void again(struct gateway *g)
 	while ((e = TAILQ_FIRST(&list))) {
 		TAILQ_REMOVE(&list, e, in_turn);
 		e->again = false;
-		end_event(e);
+		end_event(e, EPOLLOUT);
 	}
 }
 

@@ -79,6 +79,7 @@ struct gateway_end {
 	uint32_t skip; /* t: bytes of the program's that are not data: pad, accept()'s */
 	bool child;    /* t: it came in: the name is our end's */
 	bool residual; /* t: one byte of it lies there, sent long since */
+	bool bulk;     /* t: many bytes lay there the last time */
 	bool up_ready, down_ready;    /* t: may have more: the program's, the peer's bytes */
 	bool up_done, down_done;      /* t: that direction has ended */
 	bool read_ended;              /* t: the program writes no more */
@@ -197,6 +198,18 @@ void gateway_accepted(struct gateway_end *e);
 void gateway_accept(struct gateway_end *e);
 /* The stack has answered a connect. */
 void gateway_connected(struct gateway_end *e);
+/* What a direction of a stream came to. */
+enum gateway_progress { GATEWAY_IDLE, GATEWAY_MORE, GATEWAY_GONE };
+
+/* gateway_up.c: a piece of what the program wrote, to the stack. */
+enum gateway_progress gateway_up(struct gateway_end *e);
+/* Flags that were changed while bytes are held, and no bell has told. */
+void gateway_up_held(struct gateway_end *e);
+/* The residual byte is read: the program's close or ours is no reset. */
+void gateway_residual_drain(struct gateway_end *e);
+/* Puts by; without memory false.  n bytes of what was put by are gone. */
+bool gateway_rest_keep(struct gateway_rest *r, const uint8_t *bytes, uint32_t n);
+void gateway_rest_done(struct gateway_rest *r, uint32_t n);
 /* A program's stream has events; the stack's socket has. */
 void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
 void gateway_stream_run(struct gateway_end *e);

@@ -1,0 +1,294 @@
+/*
+ * socket/gateway_up.c - what a program wrote on a stream, to the stack.
+ *
+ * The last byte of it is left unread (docs/unmodified.md, the residual byte).  Its flags count when its bytes are found,
+ * not when they are sent.
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+
+#include "socket/gateway_priv.h"
+
+#define LOOKS 4  /* at a program that keeps uncorking */
+#define FEW 4096 /* bytes that are looked at before they are taken */
+
+/* What the slot has now. */
+static uint32_t slot_flags(struct gateway_end *e)
+{
+	struct program_slot *s = gateway_slot(e);
+
+	return s ? atomic_load(&s->flags) : e->flags;
+}
+
+static void stream_flags(struct gateway_end *e, uint32_t flags)
+{
+	static const struct {
+		uint32_t flag;
+		int option;
+	} options[] = {{PROGRAM_NODELAY, TCP_NODELAY}, {PROGRAM_CORK, TCP_CORK}};
+
+	for (unsigned i = 0; i < 2; i++) {
+		int on = (flags & options[i].flag) != 0;
+
+		if ((flags ^ e->flags) & options[i].flag)
+			weft_setsockopt(e->fd, IPPROTO_TCP, options[i].option, &on, sizeof(on));
+	}
+	e->flags = flags;
+}
+
+/* To the end or until it is refused: only who was refused is told of room.  False: the end is gone. */
+static bool up_rest(struct gateway_end *e)
+{
+	while (e->up.bytes) {
+		ssize_t k =
+		    weft_send(e->fd, e->up.bytes + e->up.at, e->up.len - e->up.at, MSG_DONTWAIT);
+
+		if (k < 0 && errno == EAGAIN)
+			return true;
+		if (k < 0) {
+			gateway_stream_fail(e, errno);
+			return false;
+		}
+		gateway_rest_done(&e->up, (uint32_t)k);
+	}
+	return true;
+}
+
+/* Do bytes wait for a flag to go?  Corked, and by Nagle's rule. */
+static bool is_held(const struct gateway_end *e)
+{
+	int unsent = 0;
+
+	if ((e->flags & (PROGRAM_CORK | PROGRAM_NODELAY)) == PROGRAM_NODELAY)
+		return false;
+	return weft_ioctl(e->fd, SIOCOUTQNSD, &unsent) == 0 && unsent > 0;
+}
+
+/*
+ * A program that corks is about to uncork: it has the rest of this round for that, and what would be held back
+ * goes out at once.
+ */
+static bool is_corked_now(struct gateway_end *e, uint32_t flags)
+{
+	e->waits_cork = !e->waits_cork && flags & PROGRAM_CORK;
+	if (e->waits_cork)
+		gateway_end_again(e);
+	return e->waits_cork;
+}
+
+/*
+ * Sends as `flags` say, and puts by what was not taken.  What was corked goes together with the bytes behind it: alone,
+ * it would leave them to Nagle's rule.  False: it has failed, the end is gone.
+ */
+static bool up_send(struct gateway_end *e, uint32_t flags, const uint8_t *bytes, uint32_t n)
+{
+	const bool uncorks = e->flags & PROGRAM_CORK && !(flags & PROGRAM_CORK);
+	struct program_slot *s = gateway_slot(e);
+	ssize_t k;
+
+	if (!uncorks)
+		stream_flags(e, flags);
+	k = weft_send(e->fd, bytes, n, MSG_DONTWAIT);
+	if (k < 0 && errno != EAGAIN) {
+		gateway_stream_fail(e, errno);
+		return false;
+	}
+	if (uncorks)
+		stream_flags(e, flags);
+	if (s)
+		atomic_store(&s->held, is_held(e));
+	k = k < 0 ? 0 : k;
+	if ((uint32_t)k == n)
+		return true;
+	if (gateway_rest_keep(&e->up, bytes + k, n - (uint32_t)k))
+		return up_rest(e);
+	gateway_reset(e);
+	gateway_stream_fail(e, ENOBUFS);
+	return false;
+}
+
+/* Who uncorked before it could see that bytes are held has rung no bell. */
+static void held_look(struct gateway_end *e, uint32_t flags)
+{
+	struct program_slot *s = gateway_slot(e);
+
+	if (s && e->fd >= 0 && atomic_load(&s->held) && flags != e->flags)
+		stream_flags(e, flags);
+}
+
+/* What lies in the program's descriptor. */
+struct look {
+	uint32_t flags; /* the program's, between which and `n` it has not uncorked */
+	int n;          /* how many bytes */
+	bool seen;      /* and that is all: they are in the buffer, but the residual one */
+};
+
+/* Few bytes are looked at at once, of many it is asked how many there are. */
+static void look_bytes(struct gateway_end *e, struct look *l)
+{
+	uint8_t stale;
+	struct iovec iov[2] = {{&stale, e->residual}, {e->gateway->buffer, FEW}};
+	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
+
+	l->n = e->bulk ? FEW : (int)recvmsg(e->watch.fd, &m, MSG_PEEK | MSG_DONTWAIT);
+	e->aborted |= l->n < 0 && errno == ECONNRESET;
+	l->seen = l->n < FEW;
+	if (!l->seen && ioctl(e->watch.fd, FIONREAD, &l->n))
+		l->n = 0;
+	e->bulk = l->n >= FEW;
+}
+
+/* What lies there of something corked is all of it, or it is corked still. */
+static void up_look(struct gateway_end *e, struct look *l)
+{
+	int tries = LOOKS;
+	uint32_t before;
+
+	l->flags = slot_flags(e);
+	do {
+		before = l->flags;
+		look_bytes(e, l);
+		l->flags = slot_flags(e);
+	} while (before / PROGRAM_UNCORKED != l->flags / PROGRAM_UNCORKED && --tries);
+}
+
+/* Of n bytes that are in the buffer: takes them out of the descriptor, but the last.  How many are new. */
+static uint32_t up_take(struct gateway_end *e, uint32_t n)
+{
+	uint32_t fresh = n - e->residual;
+
+	if (n > 1 &&
+	    recv(e->watch.fd, e->gateway->buffer + FEW, n - 1, MSG_DONTWAIT) != (ssize_t)n - 1)
+		return 0;
+	e->residual = true;
+	return fresh;
+}
+
+/* There lie n bytes: reads all but the last, and looks at that one.  How many are new in the buffer. */
+static uint32_t up_read(struct gateway_end *e, uint32_t n)
+{
+	uint8_t stale, *buf = e->gateway->buffer;
+	struct iovec iov[2] = {{&stale, e->residual}, {buf, 0}};
+	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
+	uint32_t fresh;
+
+	if (n > GATEWAY_BUFFER)
+		n = GATEWAY_BUFFER;
+	fresh = n - e->residual;
+	iov[1].iov_len = fresh - 1;
+	if (n > 1 && recvmsg(e->watch.fd, &m, MSG_DONTWAIT) != (ssize_t)n - 1)
+		return 0;
+	if (recv(e->watch.fd, buf + fresh - 1, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+		return 0;
+	e->residual = true;
+	return fresh;
+}
+
+/* What comes first is no data: a connect's pad, the byte by which accept() tells of itself. */
+static uint32_t up_skip(struct gateway_end *e, uint32_t n)
+{
+	uint32_t k = e->skip < n ? e->skip : n;
+
+	e->skip -= k;
+	if (!e->skip && e->listener) {
+		gateway_end_pid(e);
+		gateway_accepted(e);
+	}
+	return k;
+}
+
+void gateway_residual_drain(struct gateway_end *e)
+{
+	char stale;
+
+	if (e->residual && recv(e->watch.fd, &stale, 1, MSG_DONTWAIT) == 1)
+		e->residual = false;
+}
+
+/* The program's close: everything is in the stack, which goes on alone.  A reset if it left bytes unread. */
+static void up_close(struct gateway_end *e)
+{
+	if (e->aborted || e->unread || e->down.bytes)
+		gateway_reset(e);
+	gateway_residual_drain(e);
+	gateway_end_forget(e);
+}
+
+/* True: the end is gone. */
+static bool up_end(struct gateway_end *e)
+{
+	if (e->hung_up) {
+		up_close(e);
+		return true;
+	}
+	if (e->read_ended && !e->up_done) {
+		e->up_done = true;
+		if (e->fd >= 0)
+			weft_shutdown(e->fd, SHUT_WR);
+	}
+	return false;
+}
+
+/* All that was there has been taken: the kernel tells of more.  False: there may be something left to do. */
+static bool up_is_empty(struct gateway_end *e, const struct look *l)
+{
+	struct program_slot *s = gateway_slot(e);
+
+	if (!l->seen || e->up.bytes || e->read_ended || e->hung_up)
+		return false;
+	return !s || !atomic_load(&s->held) || atomic_load(&s->flags) == e->flags;
+}
+
+static enum gateway_progress up_move(struct gateway_end *e, const struct look *l)
+{
+	uint32_t fresh = l->seen ? up_take(e, (uint32_t)l->n) : up_read(e, (uint32_t)l->n);
+	uint32_t skipped = up_skip(e, fresh);
+
+	if (fresh == skipped)
+		return fresh ? GATEWAY_MORE : GATEWAY_IDLE;
+	if (!up_send(e, l->flags, e->gateway->buffer + skipped, fresh - skipped))
+		return GATEWAY_GONE;
+	if (!up_is_empty(e, l))
+		return GATEWAY_MORE;
+	e->up_ready = false;
+	return GATEWAY_IDLE;
+}
+
+static enum gateway_progress up_aborted(struct gateway_end *e)
+{
+	up_close(e);
+	return GATEWAY_GONE;
+}
+
+enum gateway_progress gateway_up(struct gateway_end *e)
+{
+	struct look l;
+
+	if (e->aborted)
+		return up_aborted(e);
+	if (!e->up_ready)
+		return GATEWAY_IDLE;
+	if (e->up.bytes && !up_rest(e))
+		return GATEWAY_GONE;
+	if (e->up.bytes)
+		return GATEWAY_IDLE;
+	up_look(e, &l);
+	if (e->aborted)
+		return up_aborted(e);
+	if (l.n <= (int)e->residual) {
+		e->up_ready = false;
+		held_look(e, l.flags);
+		return up_end(e) ? GATEWAY_GONE : GATEWAY_IDLE;
+	}
+	if (l.n < (int)GATEWAY_BUFFER && is_corked_now(e, l.flags))
+		return GATEWAY_IDLE;
+	return up_move(e, &l);
+}
+
+void gateway_up_held(struct gateway_end *e)
+{
+	held_look(e, slot_flags(e));
+}
