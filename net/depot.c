@@ -84,18 +84,21 @@ static uint64_t depot_room(struct stack *st, enum depot_need need)
 	return need == DEPOT_RX ? limit - limit / 32 : limit;
 }
 
+uint64_t depot_used(struct stack *st)
+{
+	return atomic_load_explicit(&st->net->depot->used, memory_order_relaxed);
+}
+
 bool depot_pressure(struct stack *st)
 {
 	uint64_t limit = depot_limit(st);
 
-	return atomic_load_explicit(&st->net->depot->used, memory_order_relaxed) >
-	       limit - limit / 8;
+	return depot_used(st) > limit - limit / 8;
 }
 
 uint32_t depot_share(struct stack *st, uint32_t want)
 {
-	uint64_t used = atomic_load_explicit(&st->net->depot->used, memory_order_relaxed);
-	uint64_t limit = depot_limit(st), most = limit - limit / 4;
+	uint64_t used = depot_used(st), limit = depot_limit(st), most = limit - limit / 4;
 
 	if (used <= limit / 2)
 		return want;
@@ -104,8 +107,7 @@ uint32_t depot_share(struct stack *st, uint32_t want)
 
 uint32_t depot_share_rx(struct stack *st, uint32_t want)
 {
-	uint64_t used = atomic_load_explicit(&st->net->depot->used, memory_order_relaxed);
-	uint64_t limit = depot_limit(st), most = limit - limit / 16;
+	uint64_t used = depot_used(st), limit = depot_limit(st), most = limit - limit / 16;
 
 	if (used <= limit - limit / 8)
 		return UINT32_MAX;

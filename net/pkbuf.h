@@ -240,6 +240,8 @@ struct depot *depot_create(struct stack *st);
 void depot_destroy(struct depot *d);
 /* True when less than an eighth of the bound is left: windows stop growing, rooms reclaim. */
 bool depot_pressure(struct stack *st);
+/* Bytes of it that are in use, what threads have at hand counted. */
+uint64_t depot_used(struct stack *st);
 /*
  * What a queue that may hold `want` bytes should hold now: all of it while half of the bound is free,
  * then less and less, nothing from three quarters on.  So those who queue leave room for others.

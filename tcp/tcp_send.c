@@ -9,6 +9,11 @@
 
 #include "tcp/tcp_priv.h"
 
+#define NEAR_US 500u            /* round trip of a path that is short */
+#define NEAR_LEAST (1u << 19)   /* bytes: what keeps any such path full */
+#define NEAR_FREE (4ull << 20)  /* bytes of the stack in use up to which nobody gets less ... */
+#define NEAR_SHORT (8ull << 20) /* ... and from which on nobody gets more than the least */
+
 /* One piece is always allowed: whoever has few bytes queued goes on when others have filled the memory. */
 static uint32_t send_limit(const struct sock *sk)
 {
@@ -20,6 +25,23 @@ static uint32_t send_limit(const struct sock *sk)
 	if (least > sk->sndbuf)
 		least = sk->sndbuf;
 	return share > least ? share : least;
+}
+
+/*
+ * Of a send buffer what is filled.  On a short path more than the least makes nothing faster, for the peer takes
+ * what is sent at once; and queues that together outgrow the cache make each copy several times dearer.
+ */
+static uint32_t fill_limit(const struct tcp_sock *ts, uint32_t most)
+{
+	uint64_t used = depot_used(ts->sk.stack);
+
+	if (used <= NEAR_FREE || most <= NEAR_LEAST || ts->est->min_rtt_us >= NEAR_US ||
+	    (ts->sk.flags & SOCK_SNDBUF_LOCKED))
+		return most;
+	if (used >= NEAR_SHORT)
+		return NEAR_LEAST;
+	return NEAR_LEAST +
+	       (uint32_t)((most - NEAR_LEAST) * (NEAR_SHORT - used) / (NEAR_SHORT - NEAR_FREE));
 }
 
 /* Bytes queued and not sent from which nothing more is taken. */
@@ -40,7 +62,9 @@ bool tcp_snd_space(const struct sock *sk)
 {
 	const struct tcp_sock *ts = (const struct tcp_sock *)(const void *)sk;
 
-	return sk->snd_bytes <= send_limit(sk) / 3 * 2 && 2ull * unsent(ts) < unsent_limit(ts);
+	uint32_t most = fill_limit(ts, send_limit(sk));
+
+	return sk->snd_bytes <= most / 3 * 2 && 2ull * unsent(ts) < unsent_limit(ts);
 }
 
 /* What goes to the wire together: whole segments, no more than half of the peer's largest window. */
@@ -71,6 +95,7 @@ static uint32_t send_room(struct tcp_sock *ts, uint32_t burst)
 
 	if (most < ts->sk.sndbuf)
 		return most > have && unsent(ts) < unsent_limit(ts) ? most - have : 0;
+	most = fill_limit(ts, most);
 	if (have >= (uint64_t)most + burst)
 		return 0;
 	more = bursts_to((uint64_t)have + fill, most, burst);
