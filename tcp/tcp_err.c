@@ -41,7 +41,12 @@ static void err_full(struct sock *sk, const struct sock_err *e)
 	sock_unlock(sk);
 }
 
-/* A SYN-ACK that does not arrive: the request goes, if the error is one that lasts. */
+static bool err_is_frag_needed(const struct sock_err *e)
+{
+	return e->type == ICMP_DEST_UNREACH && e->code == ICMP_FRAG_NEEDED;
+}
+
+/* A SYN-ACK that does not arrive: the request is still opening, and goes (RFC 5461, 4.1; as Linux). */
 static void err_request(struct tcp_request *rq, const struct sock_err *e)
 {
 	struct sock *sk = rq->listener;
@@ -52,7 +57,7 @@ static void err_request(struct tcp_request *rq, const struct sock_err *e)
 	}
 	if (rq->prev && e->seq != rq->iss)
 		mib_inc(sk->stack, MIB_TcpExt_OutOfWindowIcmps);
-	else if (rq->prev && e->fatal && e->err)
+	else if (rq->prev && e->err && !err_is_frag_needed(e))
 		tcp_request_drop(tcp_sk(sk), rq);
 	sock_unlock(sk);
 }
@@ -87,11 +92,6 @@ void tcp_err(const struct ip_err *ie)
 	else if (c->kind == SOCK_KIND_REQUEST)
 		err_request((struct tcp_request *)(void *)c, &e);
 	inet_common_put(t, c);
-}
-
-static bool err_is_frag_needed(const struct sock_err *e)
-{
-	return e->type == ICMP_DEST_UNREACH && e->code == ICMP_FRAG_NEEDED;
 }
 
 /*

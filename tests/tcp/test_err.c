@@ -110,6 +110,28 @@ START_TEST(test_request_hard_error_ends_it)
 }
 END_TEST
 
+/* The same SYN would come again, and find a way that is there again. */
+START_TEST(test_request_soft_error_ends_it)
+{
+	tcp_lab_state(TCP_SYN_RECV, PASSIVE);
+	tcp_lab_rx_icmp(ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0, 0);
+	quiet();
+	rx(ACK, .seq = 1, .ack = 1);
+	tx(RST, .seq = 1);
+	ck_assert_int_eq(tcp_lab_accept(), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+}
+END_TEST
+
+/* A SYN-ACK is no smaller next time. */
+START_TEST(test_request_frag_needed_ignored)
+{
+	tcp_lab_state(TCP_SYN_RECV, PASSIVE);
+	tcp_lab_rx_icmp(ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, 0, 1000);
+	ck_state(TCP_SYN_RECV);
+}
+END_TEST
+
 START_TEST(test_request_error_of_another_number_ignored)
 {
 	tcp_lab_state(TCP_SYN_RECV, PASSIVE);
@@ -243,6 +265,8 @@ int main(void)
 	tcase_add_test(tc, test_established_soft_error_told_at_timeout);
 	tcase_add_test(tc, test_established_soft_error_forgotten_by_ack);
 	tcase_add_test(tc, test_request_hard_error_ends_it);
+	tcase_add_test(tc, test_request_soft_error_ends_it);
+	tcase_add_test(tc, test_request_frag_needed_ignored);
 	tcase_add_test(tc, test_request_error_of_another_number_ignored);
 	tcase_add_test(tc, test_no_connection_error_ignored);
 	tcase_add_test(tc, test_frag_needed_shrinks_and_sends_again);
