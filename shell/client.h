@@ -9,6 +9,8 @@ int ctl_main(int argc, char **argv);
 int host_main(int argc, char **argv);
 /* `weft run [--control PATH | OPTIONS] -- PROGRAM [ARGS]`: the program's status. */
 int run_main(int argc, char **argv);
+/* `weft doctor [--json] [PROGRAM ...]`: 0, nothing is missing. */
+int doctor_main(int argc, char **argv);
 /* A descriptor of weft's user or network namespace: goes there, unless we are there.  0 or -errno. */
 int client_enter(int ns, const char *own, int kind);
 /* The same as control_find() without a word: -1, there is none, or more than one. */

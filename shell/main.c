@@ -16,10 +16,8 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } subcommands[] = {
-    {"ctl", ctl_main},
-    {"host", host_main},
-    {"run", run_main},
-    {"sim", lab_main},
+    {"ctl", ctl_main}, {"doctor", doctor_main}, {"host", host_main},
+    {"run", run_main}, {"sim", lab_main},
 };
 
 /* Descriptors 0 to 2 exist: a file of ours must not become somebody's standard output. */

@@ -20,6 +20,8 @@ static const char usage[] =
     "       weft host [--control PATH] -- PROGRAM [ARGS]   run a program at the host's end of it\n"
     "       weft run [--control PATH | device options] -- PROGRAM [ARGS]   run a program on a "
     "stack\n"
+    "           --dns ADDR              look names up there\n"
+    "       weft doctor [--json] [run's words]   what is missing here; what a program did not get\n"
     "       weft sim [SCENE] [OPTIONS]   simulate a network; weft sim --help\n"
     "\n"
     "Devices; each --dev may be followed by those below it (default: tap0)\n"
@@ -84,6 +86,16 @@ static int option_gateway(struct options *o, const char *v)
 	if (ip_addr_parse(v, &a) || !ip_addr_is4(&a) || ip_addr_is_any(&a))
 		return option_error("--gateway", "%s: not an IPv4 address", v);
 	o->gateway = v;
+	return 0;
+}
+
+static int option_dns(struct options *o, const char *v)
+{
+	struct ip_addr a;
+
+	if (ip_addr_parse(v, &a) || !ip_addr_is4(&a) || ip_addr_is_any(&a))
+		return option_error("--dns", "%s: not an IPv4 address", v);
+	o->dns = v;
 	return 0;
 }
 
@@ -163,6 +175,7 @@ static const struct option_row {
     {"gateway", 0, true, option_gateway},
     {"queues", 0, true, option_queues},
     {"control", 0, true, option_control},
+    {"dns", 0, true, option_dns},
     {"no-offload", 0, false, option_no_offload},
     {"probe", 0, false, option_probe},
     {"help", 0, false, option_help},
@@ -269,6 +282,10 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 		return r;
 	if (optind < argc) {
 		option_error(argv[optind], "unknown command");
+		return OPTIONS_BAD;
+	}
+	if (o->dns) {
+		option_error("--dns", "only of weft run");
 		return OPTIONS_BAD;
 	}
 	return options_complete(o) ? OPTIONS_BAD : OPTIONS_RUN;

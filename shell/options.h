@@ -39,6 +39,7 @@ struct options {
 	unsigned nsource;
 	const char *gateway;
 	const char *control; /* NULL: the default path */
+	const char *dns;     /* of `weft run`: the name server; NULL: resolv.conf's */
 	bool daemon, no_offload, probe, verbose;
 	unsigned queues;
 	int ready_fd; /* of `weft run`'s own weft: told instead of standard error; 0: none */

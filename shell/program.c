@@ -35,6 +35,8 @@ struct runner {
 	pid_t weft;                  /* ours; 0: one that was there */
 	pid_t program;
 	int signals;
+	const struct program_watch *watch;
+	struct program_scene scene;
 };
 
 /* --- which weft --------------------------------------------------------------------------------------- */
@@ -81,6 +83,8 @@ static int runner_enter(int *ns)
 
 static int runner_attach(struct runner *r, int control)
 {
+	const bool root = geteuid() == 0;
+	const uint64_t own = control_netns();
 	int ns[2], err = runner_ask(r, control, ns);
 
 	close(control);
@@ -89,10 +93,13 @@ static int runner_attach(struct runner *r, int control)
 		return -1;
 	}
 	err = runner_enter(ns);
+	r->scene.up.apart = !root && own != control_netns();
 	if (!err)
 		err = program_stay(&r->token, &r->stay, &r->table);
-	if (!err)
+	if (!err) {
+		uplink_find(&r->scene.up, r->stay, &r->token);
 		return 0;
+	}
 	shell_error("run: weft: %s", strerror(-err));
 	return -1;
 }
@@ -172,7 +179,8 @@ static void program_child(const struct runner *r, const sigset_t *mask, char **a
 {
 	int err;
 
-	if (program_environment(r->text) || program_filter())
+	if ((r->watch->aside && dup2(STDERR_FILENO, STDOUT_FILENO) < 0) ||
+	    program_environment(r->text) || program_filter())
 		_exit(CMD_FAIL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execvp(argv[0], argv);
@@ -239,6 +247,18 @@ static int runner_run(struct runner *r, char **argv)
 	return CMD_FAIL;
 }
 
+static int runner_watched(struct runner *r, const struct options *o, char **argv)
+{
+	int status;
+
+	r->scene.table = r->table;
+	r->scene.gateway = r->weft > 0 ? o->gateway : NULL;
+	r->watch->begins(r->watch->arg, &r->scene);
+	status = runner_run(r, argv);
+	r->watch->ended(r->watch->arg, &r->scene, status);
+	return status;
+}
+
 /* What the program wrote before it ended is sent first. */
 static void weft_end(struct runner *r)
 {
@@ -265,9 +285,9 @@ static int runner_find(struct runner *r, struct options *o, int first)
 	return fd >= 0 ? runner_attach(r, fd) : runner_begin(r, o);
 }
 
-int run_main(int argc, char **argv)
+int program_run(int argc, char **argv, const struct program_watch *w)
 {
-	struct runner r = {.stay = -1};
+	struct runner r = {.stay = -1, .watch = w};
 	struct options o;
 	int first, status = CMD_FAIL;
 
@@ -279,8 +299,10 @@ int run_main(int argc, char **argv)
 	default:
 		return CMD_USAGE;
 	}
+	if (o.dns && setenv(PROGRAM_DNS, o.dns, 1))
+		return CMD_FAIL;
 	if (runner_find(&r, &o, first) == 0)
-		status = runner_run(&r, argv + first);
+		status = runner_watched(&r, &o, argv + first);
 	weft_end(&r);
 	return status;
 }

@@ -132,7 +132,7 @@ bool program_servable(const char *file)
 /* --- the environment ------------------------------------------------------------------------------------ */
 
 /* Beside this program, as it is built, or in lib beside its bin. */
-static bool library_find(char *path, size_t size)
+bool program_library(char *path, size_t size)
 {
 	static const char *const places[] = {"", "../lib/"};
 	char own[512];
@@ -158,7 +158,7 @@ int program_environment(const char *token)
 	const char *others = getenv("LD_PRELOAD");
 	char path[768], value[1024];
 
-	if (!library_find(path, sizeof(path))) {
+	if (!program_library(path, sizeof(path))) {
 		shell_error("run: " PROGRAM_LIBRARY
 			    ": not beside weft, nor in ../lib; `make` builds it");
 		return -1;

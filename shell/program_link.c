@@ -13,23 +13,32 @@
 #include "shell/control.h"
 #include "shell/program.h"
 
-static int ask(int fd, enum program_request_kind kind, const struct program_token *token,
-	       int *passed)
+/* q->kind and what belongs to it are the caller's. */
+static int ask_for(int fd, struct program_request *q, const struct program_token *token,
+		   struct program_reply *r, int *passed)
 {
-	struct program_request q = {.magic = PROGRAM_MAGIC, .kind = kind};
 	int fds[CONTROL_FDS], nfd = 0, n;
-	struct program_reply r;
 
 	*passed = -1;
-	memcpy(q.secret, token->secret, sizeof(q.secret));
-	n = control_send(fd, &(struct iovec){&q, sizeof(q)}, 1, NULL, 0);
+	q->magic = PROGRAM_MAGIC;
+	memcpy(q->secret, token->secret, sizeof(q->secret));
+	n = control_send(fd, &(struct iovec){q, sizeof(*q)}, 1, NULL, 0);
 	if (!n)
-		n = control_recv(fd, &(struct iovec){&r, sizeof(r)}, 1, fds, &nfd);
+		n = control_recv(fd, &(struct iovec){r, sizeof(*r)}, 1, fds, &nfd);
 	if (n < 0)
 		return n;
 	if (nfd > 0)
 		*passed = fds[0];
-	return n == sizeof(r) && r.magic == PROGRAM_MAGIC ? r.err : -EPROTO;
+	return n == sizeof(*r) && r->magic == PROGRAM_MAGIC ? r->err : -EPROTO;
+}
+
+static int ask(int fd, enum program_request_kind kind, const struct program_token *token,
+	       int *passed)
+{
+	struct program_request q = {.kind = kind};
+	struct program_reply r;
+
+	return ask_for(fd, &q, token, &r, passed);
 }
 
 static int gateway_connect(const struct program_token *token)
@@ -66,6 +75,20 @@ bool program_settled(int stay, const struct program_token *token)
 	int passed;
 
 	return ask(stay, PROGRAM_SETTLED, token, &passed) != -EAGAIN;
+}
+
+bool program_device(int stay, const struct program_token *token, unsigned n,
+		    struct program_device *d)
+{
+	struct program_request q = {.kind = PROGRAM_DEVICES, .name = (int)n};
+	struct program_reply r;
+	int passed;
+
+	if (ask_for(stay, &q, token, &r, &passed) || r.len < sizeof(*d))
+		return false;
+	memcpy(d, r.bytes, sizeof(*d));
+	d->name[sizeof(d->name) - 1] = '\0';
+	return true;
 }
 
 static int map_write(const char *path, unsigned id)

@@ -26,7 +26,9 @@ static void connect_begin(struct gateway_end *e, const struct program_connect *q
 	int r = weft_connect(e->fd, (const struct sockaddr *)(const void *)q->bytes, q->len);
 
 	if (r && errno != EINPROGRESS) {
-		gateway_stream_fail(e, errno);
+		r = errno;
+		gateway_unreachable(e->gateway, q->bytes, r);
+		gateway_stream_fail(e, r);
 		return;
 	}
 	e->role = GATEWAY_CONNECTING;

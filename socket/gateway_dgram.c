@@ -52,6 +52,8 @@ static void up_send(struct gateway_end *e, const struct msghdr *m, int flags)
 			break; /* a datagram may be lost */
 		e->up_error = errno;
 	}
+	if (e->up_error && m->msg_name)
+		gateway_unreachable(e->gateway, m->msg_name, e->up_error);
 	if (s && !atomic_load(&s->has_local))
 		gateway_slot_names(e);
 }
@@ -329,11 +331,12 @@ int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, sockl
 	struct program_slot *s = gateway_slot(e);
 	struct sockaddr_storage sa = {0};
 	struct gateway_peer *p;
-	int err;
+	int err = weft_connect(e->fd, a, n) ? errno : 0;
 
-	if (weft_connect(e->fd, a, n))
-		return -errno;
 	memcpy(&sa, a, n < sizeof(sa) ? n : sizeof(sa));
+	gateway_unreachable(e->gateway, &sa, err);
+	if (err)
+		return -err;
 	e->connected = sa.ss_family != AF_UNSPEC;
 	e->remote = e->connected ? gateway_key_of(e, &sa) : 0;
 	gateway_slot_names(e);

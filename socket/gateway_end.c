@@ -164,6 +164,27 @@ void gateway_slot_names(struct gateway_end *e)
 	atomic_store(&s->has_local, 1);
 }
 
+/* To IPv6 there never is a way; of that the family is told alone. */
+void gateway_unreachable(struct gateway *g, const void *address, int err)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct sockaddr_in6 in6;
+	struct sockaddr_in in;
+
+	if (err != ENETUNREACH)
+		return;
+	memcpy(&in, address, sizeof(in));
+	if (in.sin_family == AF_INET6) {
+		memcpy(&in6, address, sizeof(in6));
+		memcpy(&in.sin_addr, in6.sin6_addr.s6_addr + 12, 4);
+		in.sin_family = memcmp(in6.sin6_addr.s6_addr, mapped, 12) ? AF_INET6 : AF_INET;
+	}
+	if (in.sin_family == AF_INET6)
+		in.sin_addr.s_addr = 0;
+	program_missed(g->table, PROGRAM_CALL_CONNECT, in.sin_family,
+		       (int)ntohl(in.sin_addr.s_addr), err);
+}
+
 void gateway_end_again(struct gateway_end *e)
 {
 	if (!e->again)

@@ -174,6 +174,8 @@ void gateway_end_forget(struct gateway_end *e);
 struct program_slot *gateway_slot(struct gateway_end *e);
 /* Both addresses as the stack has them now. */
 void gateway_slot_names(struct gateway_end *e);
+/* The stack answered err for this sockaddr: that there is no way to it is counted. */
+void gateway_unreachable(struct gateway *g, const void *address, int err);
 /* Its turn comes again in the next round. */
 void gateway_end_again(struct gateway_end *e);
 

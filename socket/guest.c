@@ -204,3 +204,32 @@ int guest_error(const struct guest_socket *s)
 	kernel_getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &kernel, &n);
 	return own ? own : kernel;
 }
+
+/* --- what is not served ----------------------------------------------------------------------------------- */
+
+static bool is_refusal(enum program_call call, long r)
+{
+	switch (-r) {
+	case EOPNOTSUPP:
+	case EPROTONOSUPPORT:
+	case ESOCKTNOSUPPORT:
+	case EAFNOSUPPORT:
+	case ENOPROTOOPT:
+		return true;
+	case EPERM:
+		return call == PROGRAM_CALL_SOCKET;
+	case EINVAL:
+		return call == PROGRAM_CALL_SETSOCKOPT;
+	default:
+		return false;
+	}
+}
+
+long guest_answer(struct guest *g, enum program_call call, int first, int second, long r)
+{
+	struct program_table *t = is_refusal(call, r) ? guest_table(g) : NULL;
+
+	if (t)
+		program_missed(t, call, first, second, (int)-r);
+	return r;
+}

@@ -53,6 +53,9 @@ int guest_ask_address(const struct guest_socket *s, enum program_request_kind ki
 /* What SO_ERROR tells, a positive errno: the slot's, else the kernel's; both are taken. */
 int guest_error(const struct guest_socket *s);
 
+/* An answer of `call`: one that says "not served" is counted.  r itself. */
+long guest_answer(struct guest *g, enum program_call call, int first, int second, long r);
+
 /* --- guest_socket.c ----------------------------------------------------------------------------------- */
 
 /* A socket of ours in the place of one of AF_INET or AF_INET6. */

@@ -70,7 +70,7 @@ static long dgram_out(const struct guest_socket *s, const struct msghdr *m, int 
 	return n < 0 ? -errno : n - (long)(sizeof(head) + head.control);
 }
 
-long guest_sendmsg(const struct guest_socket *s, const struct msghdr *m, int flags)
+static long message_out(const struct guest_socket *s, const struct msghdr *m, int flags)
 {
 	struct msghdr plain = *m;
 	long n;
@@ -229,7 +229,7 @@ static long error_in(const struct guest_socket *s, struct msghdr *m)
 	return err ? err : n;
 }
 
-long guest_recvmsg(const struct guest_socket *s, struct msghdr *m, int flags)
+static long message_in(const struct guest_socket *s, struct msghdr *m, int flags)
 {
 	struct msghdr in = *m;
 	long n;
@@ -246,4 +246,16 @@ long guest_recvmsg(const struct guest_socket *s, struct msghdr *m, int flags)
 	m->msg_flags = in.msg_flags;
 	m->msg_namelen = 0;
 	return n;
+}
+
+/* --- both ------------------------------------------------------------------------------------------- */
+
+long guest_sendmsg(const struct guest_socket *s, const struct msghdr *m, int flags)
+{
+	return guest_answer(s->guest, PROGRAM_CALL_SEND, flags, 0, message_out(s, m, flags));
+}
+
+long guest_recvmsg(const struct guest_socket *s, struct msghdr *m, int flags)
+{
+	return guest_answer(s->guest, PROGRAM_CALL_RECV, flags, 0, message_in(s, m, flags));
 }

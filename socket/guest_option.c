@@ -79,7 +79,7 @@ static int number_of(const void *v, socklen_t n)
 	return x;
 }
 
-int guest_setsockopt(const struct guest_socket *s, int level, int name, const void *v, socklen_t n)
+static int option_set(const struct guest_socket *s, int level, int name, const void *v, socklen_t n)
 {
 	struct program_request q = {
 	    .kind = PROGRAM_SETOPT, .id = s->id, .level = level, .name = name};
@@ -135,7 +135,7 @@ static bool known(const struct guest_socket *s, int level, int name, int *x)
 	return true;
 }
 
-int guest_getsockopt(const struct guest_socket *s, int level, int name, void *v, socklen_t *n)
+static int option_get(const struct guest_socket *s, int level, int name, void *v, socklen_t *n)
 {
 	struct program_request q = {
 	    .kind = PROGRAM_GETOPT, .id = s->id, .level = level, .name = name};
@@ -155,4 +155,20 @@ int guest_getsockopt(const struct guest_socket *s, int level, int name, void *v,
 	*n = r.len < q.len ? r.len : q.len;
 	memcpy(v, r.bytes, *n);
 	return 0;
+}
+
+/* --- both ------------------------------------------------------------------------------------------------ */
+
+int guest_setsockopt(const struct guest_socket *s, int level, int name, const void *v, socklen_t n)
+{
+	int r = option_set(s, level, name, v, n);
+
+	return (int)guest_answer(s->guest, PROGRAM_CALL_SETSOCKOPT, level, name, r);
+}
+
+int guest_getsockopt(const struct guest_socket *s, int level, int name, void *v, socklen_t *n)
+{
+	int r = option_get(s, level, name, v, n);
+
+	return (int)guest_answer(s->guest, PROGRAM_CALL_GETSOCKOPT, level, name, r);
 }

@@ -103,7 +103,7 @@ static int raw_begin(struct guest *g, int fd)
 	return err;
 }
 
-int guest_open(struct guest *g, int family, int type, int protocol)
+static int open_served(struct guest *g, int family, int type, int protocol)
 {
 	const int flags = type & (SOCK_NONBLOCK | SOCK_CLOEXEC);
 	int fd;
@@ -116,6 +116,14 @@ int guest_open(struct guest *g, int family, int type, int protocol)
 		return fd;
 	fd = socket_make(g, family, type, protocol, flags);
 	return fd >= 0 && type == SOCK_RAW ? raw_begin(g, fd) : fd;
+}
+
+int guest_open(struct guest *g, int family, int type, int protocol)
+{
+	int r = open_served(g, family, type, protocol), own = type & SOCK_TYPE_BITS;
+
+	return (int)guest_answer(g, PROGRAM_CALL_SOCKET, family, own << 16 | (protocol & 0xffff),
+				 r);
 }
 
 /* --- bind, listen --------------------------------------------------------------------------------------- */

@@ -40,7 +40,8 @@ long preload_answer(long r)
 HOOK int socket(int family, int type, int protocol)
 {
 	if (family == AF_PACKET)
-		return (int)preload_answer(-EAFNOSUPPORT);
+		return (int)preload_answer(guest_answer(preload_guest(), PROGRAM_CALL_SOCKET,
+							family, (type & 0xf) << 16, -EAFNOSUPPORT));
 	if (family != AF_INET && family != AF_INET6)
 		return kernel_socket(family, type, protocol);
 	return (int)preload_answer(guest_open(preload_guest(), family, type, protocol));

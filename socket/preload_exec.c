@@ -22,6 +22,7 @@
 struct kept {
 	char preload[512];
 	char token[sizeof(PROGRAM_VARIABLE) + PROGRAM_TOKEN];
+	char dns[sizeof(PROGRAM_DNS) + 16]; /* "": resolv.conf's */
 };
 
 /* LOCKING: constant once the program's main() runs. */
@@ -30,11 +31,14 @@ static struct kept kept;
 __attribute__((constructor)) static void exec_begin(void)
 {
 	const char *library = getenv("LD_PRELOAD"), *token = getenv(PROGRAM_VARIABLE);
+	const char *dns = getenv(PROGRAM_DNS);
 
 	if (!library || !token)
 		return;
 	snprintf(kept.preload, sizeof(kept.preload), "LD_PRELOAD=%s", library);
 	snprintf(kept.token, sizeof(kept.token), PROGRAM_VARIABLE "=%s", token);
+	if (dns)
+		snprintf(kept.dns, sizeof(kept.dns), PROGRAM_DNS "=%s", dns);
 }
 
 static bool has(char *const *env, const char *assignment)
@@ -48,26 +52,35 @@ static bool has(char *const *env, const char *assignment)
 	return false;
 }
 
+static bool is_ours(const char *assignment)
+{
+	return strncmp(assignment, "LD_PRELOAD=", 11) == 0 ||
+	       strncmp(assignment, PROGRAM_VARIABLE "=", sizeof(PROGRAM_VARIABLE)) == 0 ||
+	       (kept.dns[0] && strncmp(assignment, PROGRAM_DNS "=", sizeof(PROGRAM_DNS)) == 0);
+}
+
 /* env itself if nothing is missing. */
 static char *const *env_complete(char *const *env)
 {
 	size_t n = 0;
 	char **own;
 
-	if (!kept.token[0] || (has(env, kept.preload) && has(env, kept.token)))
+	if (!kept.token[0] || (has(env, kept.preload) && has(env, kept.token) &&
+			       (!kept.dns[0] || has(env, kept.dns))))
 		return env;
 	while (env && env[n])
 		n++;
-	own = mmap(NULL, (n + 3) * sizeof(*own), PROT_READ | PROT_WRITE,
+	own = mmap(NULL, (n + 4) * sizeof(*own), PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (own == MAP_FAILED)
 		return env;
 	own[0] = kept.preload;
 	own[1] = kept.token;
 	n = 2;
+	if (kept.dns[0])
+		own[n++] = kept.dns;
 	for (; env && *env; env++) {
-		if (strncmp(*env, "LD_PRELOAD=", 11) != 0 &&
-		    strncmp(*env, PROGRAM_VARIABLE "=", sizeof(PROGRAM_VARIABLE)) != 0)
+		if (!is_ours(*env))
 			own[n++] = *env;
 	}
 	return own;

@@ -126,6 +126,7 @@ static int lookup(const char *node, const char *service, const struct addrinfo *
 	struct ares_addrinfo_hints h = {.ai_family = AF_INET,
 					.ai_socktype = hints->ai_socktype,
 					.ai_protocol = hints->ai_protocol};
+	const char *server = getenv(PROGRAM_DNS);
 	ares_channel ch;
 
 	if (l.family == AF_INET6 && !(hints->ai_flags & AI_V4MAPPED))
@@ -136,6 +137,8 @@ static int lookup(const char *node, const char *service, const struct addrinfo *
 		     (hints->ai_flags & AI_NUMERICSERV ? ARES_AI_NUMERICSERV : 0);
 	if (ares_library_init(ARES_LIB_INIT_ALL) || ares_init(&ch))
 		return EAI_MEMORY;
+	if (server)
+		ares_set_servers_csv(ch, server);
 	ares_getaddrinfo(ch, node, service, &h, answered, &l);
 	lookup_run(ch, &l);
 	ares_destroy(ch);

@@ -161,6 +161,36 @@ void program_slot_free(struct program_table *t, uint32_t id)
 		;
 }
 
+/* --- what was refused ----------------------------------------------------------------------------- */
+
+#define MAKING UINT32_MAX /* of `call`: its maker fills it in */
+
+static bool miss_is(const struct program_miss *m, int first, int second, int err)
+{
+	return m->first == first && m->second == second && m->err == err;
+}
+
+/* Two that come at once may have one each: who reads adds them up. */
+void program_missed(struct program_table *t, enum program_call call, int first, int second, int err)
+{
+	for (unsigned i = 0; i < PROGRAM_MISSES; i++) {
+		struct program_miss *m = &t->miss[i];
+		uint32_t was = 0;
+
+		if (atomic_compare_exchange_strong(&m->call, &was, MAKING)) {
+			m->first = first;
+			m->second = second;
+			m->err = err;
+			atomic_store(&m->call, call);
+			was = call;
+		}
+		if (was == call && miss_is(m, first, second, err)) {
+			atomic_fetch_add(&m->count, 1);
+			return;
+		}
+	}
+}
+
 /* --- the end -------------------------------------------------------------------------------------- */
 
 /* Not blocking, and closed at once: what is in the queue stays there and reads its end. */

@@ -15,8 +15,9 @@
 #include <sys/un.h>
 
 #define PROGRAM_VARIABLE "WEFT_PROGRAM" /* INSTANCE:SECRET, a struct program_token as text */
+#define PROGRAM_DNS "WEFT_DNS"          /* the name server to ask; without it resolv.conf's */
 #define PROGRAM_LIBRARY "libweft_preload.so"
-#define PROGRAM_VERSION 1u
+#define PROGRAM_VERSION 2u
 #define PROGRAM_MAGIC (0x77656600u + PROGRAM_VERSION)
 #define PROGRAM_INSTANCE 6 /* characters that tell one weft's names from another's */
 #define PROGRAM_SECRET 16  /* bytes: who knows them was started by this weft's user */
@@ -122,6 +123,32 @@ struct program_slot {
 };
 _Static_assert(sizeof(struct program_slot) == 128, "two cache lines");
 
+/* --- what was refused ------------------------------------------------------------------------------ */
+
+#define PROGRAM_MISSES 256u
+
+enum program_call {
+	PROGRAM_CALL_SOCKET = 1, /* family; type << 16 | protocol */
+	PROGRAM_CALL_CONNECT,    /* also where a datagram went: family; IPv4, host order */
+	PROGRAM_CALL_SETSOCKOPT, /* level; name */
+	PROGRAM_CALL_GETSOCKOPT, /* level; name */
+	PROGRAM_CALL_SEND,       /* flags */
+	PROGRAM_CALL_RECV,       /* flags */
+};
+
+/*
+ * What programs asked for and did not get, and how often: for `weft doctor`.
+ *
+ * LOCKING
+ *	a	atomic		c	written before `call`, then constant
+ */
+struct program_miss {
+	_Atomic uint32_t call;  /* a: enum program_call; 0: free */
+	int32_t first, second;  /* c: see there */
+	int32_t err;            /* c: a positive errno */
+	_Atomic uint32_t count; /* a */
+};
+
 /*
  * LOCKING
  *	c	constant		a	atomic
@@ -132,7 +159,8 @@ struct program_table {
 	_Atomic uint32_t first; /* a: no slot below this is free, as far as is known */
 	_Atomic uint32_t top;   /* a: no slot from this on has ever been taken */
 	uint32_t unused[28];    /* c */
-	struct program_slot slot[PROGRAM_SLOTS]; /* see above */
+	struct program_slot slot[PROGRAM_SLOTS];  /* see above */
+	struct program_miss miss[PROGRAM_MISSES]; /* see above */
 };
 
 /* Takes a free slot: its id, 0: there is none. */
@@ -140,6 +168,10 @@ uint32_t program_slot_take(struct program_table *t);
 void program_slot_free(struct program_table *t, uint32_t id);
 /* NULL: it is somebody else's by now. */
 struct program_slot *program_slot_of(struct program_table *t, uint32_t id);
+
+/* Counts a refusal; err is a positive errno.  More kinds of them than there is room for are not counted. */
+void program_missed(struct program_table *t, enum program_call call, int first, int second,
+		    int err);
 
 /*
  * Whoever accepts from the program's listening socket is told that weft has ended: by weft, or by

@@ -34,7 +34,7 @@ else
 	echo "not ok help_and_version: no usage or no version"
 	failed=1
 fi
-for option in --dev --addr --host-addr --mac --mtu --gateway --no-offload --probe --queues --control -c -f -d -v; do
+for option in --dev --addr --host-addr --mac --mtu --gateway --no-offload --probe --queues --control --dns -c -f -d -v; do
 	"$weft" --help | grep -q -e "$option\b" || echo "$option"
 done | report help_names_every_option
 [ "$report_failed" = 0 ] || failed=1

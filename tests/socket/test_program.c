@@ -104,6 +104,35 @@ START_TEST(test_slots_all_taken_and_one_freed)
 }
 END_TEST
 
+START_TEST(test_missed_same_kind_counted_once)
+{
+	struct program_table *t = table_new();
+
+	program_missed(t, PROGRAM_CALL_SETSOCKOPT, 1, 26, 92);
+	program_missed(t, PROGRAM_CALL_SETSOCKOPT, 1, 26, 92);
+	program_missed(t, PROGRAM_CALL_GETSOCKOPT, 1, 26, 92);
+	program_missed(t, PROGRAM_CALL_SETSOCKOPT, 1, 26, 22);
+	ck_assert_uint_eq(atomic_load(&t->miss[0].count), 2);
+	ck_assert_uint_eq(atomic_load(&t->miss[1].call), PROGRAM_CALL_GETSOCKOPT);
+	ck_assert_int_eq(t->miss[2].err, 22);
+	ck_assert_uint_eq(atomic_load(&t->miss[3].call), 0);
+	free(t);
+}
+END_TEST
+
+START_TEST(test_missed_full_counts_what_it_knows)
+{
+	struct program_table *t = table_new();
+
+	for (int i = 0; i <= (int)PROGRAM_MISSES; i++)
+		program_missed(t, PROGRAM_CALL_SETSOCKOPT, 1, i, 92);
+	program_missed(t, PROGRAM_CALL_SETSOCKOPT, 1, PROGRAM_MISSES - 1, 92);
+	ck_assert_uint_eq(atomic_load(&t->miss[0].count), 1);
+	ck_assert_uint_eq(atomic_load(&t->miss[PROGRAM_MISSES - 1].count), 2);
+	free(t);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("program");
@@ -113,5 +142,7 @@ int main(void)
 	tcase_add_test(tc, test_token_written_and_read);
 	tcase_add_test(tc, test_slot_freed_has_another_id);
 	tcase_add_test(tc, test_slots_all_taken_and_one_freed);
+	tcase_add_test(tc, test_missed_same_kind_counted_once);
+	tcase_add_test(tc, test_missed_full_counts_what_it_knows);
 	return unit_run("program", tc);
 }
