@@ -88,8 +88,8 @@ static int tell_one(const struct callback_fns *f, const struct weft_cb_event *e)
 	return 0;
 }
 
-/* By what is set now; what is closed is told nothing. */
-static int callback_tell(struct callback *cb, struct weft_cb_event e)
+/* By what is set now, and to that same is owed what it is told; what is closed is told nothing. */
+static int callback_tell_owed(struct callback *cb, struct weft_cb_event e, uint32_t owed)
 {
 	struct callback_fns f;
 	bool closed;
@@ -97,12 +97,19 @@ static int callback_tell(struct callback *cb, struct weft_cb_event e)
 	mutex_lock(&cb->state->lock);
 	f = cb->fns;
 	closed = cb->closed;
+	if (f.recv || f.event)
+		cb->owed += owed;
 	mutex_unlock(&cb->state->lock);
 	if (closed)
 		return 0;
 	if (e.type != WEFT_CB_ACCEPT)
 		e.fd = cb->fd;
 	return tell_one(&f, &e);
+}
+
+static int callback_tell(struct callback *cb, struct weft_cb_event e)
+{
+	return callback_tell_owed(cb, e, 0);
 }
 
 /* Takes the descriptor away.  False: it was another's already. */
@@ -246,12 +253,12 @@ static ssize_t read_some(struct callback *cb, uint32_t most)
 	return r;
 }
 
-/* Tells n bytes, which are owed from then on; those refused are kept.  False: they were. */
+/* Tells n bytes; those refused are kept, and owed already when told again.  False: they were. */
 static bool tell_bytes(struct callback *cb, const uint8_t *bytes, uint32_t n)
 {
 	struct weft_cb_event e = {.type = WEFT_CB_RECV, .data = bytes, .n = n};
 
-	if (!callback_tell(cb, e)) {
+	if (!callback_tell_owed(cb, e, cb->refused ? 0 : n)) {
 		free(cb->refused);
 		cb->refused = NULL;
 		return true;
@@ -282,14 +289,6 @@ static uint32_t recv_room(struct callback *cb)
 	return WEFT_CB_WINDOW - owed;
 }
 
-static void recv_owe(struct callback *cb, uint32_t n)
-{
-	mutex_lock(&cb->state->lock);
-	if (cb->fns.recv || cb->fns.event)
-		cb->owed += n;
-	mutex_unlock(&cb->state->lock);
-}
-
 static void recv_end(struct callback *cb, const struct look *k)
 {
 	cb->ended = true;
@@ -316,7 +315,6 @@ static bool run_recv(struct callback *cb, const struct look *k)
 			callback_gone(cb, (int)-r);
 		if (r <= 0)
 			return false;
-		recv_owe(cb, (uint32_t)r);
 		if (!tell_bytes(cb, cb->state->buf, (uint32_t)r))
 			return false;
 	}

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <string.h>
 
 #include "tests/harness/sockets.h"
 #include "tests/harness/unit.h"
@@ -14,7 +15,7 @@ static int echo(void *arg, int fd, const void *data, size_t n)
 {
 	if (!n)
 		return weft_close(fd);
-	ck_assert_int_eq(weft_cb_recved(fd, n), 0);
+	ck_assert_msg(weft_cb_recved(fd, n) == 0, "%s", strerror(errno));
 	ck_assert_int_eq(weft_send(fd, data, n, 0), (ssize_t)n);
 	return 0;
 }
