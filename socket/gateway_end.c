@@ -91,6 +91,35 @@ static int stack_socket(const struct program_slot *s, const struct ucred *who)
 	return fd < 0 ? -errno : fd;
 }
 
+void gateway_end_disconnect(struct gateway_end *e)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	if (e->fd < 0)
+		return;
+	weft_epoll_ctl(e->gateway->epoll, EPOLL_CTL_DEL, e->fd, NULL);
+	if (weft_connect(e->fd, &none, sizeof(none)))
+		gateway_end_stack_close(e);
+}
+
+int gateway_end_adopt(struct gateway_end *e, struct gateway_end *old)
+{
+	int fd;
+
+	if (!old || old->role != GATEWAY_BOUND || old->fd < 0 || e->role != GATEWAY_BOUND ||
+	    old->watch.fd >= 0 || e->watch.fd >= 0 || old == e)
+		return -EINVAL;
+	fd = old->fd;
+	mutex_lock(&e->gateway->lock);
+	old->fd = e->fd;
+	e->fd = fd;
+	mutex_unlock(&e->gateway->lock);
+	e->flags = old->flags;
+	gateway_end_stack_close(old);
+	gateway_slot_names(e);
+	return 0;
+}
+
 /* What the stack made of it: the table is the program's to write. */
 static enum gateway_role role_of(int fd)
 {

@@ -168,6 +168,10 @@ int gateway_end_watch(struct gateway_end *e);
 void gateway_end_pid(struct gateway_end *e);
 /* The stack's side alone: what it has goes on by itself. */
 void gateway_end_stack_close(struct gateway_end *e);
+/* Its socket in the stack is as one that never was connected, with its options. */
+void gateway_end_disconnect(struct gateway_end *e);
+/* Takes over that of another, which is connected no more.  0 or -EINVAL. */
+int gateway_end_adopt(struct gateway_end *e, struct gateway_end *old);
 void gateway_end_close(struct gateway_end *e);
 /* Gives the slot back too: the program's socket is known to be closed. */
 void gateway_end_forget(struct gateway_end *e);
@@ -221,6 +225,8 @@ void gateway_stream_bell(struct gateway_end *e);
 void gateway_reset(struct gateway_end *e);
 /* The stack answered err: the program sees a reset, SO_ERROR says why. */
 void gateway_stream_fail(struct gateway_end *e, int err);
+/* connect(AF_UNSPEC): the peer sees a reset. */
+int gateway_stream_disconnect(struct gateway_end *e);
 int gateway_dgram_open(struct gateway_end *e);
 int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, socklen_t n);
 void gateway_dgram_run(struct gateway_end *e);

@@ -53,12 +53,33 @@ static int request_getopt(struct gateway_end *e, const struct program_request *q
 	return weft_getsockopt(e->fd, q->level, q->name, r->bytes, &r->len) ? -errno : 0;
 }
 
+static bool is_option(const struct program_request *q)
+{
+	return q->kind == PROGRAM_SETOPT || q->kind == PROGRAM_GETOPT;
+}
+
+/* Of a connection that is over: as a new one says. */
+static int option_of_none(struct gateway *g, const struct program_request *q,
+			  struct program_reply *r)
+{
+	struct program_slot *s = program_slot_of(g->table, q->id);
+	struct gateway_end e = {.role = GATEWAY_BOUND};
+	int err;
+
+	e.fd = weft_socket(s && s->family == AF_INET6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+	if (e.fd < 0)
+		return -errno;
+	err = q->kind == PROGRAM_SETOPT ? request_setopt(&e, q) : request_getopt(&e, q, r);
+	weft_close(e.fd);
+	return err;
+}
+
 /* *fd: what goes with the answer. */
 static int request_end(struct gateway_end *e, const struct program_request *q,
 		       struct program_reply *r, int *fd)
 {
 	if (e->fd < 0)
-		return q->kind == PROGRAM_SETOPT || q->kind == PROGRAM_GETOPT ? -EINVAL : -EISCONN;
+		return is_option(q) ? option_of_none(e->gateway, q, r) : -EISCONN;
 	switch (q->kind) {
 	case PROGRAM_OPEN:
 		return 0;
@@ -75,6 +96,10 @@ static int request_end(struct gateway_end *e, const struct program_request *q,
 		return request_setopt(e, q);
 	case PROGRAM_GETOPT:
 		return request_getopt(e, q, r);
+	case PROGRAM_DISCONNECT:
+		return gateway_stream_disconnect(e);
+	case PROGRAM_ADOPT:
+		return gateway_end_adopt(e, gateway_end_find(e->gateway, (uint32_t)q->name));
 	case PROGRAM_ERRORS_LEFT:
 		if (e->role == GATEWAY_DGRAM)
 			gateway_dgram_errors_left(e);
@@ -137,6 +162,8 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 		break;
 	default:
 		e = gateway_end_get(g, q->id, &a->who, &err);
+		if (!e && err == -EINVAL && is_option(q))
+			err = option_of_none(g, q, &r);
 		r.err = e ? request_end(e, q, &r, &note) : err;
 	}
 	gateway_send_with(a->watch.fd, &r, sizeof(r), note >= 0 ? note : fd);

@@ -56,9 +56,32 @@ void gateway_stream_fail(struct gateway_end *e, int err)
 		gateway_end_forget(e);
 		return;
 	}
-	gateway_end_stack_close(e);
 	gateway_watch_close(e->gateway, &e->watch);
+	if (e->role == GATEWAY_STREAM)
+		gateway_end_stack_close(e);
+	else
+		gateway_end_disconnect(e);
 	e->role = GATEWAY_BOUND;
+}
+
+int gateway_stream_disconnect(struct gateway_end *e)
+{
+	struct program_slot *s = gateway_slot(e);
+
+	if (e->role != GATEWAY_STREAM && e->role != GATEWAY_CONNECTING)
+		return -EINVAL;
+	gateway_watch_close(e->gateway, &e->watch);
+	gateway_end_disconnect(e);
+	free(e->up.bytes);
+	free(e->down.bytes);
+	e->up.bytes = e->down.bytes = NULL;
+	if (e->listener)
+		gateway_accepted(e);
+	e->role = GATEWAY_BOUND;
+	e->child = false; /* the next that looks for its name forgets it */
+	if (s)
+		atomic_store(&s->state, PROGRAM_CLOSED);
+	return 0;
 }
 
 /* --- down ----------------------------------------------------------------------------------------- */

@@ -147,6 +147,13 @@ struct program_table *guest_table(struct guest *g)
 	return t;
 }
 
+bool guest_is_lost(const struct guest *g)
+{
+	const struct program_table *t = atomic_load(&g->table);
+
+	return t && atomic_load(&t->lost);
+}
+
 /* --- which socket ---------------------------------------------------------------------------------------- */
 
 static bool name_of(const struct guest *g, int fd, bool peer, struct program_name *n)

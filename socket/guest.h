@@ -42,6 +42,8 @@ int guest_pid(const struct guest *g);
 bool guest_find(struct guest *g, int fd, struct guest_socket *s);
 /* Asks, and waits for the gateway's answer.  q->magic and secret are filled in. */
 int guest_request(const struct guest *g, struct program_request *q, struct program_reply *r);
+/* Weft was killed: what comes then is the empty message by which `weft run` tells. */
+bool guest_is_lost(const struct guest *g);
 /* With the descriptor that came with the answer, or -1. */
 int guest_request_passing(const struct guest *g, struct program_request *q, struct program_reply *r,
 			  int *passed);
@@ -61,6 +63,7 @@ long guest_answer(struct guest *g, enum program_call call, int first, int second
 /* A socket of ours in the place of one of AF_INET or AF_INET6. */
 int guest_open(struct guest *g, int family, int type, int protocol);
 int guest_bind(const struct guest_socket *s, const struct sockaddr *a, socklen_t n);
+int guest_shutdown(const struct guest_socket *s, int how);
 int guest_listen(const struct guest_socket *s, int backlog);
 /* The descriptor of a connection, whose remote is told; -ERESTART: it was none, and more may wait. */
 int guest_accept(const struct guest_socket *s, int flags, struct program_addr *remote);
@@ -99,6 +102,8 @@ int guest_getsockopt(const struct guest_socket *s, int level, int name, void *v,
 
 /* --- guest_message.c ---------------------------------------------------------------------------------- */
 
+/* Why a call on a datagram socket said ECONNRESET; 0: it is known already, the call is to be made again. */
+int guest_dgram_cause(const struct guest_socket *s);
 /* Messages with a name or control messages, or of the error queue; others are the kernel's own. */
 bool guest_message_is_ours(const struct msghdr *m, int flags);
 long guest_sendmsg(const struct guest_socket *s, const struct msghdr *m, int flags);

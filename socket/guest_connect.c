@@ -68,12 +68,36 @@ static int connect_begin(const struct guest_socket *s, const struct sockaddr *a,
 	return err ? err : -EINPROGRESS;
 }
 
-/* A socket of the kernel connects once: another try needs another one. */
+static void connect_adopt(const struct guest_socket *s, int fresh)
+{
+	struct program_request q = {.kind = PROGRAM_ADOPT, .name = (int32_t)s->id};
+	struct program_reply r;
+	struct guest_socket to;
+
+	if (!s->slot || !guest_find(s->guest, fresh, &to) || !to.slot)
+		return;
+	q.id = to.id;
+	if (guest_request(s->guest, &q, &r) == 0)
+		atomic_store(&to.slot->flags, atomic_load(&s->slot->flags));
+}
+
+/* A socket of the kernel connects once: another try needs another one, with what the stack has of the first. */
 int guest_connect_fresh(const struct guest_socket *s)
 {
+	static const int options[] = {SO_RCVTIMEO, SO_SNDTIMEO};
 	int nonblock = fcntl(s->fd, F_GETFL) & O_NONBLOCK ? SOCK_NONBLOCK : 0;
+	int fresh = guest_open(s->guest, s->family, SOCK_STREAM | nonblock | SOCK_CLOEXEC, 0);
+	struct timeval tv;
+	socklen_t n = sizeof(tv);
 
-	return guest_open(s->guest, s->family, SOCK_STREAM | nonblock | SOCK_CLOEXEC, 0);
+	if (fresh < 0)
+		return fresh;
+	connect_adopt(s, fresh);
+	for (unsigned i = 0; i < 2; i++) {
+		if (kernel_getsockopt(s->fd, SOL_SOCKET, options[i], &tv, &n) == 0)
+			kernel_setsockopt(fresh, SOL_SOCKET, options[i], &tv, sizeof(tv));
+	}
+	return fresh;
 }
 
 static int connect_look(const struct guest_socket *s)
@@ -83,14 +107,36 @@ static int connect_look(const struct guest_socket *s)
 	return poll(&p, 1, 0) == 0 ? -EALREADY : guest_connect_outcome(s);
 }
 
+/* connect(AF_UNSPEC). */
+static int stream_leave(const struct guest_socket *s)
+{
+	int err;
+
+	switch (atomic_load(&s->slot->state)) {
+	case PROGRAM_NEW:
+		return 0;
+	case PROGRAM_LISTENING:
+		return -EISCONN;
+	case PROGRAM_CLOSED:
+		return -ERESTART;
+	default:
+		err = guest_ask(s, PROGRAM_DISCONNECT);
+		return err ? err : -ERESTART;
+	}
+}
+
 static int connect_stream(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
 {
-	if (!s->slot || s->accepted)
+	bool leaves = a && n >= sizeof(a->sa_family) && a->sa_family == AF_UNSPEC;
+
+	if (!s->slot)
+		return leaves ? -ERESTART : -EISCONN;
+	if (leaves)
+		return stream_leave(s);
+	if (s->accepted)
 		return -EISCONN;
 	switch (atomic_load(&s->slot->state)) {
 	case PROGRAM_NEW:
-		if (a && n >= sizeof(a->sa_family) && a->sa_family == AF_UNSPEC)
-			return 0;
 		return connect_begin(s, a, n);
 	case PROGRAM_CONNECTING:
 		return connect_look(s);

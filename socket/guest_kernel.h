@@ -76,6 +76,11 @@ static inline int kernel_ioctl(int fd, unsigned long request, void *arg)
 	return (int)syscall(SYS_ioctl, fd, request, arg, 0, 0, PROGRAM_PASS);
 }
 
+static inline int kernel_shutdown(int fd, int how)
+{
+	return (int)syscall(SYS_shutdown, fd, how, 0, 0, 0, PROGRAM_PASS);
+}
+
 static inline int kernel_close(int fd)
 {
 	return (int)syscall(SYS_close, fd);

@@ -13,6 +13,7 @@
 #include "socket/guest_kernel.h"
 
 #define PARTS 64 /* of one message that has an address */
+#define TRIES 2  /* where an error was shown that the program has read in the queue */
 
 union ancillary {
 	struct cmsghdr align;
@@ -165,13 +166,14 @@ static void dgram_told(const struct guest_socket *s, struct msghdr *in, struct m
 		m->msg_namelen = 0;
 }
 
-/*
- * A reset stands for an ICMP error: the slot has it.  0: there is none any more, for the program has read it in
- * the error queue.
- */
-static int cause_of(const struct guest_socket *s, int error)
+/* A reset stands for an ICMP error: the slot has it. */
+int guest_dgram_cause(const struct guest_socket *s)
 {
-	return error == ECONNRESET ? guest_error(s) : error;
+	int err = guest_error(s);
+
+	if (s->slot && atomic_load(&s->slot->flags) & PROGRAM_ERRORS)
+		guest_ask(s, PROGRAM_ERRORS_LEFT);
+	return err;
 }
 
 static long dgram_in(const struct guest_socket *s, struct msghdr *m, int flags)
@@ -179,8 +181,7 @@ static long dgram_in(const struct guest_socket *s, struct msghdr *m, int flags)
 	struct sockaddr_un sa = {0};
 	union ancillary a;
 	struct msghdr in = *m;
-	bool took = false;
-	int err;
+	int err, tries = 0;
 	long n;
 
 	do {
@@ -190,13 +191,13 @@ static long dgram_in(const struct guest_socket *s, struct msghdr *m, int flags)
 		in.msg_controllen = sizeof(a);
 		n = kernel_recvmsg(s->fd, &in, flags | MSG_CMSG_CLOEXEC);
 		err = n < 0 ? errno : 0;
-		took |= err == ECONNRESET;
-		err = cause_of(s, err);
+		if (err == ECONNRESET && tries++ < TRIES)
+			err = guest_dgram_cause(s);
 	} while (n < 0 && !err);
-	if (took && s->slot && atomic_load(&s->slot->flags) & PROGRAM_ERRORS)
-		guest_ask(s, PROGRAM_ERRORS_LEFT);
 	if (n < 0)
 		return -err;
+	if (n == 0 && guest_is_lost(s->guest))
+		return -ENETDOWN;
 	m->msg_flags = in.msg_flags & ~(MSG_CMSG_CLOEXEC | MSG_CTRUNC);
 	dgram_told(s, &in, m);
 	return n;

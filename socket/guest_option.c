@@ -87,11 +87,11 @@ static int option_set(const struct guest_socket *s, int level, int name, const v
 	struct program_reply r;
 	int err;
 
-	if (!s->slot || (int)n < 0 || n > PROGRAM_VALUE)
+	if ((int)n < 0 || n > PROGRAM_VALUE)
 		return -EINVAL;
 	if (!v && n)
 		return -EFAULT;
-	if (flag)
+	if (flag && s->slot)
 		return flag_set(s, flag, v, n);
 	q.len = n;
 	if (n)

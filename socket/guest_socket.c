@@ -143,6 +143,23 @@ int guest_listen(const struct guest_socket *s, int backlog)
 	return guest_request(s->guest, &q, &r);
 }
 
+/* --- shutdown --------------------------------------------------------------------------------------------- */
+
+/* The kernel's, whose ends of ours are connected sooner than the program's; UDP's takes effect all the same. */
+int guest_shutdown(const struct guest_socket *s, int how)
+{
+	uint32_t state = s->slot ? atomic_load(&s->slot->state) : PROGRAM_CONNECTED;
+	bool unconnected = state == PROGRAM_NEW || (state == PROGRAM_CLOSED && !s->accepted);
+	int err;
+
+	if (how < SHUT_RD || how > SHUT_RDWR)
+		return -EINVAL;
+	if (unconnected && s->type == SOCK_STREAM)
+		return -ENOTCONN;
+	err = kernel_shutdown(s->fd, how) ? -errno : 0;
+	return unconnected ? -ENOTCONN : err;
+}
+
 /* --- accept ----------------------------------------------------------------------------------------------- */
 
 /* Anybody may connect to an abstract name: only weft is let in. */

@@ -91,6 +91,8 @@ static int inet_bind_addr(struct socket *s, const struct sockaddr *a, socklen_t 
 
 	if (!err && !ip_addr_is4(&addr))
 		err = -EADDRNOTAVAIL;
+	if (!err && socket_is_v6only(s) && !ip_addr_is_any(&addr))
+		err = -EINVAL;
 	if (!err)
 		err = inet_lock(s);
 	if (err)
@@ -172,7 +174,7 @@ static int inet_connect_addr(struct call *c, struct socket *s, const struct sock
 	if (a && n >= sizeof(a->sa_family) && a->sa_family == AF_UNSPEC)
 		return inet_disconnect(s);
 	err = sockaddr_get(a, n, s->family, &addr, &port);
-	if (!err && !ip_addr_is4(&addr))
+	if (!err && (!ip_addr_is4(&addr) || socket_is_v6only(s)))
 		err = -ENETUNREACH;
 	if (!err)
 		err = inet_lock(s);

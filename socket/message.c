@@ -69,7 +69,7 @@ static ssize_t do_send(struct call *c, struct socket *s, const struct msghdr *ms
 	if (!err && msg->msg_name && msg->msg_namelen &&
 	    (s->type != SOCK_STREAM || flags & MSG_FASTOPEN)) {
 		err = sockaddr_get(msg->msg_name, msg->msg_namelen, s->family, &m.addr, &m.port);
-		if (!err && !ip_addr_is4(&m.addr))
+		if (!err && (!ip_addr_is4(&m.addr) || socket_is_v6only(s)))
 			err = -ENETUNREACH;
 		m.has_addr = true;
 		if (err == -EAFNOSUPPORT && s->type == SOCK_STREAM)

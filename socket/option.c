@@ -219,14 +219,21 @@ static int set_socket(struct socket *s, int name, const void *v, socklen_t n)
 	}
 }
 
-/* What comes and goes is IPv4: a socket that refuses it would be none. */
-static int set_ipv6(int name, const void *v, socklen_t n)
+/* What comes and goes is IPv4: with IPV6_V6ONLY that is nothing, but the port is free for AF_INET. */
+static int set_ipv6(struct socket *s, int name, const void *v, socklen_t n)
 {
 	int on = 0, err = get_int(v, n, &on);
 
 	if (name != IPV6_V6ONLY)
 		return -ENOPROTOOPT;
-	return err || !on ? err : -EINVAL;
+	if (err || s->sk->c.lport)
+		return err ? err : -EINVAL;
+	s->sk->c.families = on ? SOCK_FAMILY_6 : SOCK_FAMILY_4;
+	if (on)
+		atomic_fetch_or(&s->flags, SOCKET_V6ONLY);
+	else
+		atomic_fetch_and(&s->flags, ~SOCKET_V6ONLY);
+	return 0;
 }
 
 int socket_setopt(struct socket *s, int level, int name, const void *v, socklen_t n)
@@ -242,7 +249,7 @@ int socket_setopt(struct socket *s, int level, int name, const void *v, socklen_
 	else if (level == IPPROTO_IP)
 		err = inet_sock_setopt(sk, name, v, n);
 	else if (level == IPPROTO_IPV6 && s->family == AF_INET6)
-		err = set_ipv6(name, v, n);
+		err = set_ipv6(s, name, v, n);
 	if (err == -ENOPROTOOPT && level != SOL_SOCKET && sk->ops->setopt)
 		err = sk->ops->setopt(sk, level, name, v, n);
 	if (err == -ENOPROTOOPT)
@@ -370,7 +377,7 @@ int socket_getopt(struct socket *s, int level, int name, void *v, socklen_t *n)
 	else if (level == IPPROTO_IP)
 		err = inet_sock_getopt(sk, name, v, n);
 	else if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY && s->family == AF_INET6)
-		err = put_int(0, v, n);
+		err = put_int(socket_is_v6only(s), v, n);
 	if (err == -ENOPROTOOPT && sk->ops->getopt)
 		err = sk->ops->getopt(sk, level, name, v, n);
 	if (err == -ENOPROTOOPT && stream_getopt(s, level, name, &x) == 0)

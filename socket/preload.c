@@ -11,6 +11,8 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#define WATCHES 16 /* epoll instances that watch one descriptor */
+
 struct guest *preload_guest(void)
 {
 	/* LOCKING: token: constant once the program's main() runs; the table outlives fork, exec begins anew */
@@ -65,6 +67,15 @@ HOOK int listen(int fd, int backlog)
 	return (int)preload_answer(guest_listen(&s, backlog));
 }
 
+HOOK int shutdown(int fd, int how)
+{
+	struct guest_socket s;
+
+	if (!guest_find(preload_guest(), fd, &s))
+		return kernel_shutdown(fd, how);
+	return (int)preload_answer(guest_shutdown(&s, how));
+}
+
 HOOK int accept4(int fd, struct sockaddr *a, socklen_t *n, int flags)
 {
 	struct program_addr remote;
@@ -114,12 +125,17 @@ static int connect_anew(const struct guest_socket *s, const struct sockaddr *a, 
 {
 	int cloexec = fcntl(s->fd, F_GETFD) & FD_CLOEXEC ? O_CLOEXEC : 0;
 	int fresh = guest_connect_fresh(s), fd;
+	struct preload_watch watches[WATCHES];
 	struct guest_socket again;
+	unsigned nwatches;
 
 	if (fresh < 0)
 		return fresh;
+	nwatches = preload_watches(s->fd, watches, WATCHES);
 	fd = dup3(fresh, s->fd, cloexec);
 	kernel_close(fresh);
+	if (fd >= 0)
+		preload_watch_again(fd, watches, nwatches);
 	return fd >= 0 && guest_find(s->guest, fd, &again) ? connect_run(&again, a, n) : -EBADF;
 }
 

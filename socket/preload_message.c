@@ -44,12 +44,23 @@ HOOK int sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 	return done ? (int)done : (int)k;
 }
 
+static ssize_t recv_plain(int fd, struct msghdr *m, int flags)
+{
+	int tries = 0;
+	ssize_t n;
+
+	do
+		n = kernel_recvmsg(fd, m, flags);
+	while (n <= 0 && m && m->msg_iovlen && preload_again(fd, &n, &tries));
+	return n;
+}
+
 HOOK ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
 	struct guest_socket s;
 
 	if (!m || !guest_message_is_ours(m, flags) || !guest_find(preload_guest(), fd, &s))
-		return kernel_recvmsg(fd, m, flags);
+		return recv_plain(fd, m, flags);
 	return preload_answer(guest_recvmsg(&s, m, flags));
 }
 

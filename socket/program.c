@@ -194,11 +194,12 @@ void program_missed(struct program_table *t, enum program_call call, int first, 
 /* --- the end -------------------------------------------------------------------------------------- */
 
 /* Not blocking, and closed at once: what is in the queue stays there and reads its end. */
-void program_goodbye(const char *instance, uint32_t id)
+void program_goodbye(const char *instance, uint32_t id, bool dgram)
 {
 	const struct program_name own = {.kind = PROGRAM_CHILD},
-				  to = {.kind = PROGRAM_STREAM, .id = id};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+				  to = {.kind = dgram ? PROGRAM_DGRAM : PROGRAM_STREAM, .id = id};
+	int type = dgram ? SOCK_DGRAM : SOCK_STREAM;
+	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct sockaddr_un sa;
 	socklen_t len = program_address(&sa, instance, &own);
 
@@ -206,7 +207,8 @@ void program_goodbye(const char *instance, uint32_t id)
 		return;
 	if (bind(fd, (struct sockaddr *)&sa, len) == 0) {
 		len = program_address(&sa, instance, &to);
-		(void)connect(fd, (struct sockaddr *)&sa, len);
+		if (connect(fd, (struct sockaddr *)&sa, len) == 0 && dgram)
+			send(fd, "", 0, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 	close(fd);
 }

@@ -158,7 +158,8 @@ struct program_table {
 	int32_t pid;            /* c: weft's */
 	_Atomic uint32_t first; /* a: no slot below this is free, as far as is known */
 	_Atomic uint32_t top;   /* a: no slot from this on has ever been taken */
-	uint32_t unused[28];    /* c */
+	_Atomic uint32_t lost;  /* a: weft was killed, says `weft run` */
+	uint32_t unused[27];    /* c */
 	struct program_slot slot[PROGRAM_SLOTS];  /* see above */
 	struct program_miss miss[PROGRAM_MISSES]; /* see above */
 };
@@ -174,10 +175,10 @@ void program_missed(struct program_table *t, enum program_call call, int first, 
 		    int err);
 
 /*
- * Whoever accepts from the program's listening socket is told that weft has ended: by weft, or by
- * `weft run` when weft was killed.
+ * Whoever accepts from the program's listening socket, or receives by a datagram socket, is told that weft has
+ * ended: by weft, or by `weft run` when weft was killed.
  */
-void program_goodbye(const char *instance, uint32_t id);
+void program_goodbye(const char *instance, uint32_t id, bool dgram);
 
 /* --- requests ------------------------------------------------------------------------------------- */
 
@@ -194,6 +195,8 @@ enum program_request_kind {
 	PROGRAM_SETOPT,
 	PROGRAM_GETOPT,
 	PROGRAM_ERRQUEUE, /* answered with a note (struct program_note); -EAGAIN: there is none */
+	PROGRAM_DISCONNECT, /* a stream: its connection is reset, its options stay for PROGRAM_ADOPT */
+	PROGRAM_ADOPT, /* name: the id of a stream that is connected no more; its socket becomes ours */
 	PROGRAM_ERRORS_LEFT, /* a call took the error that the descriptor shows: more may wait in the queue */
 	PROGRAM_COLLECT, /* the table is full: sockets that were closed give their slots back */
 	PROGRAM_DEVICES, /* bytes, of the answer: struct program_device, as many as fit from `name` on */

@@ -115,6 +115,7 @@ struct socket {
 #define SOCKET_CLOEXEC 8u    /* kept for F_GETFD only: an exec ends the stack */
 #define SOCKET_ZEROCOPY 32u  /* SO_ZEROCOPY */
 #define SOCKET_INQ 64u       /* TCP_INQ: recvmsg() tells how much is left */
+#define SOCKET_V6ONLY 128u   /* IPV6_V6ONLY */
 
 struct timer_thread;
 
@@ -157,6 +158,10 @@ void socket_unlink(struct stack *st, struct socket *s);
 void socket_put(struct socket *s, uint64_t how);
 /* Gives the sock back: at the last reference, or when the stack ends. */
 void socket_detach(struct socket *s);
+static inline bool socket_is_v6only(struct socket *s)
+{
+	return atomic_load(&s->flags) & SOCKET_V6ONLY;
+}
 static inline struct socket *socket_hold(struct socket *s)
 {
 	atomic_fetch_add_explicit(&s->refs, SOCKET_REF, memory_order_relaxed);

@@ -121,7 +121,7 @@ START_TEST(test_what_is_not_mapped_is_refused)
 }
 END_TEST
 
-START_TEST(test_v6only_is_off)
+START_TEST(test_v6only)
 {
 	int fd = weft_socket(AF_INET6, SOCK_STREAM, 0), v = 9,
 	    four = weft_socket(AF_INET, SOCK_STREAM, 0);
@@ -130,13 +130,53 @@ START_TEST(test_v6only_is_off)
 	ck_assert_int_eq(weft_getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v, &n), 0);
 	ck_assert_int_eq(v, 0);
 	ck_assert_int_eq(weft_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v, sizeof(v)), 0);
-	v = 1;
-	ck_assert_errno(weft_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v, sizeof(v)), EINVAL);
 	ck_assert_errno(weft_setsockopt(four, IPPROTO_IPV6, IPV6_V6ONLY, &v, sizeof(v)),
 			ENOPROTOOPT);
 	ck_assert_errno(weft_setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &v, sizeof(v)), ENOPROTOOPT);
 	ck_assert_int_eq(weft_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &v, &n), 0);
 	ck_assert_int_eq(v, AF_INET6);
+}
+END_TEST
+
+/* There is no IPv6 that could come or go: it has its port, beside that of AF_INET, and nobody reaches it. */
+START_TEST(test_v6only_beside_af_inet)
+{
+	struct sockaddr_in four = in4("0.0.0.0", 700), at = in4("127.0.0.1", 700);
+	struct sockaddr_in6 six = in6("::", 700), mapped = in6("::ffff:127.0.0.1", 700);
+	int on = 1, v = 0, fd[3];
+	socklen_t n = sizeof(v);
+
+	for (int i = 0; i < 2; i++) {
+		int type = i ? SOCK_DGRAM : SOCK_STREAM;
+
+		fd[0] = weft_socket(AF_INET6, type, 0);
+		fd[1] = weft_socket(AF_INET, type, 0);
+		fd[2] = weft_socket(AF_INET, type, 0);
+		ck_assert_int_eq(weft_setsockopt(fd[0], IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)),
+				 0);
+		ck_assert_int_eq(weft_getsockopt(fd[0], IPPROTO_IPV6, IPV6_V6ONLY, &v, &n), 0);
+		ck_assert_int_eq(v, 1);
+		ck_assert_errno(weft_bind(fd[0], sa6(&mapped), SA6_LEN), EINVAL);
+		ck_assert_errno(weft_connect(fd[0], sa6(&mapped), SA6_LEN), ENETUNREACH);
+		ck_assert_int_eq(weft_bind(fd[0], sa6(&six), SA6_LEN), 0);
+		ck_assert_errno(weft_setsockopt(fd[0], IPPROTO_IPV6, IPV6_V6ONLY, &v, sizeof(v)),
+				EINVAL);
+		if (i) {
+			ck_assert_errno(weft_sendto(fd[0], "x", 1, 0, sa6(&mapped), SA6_LEN),
+					ENETUNREACH);
+			ck_assert_int_eq(weft_bind(fd[1], sa(&four), SA_LEN), 0);
+			ck_assert_int_eq(weft_sendto(fd[2], "x", 1, 0, sa(&at), SA_LEN), 1);
+			ck_assert_int_eq(weft_recv(fd[1], &v, sizeof(v), 0), 1);
+		} else {
+			ck_assert_int_eq(weft_listen(fd[0], 5), 0);
+			ck_assert_errno(weft_connect(fd[2], sa(&at), SA_LEN), ECONNREFUSED);
+			ck_assert_int_eq(weft_bind(fd[1], sa(&four), SA_LEN), 0);
+			ck_assert_int_eq(weft_listen(fd[1], 5), 0);
+			ck_assert_int_eq(weft_connect(fd[2], sa(&at), SA_LEN), 0);
+		}
+		for (int k = 0; k < 3; k++)
+			weft_close(fd[k]);
+	}
 }
 END_TEST
 
@@ -149,6 +189,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_port_is_shared_with_af_inet, 0, 2);
 	tcase_add_test(tc, test_connect_and_datagrams_by_mapped_address);
 	tcase_add_test(tc, test_what_is_not_mapped_is_refused);
-	tcase_add_test(tc, test_v6only_is_off);
+	tcase_add_test(tc, test_v6only);
+	tcase_add_test(tc, test_v6only_beside_af_inet);
 	return unit_run("mapped", tc);
 }

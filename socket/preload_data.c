@@ -1,0 +1,107 @@
+/*
+ * socket/preload_data.c - the hooks of read, write, recv and send: the kernel's own calls, but that they tell why a
+ * datagram was refused, and that weft has ended.
+ *
+ * libc's other names for them are called, for a thread may be cancelled there.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+
+#include "socket/preload.h"
+
+#define TRIES 2
+
+/* libc's. */
+ssize_t __read(int fd, void *buf, size_t n);
+ssize_t __write(int fd, const void *buf, size_t n);
+ssize_t __send(int fd, const void *buf, size_t n, int flags);
+ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
+
+typedef ssize_t recv_fn(int fd, void *buf, size_t n, int flags);
+
+bool preload_again(int fd, ssize_t *n, int *tries)
+{
+	struct guest_socket s;
+
+	if (*n < 0 ? errno != ECONNRESET : *n > 0 || !guest_is_lost(preload_guest()))
+		return false;
+	if (!guest_find(preload_guest(), fd, &s) || s.type == SOCK_STREAM)
+		return false;
+	errno = *n < 0 ? guest_dgram_cause(&s) : ENETDOWN;
+	*n = -1;
+	if (errno)
+		return false;
+	errno = ECONNRESET;
+	return (*tries)++ < TRIES;
+}
+
+HOOK ssize_t read(int fd, void *buf, size_t n)
+{
+	int tries = 0;
+	ssize_t k;
+
+	do
+		k = __read(fd, buf, n);
+	while (k <= 0 && n && preload_again(fd, &k, &tries));
+	return k;
+}
+
+HOOK ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
+{
+	return read(fd, buf, n < room ? n : room);
+}
+
+HOOK ssize_t write(int fd, const void *buf, size_t n)
+{
+	int tries = 0;
+	ssize_t k;
+
+	do
+		k = __write(fd, buf, n);
+	while (k < 0 && preload_again(fd, &k, &tries));
+	return k;
+}
+
+HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
+{
+	int tries = 0;
+	ssize_t k;
+
+	do
+		k = __send(fd, buf, n, flags);
+	while (k < 0 && preload_again(fd, &k, &tries));
+	return k;
+}
+
+/* The one call that has no other name. */
+static recv_fn *libc_recv(void)
+{
+	/* LOCKING: atomic, written once or twice with the same */
+	static _Atomic(recv_fn *) found;
+	recv_fn *fn = atomic_load(&found);
+
+	if (!fn) {
+		*(void **)&fn = dlsym(RTLD_NEXT, "recv");
+		atomic_store(&found, fn);
+	}
+	return fn;
+}
+
+HOOK ssize_t recv(int fd, void *buf, size_t n, int flags)
+{
+	int tries = 0;
+	ssize_t k;
+
+	if (flags & MSG_ERRQUEUE)
+		return recvfrom(fd, buf, n, flags, NULL, NULL);
+	do
+		k = libc_recv()(fd, buf, n, flags);
+	while (k <= 0 && n && preload_again(fd, &k, &tries));
+	return k;
+}
+
+HOOK ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
+{
+	return recv(fd, buf, n < room ? n : room, flags);
+}

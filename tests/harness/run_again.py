@@ -1,0 +1,169 @@
+"""Under `weft run`: sockets that are connected anew, shut, refused; an echo server of weft's and a closed port are arguments."""
+import errno
+import select
+import socket
+import struct
+import sys
+
+HOST, PORT, CLOSED = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+AF_UNSPEC = socket.AF_UNSPEC
+
+
+def error_of(call, *args):
+	try:
+		call(*args)
+	except OSError as e:
+		return e.errno
+	return 0
+
+
+def echoes(s, text):
+	s.settimeout(10)
+	s.sendall(text)
+	got = b""
+	while len(got) < len(text):
+		got += s.recv(100)
+	assert got == text, got
+
+
+def leave(s):
+	"""connect(AF_UNSPEC), for which python has no address."""
+	import ctypes
+	libc = ctypes.CDLL(None, use_errno=True)
+	address = struct.pack("H14x", AF_UNSPEC)
+	assert libc.connect(s.fileno(), address, len(address)) == 0, ctypes.get_errno()
+
+
+def options(s):
+	return [s.getsockopt(*o) for o in ((socket.SOL_SOCKET, socket.SO_KEEPALIVE), (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+		(socket.IPPROTO_TCP, socket.TCP_NODELAY), (socket.IPPROTO_IP, socket.IP_TTL))]
+
+
+def made():
+	s = socket.socket()
+	s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+	s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 77)
+	s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+	s.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 33)
+	return s
+
+
+def connected_anew():
+	s = made()
+	s.bind(("", 7777))
+	port = s.getsockname()[1]
+	for _ in range(3):
+		s.connect((HOST, PORT))
+		assert error_of(s.connect, (HOST, PORT)) == errno.EISCONN
+		echoes(s, b"over and over")
+		s.settimeout(None)
+		leave(s)
+		assert error_of(s.getpeername) == errno.ENOTCONN
+		assert options(s) == [1, 77, 1, 33], options(s)
+		assert s.getsockname()[1] == port, s.getsockname()
+	leave(s)  # nothing to leave
+	listener = socket.socket()
+	listener.bind(("127.0.0.1", 0))
+	listener.listen()
+	client = socket.create_connection(listener.getsockname())
+	child, _ = listener.accept()
+	leave(child)
+	child.connect((HOST, PORT))
+	echoes(child, b"accepted once")
+	client.settimeout(10)
+	assert error_of(client.recv, 10) == errno.ECONNRESET
+
+
+def refused_first():
+	for blocking in True, False:
+		s = made()
+		s.setblocking(blocking)
+		poll = select.epoll()
+		poll.register(s, select.EPOLLIN | select.EPOLLOUT)
+		e = s.connect_ex((HOST, CLOSED))
+		if not blocking:
+			assert e == errno.EINPROGRESS, e
+			assert poll.poll(10)
+			e = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+		assert e == errno.ECONNREFUSED, e
+		assert options(s) == [1, 77, 1, 33], options(s)
+		s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 78)
+		e = s.connect_ex((HOST, PORT))
+		assert e == (0 if blocking else errno.EINPROGRESS), e
+		events = poll.poll(10)
+		assert events == [(s.fileno(), select.EPOLLOUT)], events
+		assert options(s) == [1, 78, 1, 33], options(s)
+		echoes(s, b"at last")
+
+
+def shut():
+	s = socket.socket()
+	assert error_of(s.shutdown, socket.SHUT_RDWR) == errno.ENOTCONN
+	s.connect((HOST, PORT))
+	echoes(s, b"not hurt")
+	assert error_of(s.shutdown, 7) == errno.EINVAL
+	s.shutdown(socket.SHUT_RDWR)
+	u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	assert error_of(u.shutdown, socket.SHUT_RD) == errno.ENOTCONN
+
+
+def over():
+	"""Both ends have shut it."""
+	listener = socket.socket()
+	listener.bind(("127.0.0.1", 0))
+	listener.listen()
+	client = socket.create_connection(listener.getsockname())
+	child, _ = listener.accept()
+	client.shutdown(socket.SHUT_WR)
+	assert child.recv(1) == b""
+	child.shutdown(socket.SHUT_WR)
+	assert client.recv(1) == b""
+	for s in client, child:
+		for _ in range(20):
+			assert s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)[0] in (4, 5, 6, 7, 11)
+			assert s.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_STREAM
+			assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+			s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+			s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+			assert error_of(s.setsockopt, socket.IPPROTO_TCP, 9999, 1) == errno.ENOPROTOOPT
+
+
+def told():
+	"""Why a datagram was refused, by every call."""
+	import os
+	for call in (lambda s: s.recv(10), lambda s: os.read(s.fileno(), 10), lambda s: s.recvfrom(10),
+			lambda s: s.recvmsg(10), lambda s: s.recv_into(bytearray(10)), lambda s: s.recvmsg(10, 100)):
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		s.connect((HOST, CLOSED))
+		s.send(b"x")
+		e = error_of(call, s)
+		assert e == errno.ECONNREFUSED, e
+		assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+	for call in lambda s: s.send(b"y"), lambda s: os.write(s.fileno(), b"y"):
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		s.connect((HOST, CLOSED))
+		s.send(b"x")
+		poll = select.poll()
+		poll.register(s, 0)
+		assert poll.poll(10000)
+		e = error_of(call, s)
+		assert e == errno.ECONNREFUSED, e
+
+
+def only_six():
+	six, four = socket.socket(socket.AF_INET6), socket.socket()
+	six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+	six.bind(("::", 0))
+	six.listen()
+	four.bind(("", six.getsockname()[1]))
+	four.listen()
+	client = socket.create_connection(("127.0.0.1", four.getsockname()[1]))
+	assert four.accept()[1] == client.getsockname()
+
+
+connected_anew()
+refused_first()
+shut()
+over()
+told()
+only_six()
