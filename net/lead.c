@@ -26,8 +26,9 @@
 	64 /* waits until a spin is tried again that has not paid, twice as many each time ... */
 #define SPIN_RETRY_MAX 4096 /* ... up to this */
 #define LEAD_BURST 16
-#define LEAD_FDS 15 /* descriptors of its own that a leader may wait for */
-#define BULK 4096u  /* bytes: a larger frame is one of many */
+#define LEAD_BURST_BULK 64 /* where segments of a stream come faster than they are read */
+#define LEAD_FDS 15        /* descriptors of its own that a leader may wait for */
+#define BULK 4096u         /* bytes: a larger frame is one of many */
 
 /* --- the word --------------------------------------------------------------------------------- */
 
@@ -217,15 +218,19 @@ static bool lead_spins(struct lead *l)
 static int lead_read(struct lead *l)
 {
 	struct netdev_queue *q = l->q;
+	unsigned most;
 	int n;
 
 	if (l->slept || q->burst == 0)
 		q->burst = 1;
 	n = queue_read(q, (int)q->burst);
+	most = q->bulk ? LEAD_BURST_BULK : LEAD_BURST;
 	if (n < 0)
 		q->burst = 1;
-	else if ((unsigned)n == q->burst && !l->slept && q->burst < LEAD_BURST)
+	else if ((unsigned)n == q->burst && !l->slept)
 		q->burst *= 2;
+	if (q->burst > most)
+		q->burst = most;
 	l->slept = false;
 	return n;
 }
