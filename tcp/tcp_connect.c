@@ -45,16 +45,18 @@ uint32_t tcp_rcv_wnd_init(const struct sock *sk)
 	return half < 65535 ? half : 65535;
 }
 
-/* So that the window can grow to the most the buffer may ever be (RFC 7323, 2.3). */
-/* By the whole of the buffer, as Linux, though half of it is the most a window may be. */
+/*
+ * So that the window can grow to the most the buffer may ever be (RFC 7323, 2.3): by the half that a
+ * window may be where the program has set it, else by the whole of what it may grow to (as Linux).
+ */
 uint8_t tcp_rcv_wscale_init(const struct sock *sk)
 {
-	uint64_t most = sk->rcvbuf;
+	uint64_t most = sk->rcvbuf / TCP_RCVBUF_HALF, grown;
 	uint8_t scale = 0;
 
-	if (!(sk->flags & SOCK_RCVBUF_LOCKED) &&
-	    most < (uint64_t)sysctl_get(sk->stack, tcp_rmem_max))
-		most = (uint64_t)sysctl_get(sk->stack, tcp_rmem_max);
+	grown = (uint64_t)sysctl_get(sk->stack, tcp_rmem_max);
+	if (!(sk->flags & SOCK_RCVBUF_LOCKED) && most < grown)
+		most = grown;
 	for (; most > 65535 && scale < TCP_WSCALE_MAX; most /= 2)
 		scale++;
 	return scale;
