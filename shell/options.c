@@ -20,6 +20,7 @@ static const char usage[] =
     "       weft host [--control PATH] -- PROGRAM [ARGS]   run a program at the host's end of it\n"
     "       weft run [--control PATH | device options] -- PROGRAM [ARGS]   run a program on a "
     "stack\n"
+    "           --mode preload | notify | both   how it is served (both)\n"
     "           --dns ADDR              look names up there\n"
     "       weft doctor [--json] [run's words]   what is missing here; what a program did not get\n"
     "       weft sim [SCENE] [OPTIONS]   simulate a network; weft sim --help\n"
@@ -148,6 +149,18 @@ static int option_verbose(struct options *o, const char *v)
 	return 0;
 }
 
+static int option_mode(struct options *o, const char *v)
+{
+	static const char *const modes[] = {
+	    [RUN_PRELOAD] = "preload", [RUN_NOTIFY] = "notify", [RUN_BOTH] = "both"};
+
+	for (unsigned i = RUN_PRELOAD; i <= RUN_BOTH; i++) {
+		if (strcmp(v, modes[i]) == 0)
+			o->mode = (enum run_mode)i;
+	}
+	return o->mode != RUN_ANY ? 0 : option_error(v, "a mode is preload, notify or both");
+}
+
 static int option_help(struct options *o, const char *v)
 {
 	fputs(usage, stdout);
@@ -176,6 +189,7 @@ static const struct option_row {
     {"queues", 0, true, option_queues},
     {"control", 0, true, option_control},
     {"dns", 0, true, option_dns},
+    {"mode", 0, true, option_mode},
     {"no-offload", 0, false, option_no_offload},
     {"probe", 0, false, option_probe},
     {"help", 0, false, option_help},
@@ -280,8 +294,9 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 
 	if (r != OPTIONS_RUN)
 		return r;
-	if (optind < argc) {
-		option_error(argv[optind], "unknown command");
+	if (optind < argc || o->mode != RUN_ANY) {
+		option_error(optind < argc ? argv[optind] : "--mode",
+			     optind < argc ? "unknown command" : "only of weft run");
 		return OPTIONS_BAD;
 	}
 	if (o->dns) {

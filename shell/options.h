@@ -32,6 +32,14 @@ struct source {
 	const char *text; /* the line, or the file's name */
 };
 
+/* How `weft run` serves a program. */
+enum run_mode {
+	RUN_ANY, /* both, if this machine allows it */
+	RUN_PRELOAD,
+	RUN_NOTIFY,
+	RUN_BOTH,
+};
+
 struct options {
 	struct device_options device[DEVICES_MAX];
 	unsigned ndevice;
@@ -42,6 +50,7 @@ struct options {
 	const char *dns;     /* of `weft run`: the name server; NULL: resolv.conf's */
 	bool daemon, no_offload, probe, verbose;
 	unsigned queues;
+	enum run_mode mode;
 	int ready_fd; /* of `weft run`'s own weft: told instead of standard error; 0: none */
 };
 

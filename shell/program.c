@@ -20,6 +20,8 @@
 
 #include "shell/client.h"
 #include "shell/control.h"
+#include "shell/notify.h"
+#include "shell/options.h"
 #include "shell/program.h"
 #include "shell/shell_priv.h"
 #include "shell/start.h"
@@ -28,6 +30,7 @@
 
 /* LOCKING: one thread. */
 struct runner {
+	enum run_mode mode;
 	struct program_token token;
 	char text[PROGRAM_TOKEN];
 	struct program_table *table; /* NULL: weft has ended */
@@ -35,6 +38,7 @@ struct runner {
 	pid_t weft;                  /* ours; 0: one that was there */
 	pid_t program;
 	int signals;
+	struct notify *notify; /* serves what does not load the library; NULL: nobody does */
 	const struct program_watch *watch;
 	struct program_scene scene;
 };
@@ -175,18 +179,43 @@ static int signals_watch(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void program_child(const struct runner *r, const sigset_t *mask, char **argv)
+/* The filter's descriptor is fetched by our parent: from now on it could not be sent. */
+static bool listener_show(int listener, int parent)
 {
-	int err;
+	char byte;
 
+	return listener < 0 || (write(parent, &listener, sizeof(listener)) == sizeof(listener) &&
+				read(parent, &byte, 1) == 1);
+}
+
+static void program_child(const struct runner *r, const sigset_t *mask, char **argv, int *p)
+{
+	int listener, err;
+
+	close(p[0]);
 	if ((r->watch->aside && dup2(STDERR_FILENO, STDOUT_FILENO) < 0) ||
-	    program_environment(r->text) || program_filter())
+	    (r->mode != RUN_NOTIFY && program_environment(r->text)) ||
+	    program_filter(r->mode != RUN_PRELOAD, &listener) || !listener_show(listener, p[1]))
 		_exit(CMD_FAIL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execvp(argv[0], argv);
 	err = errno;
 	shell_error("run: %s: %s", argv[0], strerror(err));
 	_exit(err == ENOENT ? CMD_NOT_FOUND : 126);
+}
+
+/* Without an answer the program ends before it has begun. */
+static void notify_take(struct runner *r, int child)
+{
+	int listener, err;
+
+	if (r->mode == RUN_PRELOAD || read(child, &listener, sizeof(listener)) != sizeof(listener))
+		return;
+	err = notify_begin(&r->notify, r->program, listener, &r->token, r->table);
+	if (!err)
+		err = write(child, "", 1) == 1 ? 0 : -errno;
+	if (err)
+		shell_error("run: seccomp notification: %s", strerror(-err));
 }
 
 static void weft_lost(struct runner *r)
@@ -217,37 +246,95 @@ static bool runner_signals(struct runner *r, int *status)
 	return waitpid(r->program, status, WNOHANG) == r->program;
 }
 
+static void runner_turn(struct runner *r)
+{
+	struct pollfd p[2 + NOTIFY_FDS] = {{.fd = r->signals, .events = POLLIN},
+					   {.fd = r->stay, .events = POLLIN},
+					   {.fd = -1},
+					   {.fd = -1}};
+	int ms = r->notify ? notify_poll(r->notify, p + 2) : -1;
+
+	if (poll(p, 2 + NOTIFY_FDS, ms) < 0)
+		return;
+	if (p[1].revents)
+		weft_lost(r);
+	if (r->notify)
+		notify_ready(r->notify, p + 2);
+	if (p[2].revents & POLLHUP) {
+		notify_end(r->notify);
+		r->notify = NULL;
+	}
+}
+
 /* The program's status, as a shell has it. */
 static int runner_wait(struct runner *r)
 {
-	struct pollfd p[2] = {{.fd = r->signals, .events = POLLIN},
-			      {.fd = r->stay, .events = POLLIN}};
 	int status = 0;
 
-	while (!runner_signals(r, &status)) {
-		if (poll(p, 2, -1) > 0 && p[1].revents) {
-			weft_lost(r);
-			p[1].fd = -1;
-		}
-	}
+	while (!runner_signals(r, &status))
+		runner_turn(r);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* What the program has left running is served on, behind this process and without its terminal. */
+static void runner_remain(struct runner *r)
+{
+	int null;
+
+	if (!r->notify || notify_over(r->notify) || r->weft > 0 || fork() != 0)
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; fd < 3; fd++)
+		dup2(null, fd);
+	close(r->signals);
+	r->signals = -1;
+	while (r->notify)
+		runner_turn(r);
+	_exit(CMD_OK);
+}
+
+/* What this machine allows. */
+static int mode_choose(struct runner *r)
+{
+	int err = r->mode == RUN_PRELOAD ? 0 : notify_possible();
+
+	if (err && r->mode != RUN_ANY) {
+		shell_error("run: seccomp notification: %s", strerror(-err));
+		return -1;
+	}
+	if (r->mode == RUN_ANY)
+		r->mode = err ? RUN_PRELOAD : RUN_BOTH;
+	return 0;
 }
 
 static int runner_run(struct runner *r, char **argv)
 {
 	sigset_t mask;
+	int p[2], status;
 
-	if (!program_servable(argv[0]))
+	if (mode_choose(r) || !program_servable(argv[0], r->mode != RUN_PRELOAD))
 		return 126;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p)) {
+		shell_error("run: %s", strerror(errno));
+		return CMD_FAIL;
+	}
 	sigprocmask(SIG_BLOCK, NULL, &mask);
 	r->signals = signals_watch();
 	r->program = fork();
 	if (r->program == 0)
-		program_child(r, &mask, argv);
-	if (r->program > 0)
-		return runner_wait(r);
-	shell_error("run: %s", strerror(errno));
-	return CMD_FAIL;
+		program_child(r, &mask, argv, p);
+	close(p[1]);
+	if (r->program < 0) {
+		shell_error("run: %s", strerror(errno));
+		close(p[0]);
+		return CMD_FAIL;
+	}
+	notify_take(r, p[0]);
+	close(p[0]);
+	status = runner_wait(r);
+	runner_remain(r);
+	notify_end(r->notify);
+	return status;
 }
 
 static int runner_watched(struct runner *r, const struct options *o, char **argv)
@@ -304,6 +391,7 @@ int program_run(int argc, char **argv, const struct program_watch *w)
 	}
 	if (o.dns && setenv(PROGRAM_DNS, o.dns, 1))
 		return CMD_FAIL;
+	r.mode = o.mode;
 	if (runner_find(&r, &o, first) == 0)
 		status = runner_watched(&r, &o, argv + first);
 	weft_end(&r);

@@ -18,15 +18,18 @@ bool program_device(int stay, const struct program_token *token, unsigned n,
 /* In a user namespace just made: who we were.  0 or -errno. */
 int program_map_user(uid_t uid, gid_t gid);
 
-/* program_check.c: false, and said why: nothing of it would be served. */
-bool program_servable(const char *file);
+/* program_check.c: false, and said why: nothing of it would be served, by the library alone or by notification. */
+bool program_servable(const char *file, bool notify);
 /* Where the preload library is; false: nowhere. */
 bool program_library(char *path, size_t size);
 /* The preload library and the token into the environment.  0, or -1 with the error told. */
 int program_environment(const char *token);
 
-/* program_filter.c: what the library does not serve is refused by the kernel.  0, or -1 with the error told. */
-int program_filter(void);
+/*
+ * program_filter.c: what the library does not serve is refused by the kernel, or with `notify` told to the
+ * filter's *listener.  0, or -1 with the error told.
+ */
+int program_filter(bool notify, int *listener);
 
 /* --- program.c ---------------------------------------------------------------------------------------- */
 

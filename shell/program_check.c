@@ -1,6 +1,6 @@
 /*
- * shell/program_check.c - can a program be served?  One that does not load the library cannot: it is told
- * before it starts.
+ * shell/program_check.c - can a program be served?  Where calls are not notified one that does not load the
+ * library cannot: it is told before it starts.
  */
 #include <elf.h>
 #include <errno.h>
@@ -54,7 +54,7 @@ static bool notes_say_go(int fd, const Elf64_Phdr *p)
 	return false;
 }
 
-static const char *elf_why(int fd, const Elf64_Ehdr *e)
+static const char *elf_why(int fd, const Elf64_Ehdr *e, bool notify)
 {
 	Elf64_Phdr p[HEADERS_MAX];
 	unsigned n = e->e_phnum < HEADERS_MAX ? e->e_phnum : HEADERS_MAX;
@@ -62,7 +62,7 @@ static const char *elf_why(int fd, const Elf64_Ehdr *e)
 
 	if (e->e_ident[EI_CLASS] != ELFCLASS64)
 		return "it is no 64-bit program";
-	if (pread(fd, p, n * sizeof(*p), (off_t)e->e_phoff) != (ssize_t)(n * sizeof(*p)))
+	if (notify || pread(fd, p, n * sizeof(*p), (off_t)e->e_phoff) != (ssize_t)(n * sizeof(*p)))
 		return NULL;
 	for (unsigned i = 0; i < n; i++) {
 		if (p[i].p_type == PT_NOTE && notes_say_go(fd, &p[i]))
@@ -87,7 +87,7 @@ static bool script_interpreter(char *line, char *path, size_t size)
 }
 
 /* Why it is not served, or NULL; of a script its interpreter is looked at, left in path. */
-static const char *file_why(char *path, size_t size, bool *script)
+static const char *file_why(char *path, size_t size, bool notify, bool *script)
 {
 	union {
 		Elf64_Ehdr elf;
@@ -106,15 +106,16 @@ static const char *file_why(char *path, size_t size, bool *script)
 		head.text[strcspn(head.text, "\n")] = '\0';
 		*script = script_interpreter(head.text, path, size);
 	} else if (memcmp(head.elf.e_ident, ELFMAG, SELFMAG) == 0) {
-		why = elf_why(fd, &head.elf);
+		why = elf_why(fd, &head.elf, notify);
 	}
-	if (!why && geteuid() != 0 && fstat(fd, &st) == 0 && st.st_mode & (S_ISUID | S_ISGID))
+	if (!why && !notify && geteuid() != 0 && fstat(fd, &st) == 0 &&
+	    st.st_mode & (S_ISUID | S_ISGID))
 		why = "it changes its user, and such programs do not load the library";
 	close(fd);
 	return why;
 }
 
-bool program_servable(const char *file)
+bool program_servable(const char *file, bool notify)
 {
 	bool script = true;
 	char path[1024];
@@ -123,7 +124,7 @@ bool program_servable(const char *file)
 	if (!file_find(file, path, sizeof(path)))
 		return true;
 	for (int i = 0; i < DEPTH_MAX && script && !why; i++)
-		why = file_why(path, sizeof(path), &script);
+		why = file_why(path, sizeof(path), notify, &script);
 	if (why)
 		shell_error("run: %s: not served: %s", path, why);
 	return !why;

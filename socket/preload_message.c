@@ -107,7 +107,7 @@ HOOK int recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct times
 	ssize_t k = 0;
 
 	if (!any_is_ours(v, n, flags))
-		return (int)syscall(SYS_recvmmsg, fd, v, n, flags, timeout);
+		return (int)syscall(SYS_recvmmsg, fd, v, n, flags, timeout, PROGRAM_PASS);
 	if (timeout) {
 		clock_gettime(CLOCK_MONOTONIC, &end);
 		end.tv_sec += timeout->tv_sec;

@@ -57,7 +57,7 @@ expect not_found_is_127 test $? = 127
 
 expect environment_cleared run env -i /usr/bin/curl -sS --max-time 10 -o /dev/null http://10.0.0.1/hello
 # shellcheck disable=SC2016
-run python3 -c 'import ctypes, os
+timeout 30 "$WEFT" run --control "$DIR/control" --mode preload -- python3 -c 'import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
 fd = libc.syscall(41, 2, 1, 0)
 print(fd, os.strerror(ctypes.get_errno()))' >"$DIR/raw"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # `weft run` with a weft of its own: begun for the program, ended with it; by a user without privilege too.
 . tests/harness/net.sh
-need python3 curl nc setpriv cc
+need python3 curl nc setpriv
 net_begin
 mkdir "$DIR/www"
 head -c 3000000 /dev/urandom >"$DIR/www/file"
@@ -26,12 +26,6 @@ host_listens 9000
 host timeout 60 "$WEFT" run -- bash -c 'cat "$1" >/dev/tcp/10.0.0.2/9000' bash "$DIR/www/file"
 wait $left
 expect what_was_left_is_sent cmp "$DIR/left" "$DIR/www/file"
-
-echo 'int main(void) { return 0; }' >"$DIR/static.c"
-cc -static -o "$DIR/static" "$DIR/static.c"
-host "$WEFT" run -- "$DIR/static" >"$DIR/said" 2>&1
-expect static_is_refused test $? = 126
-expect static_is_told grep -q 'not served: it is static' "$DIR/said"
 
 chmod 755 "$DIR"
 cp "$WEFT" "$WEFT_BUILD/libweft_preload.so" "$DIR"

@@ -75,6 +75,8 @@ wrong control_empty '--control: the path is empty' --control ''
 wrong ctl_nothing 'ctl: nothing to run' ctl
 wrong ctl_option '--nope: unknown option' ctl --nope jobs
 wrong host_nothing 'host: nothing to run' host --control x --
+wrong run_mode 'sideways: a mode is preload, notify or both' run --mode sideways -- true
+wrong mode_alone '--mode: only of weft run' --mode both
 wrong run_nothing 'run: nothing to run' run --control x --
 expect run_no_weft 1 'run: /nonexistent: no weft listens there' run --control /nonexistent -- true
 expect file_missing 1 '-f: /nonexistent: No such file or directory' -f /nonexistent

@@ -1,0 +1,126 @@
+/*
+ * shell/notify_target.c - the process that made a call: its descriptors, its memory.
+ *
+ * A number of a thread says who it is only while the call is not answered: what was taken by it is used after
+ * target_sleeps() only.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "shell/notify_priv.h"
+
+#define PIDFD_OF_THREAD O_EXCL /* PIDFD_THREAD, since Linux 6.9 */
+
+bool target_sleeps(const struct notify_call *c)
+{
+	return ioctl(c->notify->fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &c->id) == 0;
+}
+
+/* A line "NAME: NUMBER" of a file of the thread's in /proc; -1: there is none. */
+static int proc_number(int tid, const char *file, const char *format)
+{
+	char path[64], line[256];
+	int value = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", tid, file);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (value < 0 && fgets(line, sizeof(line), f))
+		sscanf(line, format, (unsigned *)&value);
+	fclose(f);
+	return value;
+}
+
+int target_pid(const struct notify_call *c)
+{
+	int pid = proc_number(c->tid, "status", "Tgid: %u");
+
+	return pid > 0 ? pid : c->tid;
+}
+
+bool target_may_be_raw(const struct notify_call *c)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3,
+						.pid = c->tid};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+
+	return proc_number(c->tid, "status", "Uid: %*u %u") == 0 &&
+	       syscall(SYS_capget, &head, caps) == 0 &&
+	       caps[CAP_TO_INDEX(CAP_NET_RAW)].effective & CAP_TO_MASK(CAP_NET_RAW);
+}
+
+bool target_fd_cloexec(const struct notify_call *c, int fd)
+{
+	char file[32];
+	int flags;
+
+	snprintf(file, sizeof(file), "fdinfo/%d", fd);
+	flags = proc_number(c->tid, file, "flags: %o");
+	return flags >= 0 && flags & O_CLOEXEC;
+}
+
+/* A process's is its first thread's; before Linux 6.9 only that has one. */
+int target_pidfd(const struct notify_call *c)
+{
+	int fd = (int)syscall(SYS_pidfd_open, c->tid, 0);
+
+	if (fd < 0)
+		fd = (int)syscall(SYS_pidfd_open, target_pid(c), 0);
+	return fd < 0 ? -errno : fd;
+}
+
+bool target_ended(const struct notify_call *c)
+{
+	struct pollfd p = {.fd = target_pidfd(c), .events = POLLIN};
+	bool ended = p.fd < 0 || poll(&p, 1, 0) > 0;
+
+	if (p.fd >= 0)
+		close(p.fd);
+	return ended;
+}
+
+int target_fd(const struct notify_call *c, int fd)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, c->tid, PIDFD_OF_THREAD), copy;
+
+	if (pidfd < 0)
+		pidfd = target_pidfd(c);
+	if (pidfd < 0)
+		return pidfd;
+	copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	copy = copy < 0 ? -errno : copy;
+	close(pidfd);
+	return copy;
+}
+
+int target_read(const struct notify_call *c, uint64_t from, void *to, size_t n)
+{
+	struct iovec own = {to, n}, its = {(void *)(uintptr_t)from, n};
+
+	return n == 0 || process_vm_readv(c->tid, &own, 1, &its, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
+}
+
+int target_write(const struct notify_call *c, uint64_t to, const void *from, size_t n)
+{
+	struct iovec own = {(void *)(uintptr_t)from, n}, its = {(void *)(uintptr_t)to, n};
+
+	return n == 0 || process_vm_writev(c->tid, &own, 1, &its, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
+}
+
+int target_replace(const struct notify_call *c, int fd, int fresh)
+{
+	struct seccomp_notif_addfd a = {.id = c->id,
+					.flags = SECCOMP_ADDFD_FLAG_SETFD,
+					.srcfd = (uint32_t)fresh,
+					.newfd = (uint32_t)fd};
+
+	a.newfd_flags = target_fd_cloexec(c, fd) ? O_CLOEXEC : 0;
+	return ioctl(c->notify->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &a) < 0 ? -errno : 0;
+}

@@ -1,0 +1,438 @@
+/*
+ * tests/harness/static/served.c - a program that loads no library, for tests/interop/run-static.sh: each word is
+ * one thing that programs do with sockets.
+ */
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FETCHED 3000000u
+
+#define must(what)                                                                                 \
+	do {                                                                                       \
+		if (!(what))                                                                       \
+			err(1, "%d: %s", __LINE__, #what);                                         \
+	} while (0)
+
+static struct sockaddr_in address(const char *ip, const char *port)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+
+	must(inet_pton(AF_INET, ip, &sa.sin_addr) == 1);
+	return sa;
+}
+
+static int socket_to(const struct sockaddr_in *sa)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	must(fd >= 0);
+	must(connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0);
+	return fd;
+}
+
+static int listener(const char *port)
+{
+	struct sockaddr_in sa = address("0.0.0.0", port);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+
+	must(fd >= 0);
+	must(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
+	must(bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	must(listen(fd, 600) == 0);
+	return fd;
+}
+
+static void echo_all(int fd)
+{
+	char buf[65536];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		for (ssize_t at = 0, k; at < n; at += k)
+			must((k = write(fd, buf + at, (size_t)(n - at))) > 0);
+	}
+	close(fd);
+}
+
+/* A blocking accept, a process a connection; the name that accept told is the peer's. */
+static int run_serve(char **v)
+{
+	int fd = listener(v[0]);
+
+	signal(SIGCHLD, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	for (;;) {
+		struct sockaddr_in sa, peer;
+		socklen_t n = sizeof(sa), m = sizeof(peer);
+		int child = accept(fd, (struct sockaddr *)&sa, &n);
+
+		must(child >= 0);
+		must(n == sizeof(sa) && sa.sin_family == AF_INET);
+		must(getpeername(child, (struct sockaddr *)&peer, &m) == 0);
+		must(memcmp(&sa, &peer, sizeof(sa)) == 0);
+		if (fork() == 0) {
+			close(fd);
+			echo_all(child);
+			_exit(0);
+		}
+		close(child);
+	}
+}
+
+/* Serves all in one thread. */
+static int run_poll(char **v)
+{
+	static struct pollfd p[1024];
+	int n = 1;
+
+	p[0] = (struct pollfd){.fd = listener(v[0]), .events = POLLIN};
+	must(fcntl(p[0].fd, F_SETFL, O_NONBLOCK) == 0);
+	while (poll(p, (nfds_t)n, -1) > 0) {
+		char buf[4096];
+		int fd;
+
+		for (int i = 1; i < n; i++) {
+			ssize_t k = p[i].revents ? read(p[i].fd, buf, sizeof(buf)) : -1;
+
+			if (k > 0)
+				must(write(p[i].fd, buf, (size_t)k) == k);
+			if (!p[i].revents || k > 0)
+				continue;
+			close(p[i].fd);
+			p[i--] = p[--n];
+		}
+		while (n < 1024 && (fd = accept4(p[0].fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+			p[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+		must(errno == EAGAIN);
+	}
+	return 0;
+}
+
+static void *fetch_send(void *arg)
+{
+	int fd = *(int *)arg;
+	static uint8_t out[FETCHED];
+
+	for (unsigned i = 0; i < FETCHED; i++)
+		out[i] = (uint8_t)(i * 2654435761u >> 24);
+	for (size_t at = 0; at < FETCHED;) {
+		ssize_t n = write(fd, out + at, FETCHED - at);
+
+		must(n > 0);
+		at += (size_t)n;
+	}
+	must(shutdown(fd, SHUT_WR) == 0);
+	return NULL;
+}
+
+/* Bytes there and back through an echo service, half closed. */
+static int run_fetch(char **v)
+{
+	struct sockaddr_in sa = address(v[0], v[1]);
+	int fd = socket_to(&sa);
+	uint8_t buf[65536];
+	unsigned got = 0;
+	pthread_t t;
+	ssize_t n;
+
+	must(pthread_create(&t, NULL, fetch_send, &fd) == 0);
+	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		for (ssize_t i = 0; i < n; i++, got++)
+			must(buf[i] == (uint8_t)(got * 2654435761u >> 24));
+	}
+	must(n == 0 && got == FETCHED);
+	return pthread_join(t, NULL);
+}
+
+/* ADDR PORT N: so many at once. */
+static int run_many(char **v)
+{
+	struct sockaddr_in sa = address(v[0], v[1]);
+	int n = atoi(v[2]), *fd = calloc((size_t)n, sizeof(*fd));
+
+	must(fd);
+	for (int i = 0; i < n; i++)
+		fd[i] = socket_to(&sa);
+	for (int i = 0; i < n; i++)
+		must(write(fd[i], &i, sizeof(i)) == sizeof(i));
+	for (int i = 0; i < n; i++) {
+		int got = -1;
+
+		must(recv(fd[i], &got, sizeof(got), MSG_WAITALL) == sizeof(got) && got == i);
+	}
+	return 0;
+}
+
+static int connect_error(int fd)
+{
+	int e = -1;
+	socklen_t n = sizeof(e);
+
+	must(getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n) == 0);
+	return e;
+}
+
+static void connect_begins(int ep, int fd, const struct sockaddr_in *sa)
+{
+	struct epoll_event ev = {.events = EPOLLOUT, .data.fd = fd};
+
+	must(connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == -1 && errno == EINPROGRESS);
+	must(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev) == 0);
+	must(epoll_wait(ep, &ev, 1, 10000) == 1 && ev.data.fd == fd);
+}
+
+/* ADDR PORT REFUSED: without blocking, by epoll. */
+static int run_epoll(char **v)
+{
+	struct sockaddr_in sa = address(v[0], v[1]), refused = address(v[0], v[2]);
+	int ep = epoll_create1(0), fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	char byte;
+
+	connect_begins(ep, fd, &refused);
+	must(connect_error(fd) == ECONNREFUSED && connect_error(fd) == 0);
+	must(fcntl(fd, F_SETFD, FD_CLOEXEC) == 0);
+	close(fd);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	connect_begins(ep, fd, &sa);
+	must(connect_error(fd) == 0);
+	must(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 || errno == EISCONN);
+	must(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == -1 && errno == EISCONN);
+	must(write(fd, "x", 1) == 1);
+	must(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000) == 1);
+	must(read(fd, &byte, 1) == 1 && byte == 'x');
+	return 0;
+}
+
+/* ADDR PORT REFUSED: blocking; the same number then connects elsewhere, and keeps its flag. */
+static int run_refused(char **v)
+{
+	struct sockaddr_in sa = address(v[0], v[1]), refused = address(v[0], v[2]);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char byte;
+
+	must(connect(fd, (struct sockaddr *)&refused, sizeof(sa)) == -1 && errno == ECONNREFUSED);
+	must(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	must(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+	must(write(fd, "y", 1) == 1 && read(fd, &byte, 1) == 1 && byte == 'y');
+	return 0;
+}
+
+static void caught(int signal)
+{
+}
+
+static void alarms(int flags)
+{
+	const struct sigaction act = {.sa_handler = caught, .sa_flags = flags};
+	const struct itimerval tick = {.it_interval = {.tv_usec = 20000},
+				       .it_value = {.tv_usec = 20000}};
+
+	must(sigaction(SIGALRM, &act, NULL) == 0);
+	must(setitimer(ITIMER_REAL, &tick, NULL) == 0);
+}
+
+/* PORT: signals end what waits, or with SA_RESTART do not; a time-out ends it too. */
+static int run_signals(char **v)
+{
+	const struct timeval soon = {.tv_usec = 100000}, never = {0};
+	struct sockaddr_in sa = address("127.0.0.1", v[0]);
+	int fd = listener(v[0]), udp = socket(AF_INET, SOCK_DGRAM, 0), child;
+	socklen_t n = sizeof(sa);
+	char byte;
+
+	alarms(0);
+	must(accept(fd, NULL, NULL) == -1 && errno == EINTR);
+	must(bind(udp, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	must(recvfrom(udp, &byte, 1, 0, (struct sockaddr *)&sa, &n) == -1 && errno == EINTR);
+	alarms(SA_RESTART);
+	must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon)) == 0);
+	must(setsockopt(udp, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon)) == 0);
+	setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+	must(accept(fd, NULL, NULL) == -1 && errno == EAGAIN);
+	must(recvfrom(udp, &byte, 1, 0, (struct sockaddr *)&sa, &n) == -1 && errno == EAGAIN);
+	must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &never, sizeof(never)) == 0);
+	alarms(SA_RESTART);
+	puts("waits");
+	fflush(stdout);
+	child = accept(fd, NULL, NULL);
+	must(child >= 0);
+	must(read(child, &byte, 1) == 1 && byte == 'z');
+	return 0;
+}
+
+/* Messages of all kinds to an echo service, their sender told. */
+static void udp_one(int fd, const struct sockaddr_in *to, size_t size)
+{
+	static uint8_t out[65536], in[65536];
+	struct sockaddr_in from;
+	struct iovec half[2] = {{in, size / 2}, {in + size / 2, sizeof(in) - size / 2}};
+	struct msghdr m = {
+	    .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = half, .msg_iovlen = 2};
+
+	memset(out, (int)size & 255, size);
+	must(sendto(fd, out, size, 0, (const struct sockaddr *)to, sizeof(*to)) == (ssize_t)size);
+	must(recvmsg(fd, &m, 0) == (ssize_t)size);
+	must(m.msg_namelen == sizeof(from) && memcmp(&from, to, sizeof(from)) == 0);
+	must(memcmp(in, out, size) == 0);
+}
+
+static int beside(struct msghdr *m, int type)
+{
+	struct cmsghdr *cm = CMSG_FIRSTHDR(m);
+
+	while (cm && cm->cmsg_type != type)
+		cm = CMSG_NXTHDR(m, cm);
+	return cm != NULL;
+}
+
+/* Where it came to is told beside it, and what an ICMP error was about in the error queue. */
+static void udp_beside(const struct sockaddr_in *to)
+{
+	struct sockaddr_in closed = *to;
+	char byte = 'q', control[512];
+	struct iovec iov = {&byte, 1};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
+
+	m.msg_control = control;
+	m.msg_controllen = sizeof(control);
+	closed.sin_port = htons(1);
+	must(setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) == 0);
+	must(sendto(fd, &byte, 1, 0, (const struct sockaddr *)to, sizeof(*to)) == 1);
+	must(recvmsg(fd, &m, 0) == 1);
+	must(beside(&m, IP_PKTINFO));
+	must(setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)) == 0);
+	must(recv(fd, &byte, 1, MSG_ERRQUEUE) == -1 && errno == EAGAIN);
+	must(sendto(fd, &byte, 1, 0, (struct sockaddr *)&closed, sizeof(closed)) == 1);
+	must(poll(&(struct pollfd){.fd = fd}, 1, 10000) == 1);
+	m.msg_controllen = sizeof(control);
+	must(recvmsg(fd, &m, MSG_ERRQUEUE) == 1 && m.msg_flags & MSG_ERRQUEUE);
+	must(beside(&m, IP_RECVERR));
+	close(fd);
+}
+
+static int run_udp(char **v)
+{
+	struct sockaddr_in to = address(v[0], v[1]), from[2];
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char out[2] = "ab", in[2];
+	struct iovec iov[4] = {{out, 1}, {out + 1, 1}, {in, 1}, {in + 1, 1}};
+	struct mmsghdr m[4];
+	socklen_t n = sizeof(from[0]);
+
+	for (int i = 0; i < 4; i++)
+		m[i].msg_hdr = (struct msghdr){.msg_name = i < 2 ? &to : &from[i - 2],
+					       .msg_namelen = sizeof(to),
+					       .msg_iov = &iov[i],
+					       .msg_iovlen = 1};
+	udp_beside(&to);
+	udp_one(fd, &to, 1);
+	udp_one(fd, &to, 1472);
+	udp_one(fd, &to, 9000);
+	must(sendmmsg(fd, m, 2, 0) == 2 && m[1].msg_len == 1);
+	for (int i = 0; i < 2; i++)
+		must(recvmmsg(fd, m + 2 + i, 1, 0, NULL) == 1 && from[i].sin_port == to.sin_port);
+	must(in[0] == 'a' && in[1] == 'b');
+	must(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
+	must(send(fd, "c", 1, 0) == 1);
+	must(recvfrom(fd, in, 1, 0, (struct sockaddr *)&from[0], &n) == 1 && in[0] == 'c');
+	must(recvfrom(fd, in, 1, MSG_DONTWAIT, (struct sockaddr *)&from[0], &n) == -1 &&
+	     errno == EAGAIN);
+	return 0;
+}
+
+/* ADDR PORT: what a descriptor says of itself. */
+static int run_names(char **v)
+{
+	struct sockaddr_in sa = address(v[0], v[1]), name;
+	int fd = socket_to(&sa), x = 1;
+	struct tcp_info info = {0};
+	struct ifreq r = {.ifr_name = "tap0"};
+	socklen_t n = sizeof(x);
+
+	must(getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &x, &n) == 0 && x == AF_INET);
+	must(getsockopt(fd, SOL_SOCKET, SO_TYPE, &x, &n) == 0 && x == SOCK_STREAM);
+	x = 1;
+	must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &x, sizeof(x)) == 0);
+	must(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &x, &n) == 0 && x == 1);
+	x = 7;
+	must(setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &x, sizeof(x)) == 0);
+	must(getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &x, &n) == 0 && x == 7);
+	n = sizeof(info);
+	must(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 &&
+	     info.tcpi_state == TCP_ESTABLISHED);
+	n = 3; /* cut off, and told how long it is */
+	must(getpeername(fd, (struct sockaddr *)&name, &n) == 0 && n == sizeof(name));
+	n = sizeof(name);
+	must(getsockname(fd, (struct sockaddr *)&name, &n) == 0 && name.sin_port != 0);
+	must(getsockname(fd, NULL, &n) == -1 && errno == EFAULT);
+	must(bind(fd, (struct sockaddr *)8, sizeof(sa)) == -1 && errno == EFAULT);
+	must(ioctl(fd, SIOCGIFADDR, &r) == 0);
+	puts(inet_ntoa(((struct sockaddr_in *)&r.ifr_addr)->sin_addr));
+	return 0;
+}
+
+/* What is not served is refused, by name; the kernel's own families go past; raw is for root. */
+static int run_others(char **v)
+{
+	int pair[2], fd;
+
+	must(socket(AF_INET, SOCK_RAW, 0) == -1 && errno == EPROTONOSUPPORT);
+	must(socket(AF_PACKET, SOCK_RAW, 0) == -1 && errno == EAFNOSUPPORT);
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	must(write(pair[0], "p", 1) == 1);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	must(fd >= 0 && listen(fd, 1) == -1 && errno == EINVAL);
+	must(bind(-1, NULL, 0) == -1 && errno == EBADF);
+	must(listen(0, 1) == -1 && errno == ENOTSOCK);
+	must(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) >= 0);
+	must(setuid(65534) == 0);
+	must(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) == -1 && errno == EPERM);
+	must(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) >= 0);
+	return 0;
+}
+
+/* PORT: it goes on behind its parent, as daemons do. */
+static int run_daemon(char **v)
+{
+	if (fork() > 0)
+		return 0;
+	must(setsid() > 0);
+	return run_poll(v);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int words;
+		int (*run)(char **words);
+	} all[] = {
+	    {"serve", 1, run_serve},     {"poll", 1, run_poll},     {"fetch", 2, run_fetch},
+	    {"many", 3, run_many},       {"epoll", 3, run_epoll},   {"refused", 3, run_refused},
+	    {"signals", 1, run_signals}, {"udp", 2, run_udp},       {"names", 2, run_names},
+	    {"others", 0, run_others},   {"daemon", 1, run_daemon},
+	};
+
+	for (size_t i = 0; argc > 1 && i < sizeof(all) / sizeof(all[0]); i++) {
+		if (strcmp(argv[1], all[i].name) == 0 && argc - 2 == all[i].words)
+			return all[i].run(argv + 2);
+	}
+	return 2;
+}
