@@ -15,6 +15,7 @@
 #include "lib/wire/tcp.h"
 #include "lib/wire/udp.h"
 #include "net/net_priv.h"
+#include "net/txstamp.h"
 
 #define IP6_HLEN 40    /* RFC 8200, 3 */
 #define IP6_LEN_OFF 4  /* payload length */
@@ -182,6 +183,8 @@ int gso_cut(struct pkbuf *b, uint32_t features, struct pkq *out)
 		}
 		pkq_add(&q, f);
 	} while (i * b->gso_size < b->len - c.hlen);
+	if (b->txstamp)
+		txstamp_move(f, b);
 	pkq_join(out, &q);
 	pkbuf_free(b);
 	return 0;

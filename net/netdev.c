@@ -15,6 +15,7 @@
 #include "lib/stack.h"
 #include "net/capture.h"
 #include "net/net_priv.h"
+#include "net/txstamp.h"
 
 #define NETDEV_MTU 1500
 #define NETDEV_MTU_MIN 68 /* RFC 791, 3.2 */
@@ -198,6 +199,8 @@ int netdev_tx(struct netdev *dev, struct pkbuf *b)
 		return tx_drop(dev, b, DROP_DEV_DOWN, -ENETDOWN);
 	if (!tx_fits(dev, b))
 		return tx_drop(dev, b, DROP_TOO_BIG, -EMSGSIZE);
+	if (b->txstamp)
+		txstamp_tell(b, TXSTAMP_SCHED);
 	if (netdev_captured(dev))
 		capture_show(dev, b, true);
 	if (n && netem_is_on(n)) {
@@ -210,8 +213,11 @@ int netdev_tx(struct netdev *dev, struct pkbuf *b)
 static int tx_one(struct netdev *dev, struct pkbuf *b)
 {
 	uint32_t len = b->len;
-	int r = dev->ops->xmit(dev, b);
+	int r;
 
+	if (b->txstamp)
+		txstamp_tell(b, TXSTAMP_SENT);
+	r = dev->ops->xmit(dev, b);
 	batch_wrote(dev->stack, len);
 	if (r < 0) {
 		stat_add(&dev->stats.tx_errors, 1);

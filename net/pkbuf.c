@@ -13,6 +13,7 @@
 #include "lib/stack.h"
 #include "lib/wire/tcp.h"
 #include "net/net_priv.h"
+#include "net/txstamp.h"
 
 #define UDP_CSUM_OFF 6 /* where a checksum of 0 would say "none" (RFC 768) */
 
@@ -37,6 +38,8 @@ void pkbuf_free(struct pkbuf *b)
 {
 	struct stack *st = b->stack;
 
+	if (b->txstamp)
+		txstamp_end(b);
 	for (unsigned i = 0; i < b->nfrag; i++)
 		piece_put(b->frag[i].piece);
 	gauge_add(st, GAUGE_pkbufs, -1);
@@ -73,6 +76,7 @@ struct pkbuf *pkbuf_clone(const struct pkbuf *b)
 	memcpy(c->frag, b->frag, b->nfrag * sizeof(b->frag[0]));
 	memcpy(c->hdr, b->hdr, b->tail);
 	c->next = NULL;
+	c->txstamp = NULL;
 	for (unsigned i = 0; i < c->nfrag; i++)
 		piece_get(c->frag[i].piece);
 	gauge_add(b->stack, GAUGE_pkbufs, 1);
@@ -89,6 +93,7 @@ struct pkbuf *pkbuf_copy(struct stack *st, const struct pkbuf *b)
 	memcpy(c, b, offsetof(struct pkbuf, frag));
 	memcpy(c->hdr, b->hdr, b->tail);
 	c->next = NULL;
+	c->txstamp = NULL;
 	c->stack = st;
 	c->pinned = sizeof(*c);
 	c->len = linear;

@@ -23,6 +23,7 @@
 struct stack;
 struct netdev;
 struct slot;
+struct txstamp;
 
 #define PKBUF_HDR 256 /* header part, bytes */
 #define PKBUF_RX_HEAD                                                                              \
@@ -76,6 +77,7 @@ enum pkbuf_gso {
 enum pkbuf_kind {
 	PKBUF_PACKET,
 	PKBUF_ERROR, /* an ICMP error on a sock's backlog; cb holds struct sock_err */
+	PKBUF_STAMP, /* likewise when a packet of the sock's was sent (ip/inet_stamp.c) */
 };
 
 /* What the link destination of a received frame was. */
@@ -96,8 +98,9 @@ struct pkbuf {
 	struct stack *stack;
 	struct netdev *dev;         /* received from, or going out by */
 	struct netdev *looped_from; /* of a copy for ourselves: what the packet itself left by */
-	uint64_t stamp;             /* ns, when it was received or sent; 0: not known */
-	uint32_t len;               /* bytes from head to the end */
+	struct txstamp *txstamp; /* who wants to know when it goes (net/txstamp.h); NULL: nobody */
+	uint64_t stamp;          /* ns, when it was received or sent; 0: not known */
+	uint32_t len;            /* bytes from head to the end */
 	uint32_t pinned;     /* bytes of memory it keeps from others: what accounts charge; trimming
 			      * does not lower it, so that a charge can be taken back as it was made */
 	uint16_t head, tail; /* header part in use: hdr[head..tail) */
