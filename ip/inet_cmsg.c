@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/time.h>
 
 #include "ip/inet_dgram.h"
+#include "ip/inet_stamp.h"
 #include "ip/ip_priv.h"
 #include "net/ifaddr.h"
 
@@ -50,8 +50,10 @@ static void pktinfo_out(const struct sock *sk, const struct pkbuf *b, struct soc
 	struct ip_addr from = b->dst;
 	struct in_pktinfo info;
 
-	if (ip_addr_type(sk->stack, &from) != ROUTE_LOCAL && b->dev &&
-	    !ifaddr_source(b->dev, &b->src, &from))
+	if (b->kind == PKBUF_STAMP) /* of one that was sent: where it went out, from whom */
+		from = b->src;
+	else if (ip_addr_type(sk->stack, &from) != ROUTE_LOCAL && b->dev &&
+		 !ifaddr_source(b->dev, &b->src, &from))
 		from = ip_addr_any4;
 	info = (struct in_pktinfo){
 	    .ipi_ifindex = b->dev ? (int)b->dev->ifindex : 0,
@@ -61,25 +63,10 @@ static void pktinfo_out(const struct sock *sk, const struct pkbuf *b, struct soc
 	sock_msg_control(m, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 }
 
-/* When it came, on the clock of the wall as that stands now. */
-static void timestamp_out(const struct sock *sk, const struct pkbuf *b, struct sock_msg *m)
-{
-	struct env *e = sk->stack->env;
-	uint64_t now = env_now(e), at = env_wall(e) - (b->stamp ? now - b->stamp : 0);
-	struct timespec ns = {.tv_sec = (time_t)(at / NSEC_PER_SEC),
-			      .tv_nsec = (long)(at % NSEC_PER_SEC)};
-	struct timeval us = {.tv_sec = ns.tv_sec, .tv_usec = ns.tv_nsec / 1000};
-
-	if (sk->flags & SOCK_TIMESTAMPNS)
-		sock_msg_control(m, SOL_SOCKET, SO_TIMESTAMPNS, &ns, sizeof(ns));
-	else
-		sock_msg_control(m, SOL_SOCKET, SO_TIMESTAMP, &us, sizeof(us));
-}
-
 void dgram_control_out(const struct sock *sk, const struct pkbuf *b, struct sock_msg *m)
 {
-	if (sk->flags & SOCK_TIMESTAMPS)
-		timestamp_out(sk, b, m);
+	if ((sk->flags & SOCK_STAMPS_IN) && b->kind != PKBUF_STAMP)
+		sock_stamp_out(sk, b->stamp, false, m);
 	if (sk->flags & SOCK_PKTINFO)
 		pktinfo_out(sk, b, m);
 	if (sk->flags & SOCK_RECVTTL)
@@ -125,8 +112,22 @@ static int number_in(const struct control *in, int min, int *v)
 	return *v < min || *v > 255 ? -EINVAL : 0;
 }
 
+/* SO_TIMESTAMPING: which stamps of transmission this message asks for, in place of the sock's. */
+static int stamps_in(const struct control *in, uint32_t *stamps)
+{
+	if (in->n != sizeof(*stamps))
+		return -EINVAL;
+	memcpy(stamps, in->data, sizeof(*stamps));
+	if (*stamps & ~(uint32_t)SOF_TIMESTAMPING_TX_RECORD_MASK)
+		return -EINVAL;
+	*stamps |= SOCK_MSG_STAMPS;
+	return 0;
+}
+
 static int control_one(struct sock *sk, const struct control *in, struct dgram_control *c)
 {
+	if (in->level == SOL_SOCKET && in->type == SO_TIMESTAMPING)
+		return stamps_in(in, &c->stamps);
 	if (in->level != IPPROTO_IP)
 		return -EINVAL;
 	switch (in->type) {
@@ -141,31 +142,65 @@ static int control_one(struct sock *sk, const struct control *in, struct dgram_c
 	}
 }
 
+/* What is left of a message's control messages. */
+struct control_rest {
+	const uint8_t *at;
+	size_t left;
+};
+
+static struct control_rest control_all(const struct sock_msg *m)
+{
+	return (struct control_rest){m->control, m->control ? m->controllen : 0};
+}
+
+/* 1: the next one, in *in; 0: there is none; -EINVAL: it has no such length. */
+static int control_next(struct control_rest *r, struct control *in)
+{
+	struct cmsghdr h;
+	size_t step;
+
+	if (r->left < sizeof(h))
+		return 0;
+	memcpy(&h, r->at, sizeof(h));
+	if (h.cmsg_len < sizeof(h) || h.cmsg_len > r->left)
+		return -EINVAL;
+	*in = (struct control){
+	    .level = h.cmsg_level,
+	    .type = h.cmsg_type,
+	    .data = r->at + CMSG_LEN(0),
+	    .n = h.cmsg_len - CMSG_LEN(0),
+	};
+	step = CMSG_ALIGN(h.cmsg_len);
+	if (step > r->left)
+		step = r->left;
+	r->at += step;
+	r->left -= step;
+	return 1;
+}
+
 int dgram_control_in(struct sock *sk, const struct sock_msg *m, struct dgram_control *c)
 {
-	const uint8_t *at = m->control;
-	size_t left = at ? m->controllen : 0, step;
-	struct cmsghdr h;
+	struct control_rest r = control_all(m);
 	struct control in;
-	int err = 0;
+	int err = 0, more = 0;
 
-	*c = (struct dgram_control){.tos = -1, .ttl = -1, .src = ip_addr_any, .any = left > 0};
-	for (; !err && left >= sizeof(h); at += step, left -= step) {
-		memcpy(&h, at, sizeof(h));
-		if (h.cmsg_len < sizeof(h) || h.cmsg_len > left)
-			return -EINVAL;
-		in = (struct control){
-		    .level = h.cmsg_level,
-		    .type = h.cmsg_type,
-		    .data = at + CMSG_LEN(0),
-		    .n = h.cmsg_len - CMSG_LEN(0),
-		};
+	*c = (struct dgram_control){.tos = -1, .ttl = -1, .src = ip_addr_any, .any = r.left > 0};
+	while (!err && (more = control_next(&r, &in)) > 0)
 		err = control_one(sk, &in, c);
-		step = CMSG_ALIGN(h.cmsg_len);
-		if (step > left)
-			step = left;
-	}
-	return err;
+	return err ? err : more;
+}
+
+int stream_control_in(struct sock_msg *m)
+{
+	struct control_rest r = control_all(m);
+	struct control in;
+	int err = 0, more = 0;
+
+	while (!err && (more = control_next(&r, &in)) > 0)
+		err = in.level == SOL_SOCKET && in.type == SO_TIMESTAMPING
+			  ? stamps_in(&in, &m->stamps)
+			  : -EOPNOTSUPP;
+	return err ? err : more;
 }
 
 void dgram_control_flow(const struct dgram_control *c, struct ip_flow *f)

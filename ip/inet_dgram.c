@@ -86,7 +86,7 @@ ssize_t dgram_recv(struct sock *sk, struct sock_msg *m)
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	if (m->flags & MSG_ERRQUEUE)
-		return dgram_recv_error(sk, m);
+		return sock_recv_error(sk, m);
 	if (sk->err)
 		return sock_take_error(sk);
 	if (!b)

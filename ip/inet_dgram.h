@@ -22,7 +22,7 @@ enum dgram_state {
 struct dgram_sock {
 	struct sock sk;
 	struct pkq rcvq; /* l: each with its front at what the program reads */
-	struct pkq errq; /* l: PKBUF_ERROR, each with its front at what of the datagram is shown */
+	struct pkq errq; /* l: errors, stamps: each with its front at what of a datagram is shown */
 };
 
 static inline struct dgram_sock *dgram_sock(struct sock *sk)
@@ -73,6 +73,7 @@ struct dgram_control {
 	int tos, ttl;       /* -1: as the sock's */
 	uint32_t ifindex;   /* 0: any */
 	struct ip_addr src; /* any: as the sock's */
+	uint32_t stamps;    /* SOCK_MSG_STAMPS and SOF_TIMESTAMPING_TX_; 0: as the sock's */
 };
 /* 0, or -EINVAL: one that is malformed, out of range or not known. */
 int dgram_control_in(struct sock *sk, const struct sock_msg *m, struct dgram_control *c);
@@ -80,7 +81,7 @@ void dgram_control_flow(const struct dgram_control *c, struct ip_flow *f);
 /* What the sock's options want told of b. */
 void dgram_control_out(const struct sock *sk, const struct pkbuf *b, struct sock_msg *m);
 
-/* --- inet_errq.c: errors ----------------------------------------------------------------------- */
+/* --- inet_errq.c: errors; reading them, as streams do too, is in ip/inet_sock.h ------------------- */
 
 /*
  * An ICMP error; consumes b, a PKBUF_ERROR.  Linux's rule: a connected sock is told of hard errors, one
@@ -89,7 +90,5 @@ void dgram_control_out(const struct sock *sk, const struct pkbuf *b, struct sock
 void dgram_error(struct sock *sk, struct pkbuf *b);
 /* A datagram that was not sent, being larger than the path takes. */
 void dgram_error_too_large(struct sock *sk, const struct ip_flow *f, uint16_t port);
-/* The oldest error: bytes of what it quotes, or -EAGAIN. */
-ssize_t dgram_recv_error(struct sock *sk, struct sock_msg *m);
 /* IP_RECVERR is taken back. */
 void dgram_errors_purge(struct sock *sk);

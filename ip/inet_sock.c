@@ -12,13 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ip/inet_stamp.h"
 #include "ip/ip_priv.h"
 #include "lib/cell.h"
 #include "lib/mib.h"
 #include "lib/stack.h"
 
 #define BACKLOG_SLACK 65536u  /* over the two buffers: a super-frame must fit */
-#define BACKLOG_ERRORS 65536u /* over that, for ICMP errors only */
+#define BACKLOG_ERRORS 65536u /* over that, for ICMP errors and stamps only */
 
 static struct sock *sock_of_later(struct later *l)
 {
@@ -88,6 +89,7 @@ static void sock_rare_free(struct sock *sk)
 {
 	if (sk->rare == &sock_rare_none)
 		return;
+	sock_stamps_free(sk);
 	free(sk->rare_own->opt);
 	free(sk->rare_own);
 }
@@ -194,7 +196,7 @@ static uint32_t sock_backlog_bound(struct sock *sk, const struct pkbuf *b)
 	uint32_t bound = BACKLOG_SLACK + atomic_load_explicit(&sk->rcvbuf, memory_order_relaxed) +
 			 atomic_load_explicit(&sk->sndbuf, memory_order_relaxed);
 
-	return b->kind == PKBUF_ERROR ? bound + BACKLOG_ERRORS : bound;
+	return b->kind != PKBUF_PACKET ? bound + BACKLOG_ERRORS : bound;
 }
 
 static void sock_backlog_add(struct sock *sk, struct pkbuf *b)

@@ -59,6 +59,7 @@ _Static_assert(sizeof(struct sock_common) == 64, "one cache line");
 
 struct sock;
 struct socket;
+struct sock_stamps;
 struct port_share;
 struct mcast_member;
 
@@ -73,14 +74,22 @@ struct sock_msg {
 	struct ip_addr addr;
 	uint16_t port;
 	uint32_t ifindex;
-	int out_flags; /* recv: MSG_TRUNC, MSG_OOB, ... */
+	int out_flags;   /* recv: MSG_TRUNC, MSG_OOB, ... */
+	uint32_t stamps; /* send: SOCK_MSG_STAMPS | SOF_TIMESTAMPING_TX_; 0: as the sock's */
+	bool stamped;    /* recv, a stream: when the last of the bytes came ... */
+	uint64_t stamp;  /* ... ns; 0: not known */
 	/* Control messages, as sendmsg(2) and recvmsg(2) have them: the program's memory. */
 	void *control;
 	size_t controllen;   /* send: bytes of it; recv: room */
 	size_t control_done; /* recv: bytes filled in */
 };
 
-/* An ICMP error for a sock; on the backlog it travels in a pkbuf's cb (PKBUF_ERROR). */
+#define SOCK_MSG_STAMPS (1u << 31) /* the message says itself which it asks for */
+
+/*
+ * An ICMP error for a sock; on the backlog it travels in a pkbuf's cb (PKBUF_ERROR).  Of a stamp, PKBUF_STAMP, mtu
+ * is SCM_TSTAMP_, seq its key, len that of its numbers (SOF_TIMESTAMPING_OPT_STATS).
+ */
 struct sock_err {
 	int err; /* positive errno */
 	uint8_t type, code;
@@ -164,10 +173,13 @@ struct sock_ops {
 #define SOCK_TIMESTAMP (1u << 19)   /* when it came, in us ... */
 #define SOCK_TIMESTAMPNS (1u << 20) /* ... or in ns; never both */
 #define SOCK_TIMESTAMPS (SOCK_TIMESTAMP | SOCK_TIMESTAMPNS)
+#define SOCK_STAMPING_IN (1u << 24)  /* SO_TIMESTAMPING: when something came */
+#define SOCK_STAMPING_OUT (1u << 25) /* ... and when what is sent went */
+#define SOCK_STAMPS_IN (SOCK_TIMESTAMPS | SOCK_STAMPING_IN)
 #define SOCK_FREEBIND (1u << 16) /* bind() to an address that is not, or not yet, our own */
 #define SOCK_REUSEPORT (1u << 17)
 #define SOCK_BIND_NO_PORT (1u << 18) /* bind() of an address leaves the port to connect() */
-#define SOCK_ACK_EVENTS (1u << 20)   /* of a stream: each acknowledgement is an EPOLLOUT */
+#define SOCK_ACK_EVENTS (1u << 23)   /* of a stream: each acknowledgement is an EPOLLOUT */
 #define SOCK_MCAST_LOOP (1u << 21)   /* hears what it sends to a group, as others of this host */
 #define SOCK_MCAST_ALL (1u << 22)    /* takes what comes to any group the host is in */
 
@@ -180,6 +192,7 @@ struct sock_ops {
  */
 struct sock_rare {
 	uint8_t *opt;                /* l: IP_OPTIONS, or NULL */
+	struct sock_stamps *stamps;  /* l: SO_TIMESTAMPING; NULL: never asked for */
 	struct mcast_member *groups; /* l: mcast_sock.c: those it is in */
 	struct ip_addr mcast_addr;   /* l: IP_MULTICAST_IF: the source; any: by device */
 	uint32_t mcast_ifindex;      /* l: the device; 0: by route */
@@ -253,6 +266,9 @@ bool sock_deliver(struct sock *sk, struct pkbuf *b);
  */
 void sock_deliver_error(struct sock *sk, const struct sock_err *e, const struct pkbuf *msg,
 			uint32_t off);
+/* The oldest message of the error queue: bytes of what it shows, or -EAGAIN (ip/inet_errq.c). */
+ssize_t sock_recv_error(struct sock *sk, struct sock_msg *m);
+bool sock_has_errors(struct sock *sk); /* it is not empty */
 /* Marks sk so that ops->push runs once when the batch ends.  Lock held. */
 void sock_push_later(struct sock *sk) REQUIRES(sk->c.lock);
 /* Tells the socket room; leaf locks only. */

@@ -9,6 +9,7 @@
 
 #include "ip/ip_priv.h"
 #include "lib/mib.h"
+#include "net/txstamp.h"
 
 /* One cut: the same for all its fragments. */
 struct frag_cut {
@@ -90,6 +91,8 @@ int ip_fragment(struct pkbuf *b, uint32_t mtu, struct pkq *out)
 	}
 	mib_inc(st, MIB_Ip_FragOKs);
 	mib_add(st, MIB_Ip_FragCreates, q.count);
+	if (b->txstamp)
+		txstamp_move(q.head, b);
 	pkq_join(out, &q);
 	pkbuf_free(b);
 	return 0;

@@ -101,6 +101,10 @@ static void ping_backlog_in(struct sock *sk, struct pkbuf *b)
 {
 	uint32_t hlen;
 
+	if (b->kind == PKBUF_STAMP) {
+		raw_backlog_in(sk, b);
+		return;
+	}
 	if (!ping_is_ours(sk, b, b->kind == PKBUF_ERROR ? ICMP_ECHO : ICMP_ECHO_REPLY)) {
 		pkbuf_free(b);
 		return;

@@ -15,6 +15,7 @@
 
 #include "ip/inet_dgram.h"
 #include "ip/inet_hash.h"
+#include "ip/inet_stamp.h"
 #include "ip/mcast.h"
 #include "ip/raw_priv.h"
 #include "lib/mib.h"
@@ -130,9 +131,13 @@ int raw_disconnect(struct sock *sk)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-/* `path` NULL: looked up for this one. */
-static int raw_out(struct sock *sk, const struct sock_msg *m, const struct ip_flow *f,
-		   struct path *path)
+struct raw_to {
+	struct ip_flow flow;
+	struct path *path; /* NULL: looked up for this one */
+	struct dgram_control control;
+};
+
+static int raw_out(struct sock *sk, const struct sock_msg *m, const struct raw_to *to)
 {
 	struct pkbuf *b = pkbuf_alloc(sk->stack, PKBUF_TX_HEAD);
 	int err;
@@ -149,9 +154,10 @@ static int raw_out(struct sock *sk, const struct sock_msg *m, const struct ip_fl
 		pkbuf_free(b);
 		return err;
 	}
-	err = ip_out(b, f, path);
+	sock_stamp_datagram(sk, b, to->control.stamps);
+	err = ip_out(b, &to->flow, to->path);
 	if (err == -EMSGSIZE)
-		dgram_error_too_large(sk, f, 0);
+		dgram_error_too_large(sk, &to->flow, 0);
 	return err;
 }
 
@@ -173,30 +179,28 @@ static int raw_check(struct sock *sk, const struct sock_msg *m, const struct ip_
 ssize_t raw_send(struct sock *sk, struct sock_msg *m)
 {
 	struct ip_addr dst = m->has_addr ? m->addr : sk->c.raddr;
-	struct path *path = NULL;
-	struct dgram_control c;
-	struct ip_flow f;
+	struct raw_to to = {.path = NULL};
 	int err = raw_check(sk, m, &dst);
 
 	if (!err)
-		err = dgram_control_in(sk, m, &c);
+		err = dgram_control_in(sk, m, &to.control);
 	if (err)
 		return err;
 	if (ip_addr_is_any(&dst))
 		dst = ip_addr_loop4;
-	sock_flow(sk, &dst, &f);
+	sock_flow(sk, &dst, &to.flow);
 	if (m->has_addr && !(sk->flags & SOCK_BOUND_ADDR))
-		f.src = sock_source_unbound(
+		to.flow.src = sock_source_unbound(
 		    sk, &dst); /* the source connect() chose is for that peer only */
 	if (m->has_addr && m->ifindex)
-		f.ifindex = m->ifindex;
-	dgram_control_flow(&c, &f);
-	if (!m->has_addr && !c.any) {
-		path = sock_path(sk, &err);
-		if (!path)
+		to.flow.ifindex = m->ifindex;
+	dgram_control_flow(&to.control, &to.flow);
+	if (!m->has_addr && !to.control.any) {
+		to.path = sock_path(sk, &err);
+		if (!to.path)
 			return err;
 	}
-	err = raw_out(sk, m, &f, path);
+	err = raw_out(sk, m, &to);
 	return err ? err : (ssize_t)m->len;
 }
 
@@ -216,8 +220,11 @@ void raw_backlog_in(struct sock *sk, struct pkbuf *b)
 {
 	enum drop_reason why;
 
-	if (b->kind == PKBUF_ERROR) {
-		raw_error(sk, b);
+	if (b->kind != PKBUF_PACKET) {
+		if (b->kind == PKBUF_ERROR)
+			raw_error(sk, b);
+		else
+			sock_stamp_in(sk, b);
 		return;
 	}
 	why = dgram_refuses(sk, b, 0);

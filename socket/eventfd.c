@@ -30,7 +30,7 @@ void socket_eventfd_settle(struct socket *s)
 
 	if (s->eventfd < 0)
 		return;
-	ready = events_all(s->sk->ops->poll(s->sk)) | (zerocopy_pending(s) ? EPOLLERR : 0);
+	ready = events_all(s->sk->ops->poll(s->sk)) | (stream_has_errors(s) ? EPOLLERR : 0);
 	ready &= s->eventfd_entry.events | EPOLLERR | EPOLLHUP;
 	mutex_lock(&s->wait.lock);
 	if (ready)

@@ -37,8 +37,23 @@ static int request_bind(struct gateway_end *e, const struct program_request *q)
 	return err;
 }
 
+/*
+ * Stamps have no way to the program: its end is an AF_UNIX socket, whose bytes have no time and whose POLLERR
+ * is the kernel's.
+ */
+static bool option_tells_nothing(const struct gateway_end *e, const struct program_request *q)
+{
+	if (q->level != SOL_SOCKET)
+		return false;
+	if (q->name == SO_TIMESTAMP || q->name == SO_TIMESTAMPNS)
+		return e->role != GATEWAY_DGRAM;
+	return q->name == SO_TIMESTAMPING;
+}
+
 static int request_setopt(struct gateway_end *e, const struct program_request *q)
 {
+	if (option_tells_nothing(e, q))
+		return -ENOPROTOOPT;
 	if (weft_setsockopt(e->fd, q->level, q->name, q->bytes, q->len))
 		return -errno;
 	if (e->role == GATEWAY_DGRAM)

@@ -336,7 +336,7 @@ static uint32_t inet_poll(struct socket *s)
 	uint32_t ev;
 
 	sock_lock(s->sk);
-	ev = events_all(s->sk->ops->poll(s->sk)) | (zerocopy_pending(s) ? EPOLLERR : 0);
+	ev = events_all(s->sk->ops->poll(s->sk)) | (stream_has_errors(s) ? EPOLLERR : 0);
 	if (!(ev & EPOLLIN) && s->sk->ops->await)
 		s->sk->ops->await(s->sk);
 	socket_eventfd_settle(s);

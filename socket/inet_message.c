@@ -9,6 +9,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
+#include "ip/inet_stamp.h"
 #include "socket/socket_priv.h"
 
 /*
@@ -60,6 +61,22 @@ static bool inet_send_opened(struct call *c, struct socket *s, struct sock_msg *
 	return m->skip < m->len;
 }
 
+/*
+ * A stream's call that waited has ended before its last byte: the last one taken is what is asked about,
+ * by a send of nothing more.
+ */
+static void inet_send_stamp(struct socket *s, struct sock_msg *m)
+{
+	struct sock_msg end = *m;
+
+	if (s->type != SOCK_STREAM || !m->skip || s->sk->err ||
+	    !sock_stamps_asked(s->sk, m->stamps))
+		return;
+	end.len = end.skip;
+	end.flags = MSG_DONTWAIT | (m->flags & MSG_MORE);
+	s->sk->ops->send(s->sk, &end);
+}
+
 ssize_t inet_send(struct call *c, struct socket *s, struct sock_msg *m)
 {
 	bool nonblock = (m->flags & MSG_DONTWAIT) || (atomic_load(&s->flags) & SOCKET_NONBLOCK);
@@ -78,6 +95,8 @@ ssize_t inet_send(struct call *c, struct socket *s, struct sock_msg *m)
 				break;
 		}
 	} while (inet_send_opened(c, s, m, &r));
+	if (r == -EINTR || (r == -EAGAIN && !nonblock))
+		inet_send_stamp(s, m);
 	if (s->type == SOCK_STREAM)
 		r = inet_stream_result(s, m->skip, r);
 	if (r > 0)
@@ -121,7 +140,7 @@ static bool inet_recv_look(struct socket *s, struct sock_msg *m, size_t *done, s
 	bool peek = m->flags & MSG_PEEK;
 
 	if (s->type == SOCK_STREAM && (m->flags & MSG_ERRQUEUE)) {
-		*r = zerocopy_recv(s, m);
+		*r = stream_recv_error(s, m);
 		return true;
 	}
 	do {

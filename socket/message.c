@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "ip/inet_cmsg.h"
 #include "lib/stack.h"
 #include "socket/socket_priv.h"
 
@@ -44,18 +45,15 @@ static int msg_set_iov(struct sock_msg *m, const struct msghdr *msg)
 	return 0;
 }
 
-/* A stream's bytes have nobody to carry wishes for them. */
 static int msg_set_control(struct sock_msg *m, const struct socket *s, const struct msghdr *msg)
 {
 	if (!msg->msg_controllen)
 		return 0;
 	if (!msg->msg_control)
 		return -EFAULT;
-	if (s->type == SOCK_STREAM)
-		return -EOPNOTSUPP;
 	m->control = msg->msg_control;
 	m->controllen = msg->msg_controllen;
-	return 0;
+	return s->type == SOCK_STREAM ? stream_control_in(m) : 0;
 }
 
 /* A stream's peer is known: a name in the message means nothing there but to Fast Open (Linux). */

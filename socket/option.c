@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "ip/inet_stamp.h"
 #include "lib/stack.h"
 #include "net/netdev.h"
 #include "socket/socket_priv.h"
@@ -53,12 +54,8 @@ static int set_flag(struct sock *sk, int name, uint32_t flag, const void *v, soc
 
 	if (err)
 		return err;
-	if (flag &
-	    SOCK_TIMESTAMPS) { /* a stream's bytes have no one time; the last one set is told */
-		if (sk->ops->type == SOCK_STREAM)
-			return -ENOPROTOOPT;
+	if (flag & SOCK_TIMESTAMPS) /* the last one set is told */
 		sk->flags &= ~SOCK_TIMESTAMPS;
-	}
 	if (on)
 		sk->flags |= flag;
 	else
@@ -214,6 +211,8 @@ static int set_socket(struct socket *s, int name, const void *v, socklen_t n)
 					  : -ENOPROTOOPT;
 	case SO_PRIORITY:
 		return set_priority(s, v, n);
+	case SO_TIMESTAMPING:
+		return sock_stamping_set(s->sk, v, n);
 	default:
 		return set_socket_int(s->sk, name, v, n);
 	}
@@ -359,6 +358,8 @@ static int get_socket(struct socket *s, int name, void *v, socklen_t *n)
 		return put_timeo(&s->sndtimeo, v, n);
 	case SO_BINDTODEVICE:
 		return get_device(s->sk, v, n);
+	case SO_TIMESTAMPING:
+		return sock_stamping_get(s->sk, v, n);
 	}
 	err = socket_int(s, name, &x);
 	return err ? err : put_int(x, v, n);

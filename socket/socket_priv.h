@@ -261,9 +261,9 @@ int stream_getopt(struct socket *s, int level, int name, int *x);
 void stream_control(struct socket *s, struct sock_msg *m);
 /* A send has taken bytes: its completion is there if m asked for one. */
 void zerocopy_sent(struct stack *st, struct socket *s, const struct sock_msg *m);
-bool zerocopy_pending(const struct socket *s);
-/* What recvmsg(MSG_ERRQUEUE) reads: 0, or -EAGAIN. */
-ssize_t zerocopy_recv(struct socket *s, struct sock_msg *m);
+/* What recvmsg(MSG_ERRQUEUE) reads; -EAGAIN: nothing. */
+ssize_t stream_recv_error(struct socket *s, struct sock_msg *m);
+bool stream_has_errors(struct socket *s);
 
 /* socket/poll.c: weft_poll().  How many are ready, or -errno. */
 int socket_poll(struct pollfd *fds, nfds_t n, int timeout_ms);

@@ -1,6 +1,6 @@
 /*
  * socket/stream.c - what a stream's messages carry beside bytes, as on Linux: how much is left to read
- * (TCP_INQ), and that a send's buffer is free again (SO_ZEROCOPY).
+ * (TCP_INQ), when the bytes came (SO_TIMESTAMP and its kin), that a send's buffer is free again (SO_ZEROCOPY).
  *
  * A send copies at once; that is what its completion says: SO_EE_CODE_ZEROCOPY_COPIED.  Completions
  * are numbers in a row, and one message tells all that came since the last.
@@ -16,6 +16,7 @@
 #include <linux/errqueue.h>
 
 #include "ip/inet_cmsg.h"
+#include "ip/inet_stamp.h"
 #include "socket/socket_priv.h"
 
 /* 0 or 1, nothing else (Linux). */
@@ -58,12 +59,14 @@ int stream_getopt(struct socket *s, int level, int name, int *x)
 	return 0;
 }
 
-/* What can be read now; a stream at its end counts as one byte. */
+/* When it came; what can be read now, of which a stream at its end counts as one byte. */
 void stream_control(struct socket *s, struct sock_msg *m)
 {
 	struct sock *sk = s->sk;
 	int n = 0;
 
+	if (m->stamped)
+		sock_stamp_out(sk, m->stamp, false, m);
 	if (!(atomic_load(&s->flags) & SOCKET_INQ) || (m->flags & MSG_ERRQUEUE))
 		return;
 	if (sk->ops->ioctl(sk, SIOCINQ, &n) == 0 && n == 0 && (sk->shutdown & SOCK_SHUT_RD))
@@ -79,12 +82,17 @@ void zerocopy_sent(struct stack *st, struct socket *s, const struct sock_msg *m)
 	socket_wake(st, s, EPOLLERR);
 }
 
-bool zerocopy_pending(const struct socket *s)
+static bool zerocopy_pending(const struct socket *s)
 {
 	return s->zerocopy_next != s->zerocopy_told;
 }
 
-ssize_t zerocopy_recv(struct socket *s, struct sock_msg *m)
+bool stream_has_errors(struct socket *s)
+{
+	return zerocopy_pending(s) || (s->type == SOCK_STREAM && sock_has_errors(s->sk));
+}
+
+static ssize_t zerocopy_recv(struct socket *s, struct sock_msg *m)
 {
 	struct {
 		struct sock_extended_err ee;
@@ -99,10 +107,14 @@ ssize_t zerocopy_recv(struct socket *s, struct sock_msg *m)
 		},
 	};
 
-	if (!zerocopy_pending(s))
-		return -EAGAIN;
 	s->zerocopy_told = s->zerocopy_next;
 	m->out_flags = MSG_ERRQUEUE;
 	sock_msg_control(m, IPPROTO_IP, IP_RECVERR, &done, sizeof(done));
 	return 0;
+}
+
+/* A copy is done before anything is sent. */
+ssize_t stream_recv_error(struct socket *s, struct sock_msg *m)
+{
+	return zerocopy_pending(s) ? zerocopy_recv(s, m) : sock_recv_error(s->sk, m);
 }

@@ -90,6 +90,8 @@ static void ack_advance(struct tcp_sock *ts, uint32_t ack, struct tcp_ack_info *
 {
 	a->acked = ack - ts->snd_una;
 	a->reordered = a->prior_fack;
+	if (ts->rare->stamps)
+		tcp_stamp_acked(ts, ack);
 	tcp_rec_acked(ts, ack, a);
 	ts->snd_una = ack;
 	tcp_plpmtud_acked(ts);

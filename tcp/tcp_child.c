@@ -2,6 +2,7 @@
  * tcp/tcp_child.c - from request to full sock: the child that the third ACK makes, what it has from
  * its listener and what from the SYN (RFC 9293, 3.10.7.4, fifth, SYN-RECEIVED).
  */
+#include "ip/inet_stamp.h"
 #include "tcp/tcp_priv.h"
 
 /* Of a listener's; IP options are the SYN's affair.  False: no memory. */
@@ -17,7 +18,7 @@ static bool rare_copied(struct sock *to, const struct sock *from)
 	k->mark = from->rare->mark;
 	k->rcvlowat = from->rare->rcvlowat;
 	k->linger_s = from->rare->linger_s;
-	return true;
+	return sock_stamps_inherit(to, from);
 }
 
 /* False: no memory. */
@@ -25,7 +26,7 @@ static bool child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 {
 	const uint32_t kept = SOCK_REUSEADDR | SOCK_REUSEPORT | SOCK_KEEPALIVE | SOCK_OOBINLINE |
 			      SOCK_LINGER | SOCK_RCVBUF_LOCKED | SOCK_SNDBUF_LOCKED |
-			      SOCK_DONTROUTE;
+			      SOCK_DONTROUTE | SOCK_STAMPS_IN | SOCK_STAMPING_OUT;
 	struct sock *to = &child->sk;
 	const struct sock *from = &ls->sk;
 

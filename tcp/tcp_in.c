@@ -68,7 +68,9 @@ static void full_in(struct sock *sk, struct pkbuf *b)
 
 void tcp_backlog_in(struct sock *sk, struct pkbuf *b)
 {
-	if (b->kind == PKBUF_ERROR) {
+	if (b->kind == PKBUF_STAMP) {
+		tcp_stamp_in(tcp_sk(sk), b);
+	} else if (b->kind == PKBUF_ERROR) {
 		tcp_err_in(tcp_sk(sk), (const struct sock_err *)(const void *)b->cb);
 		pkbuf_free(b);
 	} else if (tcp_state_of(tcp_sk(sk)) == TCP_LISTEN) {

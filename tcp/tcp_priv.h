@@ -558,6 +558,17 @@ uint64_t tcp_rto_ns(const struct tcp_sock *ts);
 /* How long nobody has answered when the RTX deadline of that RTO passes; ns. */
 uint64_t tcp_unanswered_ns(const struct tcp_sock *ts);
 
+/* --- tcp_stamp.c: SO_TIMESTAMPING ---------------------------------------------------------------
+ */
+
+int tcp_stamp_count(struct tcp_sock *ts, const void *v);           /* v: the flags; 0 or -errno */
+void tcp_stamp_ask(struct tcp_sock *ts, const struct sock_msg *m); /* of the last byte queued */
+/* b is going to be sent, with these numbers. */
+void tcp_stamp_packet(struct tcp_sock *ts, struct pkbuf *b, uint32_t from, uint32_t to);
+void tcp_stamp_acked(struct tcp_sock *ts, uint32_t ack);
+void tcp_stamp_forget(struct tcp_sock *ts);
+void tcp_stamp_in(struct tcp_sock *ts, struct pkbuf *b); /* a message from the backlog */
+
 /* --- tcp_err.c, tcp_info.c, tcp_sockopt.c ------------------------------------------------------
  */
 

@@ -14,6 +14,7 @@ struct tcp_fastopen;
 struct tcp_listen;
 struct tcp_ofo;
 struct tcp_sock;
+struct tcp_stamp;
 
 /*
  * Path MTU without ICMP (tcp_plpmtud.c): sizes of datagrams, bytes.
@@ -39,6 +40,7 @@ struct tcp_rare {
 	uint64_t pace_next;        /* l: ns: the next byte may go */
 	struct tcp_ofo *ofo;       /* l: out of order; NULL: nothing */
 	struct tcp_listen *listen; /* l: a listener's */
+	struct tcp_stamp *stamps;  /* l: bytes whose way is asked for, in order */
 	uint64_t bytes_retrans;    /* l */
 	uint32_t total_retrans;    /* l: segments */
 	uint32_t rwnd_ms,
@@ -64,7 +66,8 @@ struct tcp_rare {
 	uint16_t reord_seen;  /* l: how often */
 	uint32_t dsack_round; /* l: SND.NXT when the window was last widened; 0: a round ago */
 	uint32_t dsack_dups;  /* l: segments that came twice, for TCP_INFO */
-	struct tcp_plpmtud plpmtud; /* l */
+	struct tcp_plpmtud plpmtud;    /* l */
+	struct tcp_stamp *stamps_last; /* l */
 };
 
 extern const struct tcp_rare tcp_rare_none;

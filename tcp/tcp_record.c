@@ -356,6 +356,7 @@ void tcp_xfer_free(struct tcp_sock *ts)
 	tcp_limit_end(ts);
 	while (ts->est->xfer->head)
 		xfer_shift(ts);
+	tcp_stamp_forget(ts);
 	cell_free(ts->sk.stack, ts->est->xfer, sizeof(*ts->est->xfer));
 	ts->est->xfer = NULL;
 }

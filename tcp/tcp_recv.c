@@ -177,6 +177,17 @@ static ssize_t recv_oob(struct sock *sk, struct sock_msg *m)
 	return 1;
 }
 
+/* A stream's read is told when the last of its bytes came, by seq (Linux). */
+static void recv_stamp(const struct tcp_sock *ts, uint32_t seq, struct sock_msg *m)
+{
+	struct pkbuf *b = ts->est->rcvq_head;
+
+	while (seq_leq(tcp_seg(b)->seq + b->len, seq))
+		b = b->next;
+	m->stamped = true;
+	m->stamp = b->stamp;
+}
+
 ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
@@ -193,6 +204,8 @@ ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 	else if (mark && mark < n)
 		n = mark;
 	done = reader_copy(&r, n);
+	if (done && (sk->flags & SOCK_STAMPS_IN))
+		recv_stamp(ts, r.seq - 1, m);
 	if (!(m->flags & MSG_PEEK))
 		rcvq_consume(ts, r.seq);
 	if (done == 0 && len) /* there was nothing but the urgent byte */

@@ -331,6 +331,9 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 	if (done == 0 && len)
 		return send_refused(ts);
 	send_flags(ts, m, done == len);
+	if ((m->stamps || (sk->flags & SOCK_STAMPING_OUT)) &&
+	    (done == len || (m->flags & MSG_DONTWAIT)))
+		tcp_stamp_ask(ts, m);
 	tcp_push(sk);
 	ts->flags &= ~TCP_F_MORE; /* of this call alone: what an ACK lets go is not held back */
 	if (done < len) {

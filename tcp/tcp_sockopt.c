@@ -280,6 +280,8 @@ int tcp_setopt(struct sock *sk, int level, int name, const void *v, socklen_t n)
 	}
 	if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE)
 		return set_max_pacing(ts, v, n);
+	if (level == SOL_SOCKET && name == SO_TIMESTAMPING)
+		return tcp_stamp_count(ts, v);
 	if (level != IPPROTO_TCP)
 		return -ENOPROTOOPT;
 	if (name == TCP_CONGESTION)

@@ -108,6 +108,8 @@ static uint32_t tail_copy(struct sock *sk, struct pkbuf *tail, struct pkbuf *b)
 		pkbuf_trim_front(b, n);
 		done += n;
 	}
+	if (done)
+		tail->stamp = b->stamp;
 	tcp_seg(tail)->end += done;
 	tcp_seg(b)->seq += done;
 	return done;

@@ -379,6 +379,8 @@ static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 		return -ENOMEM;
 	if (tcp_flight(ts) == 0)
 		tcp_ack_rides(ts, now);
+	if (ts->rare->stamps)
+		tcp_stamp_packet(ts, b, s->first->seq, s->last->end);
 	err = span_out(ts, s, b);
 	if (err)
 		return err;
@@ -457,6 +459,8 @@ int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most)
 	b = span_packet(ts, &s);
 	if (!b)
 		return -ENOMEM;
+	if (ts->rare->stamps)
+		tcp_stamp_packet(ts, b, s.first->seq, s.last->end);
 	err = span_out(ts, &s, b);
 	if (err)
 		return err;

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "ip/icmp.h"
+#include "ip/inet_stamp.h"
 #include "ip/route.h"
 #include "lib/debug.h"
 #include "lib/mib.h"
@@ -147,8 +148,11 @@ void udp_backlog_in(struct sock *sk, struct pkbuf *b)
 {
 	enum drop_reason why;
 
-	if (b->kind == PKBUF_ERROR) {
-		dgram_error(sk, b);
+	if (b->kind != PKBUF_PACKET) {
+		if (b->kind == PKBUF_ERROR)
+			dgram_error(sk, b);
+		else
+			sock_stamp_in(sk, b);
 		return;
 	}
 	why = dgram_refuses(sk, b, dgram_cb(b)->port);

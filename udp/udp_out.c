@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "ip/inet_stamp.h"
 #include "lib/checksum.h"
 #include "lib/mib.h"
 #include "lib/stack.h"
@@ -99,6 +100,7 @@ static int udp_out_build(struct sock *sk, const struct sock_msg *m, const struct
 		return -ENOBUFS;
 	}
 	udp_out_header(sk, o, b);
+	sock_stamp_datagram(sk, b, o->control.stamps);
 	return 0;
 }
 

@@ -41,6 +41,13 @@ try:
 except socket.timeout:
     pass
 s.settimeout(None)
+SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING = 29, 35, 37  # linux/socket.h
+for name in (SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING):
+    try:
+        s.setsockopt(socket.SOL_SOCKET, name, 1)
+        raise AssertionError("a stamp that never comes")
+    except OSError as e:
+        assert e.errno == errno.ENOPROTOOPT, e
 s.shutdown(socket.SHUT_WR)
 assert s.recv(1) == b""
 try:

@@ -207,6 +207,7 @@ void tcp_lab_rx_bytes(const uint8_t *datagram, uint32_t n)
 	ck_assert_int_eq(pkbuf_append(b, datagram, n < 60 ? n : 60), 0);
 	if (n > 60)
 		ck_assert_int_eq(pkbuf_append(b, datagram + 60, n - 60), 0);
+	b->stamp = env_now(tl.env);
 	netdev_rx(tl.dev, b);
 	batch_end(&batch);
 }

@@ -137,7 +137,7 @@ START_TEST(test_unknown_is_enoprotoopt)
 {
 	static const int none[][2] = {{SOL_SOCKET, SO_INCOMING_CPU},
 				      {SOL_SOCKET, SO_DONTROUTE},
-				      {SOL_SOCKET, SO_TIMESTAMPING},
+				      {SOL_SOCKET, SO_RXQ_OVFL},
 				      {SOL_SOCKET, SO_ATTACH_FILTER},
 				      {SOL_SOCKET, 9999},
 				      {IPPROTO_IP, IP_RECVOPTS},
