@@ -81,6 +81,11 @@ static void check_within(struct drill *d, const char *what, int64_t at, int64_t 
 			   (double)from / 1e6);
 }
 
+void drill_check_moment(struct drill *d, const char *what, int64_t at, int64_t want)
+{
+	check_within(d, what, at, want, want);
+}
+
 void drill_check_time(struct drill *d, const char *what, int64_t at)
 {
 	const struct event *ev = d->now;

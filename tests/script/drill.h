@@ -114,6 +114,9 @@ int64_t lex_seconds(struct lex *x);              /* as microseconds */
 int64_t constant_find(const char *name, bool *found);
 const char *errno_name(int err);
 struct value *value_read(struct lex *x);
+struct value *member_find(const struct value *s,
+			  const char *name); /* of a struct; NULL: it has none */
+int64_t member_number(const struct value *s, const char *name);
 void packet_read(struct lex *x, struct packet *p);
 
 /* --- running -----------------------------------------------------------------------------------
@@ -156,6 +159,7 @@ _Noreturn void drill_fail(struct drill *d, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 int64_t drill_time(struct drill *d); /* us since the beginning */
 void drill_check_time(struct drill *d, const char *what, int64_t at);
+void drill_check_moment(struct drill *d, const char *what, int64_t at, int64_t want);
 
 /* drill_call.c: the call and its result; what the threads share is in drill_run.c. */
 struct outcome {
@@ -164,6 +168,23 @@ struct outcome {
 };
 void call_run(struct drill *d, const struct event *ev, struct outcome *o);
 void call_check(struct drill *d, const struct event *ev, const struct outcome *o);
+/* One end as the script's sockets see it: an IPv4 address, or a mapped one. */
+struct end {
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	};
+	socklen_t n;
+};
+struct end end_address(const struct drill *d, struct in_addr a);
+void *drill_buffer(size_t n); /* zeroes */
+/* drill_message.c */
+#define DRILL_IOV 16
+int iov_make(struct drill *d, const struct value *list, struct iovec *iov);
+void iov_free(struct iovec *iov, int n);
+int64_t message_send(struct drill *d, int fd, const struct value *v, int flags);
+int64_t message_recv(struct drill *d, int fd, const struct value *v, int flags);
 /* drill_packet.c */
 void packet_send(struct drill *d, const struct packet *p);
 void packet_expect(struct drill *d, const struct packet *p);

@@ -13,9 +13,7 @@
 
 #include "tests/script/drill.h"
 
-#define IOV_MOST 16
 #define POLL_MOST 8
-#define CONTROL_MOST 1024
 
 /* --- arguments ---------------------------------------------------------------------------------
  */
@@ -42,23 +40,6 @@ static int64_t number(struct drill *d, const struct event *ev, unsigned i)
 	return v->number;
 }
 
-/* Member `name` of a struct, NULL: it has none. */
-static struct value *member(const struct value *s, const char *name)
-{
-	for (struct value *v = s->item; v; v = v->next) {
-		if (v->text && !strcmp(v->text, name))
-			return v;
-	}
-	return NULL;
-}
-
-static int64_t member_number(const struct value *s, const char *name)
-{
-	struct value *v = member(s, name);
-
-	return v && v->kind == VALUE_NUMBER ? v->number : 0;
-}
-
 static int live_fd(struct drill *d, int64_t fd)
 {
 	for (unsigned i = d->nfd; i-- > 0;) {
@@ -73,17 +54,7 @@ static int fd_arg(struct drill *d, const struct event *ev, unsigned i)
 	return live_fd(d, number(d, ev, i));
 }
 
-/* One end as the script's sockets see it: an IPv4 address, or a mapped one. */
-struct end {
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	};
-	socklen_t n;
-};
-
-static struct end address(const struct drill *d, struct in_addr a)
+struct end end_address(const struct drill *d, struct in_addr a)
 {
 	struct end e = {.n = sizeof(e.in)};
 
@@ -100,7 +71,7 @@ static struct end address(const struct drill *d, struct in_addr a)
 
 static bool is_remote(const struct drill *d, const struct end *e)
 {
-	struct end want = address(d, d->remote);
+	struct end want = end_address(d, d->remote);
 
 	if (e->n != want.n || e->sa.sa_family != want.sa.sa_family)
 		return false;
@@ -109,7 +80,7 @@ static bool is_remote(const struct drill *d, const struct end *e)
 	return !memcmp(&e->in6.sin6_addr, &want.in6.sin6_addr, sizeof(want.in6.sin6_addr));
 }
 
-static void *buffer(size_t n)
+void *drill_buffer(size_t n)
 {
 	void *b = calloc(1, n ? n : 1);
 
@@ -121,86 +92,7 @@ static void *buffer(size_t n)
 /* "..." is zeroes to send and room to receive; NULL is NULL. */
 static void *buffer_arg(struct drill *d, const struct event *ev, unsigned i, size_t n)
 {
-	return arg(d, ev, i)->kind == VALUE_NUMBER ? NULL : buffer(n);
-}
-
-/* --- messages ----------------------------------------------------------------------------------
- */
-
-struct message {
-	struct msghdr hdr;
-	struct iovec iov[IOV_MOST];
-	struct end name;
-	char control[CONTROL_MOST];
-};
-
-static int iov_make(struct drill *d, const struct value *list, struct iovec *iov)
-{
-	int n = 0;
-
-	for (struct value *v = list->item; v; v = v->next, n++) {
-		if (n == IOV_MOST || v->kind != VALUE_STRUCT || !v->item || !v->item->next)
-			drill_fail(d, "an iovec is {..., length}, at most %d of them", IOV_MOST);
-		iov[n].iov_len = (size_t)v->item->next->number;
-		iov[n].iov_base = buffer(iov[n].iov_len);
-	}
-	return n;
-}
-
-static void iov_free(struct iovec *iov, int n)
-{
-	for (int i = 0; i < n; i++)
-		free(iov[i].iov_base);
-}
-
-static void message_make(struct drill *d, const struct value *v, struct message *m)
-{
-	struct value *iov = member(v, "msg_iov");
-
-	memset(m, 0, sizeof(*m));
-	if (member(v, "msg_name")) {
-		m->name = address(d, d->remote);
-		m->hdr.msg_name = &m->name.sa;
-		m->hdr.msg_namelen = m->name.n;
-	}
-	m->hdr.msg_iov = m->iov;
-	m->hdr.msg_iovlen = iov ? (size_t)iov_make(d, iov, m->iov) : 0;
-	if (member(v, "msg_control")) {
-		m->hdr.msg_control = m->control;
-		m->hdr.msg_controllen = sizeof(m->control);
-	}
-}
-
-/* Of the control messages the script names each must be there, with its first number. */
-static void control_check(struct drill *d, const struct value *list, struct msghdr *h)
-{
-	for (struct value *v = list->item; v; v = v->next) {
-		int64_t level = member_number(v, "cmsg_level"),
-			type = member_number(v, "cmsg_type");
-		struct value *data = member(v, "cmsg_data");
-		struct cmsghdr *c = CMSG_FIRSTHDR(h);
-		int got;
-
-		while (c && (c->cmsg_level != level || c->cmsg_type != type))
-			c = CMSG_NXTHDR(h, c);
-		if (!c)
-			drill_fail(d, "no control message %d/%d", (int)level, (int)type);
-		memcpy(&got, CMSG_DATA(c), sizeof(got));
-		if (data && data->kind == VALUE_NUMBER && got != data->number)
-			drill_fail(d, "control message %d/%d: %d expected, %d came", (int)level,
-				   (int)type, (int)data->number, got);
-	}
-}
-
-static void message_check(struct drill *d, const struct value *v, struct message *m)
-{
-	int64_t flags = member_number(v, "msg_flags");
-	struct value *control = member(v, "msg_control");
-
-	if (member(v, "msg_flags") && m->hdr.msg_flags != flags)
-		drill_fail(d, "msg_flags %#x expected, %#x came", (int)flags, m->hdr.msg_flags);
-	if (control && control->kind == VALUE_LIST)
-		control_check(d, control, &m->hdr);
+	return arg(d, ev, i)->kind == VALUE_NUMBER ? NULL : drill_buffer(n);
 }
 
 /* --- options ----------------------------------------------------------------------------------- */
@@ -279,7 +171,8 @@ static int call_epoll_ctl(struct drill *d, const struct event *ev)
 	struct value *v = arg(d, ev, 3);
 	struct epoll_event e = {.events = (uint32_t)member_number(v, "events")};
 
-	e.data.u64 = (uint64_t)(member(v, "fd") ? member_number(v, "fd") : member_number(v, "ptr"));
+	e.data.u64 =
+	    (uint64_t)(member_find(v, "fd") ? member_number(v, "fd") : member_number(v, "ptr"));
 	return d->ifc.epoll_ctl(d->ifc.userdata, fd_arg(d, ev, 0), (int)number(d, ev, 1),
 				fd_arg(d, ev, 2), &e);
 }
@@ -293,7 +186,7 @@ static int call_epoll_wait(struct drill *d, const struct event *ev)
 	    d->ifc.epoll_wait(d->ifc.userdata, fd_arg(d, ev, 0), e,
 			      (int)(most < POLL_MOST ? most : POLL_MOST), (int)number(d, ev, 3));
 	uint64_t data =
-	    (uint64_t)(member(v, "fd") ? member_number(v, "fd") : member_number(v, "ptr"));
+	    (uint64_t)(member_find(v, "fd") ? member_number(v, "fd") : member_number(v, "ptr"));
 
 	if (v->kind == VALUE_STRUCT &&
 	    (e[0].events != (uint32_t)member_number(v, "events") || e[0].data.u64 != data))
@@ -330,7 +223,7 @@ static int64_t call_socket(struct drill *d, const struct event *ev)
 
 static int64_t call_bind(struct drill *d, const struct event *ev)
 {
-	struct end a = address(d, d->local);
+	struct end a = end_address(d, d->local);
 
 	a.in.sin_port = htons(d->script->bind_port); /* where sin6_port is too */
 	d->flow.local_port = d->script->bind_port;
@@ -358,7 +251,7 @@ static int64_t call_accept(struct drill *d, const struct event *ev)
 /* To whom: the other end, unless argument i says AF_UNSPEC. */
 static struct end target(const struct drill *d, const struct event *ev, unsigned i)
 {
-	struct end a = address(d, d->remote);
+	struct end a = end_address(d, d->remote);
 	const struct value *v = ev->args;
 
 	while (v && i-- > 0)
@@ -410,7 +303,7 @@ static int64_t call_buffer(struct drill *d, const struct event *ev)
 
 static int64_t call_vector(struct drill *d, const struct event *ev)
 {
-	struct iovec iov[IOV_MOST];
+	struct iovec iov[DRILL_IOV];
 	int n = iov_make(d, arg(d, ev, 1), iov), fd = fd_arg(d, ev, 0), err;
 	int64_t r;
 
@@ -426,23 +319,11 @@ static int64_t call_vector(struct drill *d, const struct event *ev)
 
 static int64_t call_message(struct drill *d, const struct event *ev)
 {
-	int fd = fd_arg(d, ev, 0), flags = (int)number(d, ev, 2), err;
-	struct message m;
-	int64_t r;
+	int fd = fd_arg(d, ev, 0), flags = (int)number(d, ev, 2);
 
-	message_make(d, arg(d, ev, 1), &m);
-	if (!strcmp(ev->name, "sendmsg")) {
-		r = d->ifc.sendmsg(d->ifc.userdata, fd, &m.hdr, flags);
-		err = errno;
-	} else {
-		r = d->ifc.recvmsg(d->ifc.userdata, fd, &m.hdr, flags);
-		err = errno;
-		if (r >= 0)
-			message_check(d, arg(d, ev, 1), &m);
-	}
-	iov_free(m.iov, (int)m.hdr.msg_iovlen);
-	errno = err;
-	return r;
+	if (!strcmp(ev->name, "sendmsg"))
+		return message_send(d, fd, arg(d, ev, 1), flags);
+	return message_recv(d, fd, arg(d, ev, 1), flags);
 }
 
 static int64_t call_fcntl(struct drill *d, const struct event *ev)

@@ -5,12 +5,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-/* last: it has names of its own for what <netinet/tcp.h> defines */
+/* last: they want struct timespec, and have names of their own for what <netinet/tcp.h> defines */
+#include <linux/errqueue.h>
 #include <linux/tcp.h>
 
 #include "tests/script/drill.h"
@@ -47,6 +48,28 @@ static const struct {
     NAME(SO_MARK),
     NAME(SO_MAX_PACING_RATE),
     NAME(SO_ZEROCOPY),
+    NAME(SO_TIMESTAMP),
+    NAME(SO_TIMESTAMPNS),
+    NAME(SO_TIMESTAMPING),
+    {"SCM_TIMESTAMP", SO_TIMESTAMP},
+    {"SCM_TIMESTAMPNS", SO_TIMESTAMPNS},
+    {"SCM_TIMESTAMPING", SO_TIMESTAMPING},
+    NAME(SOF_TIMESTAMPING_TX_HARDWARE),
+    NAME(SOF_TIMESTAMPING_TX_SOFTWARE),
+    NAME(SOF_TIMESTAMPING_RX_HARDWARE),
+    NAME(SOF_TIMESTAMPING_RX_SOFTWARE),
+    NAME(SOF_TIMESTAMPING_SOFTWARE),
+    NAME(SOF_TIMESTAMPING_RAW_HARDWARE),
+    NAME(SOF_TIMESTAMPING_OPT_ID),
+    NAME(SOF_TIMESTAMPING_TX_SCHED),
+    NAME(SOF_TIMESTAMPING_TX_ACK),
+    NAME(SOF_TIMESTAMPING_OPT_CMSG),
+    NAME(SOF_TIMESTAMPING_OPT_TSONLY),
+    NAME(SOF_TIMESTAMPING_OPT_STATS),
+    {"SOF_TIMESTAMPING_OPT_ID_TCP", 1 << 16}, /* Linux 6.2 */
+    NAME(SCM_TSTAMP_SND),
+    NAME(SCM_TSTAMP_SCHED),
+    NAME(SCM_TSTAMP_ACK),
     NAME(SO_REUSEPORT),
     NAME(SO_RCVTIMEO),
     NAME(SO_SNDTIMEO),
@@ -87,6 +110,7 @@ static const struct {
     NAME(O_NONBLOCK),
     NAME(SO_EE_ORIGIN_ZEROCOPY),
     NAME(SO_EE_CODE_ZEROCOPY_COPIED),
+    NAME(SO_EE_ORIGIN_TIMESTAMPING),
     NAME(SHUT_RD),
     NAME(SHUT_WR),
     NAME(SHUT_RDWR),
@@ -159,6 +183,7 @@ static const struct {
     NAME(EPROTONOSUPPORT),
     NAME(EAFNOSUPPORT),
     NAME(EPROTO),
+    NAME(ENOMSG),
 };
 
 int64_t constant_find(const char *name, bool *found)
@@ -300,4 +325,20 @@ struct value *value_read(struct lex *x)
 	v->text = lex_until(x, "\"");
 	text_unescape(v->text);
 	return v;
+}
+
+struct value *member_find(const struct value *s, const char *name)
+{
+	for (struct value *v = s->item; v; v = v->next) {
+		if (v->text && !strcmp(v->text, name))
+			return v;
+	}
+	return NULL;
+}
+
+int64_t member_number(const struct value *s, const char *name)
+{
+	struct value *v = member_find(s, name);
+
+	return v && v->kind == VALUE_NUMBER ? v->number : 0;
 }
