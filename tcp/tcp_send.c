@@ -14,6 +14,9 @@
 #define NEAR_FREE (4ull << 20)  /* bytes of the stack in use up to which nobody gets less ... */
 #define NEAR_SHORT (8ull << 20) /* ... and from which on nobody gets more than the least */
 
+/* Bytes for a packet of the queue beside its data and its record, so that both are 1280 (Linux). */
+#define SEND_BOOK (1280u - (uint32_t)sizeof(struct tcp_rec))
+
 /* One piece is always allowed: whoever has few bytes queued goes on when others have filled the memory. */
 static uint32_t send_limit(const struct sock *sk)
 {
@@ -76,10 +79,18 @@ uint32_t tcp_send_burst(struct tcp_sock *ts)
 	return n > ts->mss ? n - n % ts->mss : ts->mss;
 }
 
-/* Whole bursts until `most` is reached. */
-static uint64_t bursts_to(uint64_t have, uint32_t most, uint32_t burst)
+/* Whole bursts until `most` is reached, each of which brings `book` beside its bytes. */
+static uint64_t bursts_to(uint64_t have, uint32_t most, uint32_t burst, uint32_t book)
 {
-	return have < most ? (most - have + burst - 1) / burst * burst : 0;
+	uint32_t cost = burst + book;
+
+	return have < most ? (most - have + cost - 1) / cost * burst : 0;
+}
+
+/* Of a burst, in a buffer whose size the program has set: it is twice that for this (socket(7)). */
+static uint32_t send_book(const struct tcp_sock *ts)
+{
+	return ts->sk.flags & SOCK_SNDBUF_LOCKED ? SEND_BOOK : 0;
 }
 
 /*
@@ -91,15 +102,16 @@ static uint32_t send_room(struct tcp_sock *ts, uint32_t burst)
 {
 	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes;
 	uint32_t fill = unsent(ts) % burst ? burst - unsent(ts) % burst : 0;
-	uint64_t more, waits;
+	uint32_t book = send_book(ts);
+	uint64_t queued = ts->write_seq - ts->snd_una, more, waits;
 
 	if (most < ts->sk.sndbuf)
 		return most > have && unsent(ts) < unsent_limit(ts) ? most - have : 0;
 	most = fill_limit(ts, most);
 	if (have >= (uint64_t)most + burst)
 		return 0;
-	more = bursts_to((uint64_t)have + fill, most, burst);
-	waits = bursts_to((uint64_t)unsent(ts) + fill, unsent_limit(ts), burst);
+	more = bursts_to(have + fill + (queued + burst - 1) / burst * book, most, burst, book);
+	waits = bursts_to((uint64_t)unsent(ts) + fill, unsent_limit(ts), burst, 0);
 	more = fill + (more < waits ? more : waits);
 	return more < UINT32_MAX ? (uint32_t)more : UINT32_MAX;
 }
