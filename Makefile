@@ -66,7 +66,7 @@ endif
 
 # packetdrill's door into a stack is a library of its own.
 PD_SRC    := $(sort $(wildcard socket/packetdrill*.c))
-GUEST_SRC := $(sort $(wildcard socket/guest*.c)) socket/program.c
+GUEST_SRC := $(sort $(wildcard socket/guest*.c socket/program*.c))
 # So is what stands before libc in unmodified programs; its other side is the weft program's alone.
 PRELOAD_SRC := $(sort $(wildcard socket/preload*.c)) $(GUEST_SRC)
 GATEWAY_SRC := $(sort $(wildcard socket/gateway*.c)) $(GUEST_SRC)

@@ -153,7 +153,7 @@ static void *gateway_thread(void *arg)
 
 /* --- beginning ---------------------------------------------------------------------------------- */
 
-/* A program has uncorked, and bytes wait for that. */
+/* A program has uncorked, and bytes wait for that; or it has set options. */
 static void bell_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
 	struct gateway_end *e;
@@ -161,8 +161,10 @@ static void bell_ready(struct gateway *g, struct gateway_watch *w, uint32_t even
 
 	while (recv(w->fd, &id, sizeof(id), MSG_DONTWAIT) == sizeof(id)) {
 		e = gateway_end_find(g, id);
-		if (e)
-			gateway_stream_bell(e);
+		if (!e)
+			continue;
+		gateway_end_options(e);
+		gateway_stream_bell(e);
 	}
 }
 

@@ -45,6 +45,7 @@ static void up_send(struct gateway_end *e, const struct msghdr *m, int flags)
 {
 	struct program_slot *s = gateway_slot(e);
 
+	gateway_end_options(e);
 	for (int i = 0; i < 2; i++) {
 		if (weft_sendmsg(e->fd, m, flags | MSG_DONTWAIT) >= 0)
 			break;

@@ -91,6 +91,17 @@ static int stack_socket(const struct program_slot *s, const struct ucred *who)
 	return fd < 0 ? -errno : fd;
 }
 
+void gateway_end_options(struct gateway_end *e)
+{
+	struct program_slot *s = gateway_slot(e);
+	struct program_option o;
+
+	for (unsigned i = 0; s && e->fd >= 0 && i < PROGRAM_OPTIONS; i++) {
+		if (program_option_take(s, i, &o))
+			weft_setsockopt(e->fd, o.level, o.name, &o.value, o.len);
+	}
+}
+
 void gateway_end_disconnect(struct gateway_end *e)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -109,6 +120,7 @@ int gateway_end_adopt(struct gateway_end *e, struct gateway_end *old)
 	if (!old || old->role != GATEWAY_BOUND || old->fd < 0 || e->role != GATEWAY_BOUND ||
 	    old->watch.fd >= 0 || e->watch.fd >= 0 || old == e)
 		return -EINVAL;
+	gateway_end_options(old);
 	fd = old->fd;
 	mutex_lock(&e->gateway->lock);
 	old->fd = e->fd;
@@ -138,6 +150,8 @@ struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, const struct
 	int fd;
 
 	*err = s ? 0 : -EINVAL;
+	if (e)
+		gateway_end_options(e);
 	if (e || !s)
 		return e;
 	gateway_probe_two(g);
@@ -152,6 +166,7 @@ struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, const struct
 		return NULL;
 	}
 	gateway_end_pid(e);
+	gateway_end_options(e);
 	*err = e->role == GATEWAY_DGRAM ? gateway_dgram_open(e) : 0;
 	if (!*err)
 		return e;
@@ -272,6 +287,7 @@ void gateway_end_close(struct gateway_end *e)
 
 void gateway_end_forget(struct gateway_end *e)
 {
+	gateway_end_options(e); /* SO_LINGER says how it ends */
 	program_slot_free(e->gateway->table, e->id);
 	gateway_end_close(e);
 }

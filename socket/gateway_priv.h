@@ -168,6 +168,8 @@ int gateway_end_watch(struct gateway_end *e);
 void gateway_end_pid(struct gateway_end *e);
 /* The stack's side alone: what it has goes on by itself. */
 void gateway_end_stack_close(struct gateway_end *e);
+/* What its program has stored since. */
+void gateway_end_options(struct gateway_end *e);
 /* Its socket in the stack is as one that never was connected, with its options. */
 void gateway_end_disconnect(struct gateway_end *e);
 /* Takes over that of another, which is connected no more.  0 or -EINVAL. */

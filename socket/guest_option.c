@@ -91,6 +91,11 @@ static int option_set(const struct guest_socket *s, int level, int name, const v
 		return -EINVAL;
 	if (!v && n)
 		return -EFAULT;
+	if (s->slot && program_option_store(s->slot, level, name, v, n)) {
+		if (s->type == SOCK_STREAM && atomic_load(&s->slot->state) != PROGRAM_NEW)
+			bell_ring(s);
+		return 0;
+	}
 	if (flag && s->slot)
 		return flag_set(s, flag, v, n);
 	q.len = n;

@@ -96,6 +96,8 @@ struct program_addr {
 	uint16_t port; /* host order */
 };
 
+#define PROGRAM_OPTIONS 6 /* that wait in a slot */
+
 /*
  * A socket of a program.  The gateway believes nothing it reads here.
  *
@@ -114,12 +116,13 @@ struct program_slot {
 	_Atomic int32_t pid; /* p: who has it, as far as is known */
 	uint16_t family;     /* c */
 	uint16_t type;       /* c: SOCK_STREAM, SOCK_DGRAM, SOCK_RAW */
-	_Atomic uint32_t has_local; /* a: `local` is valid */
-	struct program_addr local;  /* g */
-	struct program_addr remote; /* g */
-	_Atomic uint32_t told;      /* p: connect() has said how it ended */
-	uint16_t protocol;          /* c */
-	uint8_t unused[54];         /* c: a slot is two cache lines */
+	_Atomic uint32_t has_local;               /* a: `local` is valid */
+	struct program_addr local;                /* g */
+	struct program_addr remote;               /* g */
+	_Atomic uint32_t told;                    /* p: connect() has said how it ended */
+	uint16_t protocol;                        /* c */
+	uint8_t unused[6];                        /* c: a slot is two cache lines */
+	_Atomic uint64_t option[PROGRAM_OPTIONS]; /* a: stored and not taken yet; 0: none */
 };
 _Static_assert(sizeof(struct program_slot) == 128, "two cache lines");
 
@@ -173,6 +176,20 @@ struct program_slot *program_slot_of(struct program_table *t, uint32_t id);
 /* Counts a refusal; err is a positive errno.  More kinds of them than there is room for are not counted. */
 void program_missed(struct program_table *t, enum program_call call, int first, int second,
 		    int err);
+
+struct program_option {
+	int level, name;
+	union {
+		int number;
+		struct linger linger;
+	} value;
+	socklen_t len;
+};
+
+/* True: it is set, as far as the program is concerned.  False: it is a request. */
+bool program_option_store(struct program_slot *s, int level, int name, const void *v, socklen_t n);
+/* The i-th place's, for setsockopt(); false: nothing is there. */
+bool program_option_take(struct program_slot *s, unsigned i, struct program_option *to);
 
 /*
  * Whoever accepts from the program's listening socket, or receives by a datagram socket, is told that weft has

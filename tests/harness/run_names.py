@@ -27,6 +27,20 @@ assert s.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 77
 assert s.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_STREAM
 assert s.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN) == socket.AF_INET
 assert s.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL) == socket.IPPROTO_TCP
+for level, name, value in ((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 78), (socket.IPPROTO_IP, socket.IP_TTL, 44),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0), (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 5)):
+    s.setsockopt(level, name, value)
+    assert s.getsockopt(level, name) == value, (level, name)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 7))
+assert struct.unpack("ii", s.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)) == (1, 7)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+assert struct.unpack("ii", s.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))[0] == 0
+for wrong in 0, 40000:
+    try:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, wrong)
+        raise AssertionError(wrong)
+    except OSError as e:
+        assert e.errno == errno.EINVAL, e
 info = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
 assert info[0] == 1, info[0]
 s.sendall(b"x" * 100000)

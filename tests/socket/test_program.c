@@ -1,6 +1,8 @@
 /*
  * tests/socket/test_program.c - names and slots of unmodified programs' sockets.
  */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,6 +135,65 @@ START_TEST(test_missed_full_counts_what_it_knows)
 }
 END_TEST
 
+START_TEST(test_options_stored_and_taken)
+{
+	struct program_table *t = table_new();
+	uint32_t id = program_slot_take(t);
+	struct program_slot *s = program_slot_of(t, id);
+	const struct linger soon = {.l_onoff = 1, .l_linger = 5}, off = {0};
+	struct program_option o;
+	int x;
+
+	s->type = SOCK_STREAM;
+	ck_assert(!program_option_take(s, 0, &o));
+	for (x = 60; x < 70; x++)
+		ck_assert(program_option_store(s, IPPROTO_TCP, TCP_KEEPIDLE, &x, sizeof(x)));
+	ck_assert(program_option_store(s, SOL_SOCKET, SO_LINGER, &soon, sizeof(soon)));
+	ck_assert(program_option_take(s, 0, &o));
+	ck_assert_int_eq(o.level, IPPROTO_TCP);
+	ck_assert_int_eq(o.name, TCP_KEEPIDLE);
+	ck_assert_int_eq(o.value.number, 69); /* the last one stands */
+	ck_assert(!program_option_take(s, 0, &o));
+	ck_assert(program_option_take(s, 1, &o));
+	ck_assert_int_eq(o.name, SO_LINGER);
+	ck_assert_mem_eq(&o.value.linger, &soon, sizeof(soon));
+	ck_assert_uint_eq(o.len, sizeof(soon));
+	ck_assert(program_option_store(s, SOL_SOCKET, SO_LINGER, &off, sizeof(off)));
+	ck_assert(program_option_take(s, 0, &o));
+	ck_assert_mem_eq(&o.value.linger, &off, sizeof(off));
+	free(t);
+}
+END_TEST
+
+/* What could fail is asked: values out of range, short ones, options of other sockets, a full slot. */
+START_TEST(test_options_that_are_requests)
+{
+	static const int wrong[][3] = {
+	    {IPPROTO_TCP, TCP_KEEPIDLE, 0},  {IPPROTO_TCP, TCP_KEEPCNT, 128},
+	    {IPPROTO_IP, IP_TTL, 0},         {IPPROTO_IP, IP_TTL, 256},
+	    {IPPROTO_TCP, TCP_MAXSEG, 1000}, {SOL_SOCKET, 9999, 1}};
+	static const int names[] = {SO_REUSEADDR, SO_REUSEPORT, SO_BROADCAST,
+				    SO_KEEPALIVE, SO_SNDBUF,    SO_RCVBUF};
+	struct program_table *t = table_new();
+	struct program_slot *s = program_slot_of(t, program_slot_take(t));
+	int x = 1;
+
+	s->type = SOCK_STREAM;
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert(
+		    !program_option_store(s, wrong[i][0], wrong[i][1], &wrong[i][2], sizeof(x)));
+	ck_assert(!program_option_store(s, SOL_SOCKET, SO_KEEPALIVE, &x, 3));
+	ck_assert(!program_option_store(s, SOL_SOCKET, SO_LINGER, &x, sizeof(x)));
+	for (unsigned i = 0; i < PROGRAM_OPTIONS; i++)
+		ck_assert(program_option_store(s, SOL_SOCKET, names[i], &x, sizeof(x)));
+	ck_assert(!program_option_store(s, IPPROTO_IP, IP_TTL, &x, sizeof(x)));
+	ck_assert(program_option_store(s, SOL_SOCKET, SO_KEEPALIVE, &x, sizeof(x)));
+	s->type = SOCK_DGRAM;
+	ck_assert(!program_option_store(s, SOL_SOCKET, SO_KEEPALIVE, &x, sizeof(x)));
+	free(t);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("program");
@@ -144,5 +205,7 @@ int main(void)
 	tcase_add_test(tc, test_slots_all_taken_and_one_freed);
 	tcase_add_test(tc, test_missed_same_kind_counted_once);
 	tcase_add_test(tc, test_missed_full_counts_what_it_knows);
+	tcase_add_test(tc, test_options_stored_and_taken);
+	tcase_add_test(tc, test_options_that_are_requests);
 	return unit_run("program", tc);
 }
