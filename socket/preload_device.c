@@ -34,6 +34,27 @@ HOOK char *if_indextoname(unsigned index, char name[IFNAMSIZ])
 	return NULL;
 }
 
+/* libc's if_freenameindex() gives back each name and the list: so they are made. */
+HOOK struct if_nameindex *if_nameindex(void)
+{
+	struct if_nameindex *list = calloc(1, sizeof(*list)), *more;
+	struct program_device d;
+	unsigned n = 0;
+
+	for (; list && guest_device(preload_guest(), n, &d); n++) {
+		more = realloc(list, (n + 2) * sizeof(*list));
+		if (!more)
+			break;
+		list = more;
+		list[n] = (struct if_nameindex){0, strndup(d.name, sizeof(d.name))};
+		list[n + 1] = (struct if_nameindex){0};
+		if (!list[n].if_name)
+			break;
+		list[n].if_index = d.index;
+	}
+	return list;
+}
+
 /* --- getifaddrs ------------------------------------------------------------------------------------------ */
 
 /* libc's freeifaddrs() gives back one block; each of ours is one, so it has its own here. */

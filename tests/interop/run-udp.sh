@@ -81,5 +81,6 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 print(socket.inet_ntoa(fcntl.ioctl(s, 0x8915, struct.pack("256s", b"tap0"))[20:24]))' >"$DIR/devices"
 expect interface_address grep -qx '10\.0\.0\.1' "$DIR/devices"
 expect interface_names grep -qE '^[0-9]+ lo$' "$DIR/devices"
+expect interfaces run python3 tests/harness/run_devices.py
 expect weft_ends weft_down
 exit $failed
