@@ -14,13 +14,23 @@
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin # Debian's, whatever else there is
 
+# mode_of PROGRAM: by what `weft run` serves it: its library, notifications, or both for Go with a libc.
+mode_of() {
+	mode_of=$(LC_ALL=C readelf -WlS "$(command -v "$1")" 2>/dev/null)
+	case $mode_of in
+	*INTERP*.note.go* | *.note.go*INTERP*) echo both ;;
+	*INTERP* | '') echo preload ;;
+	*) echo notify ;;
+	esac
+}
+
 programs_begin() {
 	net_begin
 	weft_up
 	mkdir "$DIR/www"
 	for program in "$@"; do
 		# shellcheck disable=SC2016 # dpkg's own variable
-		echo "program ${program%=*} $(dpkg-query -W -f '${Version}' "${program#*=}" 2>/dev/null) preload"
+		echo "program ${program%=*} $(dpkg-query -W -f '${Version}' "${program#*=}" 2>/dev/null) $(mode_of "${program%=*}")"
 	done
 }
 
