@@ -136,28 +136,35 @@ static int words_take(const char *first, va_list ap, char **argv)
 	return 0;
 }
 
-HOOK int execl(const char *path, const char *arg, ...)
+static int words_exec(int (*exec)(const char *, char *const[]), const char *path, const char *first,
+		      va_list ap)
 {
 	char *argv[ARGS_MAX];
+	int err = words_take(first, ap, argv);
+
+	return err ? err : exec(path, argv);
+}
+
+HOOK int execl(const char *path, const char *arg, ...)
+{
 	va_list ap;
-	int err;
+	int r;
 
 	va_start(ap, arg);
-	err = words_take(arg, ap, argv);
+	r = words_exec(execv, path, arg, ap);
 	va_end(ap);
-	return err ? err : execve(path, argv, environ);
+	return r;
 }
 
 HOOK int execlp(const char *file, const char *arg, ...)
 {
-	char *argv[ARGS_MAX];
 	va_list ap;
-	int err;
+	int r;
 
 	va_start(ap, arg);
-	err = words_take(arg, ap, argv);
+	r = words_exec(execvp, file, arg, ap);
 	va_end(ap);
-	return err ? err : execvpe(file, argv, environ);
+	return r;
 }
 
 HOOK int execle(const char *path, const char *arg, ...)

@@ -77,3 +77,9 @@ int inet_lab_connect(struct inet_table *t, struct sock *sk, const char *to, uint
 	sock_unlock(sk);
 	return err;
 }
+
+void inet_lab_range(struct ip_lab *l, int64_t first, int64_t last)
+{
+	sysctl_write(l->st, "net.ipv4.ip_local_port_range.first", first);
+	sysctl_write(l->st, "net.ipv4.ip_local_port_range.last", last);
+}

@@ -15,3 +15,5 @@ void inet_lab_end(struct inet_table *t, struct sock *sk);
 int inet_lab_bind(struct inet_table *t, struct sock *sk, const char *addr, uint16_t port);
 /* From 10.0.0.1. */
 int inet_lab_connect(struct inet_table *t, struct sock *sk, const char *to, uint16_t port);
+/* Ports from `first` to `last` are there for who asks for any. */
+void inet_lab_range(struct ip_lab *l, int64_t first, int64_t last);

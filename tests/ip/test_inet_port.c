@@ -67,12 +67,6 @@ static void end_all(struct sock **sk, int n)
 		inet_lab_end(table, sk[i]);
 }
 
-static void set_range(int64_t first, int64_t last)
-{
-	sysctl_write(lab.st, "net.ipv4.ip_local_port_range.first", first);
-	sysctl_write(lab.st, "net.ipv4.ip_local_port_range.last", last);
-}
-
 /* --- the table -------------------------------------------------------------------------------- */
 
 enum state { BOUND, LISTEN, TIMEWAIT };
@@ -307,7 +301,7 @@ START_TEST(test_bind_any_port_fills_range_then_eaddrinuse)
 	struct sock *sk[5], *one_more = stream(SOCK_REUSEADDR);
 	bool seen[5] = {false};
 
-	set_range(40000, 40004);
+	inet_lab_range(&lab, 40000, 40004);
 	for (int i = 0; i < 5; i++) {
 		sk[i] = stream(SOCK_REUSEADDR);
 		ck_assert_int_eq(bind_to(sk[i], "0.0.0.0", 0), 0);
@@ -342,7 +336,7 @@ START_TEST(test_bind_range_crossed_is_first_alone)
 {
 	struct sock *a = stream(0), *b = stream(0);
 
-	set_range(50000, 40000);
+	inet_lab_range(&lab, 50000, 40000);
 	ck_assert_int_eq(bind_to(a, "0.0.0.0", 0), 0);
 	ck_assert_uint_eq(a->c.lport, 50000);
 	ck_assert_int_eq(bind_to(b, "0.0.0.0", 0), -EADDRINUSE);
@@ -357,7 +351,7 @@ START_TEST(test_connect_port_counts_up_for_one_destination)
 {
 	struct sock *sk[4];
 
-	set_range(40000, 49999);
+	inet_lab_range(&lab, 40000, 49999);
 	for (int i = 0; i < 4; i++) {
 		sk[i] = stream(0);
 		ck_assert_int_eq(connect_to(sk[i], "10.0.0.2", 80), 0);
@@ -386,7 +380,7 @@ START_TEST(test_connect_ports_run_out_for_one_destination)
 {
 	struct sock *sk[5], *over = stream(0);
 
-	set_range(40000, 40002);
+	inet_lab_range(&lab, 40000, 40002);
 	for (int i = 0; i < 3; i++) {
 		sk[i] = stream(0);
 		ck_assert_int_eq(connect_to(sk[i], "10.0.0.2", 80), 0);
@@ -406,7 +400,7 @@ START_TEST(test_connect_leaves_bound_ports_alone)
 {
 	struct sock *sk[3] = {stream(SOCK_REUSEADDR), stream(0), stream(0)};
 
-	set_range(40000, 40001);
+	inet_lab_range(&lab, 40000, 40001);
 	ck_assert_int_eq(bind_to(sk[0], "0.0.0.0", 40000), 0);
 	ck_assert_int_eq(connect_to(sk[1], "10.0.0.2", 80), 0);
 	ck_assert_uint_eq(sk[1]->c.lport, 40001);

@@ -27,12 +27,6 @@ static struct sock *stream(uint32_t flags)
 	return inet_lab_sock(&lab, &inet_lab_stream, flags);
 }
 
-static void set_range(int64_t first, int64_t last)
-{
-	sysctl_write(lab.st, "net.ipv4.ip_local_port_range.first", first);
-	sysctl_write(lab.st, "net.ipv4.ip_local_port_range.last", last);
-}
-
 static void set_own_range(struct sock *sk, uint32_t range)
 {
 	sock_lock(sk);
@@ -55,7 +49,7 @@ START_TEST(test_bind_any_port_of_its_own_range)
 	int n = r->most - r->least + 1;
 	uint32_t range = r->first | (uint32_t)r->last << 16;
 
-	set_range(40000, 40004);
+	inet_lab_range(&lab, 40000, 40004);
 	for (int i = 0; i < n; i++) {
 		sk[i] = stream(0);
 		set_own_range(sk[i], range);
@@ -76,7 +70,7 @@ START_TEST(test_bind_address_port_by_connect)
 	struct sock *a = stream(SOCK_BIND_NO_PORT), *b = stream(SOCK_BIND_NO_PORT);
 	struct ip_addr here = ip_of("10.0.0.1");
 
-	set_range(40000, 40000);
+	inet_lab_range(&lab, 40000, 40000);
 	sock_lock(a);
 	ck_assert_int_eq(inet_bind_addr(a, &here), 0);
 	sock_unlock(a);

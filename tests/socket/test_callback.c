@@ -280,13 +280,19 @@ START_TEST(test_bytes_not_recved_stop_at_the_window)
 }
 END_TEST
 
-START_TEST(test_bytes_refused_are_told_again)
+/* 100 bytes to a server that takes them when it has refused so often. */
+static void send_to_refuser(unsigned times, unsigned ms)
 {
 	client.todo = 100;
-	server.refuse = 2;
+	server.refuse = times;
 	connect_both();
-	run_ms(240);
+	run_ms(ms);
 	ck_assert_uint_eq(server.got, 0);
+}
+
+START_TEST(test_bytes_refused_are_told_again)
+{
+	send_to_refuser(2, 240);
 	run_ms(600);
 	ck_assert_uint_eq(server.got, 100);
 	ck_assert_uint_eq(server.refuse, 0);
@@ -297,10 +303,7 @@ END_TEST
 /* Refused and never taken: nothing is left of it. */
 START_TEST(test_bytes_refused_then_closed_are_freed)
 {
-	client.todo = 100;
-	server.refuse = 1000;
-	connect_both();
-	run_ms(1000);
+	send_to_refuser(1000, 1000);
 	close_both();
 }
 END_TEST
