@@ -1,6 +1,7 @@
 # weft - see README.md.  `make` builds everything, `make check` runs every test.
 #   make V=1                        show the commands
 #   make SANITIZE=address,undefined build into build/address,undefined (or =thread)
+#   make interop SANITIZE=thread    tests/shell and tests/interop against that build
 #   make READLINE=no                the shell without line editing
 #   make DEBUG=no B=build/release   release build: no asserts, no rank check (NDEBUG)
 #   make LTO=no                     each file compiled by itself, as tests have it
@@ -204,7 +205,7 @@ $(B)/tests/script/drill: $(DRILL_OBJ) $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-.PHONY: all tests check unit bench paths bench-programs programs fuzz soak install clean tags lines leak format style
+.PHONY: all tests check unit interop bench paths bench-programs programs fuzz soak install clean tags lines leak format style
 
 tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN) $(B)/tests/script/drill
 
@@ -214,6 +215,11 @@ unit: $(CHECK_BIN)
 
 check:
 	$(Q)sh tests/run.sh
+
+# The scripts against this one build folder: make interop SANITIZE=thread SCRIPTS='tests/interop/run-*.sh'
+SCRIPTS ?= $(sort $(wildcard tests/shell/*.sh tests/interop/*.sh))
+interop: all $(EXAMPLES)
+	$(Q)TSAN_OPTIONS=halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 sh tests/run-scripts.sh interop $(B) $(SCRIPTS)
 
 # Measured is what is installed: without asserts, in a folder of its own.  Text, and bench.json and bench.svg there.
 bench:

@@ -39,9 +39,10 @@ static void connected(void *arg, int fd, int err)
 
 static int got(void *arg, int fd, const void *data, size_t n)
 {
-	fwrite(data, 1, n, stdout);
-	if (n)
+	if (n) {
+		fwrite(data, 1, n, stdout);
 		return weft_cb_recved(fd, n);
+	}
 	weft_close(fd);
 	finish(arg, 0);
 	return 0;

@@ -110,8 +110,10 @@ wait $capture
 looks() {
 	tshark -r "$DIR/cap" -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE "$@" 2>/dev/null
 }
+# Where Linux finishes a TCP checksum that is zero it writes the other zero, which tshark calls bad.
 no_bad_checksums() {
-	looks -Y 'ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 || icmp.checksum.status == 0' |
+	looks -Y "(ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 || icmp.checksum.status == 0) && \
+		!(ip.src == 10.9.0.2 && tcp.checksum == 0xffff)" |
 		tee "$DIR/bad"
 	[ ! -s "$DIR/bad" ]
 }
