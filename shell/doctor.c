@@ -133,7 +133,7 @@ static void missed_show(struct doctor *d, const struct missed_one *one)
 
 static void program_ended(void *arg, const struct program_scene *s, int status)
 {
-	struct missed_one one, far = {0};
+	struct missed_one one, far = {.count = 0};
 	struct doctor *d = arg;
 	unsigned at = 0;
 
