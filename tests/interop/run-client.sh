@@ -46,6 +46,7 @@ expect nc_half_close grep -qx over "$DIR/echoed"
 expect bash_dev_tcp run bash -c 'exec 3<>/dev/tcp/10.0.0.1/80 && printf "GET /hello HTTP/1.0\r\n\r\n" >&3 && grep -q Hello <&3'
 expect loopback run curl -sS --max-time 10 -o /dev/null http://127.0.0.1/hello
 expect names_and_options run python3 tests/harness/run_names.py 10.0.0.1 7
+expect splice_more_than_a_buffer run python3 tests/harness/run_splice.py 10.0.0.1 9 "$DIR/www/file"
 expect reset_is_told run python3 tests/harness/run_reset.py 10.0.0.1
 
 run bash -c 'exit 7'
