@@ -66,7 +66,7 @@ static bool tcp_csum_holds(struct pkbuf *b, const struct seg *s)
 }
 
 /* Looked at when it has something to be joined with, for what comes alone is summed above. */
-static bool seg_is_sound(struct pkbuf *b, const struct seg *s)
+static inline bool seg_is_sound(struct pkbuf *b, const struct seg *s)
 {
 	return csum_finish(csum_add_words(0, s->ip, IP4_HLEN)) == 0 && tcp_csum_holds(b, s);
 }
