@@ -85,7 +85,7 @@ struct gateway_end {
 	bool read_ended;              /* t: the program writes no more */
 	bool hung_up;                 /* t: it has closed, */
 	bool aborted;                 /* t: with bytes unread */
-	bool waits_cork;              /* t: what it wrote corked waits for the next round */
+	uint8_t waits_cork;           /* t: so many rounds what it wrote corked has waited */
 	bool unread;                  /* t: bytes for it were thrown away: its close is a reset */
 	bool wants_room;              /* t: the kernel tells when the program has read */
 	bool again;                   /* t: on the list of those that go on next round */

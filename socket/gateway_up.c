@@ -12,6 +12,7 @@
 
 #include "socket/gateway_priv.h"
 
+#define CORK_ROUNDS 16
 #define LOOKS 4  /* at a program that keeps uncorking */
 #define FEW 4096 /* bytes that are looked at before they are taken */
 
@@ -68,15 +69,18 @@ static bool is_held(const struct gateway_end *e)
 }
 
 /*
- * A program that corks is about to uncork: it has the rest of this round for that, and what would be held back
- * goes out at once.
+ * A program that corks is about to uncork: it has some rounds for that, and what would be held back goes out at
+ * once.
  */
 static bool is_corked_now(struct gateway_end *e, uint32_t flags)
 {
-	e->waits_cork = !e->waits_cork && flags & PROGRAM_CORK;
-	if (e->waits_cork)
-		gateway_end_again(e);
-	return e->waits_cork;
+	if (!(flags & PROGRAM_CORK) || e->waits_cork == CORK_ROUNDS) {
+		e->waits_cork = 0;
+		return false;
+	}
+	e->waits_cork++;
+	gateway_end_again(e);
+	return true;
 }
 
 /*
@@ -115,8 +119,10 @@ static void held_look(struct gateway_end *e, uint32_t flags)
 {
 	struct program_slot *s = gateway_slot(e);
 
-	if (s && e->fd >= 0 && atomic_load(&s->held) && flags != e->flags)
-		stream_flags(e, flags);
+	if (!s || e->fd < 0 || !atomic_load(&s->held) || flags == e->flags)
+		return;
+	stream_flags(e, flags);
+	atomic_store(&s->held, is_held(e));
 }
 
 /* What lies in the program's descriptor. */
@@ -265,6 +271,7 @@ static enum gateway_progress up_aborted(struct gateway_end *e)
 
 enum gateway_progress gateway_up(struct gateway_end *e)
 {
+	uint32_t before;
 	struct look l;
 
 	if (e->aborted)
@@ -275,6 +282,9 @@ enum gateway_progress gateway_up(struct gateway_end *e)
 		return GATEWAY_GONE;
 	if (e->up.bytes)
 		return GATEWAY_IDLE;
+	before = slot_flags(e);
+	if (!e->bulk && is_corked_now(e, before))
+		return GATEWAY_IDLE;
 	up_look(e, &l);
 	if (e->aborted)
 		return up_aborted(e);
@@ -283,7 +293,7 @@ enum gateway_progress gateway_up(struct gateway_end *e)
 		held_look(e, l.flags);
 		return up_end(e) ? GATEWAY_GONE : GATEWAY_IDLE;
 	}
-	if (l.n < (int)GATEWAY_BUFFER && is_corked_now(e, l.flags))
+	if (!e->bulk && !(before & PROGRAM_CORK) && is_corked_now(e, l.flags))
 		return GATEWAY_IDLE;
 	return up_move(e, &l);
 }

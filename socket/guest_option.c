@@ -50,7 +50,7 @@ static void flag_clear(struct program_slot *s, uint32_t flag)
 	atomic_fetch_and(&s->flags, ~flag);
 }
 
-/* What waits for the flag to go is sent now; else the gateway looks when there is more to send. */
+/* What waits for the cork to go, or for Nagle's rule, is sent now; else the gateway looks when there is more to send. */
 static int flag_set(const struct guest_socket *s, uint32_t flag, const void *v, socklen_t n)
 {
 	int on;
@@ -62,7 +62,7 @@ static int flag_set(const struct guest_socket *s, uint32_t flag, const void *v, 
 		atomic_fetch_or(&s->slot->flags, flag);
 	else
 		flag_clear(s->slot, flag);
-	if (atomic_load(&s->slot->held))
+	if ((flag == PROGRAM_CORK) == !on && atomic_load(&s->slot->held))
 		bell_ring(s);
 	return 0;
 }
