@@ -88,7 +88,7 @@ expect preload_refuses_static test $? = 126
 expect preload_says_why grep -q 'not served: it is static' "$DIR/said"
 "$WEFT" run --control "$DIR/control" --mode preload -- bash -c "'$DIR/cc' fetch 10.0.0.1 7" 2>"$DIR/said"
 expect child_never_on_the_hosts_network grep -q 'Address family not supported' "$DIR/said"
-run "$WEFT" run --control "$DIR/control" -- true 2>"$DIR/said"
+timeout 60 "$WEFT" run --control "$DIR/control" --mode notify -- "$WEFT" run --control "$DIR/control" -- true 2>"$DIR/said"
 expect one_within_another_is_told grep -q 'serves all that runs here' "$DIR/said"
 
 expect daemon_leaves_its_parent run "$DIR/cc" daemon 9003
