@@ -328,6 +328,7 @@ void gateway_stop(struct gateway *g)
 		gateway_end_close(e);
 	}
 	gateway_processes_end(g);
+	gateway_requests_end(g);
 	gateway_free(g);
 }
 

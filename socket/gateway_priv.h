@@ -132,6 +132,7 @@ struct gateway {
 	struct gateway_end_tree ends;                   /* l */
 	struct gateway_end_list again;                  /* t */
 	LIST_HEAD(, gateway_process) processes;         /* t */
+	LIST_HEAD(, asker) askers;                      /* t */
 	struct gateway_end *probe;                      /* t: the next to be looked at */
 	void **dead;                                    /* t: freed when the round is over */
 	unsigned ndead, dead_room;                      /* t */
@@ -199,6 +200,8 @@ void gateway_processes_end(struct gateway *g);
 /* --- gateway_request.c, gateway_listen.c, gateway_connect.c, gateway_stream.c, gateway_dgram.c ---------- */
 
 void gateway_request_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
+/* Those who are connected still, when the gateway's thread has ended. */
+void gateway_requests_end(struct gateway *g);
 void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
 int gateway_listen(struct gateway_end *e, int backlog);
 /* One that it handed over is accepted, or has gone. */

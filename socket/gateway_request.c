@@ -13,14 +13,22 @@
 /* A connection whose request has not come yet; `weft run` stays on one. */
 struct asker {
 	struct gateway_watch watch; /* first */
+	LIST_ENTRY(asker) next;
 	struct ucred who;
 	bool stays;
 };
 
 static void asker_end(struct gateway *g, struct asker *a)
 {
+	LIST_REMOVE(a, next);
 	gateway_watch_close(g, &a->watch);
 	gateway_free_later(g, a);
+}
+
+void gateway_requests_end(struct gateway *g)
+{
+	while (!LIST_EMPTY(&g->askers))
+		asker_end(g, LIST_FIRST(&g->askers));
 }
 
 /* A port may be held by a socket that was closed unseen. */
@@ -215,6 +223,7 @@ static void request_accept(struct gateway *g, int fd)
 	a->watch.fd = fd;
 	a->watch.ready = asker_ready;
 	a->who = peer;
+	LIST_INSERT_HEAD(&g->askers, a, next);
 	if (gateway_watch_add(g, &a->watch, EPOLLIN))
 		asker_end(g, a);
 }
