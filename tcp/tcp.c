@@ -151,6 +151,15 @@ struct inet_table *tcp_table(struct stack *st)
 	return st->tcp->table;
 }
 
+/*
+ * A program has closed it and the peer has acknowledged all: there is nothing to take back, and a
+ * reset would cost the peer what lies there unread.
+ */
+static bool is_delivered(const struct tcp_sock *ts)
+{
+	return (ts->flags & TCP_F_ORPHAN) && tcp_state_of(ts) == TCP_FIN_WAIT2;
+}
+
 static void abort_one(struct sock_common *c, void *arg)
 {
 	struct sock *sk = (struct sock *)(void *)c;
@@ -162,6 +171,8 @@ static void abort_one(struct sock_common *c, void *arg)
 	sock_lock(sk);
 	if (tcp_state_of(tcp_sk(sk)) == TCP_LISTEN)
 		tcp_listen_close(tcp_sk(sk));
+	else if (is_delivered(tcp_sk(sk)))
+		tcp_done(tcp_sk(sk), ENETDOWN);
 	else
 		tcp_abort(tcp_sk(sk), ENETDOWN);
 	sock_unlock(sk);

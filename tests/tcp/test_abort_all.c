@@ -47,11 +47,35 @@ START_TEST(test_finwait2_to_timewait_meanwhile)
 }
 END_TEST
 
+/* Whose program has closed and whose peer has everything: a reset would cost the peer what it has not read. */
+START_TEST(test_delivered_without_reset)
+{
+	tcp_lab_state(TCP_FIN_WAIT2, PASSIVE);
+	weft_close(tl.fd);
+	tl.fd = -1;
+	tcp_abort_all(tl.st);
+	quiet();
+	ck_state(TCP_CLOSE);
+}
+END_TEST
+
+/* Its program still reads: the peer learns that nobody does any more. */
+START_TEST(test_half_closed_is_reset)
+{
+	tcp_lab_state(TCP_FIN_WAIT2, PASSIVE);
+	tcp_abort_all(tl.st);
+	tx(RST | ACK, .seq = 2, .ack = 1);
+	ck_state(TCP_CLOSE);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("abort_all");
 
 	tcase_add_checked_fixture(tc, tcp_lab_setup, tcp_lab_teardown);
 	tcase_add_test(tc, test_finwait2_to_timewait_meanwhile);
+	tcase_add_test(tc, test_delivered_without_reset);
+	tcase_add_test(tc, test_half_closed_is_reset);
 	return unit_run("tcp_abort_all", tc);
 }
