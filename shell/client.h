@@ -13,7 +13,7 @@ int run_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 /* A descriptor of weft's user or network namespace: goes there, unless we are there.  0 or -errno. */
 int client_enter(int ns, const char *own, int kind);
-/* The same as control_find() without a word: -1, there is none, or more than one. */
+/* This network namespace's, or the only rootless one, without a word: -1, there is none, or more than one. */
 int control_find_quiet(void);
 /* A descriptor to weft's control socket: `given`, this network namespace's, or the only one there.  -1
  * with the error told. */

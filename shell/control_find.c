@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shell/client.h"
@@ -54,6 +56,23 @@ static unsigned find_all(const char *dir, int *fd, char *names, size_t size)
 	return n;
 }
 
+/*
+ * A rootless weft has a user namespace of its own, and is meant from outside too; any other is its own
+ * network namespace's.  What we may not look at is not of ours.
+ */
+static bool is_rootless(int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+	struct stat own, its;
+	char path[64];
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) || stat("/proc/self/ns/user", &own))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)peer.pid);
+	return stat(path, &its) || its.st_ino != own.st_ino;
+}
+
 int control_find_quiet(void)
 {
 	char dir[300], path[400], names[1000];
@@ -67,9 +86,11 @@ int control_find_quiet(void)
 	if (fd >= 0)
 		return fd;
 	n = find_all(dir, &fd, names, sizeof(names));
-	if (n > 1)
+	if (n == 1 && is_rootless(fd))
+		return fd;
+	if (n)
 		close(fd);
-	return n == 1 ? fd : -1;
+	return -1;
 }
 
 int control_find(const char *given, const char *who)

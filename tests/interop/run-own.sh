@@ -8,12 +8,20 @@ head -c 3000000 /dev/urandom >"$DIR/www/file"
 (cd "$DIR/www" && exec ip netns exec "$NS" python3 -m http.server 8000 >"$DIR/server" 2>&1) &
 host_listens 8000
 
+# A weft of another network is nobody's here.
+export XDG_RUNTIME_DIR=$DIR/elsewhere
+mkdir "$XDG_RUNTIME_DIR"
+unshare -n "$WEFT" -d >"$DIR/log" 2>&1 </dev/null &
+WEFT_PID=$!
+until_true 20 grep -q '^weft: ready' "$DIR/log"
+
 fetch=(curl -sS --max-time 20 -o "$DIR/got")
 expect default_device host timeout 60 "$WEFT" run -- "${fetch[@]}" http://10.0.0.2:8000/file
 expect default_device_exact cmp "$DIR/got" "$DIR/www/file"
 expect device_options host timeout 60 "$WEFT" run --dev tap:tap7 --addr 10.7.0.1/24 -- "${fetch[@]}" http://10.7.0.2:8000/file
 expect came_from_there grep -q '^10\.7\.0\.1 ' "$DIR/server"
 expect device_is_gone bash -c "! ip -n '$NS' link | grep -q tap"
+weft_down
 host timeout 60 "$WEFT" run -- sh -c 'exit 9'
 expect status_is_the_programs test $? = 9
 host timeout 60 "$WEFT" run --dev tap:nonsense-too-long-a-name -- true 2>/dev/null
