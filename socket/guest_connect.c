@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -11,6 +12,14 @@
 
 #include "socket/guest.h"
 #include "socket/guest_kernel.h"
+
+/* More than poll() can wait is as long as it can. */
+static int ms_of(const struct timeval *tv)
+{
+	if (tv->tv_sec > INT_MAX / 1000 - 1)
+		return INT_MAX;
+	return (int)(tv->tv_sec * 1000 + tv->tv_usec / 1000);
+}
 
 bool guest_waits(int fd, int option, int *ms)
 {
@@ -20,7 +29,7 @@ bool guest_waits(int fd, int option, int *ms)
 	if (fcntl(fd, F_GETFL) & O_NONBLOCK)
 		return false;
 	kernel_getsockopt(fd, SOL_SOCKET, option, &tv, &n);
-	*ms = tv.tv_sec || tv.tv_usec ? (int)(tv.tv_sec * 1000 + tv.tv_usec / 1000) : -1;
+	*ms = tv.tv_sec || tv.tv_usec ? ms_of(&tv) : -1;
 	return true;
 }
 

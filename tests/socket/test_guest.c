@@ -1,0 +1,70 @@
+/*
+ * tests/socket/test_guest.c - how long a call on a program's descriptor waits.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "socket/guest.h"
+#include "tests/harness/unit.h"
+
+static int pair[2];
+
+static void setup(void)
+{
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+}
+
+static void teardown(void)
+{
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static int waits_ms(time_t seconds, suseconds_t us)
+{
+	const struct timeval tv = {.tv_sec = seconds, .tv_usec = us};
+	int ms = -2;
+
+	ck_assert_int_eq(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), 0);
+	ck_assert(guest_waits(pair[0], SO_RCVTIMEO, &ms));
+	return ms;
+}
+
+START_TEST(test_waits_as_long_as_the_option_says)
+{
+	ck_assert_int_eq(waits_ms(0, 0), -1);
+	ck_assert_int_eq(waits_ms(0, 500000), 500);
+	ck_assert_int_eq(waits_ms(7, 0), 7000);
+}
+END_TEST
+
+/* In milliseconds these are less than nothing, and 704, in an int. */
+START_TEST(test_waits_no_shorter_than_an_int_can_say)
+{
+	ck_assert_int_eq(waits_ms(3000000, 0), INT_MAX);
+	ck_assert_int_eq(waits_ms(4294968, 0), INT_MAX);
+}
+END_TEST
+
+START_TEST(test_waits_not_at_all_when_nonblocking)
+{
+	int ms;
+
+	ck_assert_int_eq(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
+	ck_assert(!guest_waits(pair[0], SO_RCVTIMEO, &ms));
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("guest");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_waits_as_long_as_the_option_says);
+	tcase_add_test(tc, test_waits_no_shorter_than_an_int_can_say);
+	tcase_add_test(tc, test_waits_not_at_all_when_nonblocking);
+	return unit_run("guest", tc);
+}
