@@ -222,6 +222,7 @@ static long error_in(const struct guest_socket *s, struct msghdr *m)
 		if (note_put(s, fd, &note, m)) {
 			n = preadv(fd, m->msg_iov, (int)m->msg_iovlen,
 				   (off_t)(sizeof(note) + note.control));
+			n = n < 0 ? -errno : n;
 			m->msg_flags |= n < (long)note.len ? MSG_TRUNC : 0;
 		}
 	}

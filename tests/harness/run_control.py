@@ -115,7 +115,23 @@ def refused(connected):
 	assert s.recvfrom(100) == (b"last", (HOST, PORT))
 
 
+def unwritable():
+	"""An error whose quotation has nowhere to go."""
+	import ctypes
+	libc = ctypes.CDLL(None, use_errno=True)
+	s = udp()
+	s.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+	s.connect((HOST, CLOSED))
+	s.send(b"nobody there")
+	p = select.poll()
+	p.register(s, 0)
+	assert p.poll(10000)
+	n = libc.recvfrom(s.fileno(), ctypes.c_void_p(8), 10, MSG_ERRQUEUE, None, None)
+	assert n == -1 and ctypes.get_errno() == errno.EFAULT, (n, ctypes.get_errno())
+
+
 received()
 sent()
+unwritable()
 refused(True)
 refused(False)
