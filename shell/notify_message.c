@@ -294,8 +294,9 @@ static long each(struct notify_call *c, long (*one)(struct notify_call *, uint64
 		if (r < 0)
 			break;
 		len = (unsigned)r;
-		if (target_write(c, nth_at(c, done) + offsetof(struct mmsghdr, msg_len), &len,
-				 sizeof(len)))
+		r = target_write(c, nth_at(c, done) + offsetof(struct mmsghdr, msg_len), &len,
+				 sizeof(len));
+		if (r)
 			break;
 	}
 	return done ? (long)done : r;

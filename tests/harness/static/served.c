@@ -16,7 +16,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -327,6 +329,25 @@ static void udp_beside(const struct sockaddr_in *to)
 	close(fd);
 }
 
+/* Where the length cannot be written the one message is sent and the call fails. */
+static void udp_unwritable(const struct sockaddr_in *to)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct mmsghdr *m =
+	    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec iov = {"xyz", 3};
+
+	must(m != MAP_FAILED);
+	m->msg_hdr = (struct msghdr){.msg_name = (void *)(uintptr_t)to,
+				     .msg_namelen = sizeof(*to),
+				     .msg_iov = &iov,
+				     .msg_iovlen = 1};
+	must(mprotect(m, 4096, PROT_READ) == 0);
+	must(syscall(SYS_sendmmsg, fd, m, 1, 0) == -1 && errno == EFAULT); /* musl has a loop */
+	munmap(m, 4096);
+	close(fd);
+}
+
 static int run_udp(char **v)
 {
 	struct sockaddr_in to = address(v[0], v[1]), from[2];
@@ -345,6 +366,7 @@ static int run_udp(char **v)
 	udp_one(fd, &to, 1);
 	udp_one(fd, &to, 1472);
 	udp_one(fd, &to, 9000);
+	udp_unwritable(&to);
 	must(sendmmsg(fd, m, 2, 0) == 2 && m[1].msg_len == 1);
 	for (int i = 0; i < 2; i++)
 		must(recvmmsg(fd, m + 2 + i, 1, 0, NULL) == 1 && from[i].sin_port == to.sin_port);
