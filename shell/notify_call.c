@@ -159,14 +159,15 @@ static void call_connect(struct notify_call *c)
 
 static void alarm_set(int ms)
 {
-	const struct itimerval at = {.it_value = {.tv_usec = ms * 1000}};
+	const struct timeval each = {.tv_usec = ms * 1000};
+	const struct itimerval at = {.it_value = each, .it_interval = each};
 
 	setitimer(ITIMER_REAL, &at, NULL);
 }
 
 /*
  * The descriptor may block, and whoever has it beside the target may be quicker: then the alarm's signal, which
- * does nothing else, ends the kernel's wait.
+ * does nothing else, ends the kernel's wait; again and again, for the first may come before that has begun.
  */
 static int accept_quickly(const struct notify_call *c, struct program_addr *remote)
 {
