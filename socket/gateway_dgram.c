@@ -225,8 +225,6 @@ static int message_take(struct gateway_end *e, struct gateway_message *m, uint8_
 	return 0;
 }
 
-/* An error may wait in the queue that no call is told of. */
-
 /* What the program sent before is on its way first: the kernel throws away what lies unread when it shows one. */
 static void error_tell(struct gateway_end *e, int err)
 {
