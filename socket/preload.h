@@ -18,6 +18,8 @@ struct preload_watch {
 /* Those of fd, as many as there is room for; and again, when another file is under its number. */
 unsigned preload_watches(int fd, struct preload_watch *w, unsigned room);
 void preload_watch_again(int fd, const struct preload_watch *w, unsigned n);
+/* libc's: ends a program built with _FORTIFY_SOURCE that would write behind its buffer. */
+void __chk_fail(void) __attribute__((noreturn));
 /* This program's. */
 struct guest *preload_guest(void);
 /*

@@ -49,7 +49,9 @@ HOOK ssize_t read(int fd, void *buf, size_t n)
 
 HOOK ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
 {
-	return read(fd, buf, n < room ? n : room);
+	if (n > room)
+		__chk_fail();
+	return read(fd, buf, n);
 }
 
 HOOK ssize_t write(int fd, const void *buf, size_t n)
@@ -103,5 +105,7 @@ HOOK ssize_t recv(int fd, void *buf, size_t n, int flags)
 
 HOOK ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
 {
-	return recv(fd, buf, n < room ? n : room, flags);
+	if (n > room)
+		__chk_fail();
+	return recv(fd, buf, n, flags);
 }

@@ -87,7 +87,9 @@ ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, stru
 HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, struct sockaddr *a,
 			    socklen_t *len)
 {
-	return recvfrom(fd, buf, n < room ? n : room, flags, a, len);
+	if (n > room)
+		__chk_fail();
+	return recvfrom(fd, buf, n, flags, a, len);
 }
 
 static bool any_is_ours(const struct mmsghdr *v, unsigned n, int flags)

@@ -55,6 +55,12 @@ run sh -c 'kill -9 $$'
 expect signal_is_the_programs test $? = 137
 run /nowhere/to/be/found 2>/dev/null
 expect not_found_is_127 test $? = 127
+for call in '__read_chk(0, room, 20, 10)' '__recv_chk(0, room, 20, 10, 0)' '__recvfrom_chk(0, room, 20, 10, 0, None, None)'; do
+	run python3 -c "import ctypes
+room = ctypes.create_string_buffer(20)
+ctypes.CDLL(None).$call" </dev/null >/dev/null 2>&1
+	expect "overflow_ends_${call%%(*}" test $? = 134
+done
 
 expect environment_cleared run env -i /usr/bin/curl -sS --max-time 10 -o /dev/null http://10.0.0.1/hello
 # shellcheck disable=SC2016
