@@ -53,9 +53,11 @@ static int child_connect(struct gateway *g, uint32_t id, uint32_t to)
 
 static void child_slot(struct gateway_end *l, struct gateway_end *e)
 {
-	struct program_slot *s = gateway_slot(e);
+	struct program_slot *s = gateway_slot(e), *of = gateway_slot(l);
 
-	s->family = (uint16_t)(gateway_slot(l) ? gateway_slot(l)->family : AF_INET);
+	if (!s)
+		return; /* a program has spoilt it */
+	s->family = (uint16_t)(of ? of->family : AF_INET);
 	s->type = SOCK_STREAM;
 	s->protocol = IPPROTO_TCP;
 	atomic_store(&s->pid, l->pid);
