@@ -95,19 +95,24 @@ static void up_headed(struct gateway_end *e, uint8_t *bytes, size_t n)
 	up_send(e, &m, (int)(head.flags & (MSG_CONFIRM | MSG_DONTROUTE)));
 }
 
-/* All that lies there, and the error that came of it. */
-static void up_from(struct gateway_end *e, int fd, const struct gateway_peer *p)
+/* A turn of what lies there, and the error that came of it. */
+static void up_from(struct gateway_end *e, int fd, struct gateway_peer *p)
 {
+	struct gateway_watch *w = p ? &p->watch : &e->watch;
+	struct epoll_event again = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = w};
 	uint8_t *buf = e->gateway->buffer;
-	ssize_t n;
+	ssize_t n = 0;
 	int err;
 
-	while ((n = recv(fd, buf, GATEWAY_BUFFER, MSG_DONTWAIT)) >= 0) {
-		if (p)
+	for (int i = 0; i < MESSAGES && n >= 0; i++) {
+		n = recv(fd, buf, GATEWAY_BUFFER, MSG_DONTWAIT);
+		if (n >= 0 && p)
 			up_to(e, p->key, buf, (size_t)n);
-		else
+		else if (n >= 0)
 			up_headed(e, buf, (size_t)n);
 	}
+	if (n >= 0) /* the others first: told again at once */
+		epoll_ctl(e->gateway->kernel, EPOLL_CTL_MOD, fd, &again);
 	err = e->up_error;
 	e->up_error = 0;
 	if (err)

@@ -24,6 +24,22 @@ try:
 except ConnectionRefusedError:
 	pass
 assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0'
+# More than the gateway takes in a turn, to somebody and connected: all go on.
+sent() {
+	ctl nstat -a | awk '$1 == "UdpOutDatagrams" { print $2 }'
+}
+before=$(sent)
+run python3 -c '
+import socket
+s, c = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+c.connect(("10.0.0.1", 9))
+for i in range(1000):
+	s.sendto(b"x", ("10.0.0.1", 9))
+	c.send(b"x")'
+all_went() {
+	[ $(($(sent) - before)) -ge 2000 ]
+}
+expect udp_burst_goes_on until_true 10 all_went
 expect udp_connected_filters run python3 -c '
 import socket
 a, b, c = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3))
