@@ -279,6 +279,7 @@ static int runner_wait(struct runner *r)
 /* What the program has left running is served on, behind this process and without its terminal. */
 static void runner_remain(struct runner *r)
 {
+	sigset_t none;
 	int null;
 
 	if (!r->notify || notify_over(r->notify) || r->weft > 0 || fork() != 0)
@@ -288,6 +289,9 @@ static void runner_remain(struct runner *r)
 		dup2(null, fd);
 	close(r->signals);
 	r->signals = -1;
+	setsid();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	while (r->notify)
 		runner_turn(r);
 	_exit(CMD_OK);
