@@ -117,6 +117,11 @@ works dig 'UDP' answers 10.0.0.7 run dig @10.0.0.2 +short +tries=1 www.test
 works dig '+tcp' answers 10.0.0.7 run dig @10.0.0.2 +short +tries=1 +tcp www.test
 works dig 'NXDOMAIN' bash -c "timeout 20 '$WEFT' run --control '$DIR/control' -- dig @10.0.0.2 +tries=1 none.test | grep -q NXDOMAIN"
 host_stop
+run_start dns python3 tests/harness/run_dns.py 0.0.0.0 10.0.0.8
+weft_listens 53
+works dig 'UDP, both ends' answers 10.0.0.8 run dig @10.0.0.1 +short +tries=1 www.test
+works dig '+tcp, both ends' answers 10.0.0.8 run dig @10.0.0.1 +short +tries=1 +tcp www.test
+run_stop
 host_stop $http
 
 # --- ping, traceroute -----------------------------------------------------------------------------
