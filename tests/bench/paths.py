@@ -9,7 +9,7 @@
 The router is a weft that forwards, with netem on both of its devices; whoever is measured in a, weft or the
 kernel, talks through it to the kernel in b, both ends with the same congestion control.  Each case runs
 SECONDS_EACH (10) each way, ROUNDS (1) times, weft and kernel by turns with the same seed; CASES (a pattern
-of names) and CC (cubic) choose.  What counts is what the receiving program has read, every byte of it
+of names) and ALGORITHMS (cubic) choose.  What counts is what the receiving program has read, every byte of it
 compared; a run that fails shows nothing and makes the exit status 1.  docs/bench.md says what the figures mean.
 """
 import json
@@ -118,7 +118,7 @@ def case(network, figures, cc, path, way):
 
 def run(network, figures, as_json):
     rows = []
-    for cc in os.environ.get('CC', 'cubic').split():
+    for cc in os.environ.get('ALGORITHMS', 'cubic').split():
         for path in PATHS:
             if not re.search(os.environ.get('CASES', '.'), path[0]):
                 continue
