@@ -1,7 +1,7 @@
 /*
  * tcp/tcp_delack.c - when an ACK of text goes (RFC 9293, 3.8.6.3; RFC 5681, 4.2): at once for every
  * second full segment and for the first ones of a burst; else it waits for an answer to ride on, or
- * for the next segment, 40 to 200 ms.
+ * for the next segment, 40 to 200 ms, or until the program has read all where the sender may have stopped.
  *
  * How long follows the pace at which segments come, as Linux has it: a wait that was in vain doubles
  * it, and a sender that was quiet longer than an RTO is in slow start and gets its ACKs at once.
@@ -54,7 +54,7 @@ void tcp_ack_delay(struct tcp_sock *ts)
 	tcp_timer_set(ts, TCP_DUE_ACK, tcp_now(ts) + ack_wait_ms(ts) * NSEC_PER_MSEC);
 }
 
-void tcp_ack_schedule(struct tcp_sock *ts)
+void tcp_ack_schedule(struct tcp_sock *ts, bool pushed)
 {
 	uint64_t now = tcp_now(ts);
 
@@ -69,7 +69,18 @@ void tcp_ack_schedule(struct tcp_sock *ts)
 		ts->flags |= TCP_F_ACK_NOW;
 		return;
 	}
+	ts->ack_pushed |= pushed;
 	tcp_ack_delay(ts);
+}
+
+/* The program has read all there was: it will not answer in the same breath unless it has before. */
+void tcp_ack_read(struct tcp_sock *ts)
+{
+	if (!ts->ack_pushed || !(ts->flags & TCP_F_ACK_DELAY) || (ts->flags & TCP_F_PINGPONG) ||
+	    ts->est->rcvq_head)
+		return;
+	ts->flags |= TCP_F_ACK_NOW;
+	tcp_push(&ts->sk);
 }
 
 /*

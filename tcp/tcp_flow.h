@@ -43,9 +43,11 @@ struct tcp_tune {
 /* --- tcp_delack.c ------------------------------------------------------------------------------
  */
 
-void tcp_ack_schedule(struct tcp_sock *ts); /* text has come in order */
-void tcp_ack_delay(struct tcp_sock *ts);    /* an ACK is owed, and may ride on what is sent */
-void tcp_ack_waited(struct tcp_sock *ts);   /* ... and its ACK long enough */
+void tcp_ack_schedule(struct tcp_sock *ts,
+		      bool pushed);       /* text has come in order, its end pushed */
+void tcp_ack_read(struct tcp_sock *ts);   /* ... and was read */
+void tcp_ack_delay(struct tcp_sock *ts);  /* an ACK is owed, and may ride on what is sent */
+void tcp_ack_waited(struct tcp_sock *ts); /* ... and its ACK long enough */
 void tcp_ack_rides(struct tcp_sock *ts, uint64_t now);
 
 /* --- tcp_ecn.c ---------------------------------------------------------------------------------

@@ -171,6 +171,7 @@ struct tcp_sock {
 	uint8_t rtx : 2;                        /* l: enum tcp_rtx */
 	bool probe_blind : 1;      /* l: no RTT sample since the last loss probe (RFC 8985, 7.3) */
 	bool rate_app_limited : 1; /* l: of the sample in est->delivery.rate */
+	bool ack_pushed : 1;       /* l: TCP_F_ACK_DELAY, and the sender may stop there */
 	uint8_t backoff, retransmits; /* l: of the RTX deadline; times it went by in a row */
 	uint8_t dupacks_owed;         /* l: ACKs that the next push sends for data out of order */
 	uint32_t syn_rtt_us;          /* l: without est: the SYN's round trip; 0: not known */

@@ -111,6 +111,7 @@ static void rcvq_consume(struct tcp_sock *ts, uint32_t seq)
 		ts->flags |= TCP_F_ACK_NOW;
 		tcp_push(&ts->sk);
 	}
+	tcp_ack_read(ts);
 }
 
 void tcp_rcvq_free(struct tcp_sock *ts)

@@ -312,11 +312,18 @@ static enum drop_reason text_trim(struct tcp_sock *ts, struct pkbuf *b)
 	return DROP_NONE;
 }
 
+/* A write of the sender's ends here, or what its cwnd lets it send: it may wait for the ACK. */
+static bool text_is_pushed(const struct tcp_sock *ts, struct pkbuf *b)
+{
+	return (tcp_seg(b)->flags & TCP_PSH) || b->len < ts->est->rcv_mss;
+}
+
 static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
 {
-	bool hole = ts->rare->ofo != NULL;
+	bool hole = ts->rare->ofo != NULL, pushed;
 
 	rcv_mss_update(ts, b);
+	pushed = text_is_pushed(ts, b);
 	tcp_tune_rtt(ts, tcp_seg(b), b->len);
 	if (!rcvq_add(ts, b)) {
 		ts->flags |= TCP_F_ACK_NOW;
@@ -327,7 +334,7 @@ static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
 		ts->flags |=
 		    TCP_F_ACK_NOW; /* RFC 5681, 4.2: a hole was filled, in whole or in part */
 	}
-	tcp_ack_schedule(ts);
+	tcp_ack_schedule(ts, pushed);
 	sock_ready(&ts->sk, EPOLLIN | urg_event(ts));
 }
 

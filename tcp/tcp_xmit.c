@@ -116,6 +116,7 @@ static void header_write(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uin
 static void ack_settled(struct tcp_sock *ts)
 {
 	ts->flags &= ~(TCP_F_ACK_NOW | TCP_F_ACK_DELAY);
+	ts->ack_pushed = false;
 	ts->ack_sent = ts->rcv_nxt;
 	tcp_timer_clear(ts, TCP_DUE_ACK);
 }

@@ -154,10 +154,61 @@ START_TEST(test_ack_goes_with_answer)
 }
 END_TEST
 
+/* A sender whose cwnd ends here has half a pair out, and a window's burst to send for its ACK. */
+START_TEST(test_read_of_pushed_segment_acked)
+{
+	rx(ACK | PSH, .seq = at, .ack = 1, .len = 1000);
+	at += 1000;
+	quiet();
+	tcp_lab_read(400);
+	quiet(); /* not before all is read */
+	tcp_lab_read(600);
+	acked();
+	advance_ms(200);
+	quiet();
+}
+END_TEST
+
+START_TEST(test_read_of_segment_not_pushed_waits)
+{
+	text(1000);
+	tcp_lab_read(1000);
+	quiet();
+	ck_assert_uint_ge(wait_ms(500), 40);
+	acked();
+}
+END_TEST
+
+/* Nagle's sender (RFC 9293, 3.7.4) has its next bytes ready and waits. */
+START_TEST(test_read_of_short_segment_acked)
+{
+	text(100);
+	quiet();
+	tcp_lab_read(100);
+	acked();
+}
+END_TEST
+
+/* Who has answered before may do so again. */
+START_TEST(test_read_of_request_waits_for_answer)
+{
+	text(100);
+	tcp_lab_write(50);
+	tx(ACK, .seq = 1, .ack = at, .len = 50);
+	rx(ACK | PSH, .seq = at, .ack = 51, .len = 100);
+	at += 100;
+	tcp_lab_read(200);
+	quiet();
+	advance_ms(10);
+	tcp_lab_write(50);
+	tx(ACK, .seq = 51, .ack = at, .len = 50);
+	quiet();
+}
+END_TEST
+
 START_TEST(test_close_takes_delayed_ack_along)
 {
 	text(100);
-	tcp_lab_read(100);
 	quiet();
 	ck_assert_int_eq(weft_shutdown(tl.fd, SHUT_WR), 0);
 	tx(FIN | ACK, .seq = 1, .ack = at);
@@ -229,6 +280,10 @@ int main(void)
 	tcase_add_test(tc, test_fin_with_much_text_acked_at_once);
 	tcase_add_test(tc, test_fin_acked_by_that_of_close);
 	tcase_add_test(tc, test_ack_goes_with_answer);
+	tcase_add_test(tc, test_read_of_pushed_segment_acked);
+	tcase_add_test(tc, test_read_of_segment_not_pushed_waits);
+	tcase_add_test(tc, test_read_of_short_segment_acked);
+	tcase_add_test(tc, test_read_of_request_waits_for_answer);
 	tcase_add_test(tc, test_close_takes_delayed_ack_along);
 	tcase_add_test(tc, test_quickack_delays_none);
 	tcase_add_test(tc, test_super_segment_acked_once);
