@@ -1,0 +1,209 @@
+/*
+ * tests/net/test_lead_batch.c - what a leader reads at a time, and which part of the time that takes is its own: one
+ * thread on a virtual clock, with a device whose frames the test makes.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/batch.h"
+#include "lib/slot.h"
+#include "lib/stack.h"
+#include "net/net_priv.h"
+#include "tests/harness/netstack.h"
+#include "tests/harness/unit.h"
+
+#define SMALL 60u
+#define JOINED 8000u /* as many segments in one */
+#define READS 16
+#define HANDLING                                                                                   \
+	NSEC_PER_MSEC /* what a packet costs who carries it up: far too long for one that leads */
+
+static struct {
+	struct stack *stack;
+	struct testdev *dev;
+	struct netdev_ops dev_ops;
+	struct env_ops env_ops;
+	uint32_t bytes; /* of a frame */
+	unsigned frames, packets;
+	int most[READS]; /* what each read was allowed */
+	unsigned reads;
+} t;
+
+/* As many frames as there are, and no more than a batch may have; joined ones are one packet. */
+static int rx(struct netdev_queue *q, struct pkq *out, int max)
+{
+	unsigned n = t.frames < (unsigned)max ? t.frames : (unsigned)max;
+	unsigned packets = t.bytes == JOINED ? 1 : n;
+
+	if (n == 0)
+		return -EAGAIN;
+	ck_assert_uint_lt(t.reads, READS);
+	t.most[t.reads++] = max;
+	t.frames -= n;
+	for (unsigned i = 0; i < packets; i++) {
+		struct pkbuf *b = netstack_packet(t.stack, PKBUF_RX_HEAD, t.bytes, 0x45);
+
+		b->l2 = b->head;
+		pkq_add(out, b);
+	}
+	return (int)n;
+}
+
+/* The last packet wakes the thread; each takes its time. */
+static void proto_in(struct pkbuf *b)
+{
+	pkbuf_free(b);
+	env_lab_advance(t.stack->env, HANDLING);
+	t.packets++;
+	if (t.frames == 0)
+		batch_wake(t.stack, &slot_get(t.stack)->waiter);
+}
+
+static const struct net_proto proto = {.type = 0x0800, .in = proto_in};
+
+/* A descriptor is the device's: there is a frame. */
+static int wait_for_frames(struct env *e, struct waiter *w, struct pollfd *fds, int n,
+			   uint64_t deadline)
+{
+	if (n == 0 || t.frames == 0)
+		return -ETIMEDOUT;
+	fds[n - 1].revents = POLLIN;
+	return 1;
+}
+
+static void setup(void)
+{
+	memset(&t, 0, sizeof(t));
+	t.stack = netstack_create(1);
+	net_proto_register(t.stack, &proto);
+	t.dev = testdev_create(t.stack, "test0", &raw_link, 0);
+	t.dev_ops = *t.dev->dev->ops;
+	t.dev_ops.rx = rx;
+	t.dev->dev->ops = &t.dev_ops;
+	atomic_store(&t.stack->net->busy, t.dev->dev->queue);
+	t.env_ops = *t.stack->env->ops;
+	t.env_ops.wait = wait_for_frames;
+	t.stack->env->ops = &t.env_ops;
+	t.stack->env->threaded = true;
+	slot_get(t.stack)->rhythm.left = env_now(t.stack->env);
+}
+
+static void teardown(void)
+{
+	t.stack->env->threaded = false;
+	netstack_destroy(t.stack);
+}
+
+/* One wait, which ends with the last of these frames. */
+static int wait_for(unsigned frames, uint32_t bytes)
+{
+	t.frames = frames;
+	t.bytes = bytes;
+	t.reads = t.packets = 0;
+	waiter_reset(&slot_get(t.stack)->waiter);
+	return netdev_wait(t.stack, NULL, 0, env_now(t.stack->env) + NSEC_PER_SEC);
+}
+
+static void expect_reads(const int *most, unsigned n)
+{
+	ck_assert_uint_eq(t.reads, n);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_int_eq(t.most[i], most[i]);
+}
+
+/* --- how much ------------------------------------------------------------------------------------ */
+
+START_TEST(test_after_a_sleep_one_then_twice_as_many_up_to_16)
+{
+	ck_assert_int_eq(wait_for(1 + 1 + 2 + 4 + 8 + 16 + 16, SMALL), 0);
+	expect_reads((const int[]){1, 1, 2, 4, 8, 16, 16}, 7);
+	ck_assert_uint_eq(t.packets, 48);
+}
+END_TEST
+
+/* Joined as they are: so the ACK of a batch is for 64. */
+START_TEST(test_of_a_stream_up_to_64)
+{
+	ck_assert_int_eq(wait_for(1 + 1 + 2 + 4 + 8 + 16 + 32 + 64 + 64, JOINED), 0);
+	expect_reads((const int[]){1, 1, 2, 4, 8, 16, 32, 64, 64}, 9);
+	ck_assert_uint_eq(t.packets, 9);
+}
+END_TEST
+
+START_TEST(test_behind_a_stream_16_again)
+{
+	ck_assert_int_eq(wait_for(1 + 1 + 2 + 4 + 8 + 16 + 32 + 64, JOINED), 0);
+	ck_assert_int_eq(wait_for(64 + 16 + 3, SMALL), 0);
+	expect_reads((const int[]){64, 16, 16}, 3);
+}
+END_TEST
+
+/* --- how long ------------------------------------------------------------------------------------ */
+
+static uint64_t left(void)
+{
+	return slot_get(t.stack)->rhythm.left;
+}
+
+/* Nobody else reads here. */
+static bool leads(void)
+{
+	wait_for(1, SMALL);
+	return t.reads > 0;
+}
+
+/* An answer: from when it was read on the thread has what it asked for. */
+START_TEST(test_one_small_frame_ended_the_wait_when_it_was_read)
+{
+	uint64_t began = env_now(t.stack->env);
+
+	ck_assert_int_eq(wait_for(1, SMALL), 0);
+	ck_assert_uint_eq(left(), began);
+	ck_assert_uint_eq(env_now(t.stack->env), began + HANDLING);
+	ck_assert(!leads());
+}
+END_TEST
+
+static void expect_own_time(unsigned frames, uint32_t bytes, unsigned packets)
+{
+	ck_assert_int_eq(wait_for(2 + frames, bytes), 0);
+	ck_assert_uint_eq(t.packets, packets);
+	ck_assert_uint_eq(left(), env_now(t.stack->env));
+	ck_assert(leads());
+}
+
+/* What a batch takes, its copying and its ACKs, makes nobody slow. */
+START_TEST(test_a_batch_is_no_slowness_of_its_reader)
+{
+	expect_own_time(2, SMALL, 4);
+}
+END_TEST
+
+START_TEST(test_joined_segments_are_no_slowness_of_their_reader)
+{
+	expect_own_time(2, JOINED, 3);
+}
+END_TEST
+
+START_TEST(test_one_large_frame_is_no_slowness_of_its_reader)
+{
+	ck_assert_int_eq(wait_for(1, JOINED), 0);
+	ck_assert_uint_eq(left(), env_now(t.stack->env));
+	ck_assert(leads());
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("lead_batch");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_after_a_sleep_one_then_twice_as_many_up_to_16);
+	tcase_add_test(tc, test_of_a_stream_up_to_64);
+	tcase_add_test(tc, test_behind_a_stream_16_again);
+	tcase_add_test(tc, test_one_small_frame_ended_the_wait_when_it_was_read);
+	tcase_add_test(tc, test_a_batch_is_no_slowness_of_its_reader);
+	tcase_add_test(tc, test_joined_segments_are_no_slowness_of_their_reader);
+	tcase_add_test(tc, test_one_large_frame_is_no_slowness_of_its_reader);
+	return unit_run("lead_batch", tc);
+}
