@@ -154,8 +154,12 @@ $(B)/obj/%.o: %.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# An archive, so that a test links the harness it uses and the rooms that needs.
+# Archives, so that a test links of the harness and the shell what it uses.
 $(HARNESS): $(HARNESS_OBJ)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/obj/libshell.a: $(filter-out %/main.o,$(SHELL_OBJ))
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -168,6 +172,12 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(HARNESS) $(LAB) $(B)/obj/libweft-all.a
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(call pkg_libs,check) -lm
+
+# The shell's tests want what it wants.
+$(B)/tests/shell/%: $(B)/obj/tests/shell/%.o $(HARNESS) $(B)/obj/libshell.a $(LAB) $(B)/obj/libweft-all.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(call pkg_libs,check) $(SHELL_LIBS)
 
 # The stack asks the test for memory.
 $(B)/tests/tcp/test_nomem: ALL_LDFLAGS += -Wl,--wrap=malloc

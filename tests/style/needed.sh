@@ -1,6 +1,6 @@
 #!/bin/sh
-# readline (GPL-3) is linked by the weft program alone; the libraries need nothing but the C library, the preload
-# library c-ares too.
+# readline (GPL-3) is linked by the weft program and the tests of its shell alone; the libraries need nothing but the
+# C library, the preload library c-ares too.
 set -u
 . tests/harness/report.sh
 
@@ -13,7 +13,7 @@ for lib in "$WEFT_BUILD"/*.so; do
 	[ "${lib##*/}" != libweft_preload.so ] || ares=libcares
 	needed "$lib" | grep -Ev '^(libc|ld-linux[a-z0-9-]*)\.so' | grep -v "^${ares:-none}" | sed "s|^|${lib##*/}: |"
 done | report libraries_need_libc_only
-find "$WEFT_BUILD/tests" -type f -perm -u+x ! -name '*.*' | while read -r program; do
+find "$WEFT_BUILD/tests" -path "$WEFT_BUILD/tests/shell" -prune -o -type f -perm -u+x ! -name '*.*' -print | while read -r program; do
 	! needed "$program" | grep -q '^libreadline' || echo "$program"
 done | report readline_in_weft_only
 grep -rln 'readline/' --include='*.[ch]' lib net arp ip udp tcp socket tests | report readline_included_by_shell_only
