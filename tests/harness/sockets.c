@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 
 #include "lib/env.h"
 #include "tests/harness/unit.h"
@@ -27,6 +28,12 @@ void sockets_end(struct stack *st)
 	ck_assert_int_eq(weft_stop(st), 0);
 }
 
+void sockets_close_all(void)
+{
+	for (int fd = WEFT_FD_FIRST; fd < WEFT_FD_FIRST + 16; fd++)
+		weft_close(fd);
+}
+
 struct sockaddr_in in4(const char *ip, uint16_t port)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -40,12 +47,19 @@ struct sockaddr *sa(struct sockaddr_in *a)
 	return (struct sockaddr *)a;
 }
 
-int sockets_bound(int type, struct sockaddr_in *a)
+int sockets_open(int type, int proto)
 {
-	int fd = weft_socket(AF_INET, type, 0);
-	socklen_t n = SA_LEN;
+	int fd = weft_socket(AF_INET, type, proto);
 
 	ck_assert_int_ge(fd, WEFT_FD_FIRST);
+	return fd;
+}
+
+int sockets_bound(int type, struct sockaddr_in *a)
+{
+	int fd = sockets_open(type, 0);
+	socklen_t n = SA_LEN;
+
 	*a = in4("127.0.0.1", 0);
 	ck_assert_int_eq(weft_bind(fd, sa(a), SA_LEN), 0);
 	ck_assert_int_eq(weft_getsockname(fd, sa(a), &n), 0);
@@ -66,12 +80,22 @@ void sockets_pair(int fd[2])
 	struct sockaddr_in a;
 	int listener = sockets_listener(&a);
 
-	fd[0] = weft_socket(AF_INET, SOCK_STREAM, 0);
-	ck_assert_int_ge(fd[0], 0);
+	fd[0] = sockets_open(SOCK_STREAM, 0);
 	ck_assert_int_eq(weft_connect(fd[0], sa(&a), SA_LEN), 0);
 	fd[1] = weft_accept(listener, NULL, NULL);
 	ck_assert_int_ge(fd[1], 0);
 	ck_assert_int_eq(weft_close(listener), 0);
+}
+
+void sockets_control(struct msghdr *m, int level, int type, void *data, size_t n)
+{
+	struct cmsghdr *h = CMSG_FIRSTHDR(m);
+
+	while (h && (h->cmsg_level != level || h->cmsg_type != type))
+		h = CMSG_NXTHDR(m, h);
+	ck_assert_msg(h, "no control message %d", type);
+	ck_assert_uint_eq(h->cmsg_len, CMSG_LEN(n));
+	memcpy(data, CMSG_DATA(h), n);
 }
 
 static void *blocked_thread(void *arg)

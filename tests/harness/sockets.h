@@ -11,8 +11,11 @@
 /* A running stack with lo alone, this thread's by weft_use(); its end finds what leaked. */
 struct stack *sockets_begin(void);
 void sockets_end(struct stack *st);
+/* The first 16 numbers, whatever is under them. */
+void sockets_close_all(void);
 
 struct sockaddr_in in4(const char *ip, uint16_t port);
+int sockets_open(int type, int proto);
 /* A bound socket on 127.0.0.1; its address to *a. */
 int sockets_bound(int type, struct sockaddr_in *a);
 /* A listener on 127.0.0.1; its address to *a. */
@@ -21,6 +24,8 @@ int sockets_listener(struct sockaddr_in *a);
 void sockets_pair(int fd[2]);
 struct sockaddr *sa(struct sockaddr_in *a);
 #define SA_LEN ((socklen_t)sizeof(struct sockaddr_in))
+/* The data of m's control message of this type, which must be there and have n bytes. */
+void sockets_control(struct msghdr *m, int level, int type, void *data, size_t n);
 
 /* The call must fail with this errno. */
 #define ck_assert_errno(expr, e)                                                                   \

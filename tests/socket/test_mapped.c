@@ -18,8 +18,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	for (int fd = WEFT_FD_FIRST; fd < WEFT_FD_FIRST + 16; fd++)
-		weft_close(fd);
+	sockets_close_all();
 	sockets_end(st);
 }
 

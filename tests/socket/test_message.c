@@ -24,8 +24,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	for (int fd = WEFT_FD_FIRST; fd < WEFT_FD_FIRST + 16; fd++)
-		weft_close(fd);
+	sockets_close_all();
 	sockets_end(st);
 }
 
@@ -57,24 +56,9 @@ static ssize_t recv_with(int fd, size_t room, int flags)
 	return weft_recvmsg(fd, &got, flags);
 }
 
-/* The control message of this type, its data copied out. */
-static void expect_control_of(int level, int type, void *data, size_t n)
-{
-	struct cmsghdr *h;
-
-	for (h = CMSG_FIRSTHDR(&got); h; h = CMSG_NXTHDR(&got, h)) {
-		if (h->cmsg_level == level && h->cmsg_type == type) {
-			ck_assert_uint_eq(h->cmsg_len, CMSG_LEN(n));
-			memcpy(data, CMSG_DATA(h), n);
-			return;
-		}
-	}
-	ck_abort_msg("no control message %d", type);
-}
-
 static void expect_control(int type, void *data, size_t n)
 {
-	expect_control_of(IPPROTO_IP, type, data, n);
+	sockets_control(&got, IPPROTO_IP, type, data, n);
 }
 
 START_TEST(test_nothing_asked_for_nothing_told)
@@ -141,13 +125,13 @@ START_TEST(test_time_of_arrival)
 	ck_assert_int_eq(weft_setsockopt(b, SOL_SOCKET, SO_TIMESTAMP, &(int){1}, sizeof(int)), 0);
 	send_b();
 	ck_assert_int_eq(recv_with(b, sizeof(control), MSG_PEEK), 3);
-	expect_control_of(SOL_SOCKET, SO_TIMESTAMP, &us, sizeof(us));
+	sockets_control(&got, SOL_SOCKET, SO_TIMESTAMP, &us, sizeof(us));
 	at = (uint64_t)us.tv_sec * NSEC_PER_SEC + (uint64_t)us.tv_usec * NSEC_PER_USEC;
 	ck_assert_uint_ge(at + NSEC_PER_USEC, before);
 	ck_assert_uint_le(at, env_wall(st->env));
 	ck_assert_int_eq(weft_setsockopt(b, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int)), 0);
 	ck_assert_int_eq(recv_with(b, sizeof(control), 0), 3);
-	expect_control_of(SOL_SOCKET, SO_TIMESTAMPNS, &ns, sizeof(ns));
+	sockets_control(&got, SOL_SOCKET, SO_TIMESTAMPNS, &ns, sizeof(ns));
 	ck_assert_uint_eq(got.msg_controllen, CMSG_SPACE(sizeof(ns)));
 	ck_assert_int_eq(ns.tv_sec, us.tv_sec);
 	ck_assert_int_lt(labs(ns.tv_nsec / 1000 - us.tv_usec), 1000);
@@ -163,7 +147,7 @@ START_TEST(test_time_of_arrival_of_a_stream)
 			 0);
 	ck_assert_int_eq(weft_send(pair[0], "abc", 3, 0), 3);
 	ck_assert_int_eq(recv_with(pair[1], sizeof(control), 0), 3);
-	expect_control_of(SOL_SOCKET, SO_TIMESTAMP, &us, sizeof(us));
+	sockets_control(&got, SOL_SOCKET, SO_TIMESTAMP, &us, sizeof(us));
 	at = (uint64_t)us.tv_sec * NSEC_PER_SEC + (uint64_t)us.tv_usec * NSEC_PER_USEC;
 	ck_assert_uint_ge(at + NSEC_PER_USEC, before);
 	ck_assert_uint_le(at, env_wall(st->env));

@@ -208,8 +208,7 @@ START_TEST(test_connect_without_blocking_is_told_once)
 	else
 		ck_assert_int_eq(errno, EISCONN);
 	weft_close(x);
-	for (int fd = WEFT_FD_FIRST; fd < WEFT_FD_FIRST + 16; fd++)
-		weft_close(fd);
+	sockets_close_all();
 }
 END_TEST
 

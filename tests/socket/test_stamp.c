@@ -14,23 +14,25 @@
 #include "tests/harness/unit.h"
 
 static struct stack *st;
-static int a, b, pair[2];
-static struct sockaddr_in at_a, at_b;
+static int pair[2];
 static char buf[64], control[256];
 static struct msghdr got;
+
+/* The data of IP_RECVERR. */
+struct told {
+	struct sock_extended_err ee;
+	struct sockaddr_in offender;
+};
 
 static void setup(void)
 {
 	st = sockets_begin();
-	a = sockets_bound(SOCK_DGRAM, &at_a);
-	b = sockets_bound(SOCK_DGRAM, &at_b);
 	sockets_pair(pair);
 }
 
 static void teardown(void)
 {
-	for (int fd = WEFT_FD_FIRST; fd < WEFT_FD_FIRST + 16; fd++)
-		weft_close(fd);
+	sockets_close_all();
 	sockets_end(st);
 }
 
@@ -43,20 +45,6 @@ static ssize_t recv_with(int fd, int flags)
 			      .msg_control = control,
 			      .msg_controllen = sizeof(control)};
 	return weft_recvmsg(fd, &got, flags);
-}
-
-/* The control message of this type, its data copied out. */
-static void expect_control(int level, int type, void *data, size_t n)
-{
-	struct cmsghdr *h;
-
-	for (h = CMSG_FIRSTHDR(&got); h; h = CMSG_NXTHDR(&got, h)) {
-		if (h->cmsg_level == level && h->cmsg_type == type) {
-			memcpy(data, CMSG_DATA(h), n);
-			return;
-		}
-	}
-	ck_abort_msg("no control message %d", type);
 }
 
 static void stamping(int fd, int flags)
@@ -78,10 +66,7 @@ static void expect_way(int from, int to)
 	struct scm_timestamping went, came;
 	struct pollfd p = {.fd = from};
 	uint64_t before = env_wall(st->env);
-	struct {
-		struct sock_extended_err ee;
-		struct sockaddr_in offender;
-	} what;
+	struct told what;
 
 	stamping(from, flags);
 	stamping(to, flags);
@@ -90,13 +75,13 @@ static void expect_way(int from, int to)
 	ck_assert_int_eq(p.revents, POLLERR);
 	ck_assert_int_eq(recv_with(from, MSG_ERRQUEUE), 0);
 	ck_assert_int_eq(got.msg_flags, MSG_ERRQUEUE);
-	expect_control(SOL_SOCKET, SO_TIMESTAMPING, &went, sizeof(went));
-	expect_control(IPPROTO_IP, IP_RECVERR, &what, sizeof(what));
+	sockets_control(&got, SOL_SOCKET, SO_TIMESTAMPING, &went, sizeof(went));
+	sockets_control(&got, IPPROTO_IP, IP_RECVERR, &what, sizeof(what));
 	ck_assert_uint_eq(what.ee.ee_origin, SO_EE_ORIGIN_TIMESTAMPING);
 	ck_assert_uint_eq(what.ee.ee_info, SCM_TSTAMP_SND);
 	ck_assert_int_eq(weft_poll(&p, 1, 0), 0);
 	ck_assert_int_ge(recv_with(to, 0), 3); /* raw: with its header */
-	expect_control(SOL_SOCKET, SO_TIMESTAMPING, &came, sizeof(came));
+	sockets_control(&got, SOL_SOCKET, SO_TIMESTAMPING, &came, sizeof(came));
 	ck_assert_uint_ge(ns_of(&went), before);
 	ck_assert_uint_ge(ns_of(&came), before);
 	ck_assert_uint_le(ns_of(&went), env_wall(st->env));
@@ -105,11 +90,12 @@ static void expect_way(int from, int to)
 
 START_TEST(test_way_of_a_message)
 {
-	int raw = weft_socket(AF_INET, SOCK_RAW, 253);
-	struct sockaddr_in lo = in4("127.0.0.1", 0);
+	int raw = sockets_open(SOCK_RAW, 253), from = sockets_open(SOCK_DGRAM, 0), to;
+	struct sockaddr_in lo = in4("127.0.0.1", 0), at;
 
-	ck_assert_int_eq(weft_connect(a, sa(&at_b), SA_LEN), 0);
-	expect_way(a, b);
+	to = sockets_bound(SOCK_DGRAM, &at);
+	ck_assert_int_eq(weft_connect(from, sa(&at), SA_LEN), 0);
+	expect_way(from, to);
 	expect_way(pair[0], pair[1]);
 	ck_assert_int_eq(weft_connect(raw, sa(&lo), SA_LEN), 0);
 	expect_way(raw, raw);
@@ -122,7 +108,7 @@ START_TEST(test_call_that_ends_before_its_last_byte)
 	static char big[8 << 20], sink[1 << 16];
 	struct timeval soon = {.tv_usec = 50000};
 	struct pollfd p = {.fd = pair[0]};
-	struct sock_extended_err ee;
+	struct told what;
 	ssize_t n, r, left;
 
 	stamping(pair[0], SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_SOFTWARE |
@@ -139,9 +125,9 @@ START_TEST(test_call_that_ends_before_its_last_byte)
 	}
 	ck_assert_int_eq(weft_poll(&p, 1, 10000), 1);
 	ck_assert_int_eq(recv_with(pair[0], MSG_ERRQUEUE), 0);
-	expect_control(IPPROTO_IP, IP_RECVERR, &ee, sizeof(ee));
-	ck_assert_uint_eq(ee.ee_info, SCM_TSTAMP_ACK);
-	ck_assert_uint_eq(ee.ee_data, (uint32_t)n - 1);
+	sockets_control(&got, IPPROTO_IP, IP_RECVERR, &what, sizeof(what));
+	ck_assert_uint_eq(what.ee.ee_info, SCM_TSTAMP_ACK);
+	ck_assert_uint_eq(what.ee.ee_data, (uint32_t)n - 1);
 	ck_assert_errno(recv_with(pair[0], MSG_ERRQUEUE), EAGAIN);
 }
 END_TEST
