@@ -82,14 +82,17 @@ static const int allowed[] = {
 static int confine_names(scmp_filter_ctx f)
 {
 	static const struct scmp_arg_cmp short_name = {2, SCMP_CMP_LE, PROGRAM_NAME_LEN, 0};
-	static const struct scmp_arg_cmp room[] = {{1, SCMP_CMP_EQ, SOL_SOCKET, 0},
-						   {2, SCMP_CMP_EQ, SO_SNDBUF, 0}};
+	static const int options[] = {SO_SNDBUF, SO_OOBINLINE};
 	int err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(bind), 1, &short_name);
 
 	if (!err)
 		err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(connect), 1, &short_name);
-	if (!err)
-		err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, room);
+	for (unsigned i = 0; !err && i < sizeof(options) / sizeof(options[0]); i++) {
+		const struct scmp_arg_cmp one[] = {{1, SCMP_CMP_EQ, SOL_SOCKET, 0},
+						   {2, SCMP_CMP_EQ, (unsigned)options[i], 0}};
+
+		err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, one);
+	}
 	return err;
 }
 

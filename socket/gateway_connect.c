@@ -57,7 +57,7 @@ static void caller_become(struct gateway *g, struct caller *c, const struct prog
 	e->watch.fd = fd;
 	e->watch.ready = gateway_stream_ready;
 	e->skip = PROGRAM_PAD;
-	if (gateway_watch_add(g, &e->watch, EPOLLIN | EPOLLRDHUP))
+	if (gateway_stream_watch(e))
 		gateway_stream_fail(e, ENOBUFS);
 	else
 		connect_begin(e, q);

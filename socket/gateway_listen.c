@@ -60,6 +60,8 @@ static void child_slot(struct gateway_end *l, struct gateway_end *e)
 	s->family = (uint16_t)(of ? of->family : AF_INET);
 	s->type = SOCK_STREAM;
 	s->protocol = IPPROTO_TCP;
+	if (of && atomic_load(&of->flags) & PROGRAM_OOBINLINE)
+		atomic_fetch_or(&s->flags, PROGRAM_OOBINLINE);
 	atomic_store(&s->pid, l->pid);
 	gateway_slot_names(e);
 	atomic_store(&s->state, PROGRAM_CONNECTED);
@@ -92,7 +94,7 @@ static int child_begin(struct gateway_end *l, int fd)
 	if (err >= 0) {
 		e->listener = l;
 		l->pending++;
-		err = gateway_watch_add(g, &e->watch, EPOLLIN | EPOLLRDHUP);
+		err = gateway_stream_watch(e);
 	}
 	if (!err)
 		err = gateway_end_watch(e);

@@ -81,6 +81,8 @@ struct gateway_end {
 	bool residual; /* t: one byte of it lies there, sent long since */
 	bool bulk;     /* t: many bytes lay there the last time */
 	bool up_ready, down_ready;    /* t: may have more: the program's, the peer's bytes */
+	bool up_mark;                 /* t: an urgent byte may lie among the program's */
+	bool up_urgent, down_urgent;  /* t: it is what is sent up; the first of what goes down */
 	bool up_done, down_done;      /* t: that direction has ended */
 	bool read_ended;              /* t: the program writes no more */
 	bool hung_up;                 /* t: it has closed, */
@@ -221,6 +223,8 @@ void gateway_residual_drain(struct gateway_end *e);
 /* Puts by; without memory false.  n bytes of what was put by are gone. */
 bool gateway_rest_keep(struct gateway_rest *r, const uint8_t *bytes, uint32_t n);
 void gateway_rest_done(struct gateway_rest *r, uint32_t n);
+/* Waits for the program's stream.  0 or -errno. */
+int gateway_stream_watch(struct gateway_end *e);
 /* A program's stream has events; the stack's socket has. */
 void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
 void gateway_stream_run(struct gateway_end *e);

@@ -11,6 +11,8 @@
 
 #include "socket/gateway_priv.h"
 
+#define STREAM_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP)
+
 /* --- what was put by ----------------------------------------------------------------------------- */
 
 bool gateway_rest_keep(struct gateway_rest *r, const uint8_t *bytes, uint32_t n)
@@ -75,6 +77,7 @@ int gateway_stream_disconnect(struct gateway_end *e)
 	free(e->up.bytes);
 	free(e->down.bytes);
 	e->up.bytes = e->down.bytes = NULL;
+	e->up_mark = e->up_urgent = e->down_urgent = false;
 	if (e->listener)
 		gateway_accepted(e);
 	e->role = GATEWAY_BOUND;
@@ -86,10 +89,20 @@ int gateway_stream_disconnect(struct gateway_end *e)
 
 /* --- down ----------------------------------------------------------------------------------------- */
 
+/* An urgent byte is read in line on both sides, so that a read shows where it stands. */
+int gateway_stream_watch(struct gateway_end *e)
+{
+	const int on = 1;
+
+	setsockopt(e->watch.fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	weft_setsockopt(e->fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	return gateway_watch_add(e->gateway, &e->watch, STREAM_EVENTS);
+}
+
 /* The kernel tells of room only while we want to know: each read of the program's would wake us. */
 static void want_room(struct gateway_end *e, bool on)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = &e->watch};
+	struct epoll_event ev = {.events = STREAM_EVENTS | EPOLLET, .data.ptr = &e->watch};
 
 	if (e->wants_room == on)
 		return;
@@ -99,16 +112,29 @@ static void want_room(struct gateway_end *e, bool on)
 }
 
 /* How many bytes the program's descriptor took.  One that reads no more takes all, and its close is a reset. */
-static uint32_t down_send(struct gateway_end *e, const uint8_t *bytes, uint32_t n)
+static uint32_t down_piece(struct gateway_end *e, const uint8_t *bytes, uint32_t n, int flags)
 {
-	ssize_t k = send(e->watch.fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t k = send(e->watch.fd, bytes, n, flags | MSG_NOSIGNAL | MSG_DONTWAIT);
 
+	if (k < 0 && errno == EOPNOTSUPP && flags) /* a kernel that carries nothing urgent */
+		return down_piece(e, bytes, n, 0);
 	if (k >= 0)
 		return (uint32_t)k;
 	if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
 		return 0;
 	e->unread = true;
 	return n;
+}
+
+/* The same, of bytes whose first may be urgent. */
+static uint32_t down_send(struct gateway_end *e, const uint8_t *bytes, uint32_t n)
+{
+	if (!e->down_urgent)
+		return down_piece(e, bytes, n, 0);
+	if (down_piece(e, bytes, 1, MSG_OOB) == 0)
+		return 0;
+	e->down_urgent = false;
+	return n == 1 ? 1 : 1 + down_piece(e, bytes + 1, n - 1, 0);
 }
 
 /* True: all of it is gone. */
@@ -137,6 +163,16 @@ static enum gateway_progress down_nothing(struct gateway_end *e, ssize_t k)
 	return GATEWAY_IDLE;
 }
 
+static ssize_t down_take(struct gateway_end *e)
+{
+	struct iovec iov = {e->gateway->buffer, GATEWAY_BUFFER};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t k = weft_recvmsg(e->fd, &m, MSG_DONTWAIT);
+
+	e->down_urgent = k > 0 && m.msg_flags & MSG_OOB;
+	return k;
+}
+
 static enum gateway_progress stream_down(struct gateway_end *e)
 {
 	uint8_t *buf = e->gateway->buffer;
@@ -145,7 +181,7 @@ static enum gateway_progress stream_down(struct gateway_end *e)
 
 	if (!e->down_ready || e->down_done || (e->down.bytes && !down_rest(e)))
 		return GATEWAY_IDLE;
-	k = weft_recv(e->fd, buf, GATEWAY_BUFFER, MSG_DONTWAIT);
+	k = down_take(e);
 	if (k <= 0)
 		return down_nothing(e, k);
 	n = down_send(e, buf, (uint32_t)k);
@@ -212,6 +248,7 @@ void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t e
 	if (events & EPOLLHUP && !e->hung_up)
 		e->hung_up = has_closed(e);
 	e->aborted |= (events & EPOLLERR) != 0;
+	e->up_mark |= (events & EPOLLPRI) != 0;
 	e->up_ready = true;
 	if (events & EPOLLOUT)
 		e->down_ready = true;

@@ -40,12 +40,17 @@ static void stream_flags(struct gateway_end *e, uint32_t flags)
 	e->flags = flags;
 }
 
+static int up_how(const struct gateway_end *e)
+{
+	return MSG_DONTWAIT | (e->up_urgent ? MSG_OOB : 0);
+}
+
 /* To the end or until it is refused: only who was refused is told of room.  False: the end is gone. */
 static bool up_rest(struct gateway_end *e)
 {
 	while (e->up.bytes) {
 		ssize_t k =
-		    weft_send(e->fd, e->up.bytes + e->up.at, e->up.len - e->up.at, MSG_DONTWAIT);
+		    weft_send(e->fd, e->up.bytes + e->up.at, e->up.len - e->up.at, up_how(e));
 
 		if (k < 0 && errno == EAGAIN)
 			return true;
@@ -55,6 +60,7 @@ static bool up_rest(struct gateway_end *e)
 		}
 		gateway_rest_done(&e->up, (uint32_t)k);
 	}
+	e->up_urgent = false;
 	return true;
 }
 
@@ -95,7 +101,7 @@ static bool up_send(struct gateway_end *e, uint32_t flags, const uint8_t *bytes,
 
 	if (!uncorks)
 		stream_flags(e, flags);
-	k = weft_send(e->fd, bytes, n, MSG_DONTWAIT);
+	k = weft_send(e->fd, bytes, n, up_how(e));
 	if (k < 0 && errno != EAGAIN) {
 		gateway_stream_fail(e, errno);
 		return false;
@@ -105,8 +111,10 @@ static bool up_send(struct gateway_end *e, uint32_t flags, const uint8_t *bytes,
 	if (s)
 		atomic_store(&s->held, is_held(e));
 	k = k < 0 ? 0 : k;
-	if ((uint32_t)k == n)
+	if ((uint32_t)k == n) {
+		e->up_urgent = false;
 		return true;
+	}
 	if (gateway_rest_keep(&e->up, bytes + k, n - (uint32_t)k))
 		return up_rest(e);
 	gateway_reset(e);
@@ -139,7 +147,8 @@ static void look_bytes(struct gateway_end *e, struct look *l)
 	struct iovec iov[2] = {{&stale, e->residual}, {e->gateway->buffer, FEW}};
 	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
 
-	l->n = e->bulk ? FEW : (int)recvmsg(e->watch.fd, &m, MSG_PEEK | MSG_DONTWAIT);
+	l->n =
+	    e->bulk && !e->up_mark ? FEW : (int)recvmsg(e->watch.fd, &m, MSG_PEEK | MSG_DONTWAIT);
 	e->aborted |= l->n < 0 && errno == ECONNRESET;
 	l->seen = l->n < FEW;
 	if (!l->seen && ioctl(e->watch.fd, FIONREAD, &l->n))
@@ -173,6 +182,16 @@ static uint32_t up_take(struct gateway_end *e, uint32_t n)
 	return fresh;
 }
 
+/* A read stops before an urgent byte, which nobody had told of: so the last one before it is taken too. */
+static uint32_t up_read_to_mark(struct gateway_end *e, uint32_t n)
+{
+	uint32_t fresh = n - e->residual;
+
+	e->residual = false;
+	e->up_mark = true;
+	return fresh;
+}
+
 /* There lie n bytes: reads all but the last, and looks at that one.  How many are new in the buffer. */
 static uint32_t up_read(struct gateway_end *e, uint32_t n)
 {
@@ -180,12 +199,16 @@ static uint32_t up_read(struct gateway_end *e, uint32_t n)
 	struct iovec iov[2] = {{&stale, e->residual}, {buf, 0}};
 	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
 	uint32_t fresh;
+	ssize_t k;
 
 	if (n > GATEWAY_BUFFER)
 		n = GATEWAY_BUFFER;
 	fresh = n - e->residual;
 	iov[1].iov_len = fresh - 1;
-	if (n > 1 && recvmsg(e->watch.fd, &m, MSG_DONTWAIT) != (ssize_t)n - 1)
+	k = n > 1 ? recvmsg(e->watch.fd, &m, MSG_DONTWAIT) : 0;
+	if (k > 0 && k < (ssize_t)n - 1)
+		return up_read_to_mark(e, (uint32_t)k);
+	if (k != (ssize_t)n - 1)
 		return 0;
 	if (recv(e->watch.fd, buf + fresh - 1, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
 		return 0;
@@ -243,7 +266,7 @@ static bool up_is_empty(struct gateway_end *e, const struct look *l)
 {
 	struct program_slot *s = gateway_slot(e);
 
-	if (!l->seen || e->up.bytes || e->read_ended || e->hung_up)
+	if (!l->seen || e->up.bytes || e->read_ended || e->hung_up || e->up_mark)
 		return false;
 	return !s || !atomic_load(&s->held) || atomic_load(&s->flags) == e->flags;
 }
@@ -254,7 +277,7 @@ static enum gateway_progress up_move(struct gateway_end *e, const struct look *l
 	uint32_t skipped = up_skip(e, fresh);
 
 	if (fresh == skipped)
-		return fresh ? GATEWAY_MORE : GATEWAY_IDLE;
+		return fresh || e->up_mark ? GATEWAY_MORE : GATEWAY_IDLE;
 	if (!up_send(e, l->flags, e->gateway->buffer + skipped, fresh - skipped))
 		return GATEWAY_GONE;
 	if (!up_is_empty(e, l))
@@ -262,6 +285,45 @@ static enum gateway_progress up_move(struct gateway_end *e, const struct look *l
 	e->up_ready = false;
 	return GATEWAY_IDLE;
 }
+
+/* --- the urgent byte ------------------------------------------------------------------------------ */
+
+/*
+ * All before it is taken: it is sent, and then the residual one.  The kernel keeps the mark until it is read.
+ */
+static enum gateway_progress up_mark_send(struct gateway_end *e)
+{
+	uint8_t *byte = e->gateway->buffer;
+
+	if (recv(e->watch.fd, byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+		return GATEWAY_IDLE;
+	e->residual = true;
+	e->up_urgent = true;
+	return up_send(e, slot_flags(e), byte, 1) ? GATEWAY_MORE : GATEWAY_GONE;
+}
+
+static bool is_at_mark(const struct gateway_end *e)
+{
+	int at = 0;
+
+	return ioctl(e->watch.fd, SIOCATMARK, &at) == 0 && at;
+}
+
+/* A look ends before the mark: is there more than it saw?  Then the mark comes next, or it is newer than the look. */
+static enum gateway_progress up_mark_look(struct gateway_end *e)
+{
+	int n = 0;
+
+	if (ioctl(e->watch.fd, FIONREAD, &n) == 0 && n > (int)e->residual) {
+		gateway_residual_drain(e);
+		if (is_at_mark(e))
+			return up_mark_send(e);
+	}
+	e->up_mark = false;
+	return GATEWAY_MORE;
+}
+
+/* --- all of it ------------------------------------------------------------------------------------ */
 
 static enum gateway_progress up_aborted(struct gateway_end *e)
 {
@@ -285,9 +347,13 @@ enum gateway_progress gateway_up(struct gateway_end *e)
 	before = slot_flags(e);
 	if (!e->bulk && is_corked_now(e, before))
 		return GATEWAY_IDLE;
+	if (e->up_mark && !e->residual && is_at_mark(e))
+		return up_mark_send(e);
 	up_look(e, &l);
 	if (e->aborted)
 		return up_aborted(e);
+	if (l.n <= (int)e->residual && e->up_mark)
+		return up_mark_look(e);
 	if (l.n <= (int)e->residual) {
 		e->up_ready = false;
 		held_look(e, l.flags);

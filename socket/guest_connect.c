@@ -93,18 +93,19 @@ static void connect_adopt(const struct guest_socket *s, int fresh)
 /* A socket of the kernel connects once: another try needs another one, with what the stack has of the first. */
 int guest_connect_fresh(const struct guest_socket *s)
 {
-	static const int options[] = {SO_RCVTIMEO, SO_SNDTIMEO};
+	static const int options[] = {SO_RCVTIMEO, SO_SNDTIMEO, SO_OOBINLINE};
 	int nonblock = fcntl(s->fd, F_GETFL) & O_NONBLOCK ? SOCK_NONBLOCK : 0;
 	int fresh = guest_open(s->guest, s->family, SOCK_STREAM | nonblock | SOCK_CLOEXEC, 0);
-	struct timeval tv;
-	socklen_t n = sizeof(tv);
+	uint8_t value[sizeof(struct timeval)];
+	socklen_t n;
 
 	if (fresh < 0)
 		return fresh;
 	connect_adopt(s, fresh);
-	for (unsigned i = 0; i < 2; i++) {
-		if (kernel_getsockopt(s->fd, SOL_SOCKET, options[i], &tv, &n) == 0)
-			kernel_setsockopt(fresh, SOL_SOCKET, options[i], &tv, sizeof(tv));
+	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		n = sizeof(value);
+		if (kernel_getsockopt(s->fd, SOL_SOCKET, options[i], value, &n) == 0)
+			kernel_setsockopt(fresh, SOL_SOCKET, options[i], value, n);
 	}
 	return fresh;
 }

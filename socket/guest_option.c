@@ -19,7 +19,11 @@ bool guest_option_is_kernels(int level, int name)
 
 static uint32_t flag_of(const struct guest_socket *s, int level, int name)
 {
-	if (level != IPPROTO_TCP || s->type != SOCK_STREAM)
+	if (s->type != SOCK_STREAM)
+		return 0;
+	if (level == SOL_SOCKET && name == SO_OOBINLINE)
+		return PROGRAM_OOBINLINE;
+	if (level != IPPROTO_TCP)
 		return 0;
 	return name == TCP_NODELAY ? PROGRAM_NODELAY : name == TCP_CORK ? PROGRAM_CORK : 0;
 }
@@ -62,6 +66,9 @@ static int flag_set(const struct guest_socket *s, uint32_t flag, const void *v, 
 		atomic_fetch_or(&s->slot->flags, flag);
 	else
 		flag_clear(s->slot, flag);
+	if (flag == PROGRAM_OOBINLINE) /* the descriptor shows it */
+		return kernel_setsockopt(s->fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) ? -errno
+											   : 0;
 	if ((flag == PROGRAM_CORK) == !on && atomic_load(&s->slot->held))
 		bell_ring(s);
 	return 0;

@@ -195,6 +195,8 @@ static void accept_tell(const struct guest *g, int fd, struct program_slot *slot
 
 	if (slot)
 		atomic_store(&slot->pid, guest_pid(g));
+	if (slot && atomic_load(&slot->flags) & PROGRAM_OOBINLINE)
+		kernel_setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &(int){1}, sizeof(int));
 	kernel_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	kernel_send(fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

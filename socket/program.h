@@ -87,6 +87,8 @@ enum program_state {
 #define PROGRAM_CORK 2u
 /* Of a datagram socket: it wants to hear of errors (IP_RECVERR). */
 #define PROGRAM_ERRORS 4u
+/* Of a stream: the kernel's descriptor has it, so that its children get it. */
+#define PROGRAM_OOBINLINE 8u
 #define PROGRAM_UNCORKED                                                                           \
 	256u /* from here on, of a stream: how often it was uncorked, counted before it is */
 

@@ -202,7 +202,9 @@ ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 		return recv_nothing(sk);
 	if (mark == 0 && !(sk->flags & SOCK_OOBINLINE))
 		reader_skip(&r);
-	else if (mark && mark < n)
+	else if (mark == 0 && n)
+		m->out_flags |= MSG_OOB; /* the first byte is the urgent one, in line */
+	else if (mark < n)
 		n = mark;
 	done = reader_copy(&r, n);
 	if (done && (sk->flags & SOCK_STAMPS_IN))
