@@ -248,7 +248,7 @@ int socket_getopt(struct socket *s, int level, int name, void *v, socklen_t *n);
 void socket_eventfd_settle(struct socket *s);
 int socket_eventfd(struct socket *s, uint32_t events);
 
-/* socket/epoll.c */
+/* socket/epoll.c, epoll_item.c */
 int socket_epoll_create(struct call *c, struct socket **out);
 void socket_epoll_free(struct socket *s);
 /* s is closed: no instance watches it any more. */
