@@ -1,6 +1,6 @@
 /*
  * tcp/tcp_flow.h - the receive half and the two buffers: how large they grow and by what measure
- * (tcp_autotune.c), what of a segment came twice (tcp_reass.c), ECN (tcp_ecn.c).
+ * (tcp_autotune.c), what of a segment came twice (tcp_sack_out.c), ECN (tcp_ecn.c).
  *
  * A buffer starts small and follows its connection: the receive buffer what the program reads in a
  * round trip, the send buffer cwnd.  A size the program has set stays.  Private to this room.
@@ -62,11 +62,13 @@ void tcp_ecn_reduced(struct tcp_sock *ts); /* cwnd has fallen */
 void tcp_ecn_in(struct tcp_sock *ts, const struct pkbuf *b, const struct tcp_seg *g);
 bool tcp_ecn_echo(const struct tcp_sock *ts, const struct tcp_seg *g);
 
-/* --- tcp_reass.c: what came twice (RFC 2883) ---------------------------------------------------
+/* --- tcp_sack_out.c: what came twice (RFC 2883) ---------------------------------------------------
  */
 
 /* A segment that lies before RCV.NXT: an ACK of ours may have been lost. */
 void tcp_dsack_old(struct tcp_sock *ts, const struct tcp_seg *g);
+/* The next ACK tells the peer that left..right came once more. */
+void tcp_dsack_set(struct tcp_sock *ts, uint32_t left, uint32_t right);
 void tcp_dsack_forget(struct tcp_sock *ts); /* it is told, or need not be */
 
 /* --- tcp_autotune.c ----------------------------------------------------------------------------

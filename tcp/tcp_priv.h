@@ -364,7 +364,6 @@ uint32_t tcp_rcvq_merge(struct sock *sk, struct pkbuf *tail, struct pkbuf *b);
 struct pkbuf *tcp_rcvq_pack(struct sock *sk, struct pkbuf *b);
 /* tcp_reass.c: out-of-order data */
 void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b); /* consumes b */
-bool tcp_sack_owed(const struct tcp_sock *ts); /* blocks have grown that no ACK has told of */
 /* g is older than TS.Recent, but only because it was overtaken: sequence numbers have not wrapped since. */
 bool tcp_ofo_overtaken(const struct tcp_sock *ts, const struct tcp_seg *g);
 uint32_t tcp_ofo_bytes(const struct tcp_sock *ts);
@@ -372,11 +371,13 @@ void tcp_ofo_drain(struct tcp_sock *ts);                /* what is in order now 
 bool tcp_ofo_prune(struct tcp_sock *ts, uint32_t need); /* true: rcv_bytes + need fit rcvbuf */
 void tcp_ofo_free(struct tcp_sock *ts);
 uint32_t tcp_ofo_end(const struct tcp_sock *ts); /* the number after the highest byte held */
+void tcp_reclaim(struct sock *sk);
+void tcp_reclaim_stack(struct stack *st);
+/* tcp_sack_out.c: what the peer is told of them */
+bool tcp_sack_owed(const struct tcp_sock *ts); /* blocks have grown that no ACK has told of */
 /* Up to max SACK blocks: what came twice, then the most recent, then the others (RFC 2018, 4; RFC
  * 2883, 4).  They are told by that. */
 unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max);
-void tcp_reclaim(struct sock *sk);
-void tcp_reclaim_stack(struct stack *st);
 
 /* --- opening: tcp_listen.c, tcp_syn.c, tcp_request.c, tcp_child.c, tcp_cookie.c, tcp_connect.c --
  */

@@ -1,42 +1,13 @@
 /*
  * tcp/tcp_reass.c - data out of order: a tree of blocks by sequence number, each a run of packets
- * without a gap, and the SACK blocks that tell the peer of them (RFC 2018).
+ * without a gap.  tcp_sack_out.c tells the peer of them.
  *
  * It is charged to the receive buffer like all else and is the first to go when memory is short:
  * RFC 2018, 8 allows to forget what was only SACKed.
  */
-#include <bsd/sys/tree.h>
+#include "tcp/tcp_reass.h"
+
 #include <stdlib.h>
-#include <sys/queue.h>
-
-#include "tcp/tcp_priv.h"
-
-/*
- * LOCKING
- *	l	lock of its sock
- */
-struct ofo_block {
-	RB_ENTRY(ofo_block) tree;      /* l */
-	TAILQ_ENTRY(ofo_block) recent; /* l */
-	uint32_t seq, end;             /* l */
-	struct pkq q;                  /* l */
-	bool fresh;                    /* l: it has grown since the peer was told of it */
-};
-
-RB_HEAD(ofo_tree, ofo_block);
-
-/*
- * LOCKING
- *	l	lock of its sock
- */
-struct tcp_ofo {
-	struct ofo_tree tree;           /* l: by sequence number; never two that touch */
-	TAILQ_HEAD(, ofo_block) recent; /* l: the last one that grew first (RFC 2018, 4) */
-	uint32_t bytes;                 /* l: in all blocks */
-	uint32_t fresh;                 /* l: blocks */
-	uint32_t ts_floor;           /* l: nothing missing was sent with an older timestamp ... */
-	uint32_t ts_next, round_end; /* l: ... than this, once RCV.NXT is there */
-};
 
 static int ofo_cmp(const struct ofo_block *a, const struct ofo_block *b)
 {
@@ -132,36 +103,6 @@ static struct ofo_block *block_before(struct tcp_ofo *o, uint32_t seq)
 	return next ? RB_PREV(ofo_tree, &o->tree, next) : RB_MAX(ofo_tree, &o->tree);
 }
 
-/* The next ACK tells the peer that left..right came once more (RFC 2883). */
-static void dsack_set(struct tcp_sock *ts, uint32_t left, uint32_t right)
-{
-	struct stack *st = ts->sk.stack;
-	struct tcp_rare *k;
-
-	if (!(ts->flags & TCP_F_SACK) || !sysctl_get(st, tcp_dsack))
-		return;
-	k = tcp_rare_get(ts);
-	if (!k)
-		return;
-	if (k->dsack_left == k->dsack_right) {
-		k->dsack_left = left;
-		k->dsack_right = right;
-		mib_inc(st, seq_lt(left, ts->rcv_nxt) ? MIB_TcpExt_TCPDSACKOldSent
-						      : MIB_TcpExt_TCPDSACKOfoSent);
-	} else if (seq_leq(left, k->dsack_right) && seq_leq(k->dsack_left, right)) {
-		k->dsack_left = seq_min(k->dsack_left, left);
-		k->dsack_right = seq_max(k->dsack_right, right);
-	}
-	if (ts->dupacks_owed == 0) /* an ACK of its own, for data carry no blocks */
-		ts->dupacks_owed = 1;
-}
-
-void tcp_dsack_forget(struct tcp_sock *ts)
-{
-	if (ts->rare->dsack_left != ts->rare->dsack_right)
-		ts->rare_own->dsack_left = ts->rare->dsack_right;
-}
-
 /* Cuts away what is held already.  False: b holds nothing new. */
 static bool ofo_cut(struct tcp_sock *ts, struct pkbuf *b, struct ofo_block *before)
 {
@@ -169,7 +110,7 @@ static bool ofo_cut(struct tcp_sock *ts, struct pkbuf *b, struct ofo_block *befo
 	struct ofo_block *next;
 
 	if (before && seq_gt(before->end, g->seq)) {
-		dsack_set(ts, g->seq, seq_min(g->end, before->end));
+		tcp_dsack_set(ts, g->seq, seq_min(g->end, before->end));
 		if (seq_leq(g->end, before->end)) {
 			block_recent(ts, before);
 			return false;
@@ -182,7 +123,7 @@ static bool ofo_cut(struct tcp_sock *ts, struct pkbuf *b, struct ofo_block *befo
 			      : RB_MIN(ofo_tree, &ts->rare->ofo->tree);
 		if (!next || seq_leq(g->end, next->seq))
 			return true;
-		dsack_set(ts, next->seq, seq_min(g->end, next->end));
+		tcp_dsack_set(ts, next->seq, seq_min(g->end, next->end));
 		if (seq_lt(g->end, next->end))
 			break;
 		block_free(ts, next, DROP_TCP_OLD_DATA);
@@ -341,6 +282,11 @@ uint32_t tcp_ofo_bytes(const struct tcp_sock *ts)
 	return ts->rare->ofo ? ts->rare->ofo->bytes : 0;
 }
 
+uint32_t tcp_ofo_end(const struct tcp_sock *ts)
+{
+	return RB_MAX(ofo_tree, &ts->rare->ofo->tree)->end;
+}
+
 /* --- taking ------------------------------------------------------------------------------------- */
 
 static void packet_in_order(struct tcp_sock *ts, struct pkbuf *b)
@@ -373,7 +319,7 @@ void tcp_ofo_drain(struct tcp_sock *ts)
 			return;
 		}
 		if (seq_lt(k->seq, ts->rcv_nxt)) /* what filled the hole went on over it */
-			dsack_set(ts, k->seq, seq_min(k->end, ts->rcv_nxt));
+			tcp_dsack_set(ts, k->seq, seq_min(k->end, ts->rcv_nxt));
 		block_unlink(ts, k);
 		while ((b = pkq_take(&k->q)))
 			packet_in_order(ts, b);
@@ -405,84 +351,6 @@ void tcp_ofo_free(struct tcp_sock *ts)
 		block_free(ts, RB_MIN(ofo_tree, &ts->rare->ofo->tree), DROP_TCP_OFO_LIMIT);
 		ofo_trim(ts);
 	}
-}
-
-/* --- what the peer is told ---------------------------------------------------------------------- */
-
-void tcp_dsack_old(struct tcp_sock *ts, const struct tcp_seg *g)
-{
-	if (g->seq == g->end || !seq_lt(g->seq, ts->rcv_nxt))
-		return;
-	mib_inc(ts->sk.stack, MIB_TcpExt_DelayedACKLost);
-	ts->quickacks = TCP_QUICKACKS;
-	ts->flags &= ~TCP_F_PINGPONG;
-	dsack_set(ts, g->seq, seq_min(g->end, ts->rcv_nxt));
-}
-
-static void sack_write(const struct tcp_sock *ts, const struct ofo_block *k, uint32_t *block)
-{
-	block[0] = k->seq;
-	block[1] = k->end;
-	if ((ts->flags & TCP_F_FIN_SEEN) && k->end == ts->est->rcv_fin)
-		block[1]++; /* the FIN is here too */
-}
-
-static bool is_told(uint32_t (*block)[2], unsigned n, const struct ofo_block *k)
-{
-	while (n--) {
-		if (block[n][0] == k->seq)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Those that have grown since they were told, then the others, the last that grew first (RFC 2018, 4).
- * A batch of segments may fill more blocks than an ACK has room for: then those that grew first are
- * told first, and the next ACK has the rest, or what it tells would look reordered to the peer.
- */
-unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
-{
-	struct ofo_block *k;
-	unsigned n = 0, own, later;
-
-	if (ts->rare->dsack_left != ts->rare->dsack_right) {
-		block[n][0] = ts->rare->dsack_left;
-		block[n++][1] = ts->rare->dsack_right;
-		tcp_dsack_forget(ts);
-	}
-	if (!ts->rare->ofo)
-		return n;
-	own = n; /* behind a D-SACK */
-	later = ts->rare->ofo->fresh > max - n ? ts->rare->ofo->fresh - (max - n) : 0;
-	TAILQ_FOREACH(k, &ts->rare->ofo->recent, recent)
-	{
-		if (n == max || !ts->rare->ofo->fresh)
-			break;
-		if (!k->fresh || (later && later--))
-			continue;
-		sack_write(ts, k, block[n++]);
-		k->fresh = false;
-		ts->rare->ofo->fresh--;
-	}
-	TAILQ_FOREACH(k, &ts->rare->ofo->recent, recent)
-	{
-		if (n == max)
-			break;
-		if (!is_told(block + own, n - own, k))
-			sack_write(ts, k, block[n++]);
-	}
-	return n;
-}
-
-bool tcp_sack_owed(const struct tcp_sock *ts)
-{
-	return (ts->flags & TCP_F_SACK) && ts->rare->ofo && ts->rare->ofo->fresh;
-}
-
-uint32_t tcp_ofo_end(const struct tcp_sock *ts)
-{
-	return RB_MAX(ofo_tree, &ts->rare->ofo->tree)->end;
 }
 
 /* --- memory is short ---------------------------------------------------------------------------- */
