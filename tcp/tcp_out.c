@@ -255,7 +255,9 @@ static void push_ack(struct tcp_sock *ts)
 	unsigned n = ts->dupacks_owed, more = n ? PUSH_ACKS_MORE : 0;
 
 	ts->dupacks_owed = 0;
-	if (n == 0 && (ts->flags & TCP_F_ACK_NOW))
+	if (n)
+		tcp_ofo_ack_first(ts);
+	else if (ts->flags & TCP_F_ACK_NOW)
 		n = 1;
 	while (n--)
 		tcp_send_ack(ts);

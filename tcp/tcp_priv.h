@@ -374,6 +374,7 @@ uint32_t tcp_ofo_end(const struct tcp_sock *ts); /* the number after the highest
 void tcp_reclaim(struct sock *sk);
 void tcp_reclaim_stack(struct stack *st);
 /* tcp_sack_out.c: what the peer is told of them */
+void tcp_ofo_ack_first(struct tcp_sock *ts);   /* before the ACKs of what came out of order */
 bool tcp_sack_owed(const struct tcp_sock *ts); /* blocks have grown that no ACK has told of */
 /* Up to max SACK blocks: what came twice, then the most recent, then the others (RFC 2018, 4; RFC
  * 2883, 4).  They are told by that. */

@@ -46,6 +46,7 @@ static bool ofo_make(struct tcp_sock *ts)
 	RB_INIT(&o->tree);
 	TAILQ_INIT(&o->recent);
 	o->bytes = o->fresh = 0;
+	o->ack_first = false;
 	o->ts_next = ts->ts_recent;
 	ofo_round(ts);
 	return true;
@@ -251,6 +252,7 @@ static void ofo_count(struct tcp_sock *ts)
 void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b)
 {
 	enum drop_reason why = DROP_TCP_OFO_LIMIT;
+	bool due = !ts->rare->ofo && (ts->flags & TCP_F_ACK_NOW);
 
 	if (ts->dupacks_owed < dupacks_most(ts))
 		ts->dupacks_owed++;
@@ -262,8 +264,10 @@ void tcp_ofo_add(struct tcp_sock *ts, struct pkbuf *b)
 		pkbuf_drop(b, why);
 	else
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPOFOQueue);
-	if (ts->rare->ofo)
+	if (ts->rare->ofo) {
+		ts->rare->ofo->ack_first |= due;
 		ofo_trim(ts);
+	}
 }
 
 /*

@@ -32,4 +32,5 @@ struct tcp_ofo {
 	uint32_t fresh;                 /* l: blocks */
 	uint32_t ts_floor;           /* l: nothing missing was sent with an older timestamp ... */
 	uint32_t ts_next, round_end; /* l: ... than this, once RCV.NXT is there */
+	bool ack_first; /* l: what is before the first hole has an ACK of its own due */
 };

@@ -64,6 +64,25 @@ static bool is_told(uint32_t (*block)[2], unsigned n, const struct ofo_block *k)
 	return false;
 }
 
+static bool is_before_hole(const struct tcp_sock *ts)
+{
+	return ts->rare->ofo->ack_first && ts->ack_sent != ts->rcv_nxt;
+}
+
+/*
+ * A batch had text in order and then the first hole.  Had they come one by one, the text would have opened
+ * the sender's cwnd; in one ACK with the blocks it begins the repair, and counts for nothing.  Without
+ * SACK the first ACK would not be a duplicate.
+ */
+void tcp_ofo_ack_first(struct tcp_sock *ts)
+{
+	if (!ts->rare->ofo)
+		return;
+	if (is_before_hole(ts))
+		tcp_send_ack(ts);
+	ts->rare->ofo->ack_first = false;
+}
+
 /*
  * Those that have grown since they were told, then the others, the last that grew first (RFC 2018, 4).
  * A batch of segments may fill more blocks than an ACK has room for: then those that grew first are
@@ -79,7 +98,7 @@ unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
 		block[n++][1] = ts->rare->dsack_right;
 		tcp_dsack_forget(ts);
 	}
-	if (!ts->rare->ofo)
+	if (!ts->rare->ofo || is_before_hole(ts))
 		return n;
 	own = n; /* behind a D-SACK */
 	later = ts->rare->ofo->fresh > max - n ? ts->rare->ofo->fresh - (max - n) : 0;

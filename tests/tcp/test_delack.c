@@ -250,6 +250,23 @@ START_TEST(test_batch_out_of_order_each_acked_without_sack)
 }
 END_TEST
 
+/* The ACK of what was in order before them is no duplicate. */
+START_TEST(test_batch_with_first_hole_has_an_ack_more)
+{
+	struct batch batch;
+
+	batch_begin(&batch, tl.st);
+	text(1000);
+	text(1000);
+	for (uint32_t i = 0; i < 3; i++)
+		rx(ACK, .seq = at + 1000 + 100 * i, .ack = 1, .len = 100);
+	batch_end(&batch);
+	for (unsigned i = 0; i < 1 + 3; i++)
+		tx(ACK, .seq = 1, .ack = at);
+	quiet();
+}
+END_TEST
+
 /* MUST-58, MUST-59: what the device had is taken whole before an ACK goes. */
 START_TEST(test_batch_of_segments_acked_once)
 {
@@ -288,6 +305,7 @@ int main(void)
 	tcase_add_test(tc, test_quickack_delays_none);
 	tcase_add_test(tc, test_super_segment_acked_once);
 	tcase_add_test(tc, test_batch_out_of_order_each_acked_without_sack);
+	tcase_add_test(tc, test_batch_with_first_hole_has_an_ack_more);
 	tcase_add_test(tc, test_batch_of_segments_acked_once);
 	return unit_run("tcp_delack", tc);
 }

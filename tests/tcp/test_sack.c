@@ -1,6 +1,9 @@
 /*
  * tests/tcp/test_sack.c - the SACK blocks of what was received out of order (RFC 2018, 3 and 4).
  */
+#include <linux/tcp.h>
+#include <netinet/in.h>
+
 #include "lib/batch.h"
 #include "tests/harness/tcp_lab.h"
 
@@ -103,6 +106,48 @@ START_TEST(test_sack_tells_all_that_a_batch_filled)
 }
 END_TEST
 
+/*
+ * In one ACK with the blocks that begin the repair, text in order would not open the peer's cwnd, as it does
+ * when segments come one by one.  Where the peer repairs already, no ACK is without blocks.
+ */
+START_TEST(test_sack_text_before_the_hole_acked_by_itself)
+{
+	struct batch b;
+
+	batch_begin(&b, tl.st);
+	rx(ACK, .seq = 1, .ack = 1, .len = 20);
+	for (uint32_t i = 0; i < 3; i++)
+		hole(31 + 10 * i);
+	quiet();
+	batch_end(&b);
+	tx(ACK, .seq = 1, .ack = 21);
+	for (uint32_t i = 0; i < 3; i++)
+		tx(ACK, .seq = 1, .ack = 21, .nsack = 1, .sack = {{31, 61}});
+	quiet();
+	batch_begin(&b, tl.st);
+	rx(ACK, .seq = 21, .ack = 1, .len = 5);
+	hole(71);
+	batch_end(&b);
+	tx(ACK, .seq = 1, .ack = 26, .nsack = 2, .sack = {{71, 81}, {31, 61}});
+	quiet();
+}
+END_TEST
+
+/* One segment whose ACK may wait has none of its own. */
+START_TEST(test_sack_hole_behind_a_delayed_ack)
+{
+	struct batch b;
+
+	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_QUICKACK, 0);
+	batch_begin(&b, tl.st);
+	rx(ACK, .seq = 1, .ack = 1, .len = 20);
+	hole(31);
+	batch_end(&b);
+	tx(ACK, .seq = 1, .ack = 21, .nsack = 1, .sack = {{31, 41}});
+	quiet();
+}
+END_TEST
+
 /* What is here out of order needs no more room: once the rest is read the window is whole again. */
 START_TEST(test_window_is_not_closed_by_what_is_out_of_order)
 {
@@ -195,6 +240,8 @@ int main(void)
 	tcase_add_test(tc, test_sack_at_most_three_beside_timestamps);
 	tcase_add_test(tc, test_sack_joins_neighbours);
 	tcase_add_test(tc, test_sack_tells_all_that_a_batch_filled);
+	tcase_add_test(tc, test_sack_text_before_the_hole_acked_by_itself);
+	tcase_add_test(tc, test_sack_hole_behind_a_delayed_ack);
 	tcase_add_test(tc, test_window_is_not_closed_by_what_is_out_of_order);
 	tcase_add_test(tc, test_sack_not_sent_unless_permitted);
 	tcase_add_test(tc, test_sack_tells_of_nothing_that_has_gone);
