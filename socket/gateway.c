@@ -329,6 +329,7 @@ void gateway_stop(struct gateway *g)
 	}
 	gateway_processes_end(g);
 	gateway_requests_end(g);
+	gateway_callers_end(g);
 	gateway_free(g);
 }
 

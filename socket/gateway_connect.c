@@ -12,12 +12,20 @@
 /* A stream that has not said yet which socket it is. */
 struct caller {
 	struct gateway_watch watch; /* first */
+	LIST_ENTRY(caller) next;
 };
 
 static void caller_end(struct gateway *g, struct caller *c)
 {
+	LIST_REMOVE(c, next);
 	gateway_watch_close(g, &c->watch);
 	gateway_free_later(g, c);
+}
+
+void gateway_callers_end(struct gateway *g)
+{
+	while (!LIST_EMPTY(&g->callers))
+		caller_end(g, LIST_FIRST(&g->callers));
 }
 
 static void connect_begin(struct gateway_end *e, const struct program_connect *q)
@@ -90,6 +98,7 @@ void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t eve
 		}
 		c->watch.fd = fd;
 		c->watch.ready = caller_ready;
+		LIST_INSERT_HEAD(&g->callers, c, next);
 		if (gateway_watch_add(g, &c->watch, EPOLLIN))
 			caller_end(g, c);
 	}

@@ -172,6 +172,7 @@ static int down_to(struct gateway_end *e, const struct gateway_message *m)
 static bool dgram_rest(struct gateway_end *e)
 {
 	struct gateway_message m = {.key = e->blocked,
+				    .flags = e->blocked_flags,
 				    .control = e->down.bytes,
 				    .ncontrol = e->down.at,
 				    .bytes = e->down.bytes + e->down.at,
@@ -197,6 +198,7 @@ static void dgram_keep(struct gateway_end *e, const struct gateway_message *m)
 	uint32_t n = (uint32_t)(m->ncontrol + m->len);
 
 	e->blocked = m->key;
+	e->blocked_flags = m->flags;
 	e->down = (struct gateway_rest){
 	    .bytes = malloc(n ? n : 1), .at = (uint32_t)m->ncontrol, .len = n};
 	if (!e->down.bytes)

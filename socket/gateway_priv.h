@@ -98,7 +98,8 @@ struct gateway_end {
 	struct gateway_peer_list used;  /* t */
 	struct gateway_peer_tree peers; /* t */
 	unsigned npeers;                /* t */
-	uint64_t blocked;               /* t: who sent what is put by */
+	uint64_t blocked;               /* t: who sent what is put by, */
+	int blocked_flags;              /* t: and what is known of it, MSG_ */
 	uint64_t remote;                /* t: to whom it is connected */
 	bool connected;                 /* t */
 	bool has_ports;                 /* t: its protocol has */
@@ -135,11 +136,12 @@ struct gateway {
 	struct gateway_end_list again;                  /* t */
 	LIST_HEAD(, gateway_process) processes;         /* t */
 	LIST_HEAD(, asker) askers;                      /* t */
-	struct gateway_end *probe;                      /* t: the next to be looked at */
-	void **dead;                                    /* t: freed when the round is over */
-	unsigned ndead, dead_room;                      /* t */
-	uint8_t *buffer;                                /* c: GATEWAY_BUFFER bytes */
-	bool stopping;                                  /* t */
+	LIST_HEAD(, caller) callers; /* t: streams that have not said who they are */
+	struct gateway_end *probe;   /* t: the next to be looked at */
+	void **dead;                 /* t: freed when the round is over */
+	unsigned ndead, dead_room;   /* t */
+	uint8_t *buffer;             /* c: GATEWAY_BUFFER bytes */
+	bool stopping;               /* t */
 };
 
 /* --- gateway.c -------------------------------------------------------------------------------------- */
@@ -205,6 +207,8 @@ void gateway_request_ready(struct gateway *g, struct gateway_watch *w, uint32_t 
 /* Those who are connected still, when the gateway's thread has ended. */
 void gateway_requests_end(struct gateway *g);
 void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
+/* Those who were about to connect, likewise. */
+void gateway_callers_end(struct gateway *g);
 int gateway_listen(struct gateway_end *e, int backlog);
 /* One that it handed over is accepted, or has gone. */
 void gateway_accepted(struct gateway_end *e);

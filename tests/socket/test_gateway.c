@@ -1,0 +1,83 @@
+/*
+ * tests/socket/test_gateway.c - the gateway's beginning and end, on a real stack: what it keeps of programs that
+ * are still there is no leak (the sanitizer looks at each test's exit).
+ */
+#include <unistd.h>
+
+#include "socket/gateway.h"
+#include "socket/program.h"
+#include "tests/harness/sockets.h"
+#include "tests/harness/unit.h"
+
+static struct stack *st;
+static struct gateway *g;
+
+static void setup(void)
+{
+	st = sockets_begin();
+	ck_assert_int_eq(gateway_start(st, &g), 0);
+}
+
+static void teardown(void)
+{
+	gateway_stop(g);
+	sockets_end(st);
+}
+
+/* A connection to one of its names. */
+static int to_gateway(int type, enum program_kind kind)
+{
+	const struct program_name n = {.kind = kind};
+	struct sockaddr_un sa;
+	socklen_t len = program_address(&sa, gateway_token(g)->instance, &n);
+	int fd = socket(AF_UNIX, type, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sa, len), 0);
+	return fd;
+}
+
+/* When its thread has answered, it has seen who came before. */
+static void seen(void)
+{
+	int fd = to_gateway(SOCK_SEQPACKET, PROGRAM_REQUEST);
+	char none;
+
+	ck_assert_int_eq(send(fd, "?", 1, 0), 1);
+	ck_assert_int_eq(recv(fd, &none, 1, 0), 0); /* that is no request */
+	close(fd);
+}
+
+START_TEST(test_stops_while_one_is_about_to_connect)
+{
+	int fd = to_gateway(SOCK_STREAM, PROGRAM_DATA);
+
+	seen();
+	teardown();
+	ck_assert_int_eq(recv(fd, &(char){0}, 1, 0), 0);
+	close(fd);
+	setup();
+}
+END_TEST
+
+START_TEST(test_stops_while_one_is_about_to_ask)
+{
+	int fd = to_gateway(SOCK_SEQPACKET, PROGRAM_REQUEST);
+
+	seen();
+	teardown();
+	ck_assert_int_eq(recv(fd, &(char){0}, 1, 0), 0);
+	close(fd);
+	setup();
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("gateway");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_stops_while_one_is_about_to_connect);
+	tcase_add_test(tc, test_stops_while_one_is_about_to_ask);
+	return unit_run("gateway", tc);
+}
