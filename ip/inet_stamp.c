@@ -251,14 +251,11 @@ static void stamp_deliver(struct later *l)
 static void stamp_tell(struct txstamp *t, const struct pkbuf *b, uint8_t what, uint64_t at)
 {
 	const struct stamp *s = (const struct stamp *)(const void *)t;
-	struct sock *sk = link_sock(s->link);
-	struct pkbuf *m;
+	struct pkbuf *m = message_of(b->stack, s->data ? b : NULL);
+	struct sock *sk = m ? link_sock(s->link) : NULL;
 
-	if (!sk)
-		return;
-	m = message_of(b->stack, s->data ? b : NULL);
-	if (!m) {
-		sock_put(sk);
+	if (!sk) { /* a reference taken sooner might be the last to be put, here, under anybody's lock */
+		pkbuf_free(m);
 		return;
 	}
 	m->stamp = at;
