@@ -40,7 +40,7 @@ struct tcp_rare {
 	uint64_t pace_next;        /* l: ns: the next byte may go */
 	struct tcp_ofo *ofo;       /* l: out of order; NULL: nothing */
 	struct tcp_listen *listen; /* l: a listener's */
-	struct tcp_stamp *stamps;  /* l: bytes whose way is asked for, in order */
+	struct tcp_stamp *stamps;  /* l: bytes whose way is asked for: the root of a tree */
 	uint64_t bytes_retrans;    /* l */
 	uint32_t total_retrans;    /* l: segments */
 	uint32_t rwnd_ms,
@@ -66,8 +66,7 @@ struct tcp_rare {
 	uint16_t reord_seen;  /* l: how often */
 	uint32_t dsack_round; /* l: SND.NXT when the window was last widened; 0: a round ago */
 	uint32_t dsack_dups;  /* l: segments that came twice, for TCP_INFO */
-	struct tcp_plpmtud plpmtud;    /* l */
-	struct tcp_stamp *stamps_last; /* l */
+	struct tcp_plpmtud plpmtud; /* l */
 };
 
 extern const struct tcp_rare tcp_rare_none;

@@ -3,11 +3,14 @@
  * last of a send() is noted, in order, until it is acknowledged.
  *
  * The segment that carries it asks to be told of, each time it is sent; what is joined, split or sent
- * again need not know.  A note is charged to the send buffer, as a record is.
+ * again need not know.  A note is charged to the send buffer, as a record is.  They are found by number, for
+ * many may be on their way.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <bsd/sys/tree.h>
 
 #include "ip/inet_stamp.h"
 #include "tcp/tcp_priv.h"
@@ -20,10 +23,19 @@
  *	l	lock of its sock
  */
 struct tcp_stamp {
-	struct tcp_stamp *next; /* l */
-	uint32_t seq;           /* l: of the byte */
-	uint32_t asks;          /* l: SOF_TIMESTAMPING_TX_ */
+	RB_ENTRY(tcp_stamp) tree; /* l */
+	uint32_t seq;             /* l: of the byte */
+	uint32_t asks;            /* l: SOF_TIMESTAMPING_TX_ */
 };
+
+RB_HEAD(stamp_tree, tcp_stamp);
+
+static int stamp_cmp(const struct tcp_stamp *a, const struct tcp_stamp *b)
+{
+	return (int32_t)(a->seq - b->seq);
+}
+
+RB_GENERATE_INTERNAL(stamp_tree, tcp_stamp, tree, stamp_cmp, __attribute__((unused)) static)
 
 /* SOF_TIMESTAMPING_OPT_ID: which byte counts as 0: the next to be acknowledged, or to be written. */
 int tcp_stamp_count(struct tcp_sock *ts, const void *v)
@@ -49,31 +61,54 @@ static uint32_t key_of(const struct tcp_sock *ts, uint32_t seq)
 
 /* --- the notes ---------------------------------------------------------------------------------- */
 
+static struct stamp_tree stamps_of(const struct tcp_sock *ts)
+{
+	return (struct stamp_tree){ts->rare->stamps};
+}
+
+static struct tcp_stamp *stamp_first(const struct tcp_sock *ts)
+{
+	struct stamp_tree all = stamps_of(ts);
+
+	return RB_MIN(stamp_tree, &all);
+}
+
+/* The first at seq or behind it. */
+static struct tcp_stamp *stamp_from(const struct tcp_sock *ts, uint32_t seq)
+{
+	struct stamp_tree all = stamps_of(ts);
+	struct tcp_stamp key = {.seq = seq};
+
+	return RB_NFIND(stamp_tree, &all, &key);
+}
+
 static struct tcp_stamp *stamp_add(struct tcp_sock *ts, uint32_t seq)
 {
 	struct tcp_rare *k = tcp_rare_get(ts);
-	struct tcp_stamp *s;
+	struct stamp_tree all = stamps_of(ts);
+	struct tcp_stamp key = {.seq = seq}, *s;
 
-	if (k && k->stamps && k->stamps_last->seq == seq)
-		return k->stamps_last;
-	s = k ? calloc(1, sizeof(*s)) : NULL;
+	if (!k)
+		return NULL;
+	s = RB_FIND(stamp_tree, &all, &key);
+	if (s)
+		return s;
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
 	s->seq = seq;
-	if (k->stamps)
-		k->stamps_last->next = s;
-	else
-		k->stamps = s;
-	k->stamps_last = s;
+	RB_INSERT(stamp_tree, &all, s);
+	k->stamps = RB_ROOT(&all);
 	sock_snd_charge(&ts->sk, sizeof(*s));
 	return s;
 }
 
-static void stamp_drop_first(struct tcp_sock *ts)
+static void stamp_drop(struct tcp_sock *ts, struct tcp_stamp *s)
 {
-	struct tcp_stamp *s = ts->rare->stamps;
+	struct stamp_tree all = stamps_of(ts);
 
-	ts->rare_own->stamps = s->next;
+	RB_REMOVE(stamp_tree, &all, s);
+	ts->rare_own->stamps = RB_ROOT(&all);
 	sock_snd_uncharge(&ts->sk, (uint32_t)sizeof(*s));
 	free(s);
 }
@@ -81,7 +116,7 @@ static void stamp_drop_first(struct tcp_sock *ts)
 void tcp_stamp_forget(struct tcp_sock *ts)
 {
 	while (ts->rare->stamps)
-		stamp_drop_first(ts);
+		stamp_drop(ts, ts->rare->stamps);
 }
 
 void tcp_stamp_ask(struct tcp_sock *ts, const struct sock_msg *m)
@@ -100,10 +135,10 @@ void tcp_stamp_ask(struct tcp_sock *ts, const struct sock_msg *m)
 
 void tcp_stamp_packet(struct tcp_sock *ts, struct pkbuf *b, uint32_t from, uint32_t to)
 {
-	for (struct tcp_stamp *s = ts->rare->stamps; s && seq_lt(s->seq, to); s = s->next) {
-		if (seq_geq(s->seq, from))
-			sock_stamp_packet(&ts->sk, b, s->asks, key_of(ts, s->seq));
-	}
+	struct tcp_stamp *s = stamp_from(ts, from);
+
+	for (; s && seq_lt(s->seq, to); s = RB_NEXT(stamp_tree, NULL, s))
+		sock_stamp_packet(&ts->sk, b, s->asks, key_of(ts, s->seq));
 }
 
 /* What a message of an acknowledgement shows: the record with the byte; NULL: nothing. */
@@ -140,11 +175,11 @@ static void stamp_acked(struct tcp_sock *ts, const struct tcp_stamp *s)
 /* Before the records go. */
 void tcp_stamp_acked(struct tcp_sock *ts, uint32_t ack)
 {
-	const struct tcp_stamp *s;
+	struct tcp_stamp *s;
 
-	while ((s = ts->rare->stamps) && seq_lt(s->seq, ack)) {
+	while ((s = stamp_first(ts)) && seq_lt(s->seq, ack)) {
 		stamp_acked(ts, s);
-		stamp_drop_first(ts);
+		stamp_drop(ts, s);
 	}
 }
 
