@@ -124,12 +124,34 @@ static int stamps_in(const struct control *in, uint32_t *stamps)
 	return 0;
 }
 
+/* SOL_SOCKET's, of any protocol.  What is an AF_UNIX socket's means nothing, as on Linux. */
+static int socket_in(const struct control *in, uint32_t *stamps)
+{
+	int priority;
+
+	switch (in->type) {
+	case SO_TIMESTAMPING:
+		return stamps_in(in, stamps);
+	case SO_PRIORITY:
+		if (in->n != sizeof(priority))
+			return -EINVAL;
+		memcpy(&priority, in->data, sizeof(priority));
+		return priority < 0 || priority > SOCK_PRIORITY_MAX ? -EPERM : 0;
+	case SCM_RIGHTS:
+	case SCM_CREDENTIALS:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Another level's, not the sock's own: ignored, as on Linux. */
 static int control_one(struct sock *sk, const struct control *in, struct dgram_control *c)
 {
-	if (in->level == SOL_SOCKET && in->type == SO_TIMESTAMPING)
-		return stamps_in(in, &c->stamps);
+	if (in->level == SOL_SOCKET)
+		return socket_in(in, &c->stamps);
 	if (in->level != IPPROTO_IP)
-		return -EINVAL;
+		return in->level == IPPROTO_UDP && sk->c.proto == IPPROTO_UDP ? -EINVAL : 0;
 	switch (in->type) {
 	case IP_PKTINFO:
 		return pktinfo_in(sk, in, c);
@@ -190,6 +212,18 @@ int dgram_control_in(struct sock *sk, const struct sock_msg *m, struct dgram_con
 	return err ? err : more;
 }
 
+bool sock_control_names(const struct sock_msg *m, int level)
+{
+	struct control_rest r = control_all(m);
+	struct control in;
+
+	while (control_next(&r, &in) > 0) {
+		if (in.level == level)
+			return true;
+	}
+	return false;
+}
+
 int stream_control_in(struct sock_msg *m)
 {
 	struct control_rest r = control_all(m);
@@ -197,9 +231,7 @@ int stream_control_in(struct sock_msg *m)
 	int err = 0, more = 0;
 
 	while (!err && (more = control_next(&r, &in)) > 0)
-		err = in.level == SOL_SOCKET && in.type == SO_TIMESTAMPING
-			  ? stamps_in(&in, &m->stamps)
-			  : -EOPNOTSUPP;
+		err = in.level == SOL_SOCKET ? socket_in(&in, &m->stamps) : 0;
 	return err ? err : more;
 }
 

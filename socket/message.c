@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "ip/inet_cmsg.h"
@@ -53,7 +54,10 @@ static int msg_set_control(struct sock_msg *m, const struct socket *s, const str
 		return -EFAULT;
 	m->control = msg->msg_control;
 	m->controllen = msg->msg_controllen;
-	return s->type == SOCK_STREAM ? stream_control_in(m) : 0;
+	if (s->type == SOCK_STREAM)
+		return stream_control_in(m);
+	/* wishes of AF_INET6 are not served; to an AF_INET socket they are another's */
+	return s->family == AF_INET6 && sock_control_names(m, IPPROTO_IPV6) ? -EINVAL : 0;
 }
 
 /* A stream's peer is known: a name in the message means nothing there but to Fast Open (Linux). */

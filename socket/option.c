@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "ip/inet_cmsg.h"
 #include "ip/inet_stamp.h"
 #include "lib/stack.h"
 #include "net/netdev.h"
@@ -18,7 +19,6 @@
 #define RCVBUF_MIN 2304
 #define SNDBUF_MIN 4608
 #define TIMEO_MAX_S (1ll << 32)
-#define PRIORITY_MAX 6
 
 /* An option that is one flag of the sock. */
 static const struct sock_flag {
@@ -185,7 +185,7 @@ static int set_priority(struct socket *s, const void *v, socklen_t n)
 
 	if (err)
 		return err;
-	if (x < 0 || x > PRIORITY_MAX)
+	if (x < 0 || x > SOCK_PRIORITY_MAX)
 		return -EPERM;
 	s->priority = x;
 	return 0;

@@ -239,11 +239,10 @@ static const struct wrong_case {
 	int level, type, value;
 	size_t n;
 } wrong[] = {
-    {IPPROTO_IP, IP_TTL, 0, 4},     {IPPROTO_IP, IP_TTL, 256, 4},
-    {IPPROTO_IP, IP_TTL, 1, 1},     {IPPROTO_IP, IP_TOS, 256, 4},
-    {IPPROTO_IP, IP_TOS, 1, 2},     {IPPROTO_IP, IP_PKTINFO, 0, 4},
-    {IPPROTO_IP, IP_RECVERR, 1, 4}, {SOL_SOCKET, SCM_RIGHTS, 0, 4},
-    {IPPROTO_UDP, 103, 1000, 2},    {99, 1, 1, 4},
+    {IPPROTO_IP, IP_TTL, 0, 4},      {IPPROTO_IP, IP_TTL, 256, 4}, {IPPROTO_IP, IP_TTL, 1, 1},
+    {IPPROTO_IP, IP_TOS, 256, 4},    {IPPROTO_IP, IP_TOS, 1, 2},   {IPPROTO_IP, IP_PKTINFO, 0, 4},
+    {IPPROTO_IP, IP_RECVERR, 1, 4},  {SOL_SOCKET, 9999, 0, 4},     {IPPROTO_UDP, 103, 1000, 2},
+    {SOL_SOCKET, SO_PRIORITY, 1, 2},
 };
 #define WRONG (int)(sizeof(wrong) / sizeof(wrong[0]))
 
@@ -252,6 +251,54 @@ START_TEST(test_control_that_is_wrong_or_unknown_einval)
 	const struct wrong_case *w = &wrong[_i];
 
 	ck_assert_errno(send_with(w->level, w->type, &w->value, w->n), EINVAL);
+}
+END_TEST
+
+/* By Linux 6.18, of both kinds of socket: what is another level's, or an AF_UNIX socket's, is for somebody else. */
+static const struct other_case {
+	int level, type, value, stream, dgram; /* errno; 0: it is sent */
+} others[] = {
+    {99, 1, 1, 0, 0},
+    {IPPROTO_ICMP, 1, 1, 0, 0},
+    {IPPROTO_IPV6, IPV6_HOPLIMIT, 1, 0, 0},
+    {IPPROTO_TCP, 77, 1, 0, 0},
+    {IPPROTO_UDP, 77, 1, 0, EINVAL},
+    {IPPROTO_IP, 9999, 1, 0, EINVAL},
+    {IPPROTO_IP, IP_TTL, 0, 0, EINVAL},
+    {SOL_SOCKET, SCM_RIGHTS, 0, 0, 0},
+    {SOL_SOCKET, SCM_CREDENTIALS, 0, 0, 0},
+    {SOL_SOCKET, SO_PRIORITY, 6, 0, 0},
+    {SOL_SOCKET, SO_PRIORITY, 7, EPERM, EPERM},
+    {SOL_SOCKET, SO_TIMESTAMP, 1, EINVAL, EINVAL},
+    {SOL_SOCKET, 9999, 1, EINVAL, EINVAL},
+};
+#define OTHERS (int)(sizeof(others) / sizeof(others[0]))
+
+START_TEST(test_control_for_others_ignored)
+{
+	const struct other_case *o = &others[_i];
+	int old = a;
+
+	errno = 0;
+	ck_assert_int_eq(send_with(o->level, o->type, &o->value, 4), o->dgram ? -1 : 3);
+	ck_assert_int_eq(errno, o->dgram);
+	a = pair[0];
+	errno = 0;
+	ck_assert_int_eq(send_with(o->level, o->type, &o->value, 4), o->stream ? -1 : 3);
+	ck_assert_int_eq(errno, o->stream);
+	a = old;
+}
+END_TEST
+
+/* Which is not served. */
+START_TEST(test_control_of_six_einval)
+{
+	int hops = 3, old = a;
+
+	a = weft_socket(AF_INET6, SOCK_DGRAM, 0);
+	at_b = in4("127.0.0.1", 9);
+	ck_assert_errno(send_with(IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof(hops)), EINVAL);
+	a = old;
 }
 END_TEST
 
@@ -536,6 +583,8 @@ int main(void)
 	tcase_add_test(tc, test_one_datagram_has_its_own_ttl_and_tos);
 	tcase_add_test(tc, test_pktinfo_chooses_the_source);
 	tcase_add_loop_test(tc, test_control_that_is_wrong_or_unknown_einval, 0, WRONG);
+	tcase_add_loop_test(tc, test_control_for_others_ignored, 0, OTHERS);
+	tcase_add_test(tc, test_control_of_six_einval);
 	tcase_add_test(tc, test_control_that_is_malformed);
 	tcase_add_test(tc, test_unknown_flags_are_refused);
 	tcase_add_test(tc, test_stream_peek_then_discard_then_read);
