@@ -28,12 +28,18 @@ static inline void mib_add(struct stack *st, enum mib m, uint64_t n)
 			      memory_order_relaxed);
 }
 
-static inline void gauge_add(struct stack *st, enum gauge g, int64_t n)
+/* By who has the calling thread's slot at hand. */
+static inline void slot_gauge_add(struct slot *s, enum gauge g, int64_t n)
 {
-	_Atomic int64_t *c = &slot_get(st)->gauge[g];
+	_Atomic int64_t *c = &s->gauge[g];
 
 	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
 			      memory_order_relaxed);
+}
+
+static inline void gauge_add(struct stack *st, enum gauge g, int64_t n)
+{
+	slot_gauge_add(slot_get(st), g, n);
 }
 
 static inline void mib_inc(struct stack *st, enum mib m)

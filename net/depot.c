@@ -270,10 +270,8 @@ static struct pkbuf_cache *cache_create(struct slot *s)
 	return pc;
 }
 
-static struct pkbuf_cache *cache_get(struct stack *st)
+static struct pkbuf_cache *cache_get(struct slot *s)
 {
-	struct slot *s = slot_get(st);
-
 	return s->pkbuf_cache ? s->pkbuf_cache : cache_create(s);
 }
 
@@ -308,27 +306,27 @@ static void *cache_refill(struct stack *st, struct pkbuf_cache *pc, enum depot_c
 	return depot_grow(st, c, need);
 }
 
-void *depot_take(struct stack *st, enum depot_class c, enum depot_need need)
+void *depot_take(struct slot *s, enum depot_class c, enum depot_need need)
 {
-	struct pkbuf_cache *pc = cache_get(st);
+	struct pkbuf_cache *pc = cache_get(s);
 
 	if (!pc)
 		return NULL;
 	if (pc->n[c] > 0)
 		return pc->item[c][--pc->n[c]];
-	return cache_refill(st, pc, c, need);
+	return cache_refill(s->stack, pc, c, need);
 }
 
-void depot_give(struct stack *st, enum depot_class c, void *p)
+void depot_give(struct slot *s, enum depot_class c, void *p)
 {
-	struct pkbuf_cache *pc = cache_get(st);
+	struct pkbuf_cache *pc = cache_get(s);
 
 	if (!pc || pc->cap[c] == 0) {
-		shelf_give(st, c, &p, 1);
+		shelf_give(s->stack, c, &p, 1);
 		return;
 	}
 	if (pc->n[c] == pc->cap[c])
-		cache_flush(st, pc, c, depot_pressure(st) ? 0 : pc->cap[c] / 2u);
+		cache_flush(s->stack, pc, c, depot_pressure(s->stack) ? 0 : pc->cap[c] / 2u);
 	pc->item[c][pc->n[c]++] = p;
 }
 

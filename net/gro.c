@@ -7,6 +7,8 @@
  * for ourselves PSH does not end: it asks that nobody wait for more, and nobody does, for what was read at
  * once is all there is.  IPv4 without options.
  */
+#include "net/gro.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -16,27 +18,6 @@
 #include "lib/wire/tcp.h"
 #include "net/net_priv.h"
 #include "net/netem.h"
-
-/* One frame that may be joined. */
-struct seg {
-	const struct ip4_hdr *ip;
-	const struct tcp_hdr *tcp;
-	uint32_t hlen; /* link, IP and TCP headers */
-	uint32_t len;  /* of the payload */
-};
-
-/* Those joined so far. */
-struct run {
-	struct pkbuf *b; /* the first, which takes the others in; NULL: none */
-	struct seg seg;  /* of it */
-	uint32_t next;   /* sequence number */
-	uint32_t count;
-	uint16_t id;  /* of the last datagram */
-	uint8_t push; /* TCP_PSH: the last had it */
-	bool own;     /* its destination is known to be ours */
-	bool sound;   /* its checksums hold */
-	bool full;    /* nothing follows */
-};
 
 /* --- one frame ---------------------------------------------------------------------------------- */
 
@@ -48,7 +29,7 @@ static bool ip_is_plain(const struct ip4_hdr *ip, uint32_t len)
 }
 
 /* What nobody has vouched for is summed here, and not again above. */
-static bool tcp_csum_holds(struct pkbuf *b, const struct seg *s)
+static bool tcp_csum_holds(struct pkbuf *b, const struct gro_seg *s)
 {
 	uint32_t l4 = (uint32_t)((const uint8_t *)s->tcp - pkbuf_data(b)), n = b->len - l4;
 	uint64_t sum;
@@ -66,13 +47,13 @@ static bool tcp_csum_holds(struct pkbuf *b, const struct seg *s)
 }
 
 /* Looked at when it has something to be joined with, for what comes alone is summed above. */
-static inline bool seg_is_sound(struct pkbuf *b, const struct seg *s)
+static inline bool seg_is_sound(struct pkbuf *b, const struct gro_seg *s)
 {
 	return csum_finish(csum_add_words(0, s->ip, IP4_HLEN)) == 0 && tcp_csum_holds(b, s);
 }
 
 /* False: it is no segment of a stream that could be joined. */
-static bool seg_look(struct pkbuf *b, struct seg *s)
+static bool seg_look(struct pkbuf *b, struct gro_seg *s)
 {
 	uint32_t link = b->dev->link->hlen, have = pkbuf_linear(b);
 	const uint8_t *p = pkbuf_data(b);
@@ -93,95 +74,135 @@ static bool seg_look(struct pkbuf *b, struct seg *s)
 
 /* --- a run -------------------------------------------------------------------------------------- */
 
-/* Ethernet, or no link header. */
-static bool links_match(const struct seg *a, const struct seg *b)
+/* The same n bytes, 8 to 16 of them: two words, which overlap. */
+static inline bool bytes_match(const uint8_t *a, const uint8_t *b, uint32_t n)
 {
-	const uint8_t *l2a = (const uint8_t *)a->ip - ETHER_HLEN;
+	uint64_t first[2], last[2];
 
-	if (a->hlen == IP4_HLEN + tcp_hdr_len(a->tcp))
-		return true;
-	return memcmp(l2a, (const uint8_t *)b->ip - ETHER_HLEN, ETHER_HLEN) == 0;
+	memcpy(&first[0], a, 8);
+	memcpy(&first[1], b, 8);
+	memcpy(&last[0], a + n - 8, 8);
+	memcpy(&last[1], b + n - 8, 8);
+	return first[0] == first[1] && last[0] == last[1];
 }
 
-/* The headers but for lengths, sums, sequence number and PSH. */
-static bool headers_match(const struct seg *a, const struct seg *b)
+/*
+ * Addresses and ports are those of what was read before: with others nothing is looked at further.  Read
+ * where they lie behind a header without options.
+ */
+static bool flows_match(struct gro *g, struct pkbuf *b)
 {
-	return a->hlen == b->hlen && a->ip->tos == b->ip->tos && a->ip->ttl == b->ip->ttl &&
-	       a->ip->off.raw == b->ip->off.raw && memcmp(a->ip->src, b->ip->src, 8) == 0 &&
-	       memcmp(&a->tcp->sport, &b->tcp->sport, 4) == 0 &&
-	       a->tcp->ack.raw == b->tcp->ack.raw && a->tcp->off == b->tcp->off &&
+	uint32_t need = g->link + IP4_HLEN + TCP_HLEN, at = g->link + offsetof(struct ip4_hdr, src);
+
+	return pkbuf_linear(g->b) >= need && pkbuf_linear(b) >= need &&
+	       bytes_match(pkbuf_data(g->b) + at, pkbuf_data(b) + at, 12);
+}
+
+/* Ethernet, or no link header. */
+static bool links_match(const struct gro *g, const uint8_t *p)
+{
+	return g->link != ETHER_HLEN ||
+	       bytes_match((const uint8_t *)g->seg.ip - ETHER_HLEN, p, ETHER_HLEN);
+}
+
+static bool options_match(const struct tcp_hdr *a, const struct tcp_hdr *b)
+{
+	const uint8_t *pa = (const uint8_t *)(a + 1), *pb = (const uint8_t *)(b + 1);
+	uint32_t n = tcp_hdr_len(a) - TCP_HLEN;
+
+	if (n >= 8 && n <= 16) /* timestamps are 12 */
+		return bytes_match(pa, pb, n);
+	return n == 0 || memcmp(pa, pb, n) == 0;
+}
+
+/* The headers but for flow, lengths, sums, sequence number and PSH. */
+static bool headers_match(const struct gro_seg *a, const struct gro_seg *b)
+{
+	return a->ip->ver_ihl == b->ip->ver_ihl && a->ip->tos == b->ip->tos &&
+	       a->ip->ttl == b->ip->ttl && a->ip->proto == b->ip->proto &&
+	       a->ip->off.raw == b->ip->off.raw && a->tcp->ack.raw == b->tcp->ack.raw &&
+	       a->tcp->off == b->tcp->off && (b->tcp->flags & ~TCP_PSH) == TCP_ACK &&
 	       a->tcp->wnd.raw == b->tcp->wnd.raw && a->tcp->urg.raw == b->tcp->urg.raw &&
-	       memcmp(a->tcp + 1, b->tcp + 1, tcp_hdr_len(a->tcp) - TCP_HLEN) == 0;
+	       options_match(a->tcp, b->tcp);
 }
 
 /* RFC 6864, 4.1: the identification of a datagram that may not be cut says nothing. */
-static bool id_follows(const struct run *r, const struct ip4_hdr *ip)
+static bool id_follows(const struct gro *g, const struct ip4_hdr *ip)
 {
-	return (be16_get(ip->off) & IP4_DF) || be16_get(ip->id) == (uint16_t)(r->id + 1);
+	return (be16_get(ip->off) & IP4_DF) || be16_get(ip->id) == (uint16_t)(g->id + 1);
 }
 
 /* Behind PSH only what nobody will have to cut again. */
-static bool run_is_open(struct run *r)
+static bool run_is_open(struct gro *g)
 {
 	struct ip_addr dst;
 
-	if (r->full || !r->push || r->own)
-		return !r->full;
-	dst = ip_addr4_be(r->seg.ip->dst);
-	r->own = ifaddr_owner(r->b->stack, &dst) != NULL;
-	return r->own;
+	if (g->full || !g->push || g->own)
+		return !g->full;
+	dst = ip_addr4_be(g->seg.ip->dst);
+	g->own = ifaddr_owner(g->b->stack, &dst) != NULL;
+	return g->own;
 }
 
-static bool run_fits(struct run *r, const struct seg *s)
+/* Of b, whose flow matches, s is filled in: what the first was looked at for holds where it is the same. */
+static bool run_fits(struct gro *g, struct pkbuf *b, struct gro_seg *s)
 {
-	return be32_get(s->tcp->seq) == r->next && s->len <= r->seg.len &&
-	       headers_match(&r->seg, s) && links_match(&r->seg, s) && id_follows(r, s->ip) &&
-	       run_is_open(r);
+	const uint8_t *p = pkbuf_data(b);
+
+	*s = (struct gro_seg){(const void *)(p + g->link), (const void *)(p + g->link + IP4_HLEN),
+			      g->seg.hlen, b->len - g->seg.hlen};
+	return pkbuf_linear(b) >= s->hlen && b->len > s->hlen && s->len <= g->seg.len &&
+	       !b->gso_size && be32_get(s->tcp->seq) == g->next && headers_match(&g->seg, s) &&
+	       links_match(g, p) && be16_get(s->ip->len) == b->len - g->link &&
+	       id_follows(g, s->ip) && run_is_open(g);
 }
 
-static bool run_is_sound(struct run *r)
+static bool run_is_sound(struct gro *g)
 {
-	if (!r->sound)
-		r->sound = seg_is_sound(r->b, &r->seg);
-	return r->sound;
+	if (!g->sound)
+		g->sound = seg_is_sound(g->b, &g->seg);
+	return g->sound;
 }
 
 /* Is there room for b's payload by reference, the part in its header put before the rest? */
-static bool run_has_room(const struct run *r, const struct pkbuf *b, const struct seg *s)
-{
-	uint32_t front = pkbuf_linear(b) - s->hlen, link = b->dev->link->hlen;
-
-	return b->nfrag && r->b->nfrag + b->nfrag <= PKBUF_FRAGS && b->frag[0].off >= front &&
-	       !piece_is_shared(b->frag[0].piece) && r->b->len + s->len - link <= IP4_LEN_MAX;
-}
-
-static void run_noted(struct run *r, const struct seg *s)
-{
-	r->next = be32_get(s->tcp->seq) + s->len;
-	r->id = be16_get(s->ip->id);
-	r->push = s->tcp->flags & TCP_PSH;
-	r->full = s->len < r->seg.len;
-	r->count++;
-}
-
-static void run_begin(struct run *r, struct pkbuf *b, const struct seg *s)
-{
-	r->b = b;
-	r->seg = *s;
-	r->own = r->sound = false;
-	run_noted(r, s);
-}
-
-/* True: b is a part of r now. */
-static bool run_take(struct run *r, struct pkbuf *b, const struct seg *s)
+static bool run_has_room(const struct gro *g, const struct pkbuf *b, const struct gro_seg *s)
 {
 	uint32_t front = pkbuf_linear(b) - s->hlen;
-	struct netdev_stats *stats = &b->dev->stats;
-	struct frag *f = &b->frag[0];
-	struct pkbuf *to = r->b;
 
-	if (!run_fits(r, s) || !run_has_room(r, b, s) || !run_is_sound(r) || !seg_is_sound(b, s))
-		return false;
+	return b->nfrag && g->b->nfrag + b->nfrag <= PKBUF_FRAGS && b->frag[0].off >= front &&
+	       !piece_is_shared(b->frag[0].piece) && g->b->len + s->len - g->link <= IP4_LEN_MAX;
+}
+
+static void run_noted(struct gro *g, const struct gro_seg *s)
+{
+	g->next = be32_get(s->tcp->seq) + s->len;
+	g->id = be16_get(s->ip->id);
+	g->push = s->tcp->flags & TCP_PSH;
+	g->full = s->len < g->seg.len;
+	g->count++;
+}
+
+/* Can anything be joined to what was read before?  Looked at once there is something. */
+static bool run_is_one(struct gro *g)
+{
+	if (!g->looked) {
+		g->looked = true;
+		g->own = g->sound = false;
+		if (seg_look(g->b, &g->seg))
+			run_noted(g, &g->seg);
+		else
+			g->seg.ip = NULL;
+	}
+	return g->seg.ip;
+}
+
+/* b's payload behind what there is. */
+static void run_take(struct gro *g, struct pkbuf *b, const struct gro_seg *s)
+{
+	uint32_t front = pkbuf_linear(b) - s->hlen;
+	struct frag *f = &b->frag[0];
+	struct pkbuf *to = g->b;
+
 	memcpy(piece_data(f->piece) + f->off - front, pkbuf_data(b) + s->hlen, front);
 	f->off -= front;
 	f->len += front;
@@ -190,43 +211,37 @@ static bool run_take(struct run *r, struct pkbuf *b, const struct seg *s)
 	b->nfrag = 0;
 	to->len += s->len;
 	to->pinned += b->pinned - (uint32_t)sizeof(*b);
-	atomic_fetch_add_explicit(&stats->rx_packets, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&stats->rx_bytes, s->hlen, memory_order_relaxed);
-	run_noted(r, s);
-	pkbuf_free(b);
-	return true;
+	run_noted(g, s);
 }
 
-/* The headers of the first become those of all. */
-static void run_end(struct run *r, struct pkq *out)
+/* The headers of the first become those of all; netdev_rx() counts one frame. */
+static void run_seal(struct gro *g)
 {
-	struct pkbuf *b = r->b;
+	struct netdev_stats *stats = &g->dev->stats;
+	struct pkbuf *b = g->b;
 	struct ip4_hdr *ip;
 	struct tcp_hdr *tcp;
 
-	if (r->count > 1) {
-		b->l3 = (uint16_t)(b->head + b->dev->link->hlen);
-		b->l4 = b->csum_start = (uint16_t)(b->l3 + IP4_HLEN);
-		ip = (struct ip4_hdr *)(b->hdr + b->l3);
-		tcp = (struct tcp_hdr *)(b->hdr + b->l4);
-		ip->len = be16_of((uint16_t)(b->len - b->dev->link->hlen));
-		ip->csum = 0;
-		ip->csum = csum_finish(csum_add_words(0, ip, IP4_HLEN));
-		tcp->flags |= r->push;
-		tcp->csum = csum_fold(csum_pseudo(ip->src, ip->dst, 4, IP_PROTO_TCP,
-						  b->len - (uint32_t)(b->l4 - b->head)));
-		b->csum = CSUM_PARTIAL;
-		b->csum_off = offsetof(struct tcp_hdr, csum);
-		b->gso_type = GSO_TCP4;
-		b->gso_size = (uint16_t)r->seg.len;
-	}
-	if (b)
-		pkq_add(out, b);
-	r->b = NULL;
-	r->count = 0;
+	b->l3 = (uint16_t)(b->head + g->link);
+	b->l4 = b->csum_start = (uint16_t)(b->l3 + IP4_HLEN);
+	ip = (struct ip4_hdr *)(b->hdr + b->l3);
+	tcp = (struct tcp_hdr *)(b->hdr + b->l4);
+	ip->len = be16_of((uint16_t)(b->len - g->link));
+	ip->csum = 0;
+	ip->csum = csum_finish(csum_add_words(0, ip, IP4_HLEN));
+	tcp->flags |= g->push;
+	tcp->csum = csum_fold(
+	    csum_pseudo(ip->src, ip->dst, 4, IP_PROTO_TCP, b->len - (uint32_t)(b->l4 - b->head)));
+	b->csum = CSUM_PARTIAL;
+	b->csum_off = offsetof(struct tcp_hdr, csum);
+	b->gso_type = GSO_TCP4;
+	b->gso_size = (uint16_t)g->seg.len;
+	atomic_fetch_add_explicit(&stats->rx_packets, g->count - 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&stats->rx_bytes, (uint64_t)(g->count - 1) * g->seg.hlen,
+				  memory_order_relaxed);
 }
 
-/* --- what was read ------------------------------------------------------------------------------ */
+/* --- what is read ------------------------------------------------------------------------------- */
 
 /* A capture shows what came, and netem loses frames, not streams. */
 static bool gro_is_on(struct netdev *dev)
@@ -236,27 +251,37 @@ static bool gro_is_on(struct netdev *dev)
 	return sysctl_get(dev->stack, gro) && !netdev_captured(dev) && !(n && netem_is_on(n));
 }
 
-void gro_join(struct netdev *dev, struct pkq *q)
+void gro_begin(struct gro *g, struct netdev *dev, struct pkq *out)
 {
-	struct run run = {.b = NULL};
-	struct pkq out;
-	struct pkbuf *b;
-	struct seg s;
+	g->dev = dev;
+	g->out = out;
+	g->b = NULL;
+	g->link = dev->link->hlen;
+	g->on = gro_is_on(dev);
+}
 
-	if (q->count < 2 || !gro_is_on(dev))
-		return;
-	pkq_init(&out);
-	while ((b = pkq_take(q))) {
-		bool may = seg_look(b, &s);
+bool gro_add(struct gro *g, struct pkbuf *b)
+{
+	struct gro_seg s;
 
-		if (may && run.b && run_take(&run, b, &s))
-			continue;
-		run_end(&run, &out);
-		if (may)
-			run_begin(&run, b, &s);
-		else
-			pkq_add(&out, b);
+	if (g->b && g->on && flows_match(g, b) && run_is_one(g) && run_fits(g, b, &s) &&
+	    run_has_room(g, b, &s) && run_is_sound(g) && seg_is_sound(b, &s)) {
+		run_take(g, b, &s);
+		return true;
 	}
-	run_end(&run, &out);
-	pkq_join(q, &out);
+	gro_end(g);
+	g->b = b;
+	g->count = 0;
+	g->looked = false;
+	return false;
+}
+
+void gro_end(struct gro *g)
+{
+	if (!g->b)
+		return;
+	if (g->count > 1)
+		run_seal(g);
+	pkq_add(g->out, g->b);
+	g->b = NULL;
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -77,10 +78,21 @@ enum depot_need {
 
 /* As piece_alloc(), for what a device is read into: goes on where programs have to stop. */
 struct piece *piece_alloc_rx(struct stack *st, uint32_t size);
-/* One object of a class, uninitialised; NULL: the bound is reached. */
-void *depot_take(struct stack *st, enum depot_class c, enum depot_need need);
-void depot_give(struct stack *st, enum depot_class c, void *p);
+/* One object of a class, uninitialised, for the thread whose slot s is; NULL: the bound is reached. */
+void *depot_take(struct slot *s, enum depot_class c, enum depot_need need);
+void depot_give(struct slot *s, enum depot_class c, void *p);
 
+/* Empty, as pkbuf_alloc() makes it. */
+static inline void pkbuf_reset(struct pkbuf *b, struct stack *st, unsigned head)
+{
+	memset(b, 0, offsetof(struct pkbuf, frag));
+	b->stack = st;
+	b->head = b->tail = b->l2 = b->l3 = b->l4 = b->csum_start = (uint16_t)head;
+	b->pinned = sizeof(*b);
+}
+
+/* As pkbuf_add_piece(), with the caller's reference: a piece that b does not have yet, and a slot is free. */
+void pkbuf_give_piece(struct pkbuf *b, struct piece *p, uint32_t off, uint32_t len);
 /* Appends n bytes of `from`, at `off` from its front, sharing nothing.  0 or -ENOMEM. */
 int pkbuf_append_copy(struct pkbuf *b, const struct pkbuf *from, uint32_t off, uint32_t n);
 
@@ -130,12 +142,6 @@ static inline ssize_t queue_writev(int fd, const struct iovec *iov, int n)
 	return syscall(SYS_writev, fd, iov, n);
 }
 #endif
-
-/* --- net/gro.c -----------------------------------------------------------------------------------
- */
-
-/* Of what was read from dev together, in this order: what follows each other in one stream is joined. */
-void gro_join(struct netdev *dev, struct pkq *q);
 
 /* --- who reads a queue: net/lead.c ---------------------------------------------------------------
  */

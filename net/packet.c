@@ -83,74 +83,58 @@ static int packet_read_away(struct netdev_queue *q)
 	return 0;
 }
 
-/* Reads one frame at the socket: 1 with it on `out`, 0 when it was dropped, or -errno. */
-static int packet_read(struct netdev_queue *q, struct pkq *out)
+/* Reads one frame at the socket. */
+static int packet_read(struct netdev_queue *q, struct pkbuf **out)
 {
-	struct pkbuf *b = pkbuf_alloc(q->dev->stack, PKBUF_RX_HEAD);
 	struct packet_queue *pq = q->priv;
+	struct rxbuf *r = &pq->rx;
 	char control[CMSG_SPACE(sizeof(struct tpacket_auxdata))]
 	    __attribute__((aligned(sizeof(struct cmsghdr))));
-	struct iovec iov[RXBUF_IOV];
-	struct msghdr m = {.msg_iov = iov, .msg_control = control};
-	enum drop_reason why;
-	struct vnet_hdr vh;
-	size_t room;
+	struct msghdr m = {
+	    .msg_iov = r->iov, .msg_control = control, .msg_controllen = sizeof(control)};
 	ssize_t n;
 
-	if (!b)
+	if (!rxbuf_ready(r, q->dev))
 		return packet_read_away(q);
-	b->dev = q->dev;
-	rxbuf_refill(&pq->rx, q->dev->stack);
-	m.msg_iovlen = (size_t)rxbuf_iov(&pq->rx, b, &vh, iov, &room);
-	m.msg_controllen = sizeof(control);
+	m.msg_iovlen = (size_t)r->niov;
 	n = recvmsg(q->fd, &m, 0);
-	if (n < 0) {
-		pkbuf_free(b);
+	if (n < 0)
 		return packet_error(q->dev, errno);
-	}
-	why = m.msg_flags & MSG_TRUNC ? DROP_TOO_BIG : rxbuf_take(&pq->rx, b, &vh, (size_t)n, room);
-	if (why != DROP_NONE) {
-		rxbuf_drop(b, why);
-		return 0;
-	}
-	packet_vlan_told(b, &m);
-	pkq_add(out, b);
-	return 1;
+	if (m.msg_flags & MSG_TRUNC)
+		rxbuf_drop(r, DROP_TOO_BIG);
+	else
+		*out = rxbuf_take(r, (size_t)n);
+	if (*out)
+		packet_vlan_told(*out, &m);
+	return 0;
 }
 
 /* The frame of one slot, as packet_read(). */
-static int packet_ring_take(struct netdev_queue *q, const struct packet_frame *f, struct pkq *out)
+static int packet_ring_take(struct netdev_queue *q, const struct packet_frame *f,
+			    struct pkbuf **out)
 {
 	struct packet_queue *pq = q->priv;
-	enum drop_reason why;
-	struct pkbuf *b;
 
 	if (f->at_socket)
 		return packet_read(q, out);
-	b = f->cut ? NULL : pkbuf_alloc(q->dev->stack, PKBUF_RX_HEAD);
-	if (!b) {
+	if (f->cut || !rxbuf_ready(&pq->rx, q->dev)) {
 		packet_count_drop(q->dev, f->cut ? DROP_DEV_OVERRUN : DROP_NO_MEMORY);
 		return 0;
 	}
-	b->dev = q->dev;
-	rxbuf_refill(&pq->rx, b->stack);
-	why = rxbuf_copy(&pq->rx, b, &f->vnet, f->data, f->len);
-	if (why != DROP_NONE) {
-		rxbuf_drop(b, why);
-		return 0;
-	}
-	packet_vlan_restore(b, f->status, f->vlan_tci, f->vlan_tpid);
-	pkq_add(out, b);
-	return 1;
+	*out = rxbuf_copy(&pq->rx, &f->vnet, f->data, f->len);
+	if (*out)
+		packet_vlan_restore(*out, f->status, f->vlan_tci, f->vlan_tpid);
+	return 0;
 }
 
 /* By the ring, or without one by the socket. */
-static int packet_next(struct netdev_queue *q, struct pkq *out)
+static int packet_next(struct netdev_queue *q, struct pkbuf **out)
 {
 	struct packet_queue *pq = q->priv;
 	struct packet_frame f;
 	int r;
 
+	*out = NULL;
 	if (!pq->ring)
 		return packet_read(q, out);
 	if (!packet_ring_next(pq, &f))
@@ -162,7 +146,9 @@ static int packet_next(struct netdev_queue *q, struct pkq *out)
 
 static int packet_rx(struct netdev_queue *q, struct pkq *out, int max)
 {
-	return rxbuf_batch(q, out, max, packet_next);
+	struct packet_queue *pq = q->priv;
+
+	return rxbuf_batch(q, &pq->rx, out, max, packet_next);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -239,7 +225,7 @@ static int packet_queues_init(struct netdev *dev, const struct packet_fds *fds)
 		q->priv = pq;
 		if (pq) {
 			pq->ring = fds->ring[i];
-			rxbuf_refill(&pq->rx, dev->stack);
+			rxbuf_ready(&pq->rx, dev);
 		} else {
 			packet_ring_close(fds->ring[i]);
 			err = -ENOMEM;

@@ -33,6 +33,15 @@ static bool has_piece(const struct pkbuf *b, const struct piece *p)
 	return false;
 }
 
+void pkbuf_give_piece(struct pkbuf *b, struct piece *p, uint32_t off, uint32_t len)
+{
+	assert(b->nfrag < PKBUF_FRAGS && !has_piece(b, p));
+	assert(off <= piece_size(p) && len <= piece_size(p) - off);
+	b->pinned += piece_size(p);
+	b->frag[b->nfrag++] = (struct frag){p, off, len};
+	b->len += len;
+}
+
 bool pkbuf_add_piece(struct pkbuf *b, struct piece *p, uint32_t off, uint32_t len)
 {
 	struct frag *last = b->nfrag ? &b->frag[b->nfrag - 1] : NULL;

@@ -25,23 +25,24 @@ static const uint32_t piece_sizes[DEPOT_CLASSES] = {
     [DEPOT_LARGE] = PIECE_LARGE,
 };
 
-static struct piece *piece_alloc_for(struct stack *st, uint32_t size, enum depot_need need)
+static inline struct piece *piece_alloc_for(struct stack *st, uint32_t size, enum depot_need need)
 {
+	struct slot *s = slot_get(st);
 	enum depot_class c = DEPOT_LARGE;
 	struct piece *p;
 
 	assert(size <= PIECE_LARGE);
 	if (size <= PIECE_MID)
 		c = size <= PIECE_SMALL ? DEPOT_SMALL : DEPOT_MID;
-	p = depot_take(st, c, need);
+	p = depot_take(s, c, need);
 	if (!p)
 		return NULL;
 	p->stack = st;
 	atomic_init(&p->refs, 1);
 	p->size = piece_sizes[c];
 	p->class = (uint8_t)c;
-	gauge_add(st, GAUGE_pieces, 1);
-	gauge_add(st, GAUGE_piece_bytes, p->size);
+	slot_gauge_add(s, GAUGE_pieces, 1);
+	slot_gauge_add(s, GAUGE_piece_bytes, p->size);
 	return p;
 }
 
@@ -63,15 +64,16 @@ struct piece *piece_get(struct piece *p)
 
 void piece_put(struct piece *p)
 {
-	struct stack *st = p->stack;
+	struct slot *s;
 
 	/* whoever has the only reference needs no locked instruction: nobody else can take one */
 	if (atomic_load_explicit(&p->refs, memory_order_acquire) > 1 &&
 	    atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) > 1)
 		return;
-	gauge_add(st, GAUGE_pieces, -1);
-	gauge_add(st, GAUGE_piece_bytes, -(int64_t)p->size);
-	depot_give(st, p->class, p);
+	s = slot_get(p->stack);
+	slot_gauge_add(s, GAUGE_pieces, -1);
+	slot_gauge_add(s, GAUGE_piece_bytes, -(int64_t)p->size);
+	depot_give(s, p->class, p);
 }
 
 uint8_t *piece_data(struct piece *p)

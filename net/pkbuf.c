@@ -21,29 +21,27 @@
 
 struct pkbuf *pkbuf_alloc(struct stack *st, unsigned head)
 {
-	struct pkbuf *b = depot_take(st, DEPOT_PKBUF, DEPOT_HEADER);
+	struct slot *s = slot_get(st);
+	struct pkbuf *b = depot_take(s, DEPOT_PKBUF, DEPOT_HEADER);
 
 	assert(head <= PKBUF_HDR);
 	if (!b)
 		return NULL;
-	memset(b, 0, offsetof(struct pkbuf, frag));
-	b->stack = st;
-	b->head = b->tail = b->l2 = b->l3 = b->l4 = b->csum_start = (uint16_t)head;
-	b->pinned = sizeof(*b);
-	gauge_add(st, GAUGE_pkbufs, 1);
+	pkbuf_reset(b, st, head);
+	slot_gauge_add(s, GAUGE_pkbufs, 1);
 	return b;
 }
 
 void pkbuf_free(struct pkbuf *b)
 {
-	struct stack *st = b->stack;
+	struct slot *s = slot_get(b->stack);
 
 	if (b->txstamp)
 		txstamp_end(b);
 	for (unsigned i = 0; i < b->nfrag; i++)
 		piece_put(b->frag[i].piece);
-	gauge_add(st, GAUGE_pkbufs, -1);
-	depot_give(st, DEPOT_PKBUF, b);
+	slot_gauge_add(s, GAUGE_pkbufs, -1);
+	depot_give(s, DEPOT_PKBUF, b);
 }
 
 void pkbuf_count_drop(struct stack *st, enum drop_reason why)
@@ -68,7 +66,8 @@ void pkbuf_drop(struct pkbuf *b, enum drop_reason why)
 
 struct pkbuf *pkbuf_clone(const struct pkbuf *b)
 {
-	struct pkbuf *c = depot_take(b->stack, DEPOT_PKBUF, DEPOT_HEADER);
+	struct slot *s = slot_get(b->stack);
+	struct pkbuf *c = depot_take(s, DEPOT_PKBUF, DEPOT_HEADER);
 
 	if (!c)
 		return NULL;
@@ -79,7 +78,7 @@ struct pkbuf *pkbuf_clone(const struct pkbuf *b)
 	c->txstamp = NULL;
 	for (unsigned i = 0; i < c->nfrag; i++)
 		piece_get(c->frag[i].piece);
-	gauge_add(b->stack, GAUGE_pkbufs, 1);
+	slot_gauge_add(s, GAUGE_pkbufs, 1);
 	return c;
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/stack.h"
+#include "net/gro.h"
 #include "net/net_priv.h"
 #include "net/tap.h"
 
@@ -24,12 +25,44 @@ static uint32_t small_room(const struct piece *p)
 	return piece_size(p) - SMALL_FRONT;
 }
 
-void rxbuf_refill(struct rxbuf *r, struct stack *st)
+/* --- where the next frame goes ----------------------------------------------------------------- */
+
+/* A piece without memory is left out: the frame may not fit. */
+static void rxbuf_iov(struct rxbuf *r)
 {
+	struct iovec *v = r->iov;
+
+	*v++ = (struct iovec){&r->vnet, sizeof(r->vnet)};
+	*v++ = (struct iovec){r->head->hdr + PKBUF_RX_HEAD, PKBUF_RX_LINEAR};
+	r->room = sizeof(r->vnet) + PKBUF_RX_LINEAR;
+	if (r->small) {
+		*v++ = (struct iovec){piece_data(r->small) + SMALL_FRONT, small_room(r->small)};
+		r->room += small_room(r->small);
+	}
+	if (r->small && r->large) {
+		*v++ = (struct iovec){piece_data(r->large), piece_size(r->large)};
+		r->room += piece_size(r->large);
+	}
+	r->niov = (int)(v - r->iov);
+}
+
+bool rxbuf_ready(struct rxbuf *r, struct netdev *dev)
+{
+	struct stack *st = dev->stack;
+
+	if (r->niov)
+		return true;
+	if (!r->head)
+		r->head = pkbuf_alloc(st, PKBUF_RX_HEAD);
 	if (!r->small)
 		r->small = piece_alloc_rx(st, PIECE_SMALL);
 	if (!r->large)
 		r->large = piece_alloc_rx(st, PIECE_LARGE);
+	if (!r->head)
+		return false;
+	r->head->dev = dev;
+	rxbuf_iov(r);
+	return true;
 }
 
 static void rxbuf_give(struct piece **p)
@@ -41,35 +74,23 @@ static void rxbuf_give(struct piece **p)
 
 void rxbuf_end(struct rxbuf *r)
 {
+	if (r->head)
+		pkbuf_free(r->head);
+	r->head = NULL;
+	r->niov = 0;
 	rxbuf_give(&r->small);
 	rxbuf_give(&r->large);
 }
 
-int rxbuf_iov(struct rxbuf *r, struct pkbuf *b, struct vnet_hdr *vh, struct iovec iov[RXBUF_IOV],
-	      size_t *room)
-{
-	int n = 0;
-
-	iov[n++] = (struct iovec){vh, sizeof(*vh)};
-	iov[n++] = (struct iovec){b->hdr + b->head, PKBUF_RX_LINEAR};
-	if (r->small)
-		iov[n++] = (struct iovec){piece_data(r->small) + SMALL_FRONT, small_room(r->small)};
-	if (r->small && r->large)
-		iov[n++] = (struct iovec){piece_data(r->large), piece_size(r->large)};
-	*room = 0;
-	for (int i = 0; i < n; i++)
-		*room += iov[i].iov_len;
-	return n;
-}
+/* --- what was read ------------------------------------------------------------------------------ */
 
 /* The small piece's n bytes: copied behind the header part if they fit there. */
 static int rxbuf_take_small(struct rxbuf *r, struct pkbuf *b, uint32_t n)
 {
 	if (b->tail + n <= PKBUF_HDR)
 		return pkbuf_append(b, piece_data(r->small) + SMALL_FRONT, n);
-	if (!pkbuf_add_piece(b, r->small, SMALL_FRONT, n))
-		return -ENOMEM;
-	rxbuf_give(&r->small);
+	pkbuf_give_piece(b, r->small, SMALL_FRONT, n);
+	r->small = NULL;
 	return 0;
 }
 
@@ -95,9 +116,10 @@ static int rxbuf_take_large(struct rxbuf *r, struct pkbuf *b, uint32_t n)
 	}
 	if (off == n)
 		return 0;
-	if (!pkbuf_add_piece(b, r->large, off, n - off))
+	if (b->nfrag == PKBUF_FRAGS)
 		return -ENOMEM;
-	rxbuf_give(&r->large);
+	pkbuf_give_piece(b, r->large, off, n - off);
+	r->large = NULL;
 	return 0;
 }
 
@@ -118,61 +140,91 @@ static int rxbuf_fill(struct rxbuf *r, struct pkbuf *b, uint32_t n)
 	return err < 0 || n == 0 ? err : rxbuf_take_large(r, b, n);
 }
 
-enum drop_reason rxbuf_take(struct rxbuf *r, struct pkbuf *b, const struct vnet_hdr *vh, size_t n,
-			    size_t room)
+/* Is what lies there a frame, n bytes with its vnet header?  b has it then. */
+static enum drop_reason rxbuf_check(struct rxbuf *r, struct pkbuf *b, size_t n)
 {
-	if (n < sizeof(*vh))
+	if (n < sizeof(r->vnet))
 		return DROP_VNET_HDR;
-	if (n == room && (!r->small || !r->large))
+	if (n == r->room && (!r->small || !r->large))
 		return DROP_NO_MEMORY; /* there was more of it */
-	n -= sizeof(*vh);
+	n -= sizeof(r->vnet);
 	if (n > PKBUF_MAX)
 		return DROP_TOO_BIG;
 	b->l2 = b->head;
 	if (rxbuf_fill(r, b, (uint32_t)n) < 0)
 		return DROP_NO_MEMORY;
-	return vnet_in(b, vh, b->dev->link->hlen) ? DROP_NONE : DROP_VNET_HDR;
+	return vnet_in(b, &r->vnet, b->dev->link->hlen) ? DROP_NONE : DROP_VNET_HDR;
 }
 
-enum drop_reason rxbuf_copy(struct rxbuf *r, struct pkbuf *b, const struct vnet_hdr *vh,
-			    const uint8_t *data, size_t n)
+struct pkbuf *rxbuf_take(struct rxbuf *r, size_t n)
 {
-	struct iovec iov[RXBUF_IOV];
-	struct vnet_hdr none;
-	size_t room, at = 0, part;
-	int niov = rxbuf_iov(r, b, &none, iov, &room);
+	struct pkbuf *b = r->head;
+	enum drop_reason why = rxbuf_check(r, b, n);
 
-	if (n > room - sizeof(none))
-		return DROP_NO_MEMORY;
-	for (int i = 1; i < niov && at < n; i++, at += part) {
-		part = n - at < iov[i].iov_len ? n - at : iov[i].iov_len;
-		memcpy(iov[i].iov_base, data + at, part);
+	if (why != DROP_NONE) {
+		rxbuf_drop(r, why);
+		return NULL;
 	}
-	return rxbuf_take(r, b, vh, n + sizeof(*vh), room);
+	r->head = NULL;
+	r->niov = 0;
+	return b;
 }
 
-void rxbuf_drop(struct pkbuf *b, enum drop_reason why)
+struct pkbuf *rxbuf_copy(struct rxbuf *r, const struct vnet_hdr *vh, const uint8_t *data, size_t n)
 {
-	struct netdev_stats *s = &b->dev->stats;
+	size_t at = 0, part;
+
+	if (n > r->room - sizeof(*vh)) {
+		rxbuf_drop(r, DROP_NO_MEMORY);
+		return NULL;
+	}
+	r->vnet = *vh;
+	for (int i = 1; i < r->niov && at < n; i++, at += part) {
+		part = n - at < r->iov[i].iov_len ? n - at : r->iov[i].iov_len;
+		memcpy(r->iov[i].iov_base, data + at, part);
+	}
+	return rxbuf_take(r, n + sizeof(*vh));
+}
+
+void rxbuf_drop(struct rxbuf *r, enum drop_reason why)
+{
+	struct netdev_stats *s = &r->head->dev->stats;
+	struct pkbuf *b = r->head;
 
 	atomic_fetch_add_explicit(why == DROP_NO_MEMORY ? &s->rx_dropped : &s->rx_errors, 1,
 				  memory_order_relaxed);
 	pkbuf_drop(b, why);
+	r->head = NULL;
+	r->niov = 0;
 }
 
-/* Dropped frames count as read: a flood of bad ones ends a batch too. */
-int rxbuf_batch(struct netdev_queue *q, struct pkq *out, int max, rxbuf_read_fn *read_one)
-{
-	int n = 0, r = 0;
+/* --- a batch ------------------------------------------------------------------------------------ */
 
-	while (n < max && out->bytes < NETDEV_BATCH_BYTES) {
-		r = read_one(q, out);
-		if (r == -EINTR)
+/* Dropped frames count as read: a flood of bad ones ends a batch too. */
+int rxbuf_batch(struct netdev_queue *q, struct rxbuf *r, struct pkq *out, int max,
+		rxbuf_read_fn *read_one)
+{
+	uint32_t bytes = 0;
+	struct pkbuf *b;
+	struct gro gro;
+	int n = 0, err = 0;
+
+	gro_begin(&gro, q->dev, out);
+	while (n < max && bytes < NETDEV_BATCH_BYTES) {
+		err = read_one(q, &b);
+		if (err == -EINTR)
 			continue;
-		if (r < 0)
+		if (err < 0)
 			break;
 		n++;
+		if (!b)
+			continue;
+		bytes += b->len;
+		if (gro_add(&gro, b)) {
+			pkbuf_reset(b, q->dev->stack, PKBUF_RX_HEAD);
+			r->head = b;
+		}
 	}
-	gro_join(q->dev, out);
-	return n ? n : r;
+	gro_end(&gro);
+	return n ? n : err;
 }

@@ -35,41 +35,24 @@ static int tap_read_away(struct netdev_queue *q)
 	return 0;
 }
 
-/* Reads one frame: 1 with it on `out`, 0 when it was dropped, or -errno. */
-static int tap_read(struct netdev_queue *q, struct pkq *out)
+static int tap_read(struct netdev_queue *q, struct pkbuf **out)
 {
-	struct pkbuf *b = pkbuf_alloc(q->dev->stack, PKBUF_RX_HEAD);
-	struct iovec iov[RXBUF_IOV];
-	enum drop_reason why;
-	struct vnet_hdr vh;
-	size_t room;
+	struct rxbuf *r = q->priv;
 	ssize_t n;
-	int niov;
 
-	if (!b)
+	*out = NULL;
+	if (!rxbuf_ready(r, q->dev))
 		return tap_read_away(q);
-	b->dev = q->dev;
-	rxbuf_refill(q->priv, q->dev->stack);
-	niov = rxbuf_iov(q->priv, b, &vh, iov, &room);
-	n = queue_readv(q->fd, iov, niov);
-	if (n <= 0) {
-		int err = n < 0 ? -errno : -ENODEV; /* a TAP never ends; a socket pair does */
-
-		pkbuf_free(b);
-		return err;
-	}
-	why = rxbuf_take(q->priv, b, &vh, (size_t)n, room);
-	if (why != DROP_NONE) {
-		rxbuf_drop(b, why);
-		return 0;
-	}
-	pkq_add(out, b);
-	return 1;
+	n = queue_readv(q->fd, r->iov, r->niov);
+	if (n <= 0)
+		return n < 0 ? -errno : -ENODEV; /* a TAP never ends; a socket pair does */
+	*out = rxbuf_take(r, (size_t)n);
+	return 0;
 }
 
 static int tap_rx(struct netdev_queue *q, struct pkq *out, int max)
 {
-	return rxbuf_batch(q, out, max, tap_read);
+	return rxbuf_batch(q, q->priv, out, max, tap_read);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -132,7 +115,7 @@ static int tap_queues_init(struct netdev *dev, const int *fd)
 	for (unsigned i = 0; i < dev->nqueue; i++) {
 		if (!dev->queue[i].priv)
 			return -ENOMEM;
-		rxbuf_refill(dev->queue[i].priv, dev->stack);
+		rxbuf_ready(dev->queue[i].priv, dev);
 	}
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/checksum.h"
+#include "lib/mib.h"
 #include "lib/stack.h"
 #include "lib/wire/ether.h"
 #include "lib/wire/ip4.h"
@@ -75,12 +76,17 @@ static void frame_make(unsigned i, uint32_t n)
 	ip()->id = be16_of((uint16_t)(be16_get(ip()->id) + i));
 }
 
-static void frame_write(uint32_t len)
+static void frame_write_as(uint32_t len, uint8_t vnet_flags)
 {
-	static const struct vnet_hdr none;
-	struct iovec iov[2] = {{(void *)(uintptr_t)&none, VNET_HLEN}, {t.frame, len}};
+	struct vnet_hdr h = {.flags = vnet_flags};
+	struct iovec iov[2] = {{&h, VNET_HLEN}, {t.frame, len}};
 
 	ck_assert_int_eq(writev(t.peer, iov, 2), (ssize_t)(VNET_HLEN + len));
+}
+
+static void frame_write(uint32_t len)
+{
+	frame_write_as(len, 0);
 }
 
 static void frame_seal_and_write(uint32_t n)
@@ -160,6 +166,44 @@ START_TEST(test_run_ends_when_its_references_are_used_up)
 	ck_assert_uint_eq(t.got.count, 2);
 	ck_assert_uint_eq(t.got.head->len, FRAME_HLEN4 + PKBUF_FRAGS * SIZE);
 	ck_assert_uint_eq(t.got.head->next->len, FRAME_HLEN4 + 2 * SIZE);
+}
+END_TEST
+
+/* A joined frame's header part is the next one's: nothing of it is left there. */
+START_TEST(test_header_part_of_a_joined_frame_is_used_again)
+{
+	struct pkbuf *b;
+
+	for (unsigned i = 0; i < FRAMES; i++) {
+		frame_make(i, SIZE);
+		frame_seal_and_write(SIZE);
+	}
+	read_all(FRAMES);
+	ck_assert_int_eq(gauge_read(t.stack, GAUGE_pkbufs), 2); /* its own, and the next */
+	ck_assert_uint_eq(t.got.count, 1);
+	pkq_free(&t.got);
+
+	frame_make(0, SIZE);
+	frame_seal_and_write(SIZE);
+	frame_make(1, SIZE);
+	ip()->csum = 0;
+	ip()->csum = csum_finish(csum_add(0, ip(), IP4_HLEN));
+	frame_write_as(FRAME_HLEN4 + SIZE, VNET_F_DATA_VALID);
+	frame_make(0, SIZE - 1);
+	tcp()->sport = be16_of(5);
+	frame_write(FRAME_HLEN4 + SIZE - 1);
+	read_all(3);
+	ck_assert_uint_eq(t.got.count, 2);
+	b = t.got.head->next;
+	ck_assert_uint_eq(b->len, FRAME_HLEN4 + SIZE - 1);
+	ck_assert_uint_eq(b->pinned, sizeof(*b) + PIECE_SMALL);
+	ck_assert_uint_eq(b->csum, CSUM_NONE);
+	ck_assert_uint_eq(b->gso_size, 0);
+	ck_assert_uint_eq(b->nfrag, 1);
+	ck_assert_ptr_eq(b->dev, t.dev);
+	ck_assert_uint_eq(frame_bytes(b, t.back), FRAME_HLEN4 + SIZE - 1);
+	ck_assert_mem_eq(t.back, t.frame, FRAME_HLEN4 + SIZE - 1);
+	ck_assert_int_eq(gauge_read(t.stack, GAUGE_pkbufs), 3);
 }
 END_TEST
 
@@ -329,6 +373,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_segments_in_order_become_one_and_cut_the_same);
 	tcase_add_test(tc, test_joined_bytes_and_sums_are_right);
+	tcase_add_test(tc, test_header_part_of_a_joined_frame_is_used_again);
 	tcase_add_test(tc, test_run_ends_when_its_references_are_used_up);
 	tcase_add_loop_test(tc, test_push_ends_a_run_but_for_ourselves, 0, 2);
 	tcase_add_loop_test(tc, test_what_differs_stays_apart, 0,
