@@ -9,27 +9,33 @@
 The router is a weft that forwards, with netem on both of its devices; whoever is measured in a, weft or the
 kernel, talks through it to the kernel in b, both ends with the same congestion control.  Each case runs
 SECONDS_EACH (10) each way, ROUNDS (1) times, weft and kernel by turns with the same seed; CASES (a pattern
-of names) and ALGORITHMS (cubic) choose.  What counts is what the receiving program has read, every byte of it
-compared; a run that fails shows nothing and makes the exit status 1.  docs/bench.md says what the figures mean.
+of names) and ALGORITHMS (cubic) choose.  JOBS (1) networks run rounds at once: for paths that leave the CPUs idle.
+What counts is what the receiving program has read, every byte of it compared; a run that fails shows nothing and
+makes the exit status 1.  Figures are means, with the ratio's standard error; docs/bench.md says what they mean.
 """
 import json
 import os
+import queue
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from figures import Figures, median
+from figures import Figures
 from rig import Rig, RunFailed, Server, ip
 
 ROUNDS = int(os.environ.get('ROUNDS', 1))
+JOBS = int(os.environ.get('JOBS', 1))
 SECONDS = float(os.environ.get('SECONDS_EACH', 10))
 SERVER = '10.2.0.2'
 WEFT = ['-w', 'tap0,10.0.0.1/24,10.0.0.2']
 WAYS = (('out', 'from weft'), ('in', 'to weft'))
+ROW = '%-8s %-12s %-10s %12s %12s %8s %6s'
 # netem's words for the way of the data, and for the way back.
 PATHS = (
     ('plain', 'delay 10ms rate 200mbit limit 1000', 'delay 10ms'),
@@ -48,8 +54,10 @@ PATHS = (
 
 
 class Network:
-    def __init__(self, build, folder):
-        self.rig = Rig(build)
+    def __init__(self, build, folder, number):
+        self.rig = Rig(build, number)
+        folder = os.path.join(folder, str(number))
+        os.mkdir(folder)
         self.log = os.path.join(folder, 'router')
         self.control = [os.path.join(build, 'weft'), 'ctl', '--control', os.path.join(folder, 'control')]
 
@@ -104,30 +112,51 @@ class Network:
         return round(float(done.stdout.split()[0]) * 1000, 2)
 
 
-def case(network, figures, cc, path, way):
+def case(free, figures, cc, path, way):
+    """Of weft and of the kernel: the figures of all rounds."""
     name, forth, back = path
-    for seed in range(1, ROUNDS + 1):
-        for who in ('kernel', 'weft'):
-            network.impair(*(forth, back) if way == 'out' else (back, forth), seed)
-            try:
-                figures.add((cc, name), way, who, network.measure(who, way, cc))
-            except RunFailed as e:
-                figures.fail('%s %s %s %s: %s' % (cc, name, way, who, e))
-    return [median(got) if got else None for got in (figures.get((cc, name), way, who) for who in ('weft', 'kernel'))]
+
+    def one(seed):
+        network = free.get()
+        try:
+            for who in ('kernel', 'weft'):
+                network.impair(*(forth, back) if way == 'out' else (back, forth), seed)
+                try:
+                    figures.add((cc, name), way, who, network.measure(who, way, cc))
+                except RunFailed as e:
+                    figures.fail('%s %s %s %s: %s' % (cc, name, way, who, e))
+        finally:
+            free.put(network)
+
+    with ThreadPoolExecutor(JOBS) as pool:
+        list(pool.map(one, range(1, ROUNDS + 1)))
+    return [figures.get((cc, name), way, who) for who in ('weft', 'kernel')]
 
 
-def run(network, figures, as_json):
+def compared(weft, kernel):
+    """Means, their ratio and its standard error; None: there is none."""
+    if not weft or not kernel:
+        return [statistics.fmean(got) if got else None for got in (weft, kernel)] + [None, None]
+    ratio, error = statistics.fmean(weft) / statistics.fmean(kernel), None
+    if min(len(weft), len(kernel)) > 1:
+        parts = (statistics.variance(got) / len(got) / statistics.fmean(got) ** 2 for got in (weft, kernel))
+        error = ratio * sum(parts) ** 0.5
+    return [statistics.fmean(weft), statistics.fmean(kernel), ratio, error]
+
+
+def run(free, figures, as_json):
     rows = []
     for cc in os.environ.get('ALGORITHMS', 'cubic').split():
         for path in PATHS:
             if not re.search(os.environ.get('CASES', '.'), path[0]):
                 continue
             for way, text in WAYS:
-                weft, kernel = case(network, figures, cc, path, way)
-                rows.append({'cc': cc, 'path': path[0], 'way': way, 'weft': weft, 'kernel': kernel})
+                got = case(free, figures, cc, path, way)
+                cells = compared(*got)
+                rows.append({'cc': cc, 'path': path[0], 'way': way, 'weft': got[0], 'kernel': got[1],
+                             'ratio': cells[2], 'error': cells[3]})
                 if not as_json:
-                    cells = ['%.2f' % x if x else '-' for x in (weft, kernel, weft and kernel and weft / kernel)]
-                    print('%-8s %-12s %-10s %12s %12s %8s' % (cc, path[0], text, *cells), flush=True)
+                    print(ROW % (cc, path[0], text, *('%.2f' % x if x else '-' for x in cells)), flush=True)
     return rows
 
 
@@ -136,14 +165,17 @@ def main():
     if os.geteuid() or not os.path.exists('/dev/net/tun'):
         sys.exit('weft: bench: needs root and /dev/net/tun')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    network = Network(sys.argv[1], folder)
+    networks, free = [Network(sys.argv[1], folder, i) for i in range(JOBS)], queue.Queue()
     try:
-        network.open()
+        for network in networks:
+            network.open()
+            free.put(network)
         if not as_json:
-            print('%-8s %-12s %-10s %12s %12s %8s' % ('', 'path', 'data go', 'weft, Mbit/s', 'kernel', 'ratio'))
-        rows = run(network, figures, as_json)
+            print(ROW % ('', 'path', 'data go', 'weft, Mbit/s', 'kernel', 'ratio', '+-'))
+        rows = run(free, figures, as_json)
     finally:
-        network.rig.close()
+        for network in networks:
+            network.rig.close()
         shutil.rmtree(folder)
     if as_json:
         print(json.dumps(rows))

@@ -79,10 +79,10 @@ class Server:
 
 
 class Rig:
-    def __init__(self, build):
+    def __init__(self, build, number=0):
         self.folder = os.path.join(build, 'tests/bench')
         self.bench = os.path.join(self.folder, 'bench')
-        self.prefix = 'weft-bench-%d-' % os.getpid()
+        self.prefix = 'weft-bench-%d-%d-' % (os.getpid(), number)
         self.namespaces = []
         self.asked = 0
 
