@@ -75,6 +75,9 @@ static void end_event(struct gateway_end *e, uint32_t events)
 		e->down_ready |= (events & ~(uint32_t)EPOLLOUT) != 0;
 		gateway_stream_run(e);
 		break;
+	case GATEWAY_LINGERING:
+		gateway_linger_look(e);
+		break;
 	case GATEWAY_DGRAM:
 		gateway_dgram_run(e);
 		break;

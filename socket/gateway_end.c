@@ -248,6 +248,17 @@ static void listener_leave(struct gateway_end *l)
 	}
 }
 
+/* A close() that lingers would stop the thread: who waits is the program. */
+static void linger_none(int fd)
+{
+	const struct linger none = {0};
+	struct linger l = {0};
+	socklen_t n = sizeof(l);
+
+	if (weft_getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &n) == 0 && l.l_onoff && l.l_linger)
+		weft_setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
 void gateway_end_stack_close(struct gateway_end *e)
 {
 	struct gateway *g = e->gateway;
@@ -258,6 +269,7 @@ void gateway_end_stack_close(struct gateway_end *e)
 	mutex_lock(&g->lock);
 	e->fd = -1;
 	mutex_unlock(&g->lock);
+	linger_none(fd);
 	weft_close(fd);
 }
 
@@ -279,6 +291,7 @@ void gateway_end_close(struct gateway_end *e)
 	RB_REMOVE(gateway_end_tree, &g->ends, e);
 	mutex_unlock(&g->lock);
 	gateway_end_stack_close(e);
+	gateway_awaited(g, e->id);
 	gateway_watch_close(g, &e->watch);
 	free(e->up.bytes);
 	free(e->down.bytes);

@@ -62,6 +62,8 @@ static void child_slot(struct gateway_end *l, struct gateway_end *e)
 	s->protocol = IPPROTO_TCP;
 	if (of && atomic_load(&of->flags) & PROGRAM_OOBINLINE)
 		atomic_fetch_or(&s->flags, PROGRAM_OOBINLINE);
+	if (of)
+		atomic_store(&s->linger, atomic_load(&of->linger));
 	atomic_store(&s->pid, l->pid);
 	gateway_slot_names(e);
 	atomic_store(&s->state, PROGRAM_CONNECTED);

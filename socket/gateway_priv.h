@@ -33,7 +33,8 @@ enum gateway_role {
 	GATEWAY_LISTENER,
 	GATEWAY_CONNECTING,
 	GATEWAY_STREAM,
-	GATEWAY_DGRAM, /* UDP, raw and ICMP */
+	GATEWAY_LINGERING, /* its program has closed it, and waits */
+	GATEWAY_DGRAM,     /* UDP, raw and ICMP */
 };
 
 /* One remote of a UDP socket. */
@@ -201,9 +202,23 @@ void gateway_probe_two(struct gateway *g);
 void gateway_probe_all(struct gateway *g);
 void gateway_processes_end(struct gateway *g);
 
+/* --- gateway_linger.c: SO_LINGER with a time ---------------------------------------------------------- */
+
+/* The program has closed it.  True: it waits until the peer has everything, the end is kept so long. */
+bool gateway_linger(struct gateway_end *e);
+/* The stack has events of one that is kept. */
+void gateway_linger_look(struct gateway_end *e);
+/* Who waits for it has closed its descriptor.  True: the end is kept yet. */
+bool gateway_linger_closed(struct gateway *g, uint32_t id);
+/* Nobody waits any more. */
+void gateway_linger_over(struct gateway *g, uint32_t id);
+
 /* --- gateway_request.c, gateway_listen.c, gateway_connect.c, gateway_stream.c, gateway_dgram.c ---------- */
 
 void gateway_request_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
+/* Is there one who waits for this id?  All of them are answered. */
+bool gateway_is_awaited(struct gateway *g, uint32_t id);
+void gateway_awaited(struct gateway *g, uint32_t id);
 /* Those who are connected still, when the gateway's thread has ended. */
 void gateway_requests_end(struct gateway *g);
 void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);

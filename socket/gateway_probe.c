@@ -35,7 +35,8 @@ bool gateway_probe(struct gateway_end *e)
 {
 	bool dgram = e->role == GATEWAY_DGRAM;
 
-	if (e->child || (e->watch.fd >= 0 && !dgram) || !name_is_free(e->gateway, e->id, dgram))
+	if (e->child || e->role == GATEWAY_LINGERING || (e->watch.fd >= 0 && !dgram) ||
+	    !name_is_free(e->gateway, e->id, dgram))
 		return false;
 	gateway_end_forget(e);
 	return true;

@@ -16,6 +16,7 @@ struct asker {
 	LIST_ENTRY(asker) next;
 	struct ucred who;
 	bool stays;
+	uint32_t awaits; /* the id of the socket that its program closes; 0: none */
 };
 
 static void asker_end(struct gateway *g, struct asker *a)
@@ -23,6 +24,37 @@ static void asker_end(struct gateway *g, struct asker *a)
 	LIST_REMOVE(a, next);
 	gateway_watch_close(g, &a->watch);
 	gateway_free_later(g, a);
+}
+
+static void answer(struct asker *a, const struct program_reply *r, int fd)
+{
+	gateway_send_with(a->watch.fd, r, sizeof(*r), fd);
+}
+
+bool gateway_is_awaited(struct gateway *g, uint32_t id)
+{
+	struct asker *a;
+
+	LIST_FOREACH(a, &g->askers, next)
+	{
+		if (a->awaits == id)
+			return true;
+	}
+	return false;
+}
+
+void gateway_awaited(struct gateway *g, uint32_t id)
+{
+	const struct program_reply done = {.magic = PROGRAM_MAGIC};
+	struct asker *a, *next;
+
+	for (a = LIST_FIRST(&g->askers); a; a = next) {
+		next = LIST_NEXT(a, next);
+		if (a->awaits != id)
+			continue;
+		answer(a, &done, -1);
+		asker_end(g, a);
+	}
 }
 
 void gateway_requests_end(struct gateway *g)
@@ -161,6 +193,16 @@ static bool gateway_settled(struct gateway *g)
 	return settled;
 }
 
+/* Before the close, and when it is done: true, there is nothing to wait for. */
+static bool request_linger(struct gateway *g, struct asker *a, const struct program_request *q)
+{
+	if (q->name)
+		return !a->awaits || !gateway_linger_closed(g, a->awaits);
+	a->awaits = q->id;
+	a->stays = true;
+	return true;
+}
+
 static void request_do(struct gateway *g, struct asker *a, const struct program_request *q)
 {
 	struct program_reply r = {.magic = PROGRAM_MAGIC};
@@ -180,6 +222,10 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 	case PROGRAM_SETTLED:
 		r.err = gateway_settled(g) ? 0 : -EAGAIN;
 		break;
+	case PROGRAM_LINGER:
+		if (!request_linger(g, a, q))
+			return;
+		break;
 	case PROGRAM_DEVICES:
 		gateway_devices(g, (unsigned)q->name, &r);
 		break;
@@ -189,9 +235,19 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 			err = option_of_none(g, q, &r);
 		r.err = e ? request_end(e, q, &r, &note) : err;
 	}
-	gateway_send_with(a->watch.fd, &r, sizeof(r), note >= 0 ? note : fd);
+	answer(a, &r, note >= 0 ? note : fd);
 	if (note >= 0)
 		close(note);
+}
+
+/* It has its answer, or wants none any more. */
+static void asker_over(struct gateway *g, struct asker *a)
+{
+	uint32_t id = a->awaits;
+
+	asker_end(g, a);
+	if (id)
+		gateway_linger_over(g, id);
 }
 
 static void asker_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
@@ -205,8 +261,8 @@ static void asker_ready(struct gateway *g, struct gateway_watch *w, uint32_t eve
 	if (n == sizeof(q) && q.magic == PROGRAM_MAGIC && q.len <= PROGRAM_VALUE &&
 	    gateway_knows(g, q.secret))
 		request_do(g, a, &q);
-	if (!a->stays || n <= 0)
-		asker_end(g, a);
+	if (!a->watch.gone && (!a->stays || n <= 0))
+		asker_over(g, a);
 }
 
 static void request_accept(struct gateway *g, int fd)

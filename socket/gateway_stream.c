@@ -239,6 +239,8 @@ void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t e
 {
 	struct gateway_end *e = (struct gateway_end *)(void *)w;
 
+	if (e->role == GATEWAY_LINGERING)
+		return;
 	if (e->role == GATEWAY_CONNECTING) {
 		if (events & EPOLLHUP)
 			gateway_end_forget(e);

@@ -243,7 +243,8 @@ static void up_close(struct gateway_end *e)
 	if (e->aborted || e->unread || e->down.bytes)
 		gateway_reset(e);
 	gateway_residual_drain(e);
-	gateway_end_forget(e);
+	if (!gateway_linger(e))
+		gateway_end_forget(e);
 }
 
 /* True: the end is gone. */

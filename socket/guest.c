@@ -67,6 +67,28 @@ static int request_run(int fd, const struct program_request *q, struct program_r
 	return n == sizeof(*r) && r->magic == PROGRAM_MAGIC ? r->err : -ENETDOWN;
 }
 
+void guest_request_sign(const struct guest *g, struct program_request *q)
+{
+	q->magic = PROGRAM_MAGIC;
+	memcpy(q->secret, g->token.secret, PROGRAM_SECRET);
+}
+
+int guest_request_staying(const struct guest *g, struct program_request *q, struct program_reply *r)
+{
+	int fd = request_connect(g), passed = -1, err;
+
+	if (fd < 0)
+		return fd;
+	guest_request_sign(g, q);
+	err = request_run(fd, q, r, &passed);
+	if (passed >= 0)
+		kernel_close(passed);
+	if (!err)
+		return fd;
+	kernel_close(fd);
+	return err;
+}
+
 int guest_request_passing(const struct guest *g, struct program_request *q, struct program_reply *r,
 			  int *passed)
 {
@@ -74,8 +96,7 @@ int guest_request_passing(const struct guest *g, struct program_request *q, stru
 
 	if (fd < 0)
 		return fd;
-	q->magic = PROGRAM_MAGIC;
-	memcpy(q->secret, g->token.secret, PROGRAM_SECRET);
+	guest_request_sign(g, q);
 	err = request_run(fd, q, r, passed);
 	kernel_close(fd);
 	return err;

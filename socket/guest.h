@@ -44,6 +44,10 @@ bool guest_find(struct guest *g, int fd, struct guest_socket *s);
 int guest_request(const struct guest *g, struct program_request *q, struct program_reply *r);
 /* Weft was killed: what comes then is the empty message by which `weft run` tells. */
 bool guest_is_lost(const struct guest *g);
+/* On a connection that stays: its descriptor, or -errno.  What else is said there is filled in by the other. */
+int guest_request_staying(const struct guest *g, struct program_request *q,
+			  struct program_reply *r);
+void guest_request_sign(const struct guest *g, struct program_request *q);
 /* With the descriptor that came with the answer, or -1. */
 int guest_request_passing(const struct guest *g, struct program_request *q, struct program_reply *r,
 			  int *passed);
@@ -81,6 +85,17 @@ int guest_connect_fresh(const struct guest_socket *s);
 void guest_connect_errors(const struct guest_socket *s, bool on);
 /* True: the descriptor blocks, by SO_SNDTIMEO or SO_RCVTIMEO so many milliseconds, -1: without end. */
 bool guest_waits(int fd, int option, int *ms);
+
+/* --- guest_linger.c ----------------------------------------------------------------------------------- */
+
+/* SO_LINGER has become this. */
+void guest_linger_set(const struct guest_socket *s, const void *v, socklen_t n);
+/* True: the descriptor may be a socket whose close() waits. */
+bool guest_may_linger(const struct guest *g);
+/* Before the close: a descriptor that tells, and how long it waits; -1: it does not. */
+int guest_linger_begin(const struct guest_socket *s, int *ms);
+/* After it: until the peer has everything, the time is over, a signal comes.  Closes what tells. */
+void guest_linger_end(const struct guest_socket *s, int tells, int ms);
 
 /* --- guest_address.c ---------------------------------------------------------------------------------- */
 

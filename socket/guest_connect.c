@@ -86,8 +86,10 @@ static void connect_adopt(const struct guest_socket *s, int fresh)
 	if (!s->slot || !guest_find(s->guest, fresh, &to) || !to.slot)
 		return;
 	q.id = to.id;
-	if (guest_request(s->guest, &q, &r) == 0)
-		atomic_store(&to.slot->flags, atomic_load(&s->slot->flags));
+	if (guest_request(s->guest, &q, &r))
+		return;
+	atomic_store(&to.slot->flags, atomic_load(&s->slot->flags));
+	atomic_store(&to.slot->linger, atomic_load(&s->slot->linger));
 }
 
 /* A socket of the kernel connects once: another try needs another one, with what the stack has of the first. */

@@ -86,7 +86,7 @@ static int number_of(const void *v, socklen_t n)
 	return x;
 }
 
-static int option_set(const struct guest_socket *s, int level, int name, const void *v, socklen_t n)
+static int option_ask(const struct guest_socket *s, int level, int name, const void *v, socklen_t n)
 {
 	struct program_request q = {
 	    .kind = PROGRAM_SETOPT, .id = s->id, .level = level, .name = name};
@@ -111,6 +111,15 @@ static int option_set(const struct guest_socket *s, int level, int name, const v
 	err = guest_request(s->guest, &q, &r);
 	if (!err && level == IPPROTO_IP && name == IP_RECVERR && s->type == SOCK_DGRAM)
 		guest_connect_errors(s, number_of(v, n) != 0);
+	return err;
+}
+
+static int option_set(const struct guest_socket *s, int level, int name, const void *v, socklen_t n)
+{
+	int err = option_ask(s, level, name, v, n);
+
+	if (!err && level == SOL_SOCKET && name == SO_LINGER)
+		guest_linger_set(s, v, n);
 	return err;
 }
 

@@ -123,7 +123,8 @@ struct program_slot {
 	struct program_addr remote;               /* g */
 	_Atomic uint32_t told;                    /* p: connect() has said how it ended */
 	uint16_t protocol;                        /* c */
-	uint8_t unused[6];                        /* c: a slot is two cache lines */
+	_Atomic uint16_t linger;                  /* p: SO_LINGER: s that close() waits; 0: none */
+	uint8_t unused[4];                        /* c: a slot is two cache lines */
 	_Atomic uint64_t option[PROGRAM_OPTIONS]; /* a: stored and not taken yet; 0: none */
 };
 _Static_assert(sizeof(struct program_slot) == 128, "two cache lines");
@@ -159,12 +160,13 @@ struct program_miss {
  *	c	constant		a	atomic
  */
 struct program_table {
-	uint32_t magic;         /* c */
-	int32_t pid;            /* c: weft's */
-	_Atomic uint32_t first; /* a: no slot below this is free, as far as is known */
-	_Atomic uint32_t top;   /* a: no slot from this on has ever been taken */
-	_Atomic uint32_t lost;  /* a: weft was killed, says `weft run` */
-	uint32_t unused[27];    /* c */
+	uint32_t magic;          /* c */
+	int32_t pid;             /* c: weft's */
+	_Atomic uint32_t first;  /* a: no slot below this is free, as far as is known */
+	_Atomic uint32_t top;    /* a: no slot from this on has ever been taken */
+	_Atomic uint32_t lost;   /* a: weft was killed, says `weft run` */
+	_Atomic uint32_t linger; /* a: a socket has lingered, or will: close() looks which */
+	uint32_t unused[26];     /* c */
 	struct program_slot slot[PROGRAM_SLOTS];  /* see above */
 	struct program_miss miss[PROGRAM_MISSES]; /* see above */
 };
@@ -218,6 +220,8 @@ enum program_request_kind {
 	PROGRAM_ADOPT, /* name: the id of a stream that is connected no more; its socket becomes ours */
 	PROGRAM_ERRORS_LEFT, /* a call took the error that the descriptor shows: more may wait in the queue */
 	PROGRAM_COLLECT, /* the table is full: sockets that were closed give their slots back */
+	PROGRAM_LINGER, /* before a close(), on a connection that stays; again with a name after it: answered
+			    when the peer has everything, or at once if others have the socket yet */
 	PROGRAM_DEVICES, /* bytes, of the answer: struct program_device, as many as fit from `name` on */
 };
 

@@ -5,7 +5,7 @@ need python3
 net_begin
 weft_up
 
-host timeout 100 python3 tests/harness/urgent_host.py 9000 >"$DIR/seen" 2>&1 &
+ip netns exec "$NS" timeout 100 python3 tests/harness/urgent_host.py 9000 >"$DIR/seen" 2>&1 &
 server=$!
 host_listens 9000
 for mode in preload notify; do
