@@ -18,20 +18,21 @@ enum { CELLS_KEPT = 0 };
 enum { CELLS_KEPT = 64 }; /* of a size */
 #endif
 
-static inline struct cells *cells_of(struct slot *s, size_t n)
+static inline size_t cell_class(size_t n)
 {
 	assert(n > 0 && n <= CELL_MAX);
-	return &s->cells[(n + CELL_STEP - 1) / CELL_STEP];
+	return (n + CELL_STEP - 1 - CELL_FIRST) / CELL_STEP;
 }
 
 /* At most CELL_MAX bytes; NULL: no memory. */
 static inline void *cell_alloc(struct stack *st, size_t n)
 {
-	struct cells *c = cells_of(slot_get(st), n);
+	size_t class = cell_class(n);
+	struct cells *c = &slot_get(st)->cells[class];
 	struct free_cell *p = c->first;
 
 	if (!p)
-		return malloc((n + CELL_STEP - 1) / CELL_STEP * CELL_STEP);
+		return malloc(class * CELL_STEP + CELL_FIRST);
 	c->first = p->next;
 	c->count--;
 	return p;
@@ -49,7 +50,7 @@ static inline void *cell_zalloc(struct stack *st, size_t n)
 /* n as it was asked for; p may be NULL. */
 static inline void cell_free(struct stack *st, void *p, size_t n)
 {
-	struct cells *c = cells_of(slot_get(st), n);
+	struct cells *c = &slot_get(st)->cells[cell_class(n)];
 	struct free_cell *it = p;
 
 	if (!p || c->count + 1 > CELLS_KEPT) {

@@ -43,8 +43,10 @@ struct cells {
 	struct free_cell *first;
 	unsigned count;
 };
-#define CELL_STEP 16u /* bytes: as malloc() gives */
-#define CELL_MAX 512u
+/* Bytes, as glibc's malloc() has them to give: 8, 24, 40, ... */
+#define CELL_STEP 16u
+#define CELL_FIRST 8u
+#define CELL_MAX 520u
 
 struct slot {
 	struct waiter waiter;                /* see lib/env.h */
