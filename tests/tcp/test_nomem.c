@@ -31,7 +31,7 @@ void *__wrap_malloc(size_t n)
 /* Nor what the thread has kept of that size (lib/cell.h). */
 static void none_kept(size_t n)
 {
-	while (cells_of(slot_get(tl.st), n)->count)
+	while (slot_get(tl.st)->cells[cell_class(n)].count)
 		free(cell_alloc(tl.st, n));
 }
 
