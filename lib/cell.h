@@ -24,15 +24,20 @@ static inline size_t cell_class(size_t n)
 	return (n + CELL_STEP - 1 - CELL_FIRST) / CELL_STEP;
 }
 
+/* What malloc() is asked for where n are wanted. */
+static inline size_t cell_size(size_t n)
+{
+	return cell_class(n) * CELL_STEP + CELL_FIRST;
+}
+
 /* At most CELL_MAX bytes; NULL: no memory. */
 static inline void *cell_alloc(struct stack *st, size_t n)
 {
-	size_t class = cell_class(n);
-	struct cells *c = &slot_get(st)->cells[class];
+	struct cells *c = &slot_get(st)->cells[cell_class(n)];
 	struct free_cell *p = c->first;
 
 	if (!p)
-		return malloc(class * CELL_STEP + CELL_FIRST);
+		return malloc(cell_size(n));
 	c->first = p->next;
 	c->count--;
 	return p;

@@ -38,7 +38,7 @@ static void none_kept(size_t n)
 static void no_est(void)
 {
 	none_kept(sizeof(struct tcp_est));
-	poor[0] = sizeof(struct tcp_est);
+	poor[0] = cell_size(sizeof(struct tcp_est));
 }
 
 static void no_rare(void)
