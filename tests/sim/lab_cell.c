@@ -51,12 +51,14 @@ static void cell_scene(const struct lab_cell *c, struct lab_scene *s, uint64_t b
 	s->njob = 1;
 }
 
-static void figures_take(struct lab_world *w, uint64_t bytes, uint64_t from, struct lab_figures *f)
+/* `had` of them had come at `from`. */
+static void figures_take(struct lab_world *w, uint64_t bytes, uint64_t had, uint64_t from,
+			 struct lab_figures *f)
 {
 	const struct lab_run *r = &w->run[0];
 	double segments = (double)bytes / 1448;
 
-	f->goodput = (double)bytes * 0.9 / ((double)(r->last - from) / 1e9);
+	f->goodput = (double)(bytes - had) / ((double)(r->last - from) / 1e9);
 	lab_drain(w);
 	f->again = (double)r->retrans / segments;
 	f->spurious = (double)(r->carried - bytes) / 1448 / segments;
@@ -69,7 +71,7 @@ bool lab_cell_run(const struct lab_cell *c, uint64_t seed, struct lab_figures *f
 	uint64_t bytes = (uint64_t)(predicted * (predicted < capacity ? SECONDS_LOSSY : SECONDS));
 	struct lab_scene s;
 	struct lab_world *w;
-	uint64_t from;
+	uint64_t from, had;
 
 	bytes = bytes < BYTES_MIN ? BYTES_MIN : bytes;
 	memset(f, 0, sizeof(*f));
@@ -83,8 +85,9 @@ bool lab_cell_run(const struct lab_cell *c, uint64_t seed, struct lab_figures *f
 	while (w->run[0].got < bytes / 10 && lab_step(w, ENV_NEVER))
 		;
 	from = lab_now(w);
+	had = w->run[0].got;
 	if (lab_run_until(w, ENV_NEVER))
-		figures_take(w, bytes, from, f);
+		figures_take(w, bytes, had, from, f);
 	lab_world_close(w, &f->bad);
 	return true;
 }
