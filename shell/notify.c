@@ -4,7 +4,8 @@
  *
  * No call waits here: what one waits for is told by an epoll instance that has its descriptor watched without
  * holding it, so that the target's close and its death are seen as ever.  A signal takes the target out of its
- * call; when it was late and the call was made already, what came of it is kept for the target to ask again.
+ * call; when it was late and the call was made already, what came of it is kept for the target to ask again, which
+ * may be after calls of the signal's handler.
  */
 #include "shell/notify.h"
 
@@ -32,67 +33,6 @@ int64_t notify_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* --- what a signal kept back ---------------------------------------------------------------------------- */
-
-static void kept_forget(struct notify_kept *k)
-{
-	LIST_REMOVE(k, next);
-	if (k->call.give >= 0)
-		close(k->call.give);
-	free(k);
-}
-
-/* Of those that will not ask again. */
-static void kept_of_ended_forget(struct notify *n)
-{
-	struct notify_kept *k, *following;
-
-	for (k = LIST_FIRST(&n->kept); k; k = following) {
-		following = LIST_NEXT(k, next);
-		if (target_ended(&k->call))
-			kept_forget(k);
-	}
-}
-
-/* Without memory it is lost, as if the target had closed it. */
-static void kept_add(const struct notify_call *c)
-{
-	struct notify_kept *k = calloc(1, sizeof(*k));
-
-	kept_of_ended_forget(c->notify);
-	if (!k) {
-		if (c->give >= 0)
-			close(c->give);
-		return;
-	}
-	k->call = *c;
-	LIST_INSERT_HEAD(&c->notify->kept, k, next);
-}
-
-/* True: this call was made before; c has what came of it. */
-static bool kept_take(struct notify_call *c)
-{
-	struct notify_kept *k, *following;
-	bool same = false;
-
-	for (k = LIST_FIRST(&c->notify->kept); k; k = following) {
-		following = LIST_NEXT(k, next);
-		if (k->call.tid != c->tid)
-			continue;
-		same = k->call.data.nr == c->data.nr &&
-		       memcmp(k->call.data.args, c->data.args, sizeof(c->data.args)) == 0;
-		if (same) {
-			c->end = k->call.end;
-			c->value = k->call.value;
-			c->give = k->call.give;
-			c->cloexec = k->call.cloexec;
-			k->call.give = -1;
-		}
-		kept_forget(k);
-	}
-	return same;
 }
 
 /* --- the answer ----------------------------------------------------------------------------------------- */
@@ -145,7 +85,7 @@ static void call_answer(struct notify_call *c)
 	if (err && target_ended(c))
 		target_forget(c);
 	else if (err && c->end == NOTIFY_ANSWER)
-		kept_add(c);
+		notify_kept_add(c);
 	else if (c->give >= 0)
 		close(c->give);
 }
@@ -156,16 +96,28 @@ static void call_end(struct notify_call *c)
 	if (c->s.fd >= 0)
 		close(c->s.fd);
 	c->s.fd = -1;
+	target_close(c);
 	call_answer(c);
 }
 
 /* --- calls that wait -------------------------------------------------------------------------------------- */
 
+static void watch_forget(struct notify_watch *watch)
+{
+	LIST_REMOVE(watch, next);
+	if (watch->epoll >= 0)
+		close(watch->epoll);
+	free(watch);
+}
+
 static void wait_forget(struct notify_wait *w)
 {
 	LIST_REMOVE(w, next);
-	if (w->epoll >= 0)
-		close(w->epoll);
+	if (w->watch) {
+		TAILQ_REMOVE(w->due ? &w->call.notify->due : &w->watch->waiting, w, beside);
+		if (--w->watch->nwaits == 0)
+			watch_forget(w->watch);
+	}
 	if (w->pidfd >= 0)
 		close(w->pidfd);
 	free(w);
@@ -178,17 +130,48 @@ static int watch(int epoll, int fd, uint32_t events, void *what)
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev);
 }
 
+/* NULL: no memory, no descriptors. */
+static struct notify_watch *watch_make(const struct notify_call *c)
+{
+	struct notify_watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	TAILQ_INIT(&w->waiting);
+	w->id = c->s.id;
+	w->events = c->events;
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	LIST_INSERT_HEAD(&c->notify->watches, w, next);
+	if (w->epoll >= 0 &&
+	    (!c->events || watch(w->epoll, c->s.fd, (uint32_t)c->events, w) == 0) &&
+	    watch(c->notify->epoll, w->epoll, EPOLLIN, w) == 0)
+		return w;
+	watch_forget(w);
+	return NULL;
+}
+
+static struct notify_watch *watch_get(const struct notify_call *c)
+{
+	struct notify_watch *w;
+
+	LIST_FOREACH(w, &c->notify->watches, next)
+	{
+		if (w->id == c->s.id && w->events == c->events)
+			return w;
+	}
+	return watch_make(c);
+}
+
 /* Its process's end is waited for as well. */
 static int wait_watch(struct notify_wait *w)
 {
-	const struct notify_call *c = &w->call;
-
-	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	w->pidfd = target_pidfd(c);
-	if (w->epoll < 0 || w->pidfd < 0 || watch(w->epoll, w->pidfd, EPOLLIN, w) ||
-	    (c->events && watch(w->epoll, c->s.fd, (uint32_t)c->events, w)))
+	w->watch = watch_get(&w->call);
+	if (!w->watch)
 		return -1;
-	return watch(c->notify->epoll, w->epoll, EPOLLIN, w);
+	TAILQ_INSERT_TAIL(&w->watch->waiting, w, beside);
+	w->watch->nwaits++;
+	w->pidfd = target_pidfd(&w->call);
+	return w->pidfd < 0 ? -1 : watch(w->watch->epoll, w->pidfd, EPOLLIN, w);
 }
 
 /* 0 or -errno. */
@@ -198,7 +181,9 @@ static int call_wait(struct notify_call *c)
 
 	if (!w)
 		return -ENOBUFS;
+	target_close(c);
 	w->call = *c;
+	w->pidfd = -1;
 	w->until = -1;
 	if (c->wait_ms >= 0)
 		w->until = (c->events ? c->began : notify_now()) + c->wait_ms;
@@ -215,7 +200,7 @@ static void call_make(struct notify_call *c)
 {
 	int err = 0;
 
-	if (!kept_take(c))
+	if (!notify_kept_take(c))
 		notify_call_run(c);
 	if (c->end == NOTIFY_WAIT) {
 		err = call_wait(c);
@@ -232,7 +217,7 @@ static void wait_over(struct notify_wait *w, bool late)
 	struct notify_call c = w->call;
 
 	wait_forget(w);
-	c.s.fd = c.give = -1;
+	c.s.fd = c.give = c.pidfd = -1;
 	c.again = true;
 	c.late = late && c.events;
 	if (target_sleeps(&c))
@@ -255,7 +240,8 @@ static void waits_of_forget(struct notify *n, int tid)
 
 static void notification_take(struct notify *n)
 {
-	struct notify_call c = {.notify = n, .s.fd = -1, .give = -1, .began = notify_now()};
+	struct notify_call c = {
+	    .notify = n, .s.fd = -1, .give = -1, .pidfd = -1, .began = notify_now()};
 
 	memset(n->request, 0, sizeof(*n->request));
 	if (seccomp_notify_receive(n->fd, n->request))
@@ -267,13 +253,41 @@ static void notification_take(struct notify *n)
 	call_make(&c);
 }
 
+static void wait_due(struct notify *n, struct notify_wait *w)
+{
+	if (w->due)
+		return;
+	TAILQ_REMOVE(&w->watch->waiting, w, beside);
+	TAILQ_INSERT_TAIL(&n->due, w, beside);
+	w->due = true;
+}
+
+/* Of its calls those whose processes have ended; and the first, for the next look tells if there is more. */
+static void watch_ready(struct notify *n, struct notify_watch *watch)
+{
+	struct epoll_event ev[EVENTS];
+	int k = epoll_wait(watch->epoll, ev, EVENTS, 0);
+
+	for (int i = 0; i < k; i++) {
+		struct notify_wait *w = ev[i].data.ptr;
+
+		if (ev[i].data.ptr == watch)
+			w = TAILQ_FIRST(&watch->waiting);
+		if (w)
+			wait_due(n, w);
+	}
+}
+
 /* One at a time: what is run for one may end another. */
 static void waits_ready(struct notify *n)
 {
 	struct epoll_event ev;
 
-	for (int i = 0; i < EVENTS && epoll_wait(n->epoll, &ev, 1, 0) == 1; i++)
-		wait_over(ev.data.ptr, false);
+	for (int i = 0; i < EVENTS && epoll_wait(n->epoll, &ev, 1, 0) == 1; i++) {
+		watch_ready(n, ev.data.ptr);
+		while (!TAILQ_EMPTY(&n->due))
+			wait_over(TAILQ_FIRST(&n->due), false);
+	}
 }
 
 static struct notify_wait *wait_first(const struct notify *n)
@@ -375,7 +389,7 @@ static int alarm_take(void)
 	return sigaction(SIGALRM, &act, NULL) || sigprocmask(SIG_UNBLOCK, &set, NULL) ? -errno : 0;
 }
 
-/* A call that waits is two descriptors. */
+/* A call that waits is a descriptor, and a socket that is waited for. */
 static void descriptors_raise(void)
 {
 	struct rlimit r;
@@ -396,6 +410,7 @@ int notify_begin(struct notify **made, int pid, int fd, const struct program_tok
 	if (!n)
 		return -ENOMEM;
 	descriptors_raise();
+	TAILQ_INIT(&n->due);
 	n->guest.token = *token;
 	atomic_store(&n->guest.table, table);
 	n->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -417,8 +432,7 @@ void notify_end(struct notify *n)
 		return;
 	while (!LIST_EMPTY(&n->waiting))
 		wait_forget(LIST_FIRST(&n->waiting));
-	while (!LIST_EMPTY(&n->kept))
-		kept_forget(LIST_FIRST(&n->kept));
+	notify_kept_end(n);
 	if (n->fd >= 0)
 		close(n->fd);
 	if (n->epoll >= 0)

@@ -74,13 +74,12 @@ static long bytes_out(struct notify_call *c, const struct its_message *i, struct
 		return -EMSGSIZE;
 	if (size > NOTIFY_BUFFER)
 		own.iov_len = size = NOTIFY_BUFFER;
-	if (size &&
-	    process_vm_readv(c->tid, &own, 1, n->parts, i->m.msg_iovlen, 0) != (ssize_t)size)
+	if (target_gather(c, n->buffer, size, n->parts, i->m.msg_iovlen))
 		return -EFAULT;
 	m->msg_iov = &own;
 	m->msg_iovlen = 1;
 	r = guest_sendmsg(&c->s, m, flags | MSG_NOSIGNAL);
-	if (r == -EPIPE && !(flags & MSG_NOSIGNAL))
+	if (r == -EPIPE && !(flags & MSG_NOSIGNAL) && target_sleeps(c))
 		syscall(SYS_tkill, c->tid, SIGPIPE);
 	return r;
 }
@@ -176,10 +175,7 @@ static long message_in(struct notify_call *c, const struct its_message *i, struc
 		return r;
 	if ((size_t)r < own.iov_len)
 		own.iov_len = (size_t)r;
-	if (own.iov_len && process_vm_writev(c->tid, &own, 1, n->parts, i->m.msg_iovlen, 0) !=
-			       (ssize_t)own.iov_len)
-		return -EFAULT;
-	return r;
+	return target_scatter(c, n->buffer, own.iov_len, n->parts, i->m.msg_iovlen) ? -EFAULT : r;
 }
 
 /* Of a stream nobody is told. */

@@ -31,6 +31,7 @@ struct notify_call {
 	int64_t began;         /* ms */
 	bool again;            /* it has waited, */
 	bool late;             /* and its time is over */
+	int pidfd;             /* the thread's, or -1: not opened */
 
 	enum notify_end end;
 	long value;   /* 0 or more, or -errno */
@@ -40,11 +41,27 @@ struct notify_call {
 	int wait_ms;  /* since it began, -1: without end; without events: from now on */
 };
 
-/* A call put by: what it waits for is in an epoll instance of its own, which keeps no descriptor open. */
+/*
+ * What calls wait for of one socket: in an epoll instance of its own, which keeps no descriptor open; one for all of
+ * them, for the kernel allows no more than 500 to watch a file.
+ */
+struct notify_watch {
+	LIST_ENTRY(notify_watch) next;
+	TAILQ_HEAD(notify_waits, notify_wait) waiting; /* who came last is last */
+	unsigned nwaits;                               /* those that are due too */
+	int epoll;
+	uint32_t id; /* of the socket */
+	short events;
+};
+
+/* A call put by. */
 struct notify_wait {
 	LIST_ENTRY(notify_wait) next;
+	TAILQ_ENTRY(notify_wait) beside; /* others of its watch, or those that are due */
 	struct notify_call call;
-	int epoll, pidfd;
+	struct notify_watch *watch;
+	bool due;
+	int pidfd;
 	int64_t until; /* ms; -1: without end */
 };
 
@@ -58,6 +75,8 @@ struct notify {
 	struct guest guest;
 	int fd, epoll;
 	LIST_HEAD(, notify_wait) waiting;
+	struct notify_waits due;
+	LIST_HEAD(, notify_watch) watches;
 	LIST_HEAD(, notify_kept) kept;
 	struct seccomp_notif *request;
 	struct seccomp_notif_resp *response;
@@ -74,17 +93,32 @@ bool target_ended(const struct notify_call *c);
 /* A pidfd of its process, or -errno. */
 int target_pidfd(const struct notify_call *c);
 /* A copy of its descriptor, close-on-exec, or -errno. */
-int target_fd(const struct notify_call *c, int fd);
+int target_fd(struct notify_call *c, int fd);
+/* Of the call: what that has opened. */
+void target_close(struct notify_call *c);
 /* Its process. */
 int target_pid(const struct notify_call *c);
 /* True: raw sockets are for it, as the gateway has it of who asks: root with CAP_NET_RAW. */
 bool target_may_be_raw(const struct notify_call *c);
 bool target_fd_cloexec(const struct notify_call *c, int fd);
-/* 0 or -EFAULT. */
+/* 0 or -EFAULT: also when it lives no more, so that its number may be another's. */
 int target_read(const struct notify_call *c, uint64_t from, void *to, size_t n);
 int target_write(const struct notify_call *c, uint64_t to, const void *from, size_t n);
+/* The same for n bytes that are in several parts there. */
+int target_gather(const struct notify_call *c, void *to, size_t n, const struct iovec *parts,
+		  size_t nparts);
+int target_scatter(const struct notify_call *c, const void *from, size_t n,
+		   const struct iovec *parts, size_t nparts);
 /* Puts fresh, a descriptor of ours, under the target's number fd.  0 or -errno. */
 int target_replace(const struct notify_call *c, int fd, int fresh);
+
+/* --- notify_kept.c: results that a signal kept back ---------------------------------------------------- */
+
+/* Without memory it is lost, as if the target had closed it. */
+void notify_kept_add(const struct notify_call *c);
+/* True: this call was made before; c has what came of it. */
+bool notify_kept_take(struct notify_call *c);
+void notify_kept_end(struct notify *n);
 
 /* --- notify.c, notify_call.c, notify_message.c ------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
  * shell/notify_target.c - the process that made a call: its descriptors, its memory.
  *
  * A number of a thread says who it is only while the call is not answered: what was taken by it is used after
- * target_sleeps() only.
+ * target_sleeps() only, or while its pidfd, which was opened so, says that it lives.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -86,32 +86,77 @@ bool target_ended(const struct notify_call *c)
 	return ended;
 }
 
-int target_fd(const struct notify_call *c, int fd)
+/* Opened once a call. */
+static int thread_pidfd(struct notify_call *c)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, c->tid, PIDFD_OF_THREAD), copy;
+	if (c->pidfd < 0)
+		c->pidfd = (int)syscall(SYS_pidfd_open, c->tid, PIDFD_OF_THREAD);
+	if (c->pidfd < 0)
+		c->pidfd = target_pidfd(c);
+	return c->pidfd;
+}
 
-	if (pidfd < 0)
-		pidfd = target_pidfd(c);
+int target_fd(struct notify_call *c, int fd)
+{
+	int pidfd = thread_pidfd(c), copy;
+
 	if (pidfd < 0)
 		return pidfd;
 	copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-	copy = copy < 0 ? -errno : copy;
-	close(pidfd);
-	return copy;
+	return copy < 0 ? -errno : copy;
+}
+
+void target_close(struct notify_call *c)
+{
+	if (c->pidfd >= 0)
+		close(c->pidfd);
+	c->pidfd = -1;
+}
+
+/* Its number is its own as long as it lives; whether it sleeps yet does not matter. */
+static bool target_lives(const struct notify_call *c)
+{
+	struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
+
+	return c->pidfd >= 0 ? poll(&p, 1, 0) == 0 : target_sleeps(c);
+}
+
+int target_gather(const struct notify_call *c, void *to, size_t n, const struct iovec *parts,
+		  size_t nparts)
+{
+	struct iovec own = {to, n};
+
+	if (n == 0)
+		return 0;
+	if (process_vm_readv(c->tid, &own, 1, parts, nparts, 0) != (ssize_t)n)
+		return -EFAULT;
+	return target_lives(c) ? 0 : -EFAULT;
+}
+
+int target_scatter(const struct notify_call *c, const void *from, size_t n,
+		   const struct iovec *parts, size_t nparts)
+{
+	struct iovec own = {(void *)(uintptr_t)from, n};
+
+	if (n == 0)
+		return 0;
+	return target_lives(c) && process_vm_writev(c->tid, &own, 1, parts, nparts, 0) == (ssize_t)n
+		   ? 0
+		   : -EFAULT;
 }
 
 int target_read(const struct notify_call *c, uint64_t from, void *to, size_t n)
 {
-	struct iovec own = {to, n}, its = {(void *)(uintptr_t)from, n};
+	const struct iovec its = {(void *)(uintptr_t)from, n};
 
-	return n == 0 || process_vm_readv(c->tid, &own, 1, &its, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
+	return target_gather(c, to, n, &its, 1);
 }
 
 int target_write(const struct notify_call *c, uint64_t to, const void *from, size_t n)
 {
-	struct iovec own = {(void *)(uintptr_t)from, n}, its = {(void *)(uintptr_t)to, n};
+	const struct iovec its = {(void *)(uintptr_t)to, n};
 
-	return n == 0 || process_vm_writev(c->tid, &own, 1, &its, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
+	return target_scatter(c, from, n, &its, 1);
 }
 
 int target_replace(const struct notify_call *c, int fd, int fresh)

@@ -66,6 +66,8 @@ life() {
 	echo z | host nc -N 10.0.0.1 9002
 	wait $STARTED
 	expect "$1_signals_and_time_outs" test $? = 0
+	expect "$1_handler_makes_calls" run "$served" handler
+	expect "$1_800_wait_for_one" run "$served" threads 9005
 	expect "$1_leaves_nothing" until_true 10 none_left
 }
 
