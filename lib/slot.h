@@ -33,6 +33,7 @@ struct rhythm {
 	uint16_t skipped; /* waits since it last spun */
 	uint16_t retry;   /* ... and how many are to be before it tries again */
 	uint8_t credit;   /* a spin has paid more often than not while this is above 0 */
+	bool serves;      /* others: it leads however long it is away, and reads all there is */
 };
 
 /* What lib/cell.h keeps of one size. */

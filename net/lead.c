@@ -165,7 +165,7 @@ static void lead_spin_begin(struct lead *l)
 
 	if (r->retry == 0)
 		r->retry = SPIN_RETRY;
-	if (l->q->bulk || (r->credit == 0 && ++r->skipped < r->retry))
+	if (l->q->bulk || r->serves || (r->credit == 0 && ++r->skipped < r->retry))
 		return;
 	r->skipped = 0;
 	l->spin = l->began + SPIN_NS;
@@ -213,7 +213,8 @@ static bool lead_spins(struct lead *l)
 
 /*
  * After a sleep one frame at a time, for it may be what the caller waits for; more where they come
- * faster than they are read, up to a batch, which saves ACKs and wakes.
+ * faster than they are read, up to a batch, which saves ACKs and wakes.  Who serves others waits for no
+ * frame of its own.
  */
 static int lead_read(struct lead *l)
 {
@@ -223,6 +224,8 @@ static int lead_read(struct lead *l)
 
 	if (l->slept || q->burst == 0)
 		q->burst = 1;
+	if (l->rhythm->serves && q->burst < LEAD_BURST)
+		q->burst = LEAD_BURST;
 	n = queue_read(q, (int)q->burst);
 	most = q->bulk ? LEAD_BURST_BULK : LEAD_BURST;
 	if (n < 0)
@@ -336,7 +339,7 @@ static bool rhythm_is_fast(struct rhythm *r, uint64_t now)
 	if (!r->left)
 		r->busy = SLOW_NS;
 	r->busy = (uint32_t)(r->busy - r->busy / 4 + busy / 4);
-	return r->busy < FAST_NS;
+	return r->busy < FAST_NS || r->serves;
 }
 
 static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t deadline)
@@ -362,6 +365,11 @@ static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t de
 	}
 	s->rhythm.left = l.ended ? l.ended : env_now(st->env);
 	return r;
+}
+
+void netdev_wait_serves(struct stack *st)
+{
+	slot_get(st)->rhythm.serves = true;
 }
 
 int netdev_wait(struct stack *st, struct pollfd *fds, int n, uint64_t deadline)

@@ -206,6 +206,11 @@ int netdev_poll(struct netdev_queue *q, int max);
  * a thread that is soon back for more may read the device meanwhile.
  */
 int netdev_wait(struct stack *st, struct pollfd *fds, int n, uint64_t deadline);
+/*
+ * The calling thread waits for nothing of its own but works for many others: it leads however long it is away
+ * between its waits, and reads a batch at a time.
+ */
+void netdev_wait_serves(struct stack *st);
 
 /* Devices.  Each returns 0 or -errno and registers what it makes. */
 int loop_create(struct stack *st, struct netdev **out); /* "lo", 127.0.0.1/8, MTU 65535, up */

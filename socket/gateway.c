@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lib/stack.h"
+#include "net/netdev.h"
 #include "socket/gateway_priv.h"
 
 #define EVENTS 64
@@ -138,6 +139,7 @@ static void *gateway_thread(void *arg)
 
 	pthread_setname_np(pthread_self(), "gateway");
 	weft_use(g->stack);
+	netdev_wait_serves(g->stack);
 	while (!g->stopping) {
 		struct pollfd p[2] = {{.fd = g->epoll, .events = POLLIN},
 				      {.fd = g->kernel, .events = POLLIN}};

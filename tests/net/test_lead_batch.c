@@ -138,6 +138,17 @@ START_TEST(test_behind_a_stream_16_again)
 }
 END_TEST
 
+/* Who serves others has no frame of its own to come to soon. */
+START_TEST(test_one_that_serves_reads_16_after_a_sleep)
+{
+	netdev_wait_serves(t.stack);
+	ck_assert_int_eq(wait_for(16 + 16 + 3, SMALL), 0);
+	expect_reads((const int[]){16, 16, 16}, 3);
+	ck_assert_int_eq(wait_for(16 + 32 + 64 + 64, JOINED), 0);
+	expect_reads((const int[]){16, 32, 64, 64}, 4);
+}
+END_TEST
+
 /* --- how long ------------------------------------------------------------------------------------ */
 
 static uint64_t left(void)
@@ -161,6 +172,16 @@ START_TEST(test_one_small_frame_ended_the_wait_when_it_was_read)
 	ck_assert_uint_eq(left(), began);
 	ck_assert_uint_eq(env_now(t.stack->env), began + HANDLING);
 	ck_assert(!leads());
+}
+END_TEST
+
+START_TEST(test_one_that_serves_leads_however_slow)
+{
+	netdev_wait_serves(t.stack);
+	for (int i = 0; i < 20; i++) {
+		ck_assert(leads());
+		env_lab_advance(t.stack->env, 10 * NSEC_PER_MSEC);
+	}
 }
 END_TEST
 
@@ -201,6 +222,8 @@ int main(void)
 	tcase_add_test(tc, test_after_a_sleep_one_then_twice_as_many_up_to_16);
 	tcase_add_test(tc, test_of_a_stream_up_to_64);
 	tcase_add_test(tc, test_behind_a_stream_16_again);
+	tcase_add_test(tc, test_one_that_serves_reads_16_after_a_sleep);
+	tcase_add_test(tc, test_one_that_serves_leads_however_slow);
 	tcase_add_test(tc, test_one_small_frame_ended_the_wait_when_it_was_read);
 	tcase_add_test(tc, test_a_batch_is_no_slowness_of_its_reader);
 	tcase_add_test(tc, test_joined_segments_are_no_slowness_of_their_reader);
