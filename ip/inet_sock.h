@@ -82,6 +82,16 @@ struct sock_msg {
 	void *control;
 	size_t controllen;   /* send: bytes of it; recv: room */
 	size_t control_done; /* recv: bytes filled in */
+	struct sock_sink
+	    *sink; /* recv, a stream: it takes the bytes, up to len, and iov is not looked at */
+};
+
+/*
+ * Who takes a stream's bytes where they lie, in the receive queue: under the sock's lock, without waiting.  How many
+ * it took, in order.  `urgent`: the first of them is the urgent byte.
+ */
+struct sock_sink {
+	uint32_t (*take)(struct sock_sink *k, const struct iovec *iov, int n, bool urgent);
 };
 
 #define SOCK_MSG_STAMPS (1u << 31) /* the message says itself which it asks for */

@@ -83,13 +83,14 @@ struct gateway_end {
 	bool bulk;     /* t: many bytes lay there the last time */
 	bool up_ready, down_ready;    /* t: may have more: the program's, the peer's bytes */
 	bool up_mark;                 /* t: an urgent byte may lie among the program's */
-	bool up_urgent, down_urgent;  /* t: it is what is sent up; the first of what goes down */
+	bool up_urgent;               /* t: it is what is sent up */
 	bool up_done, down_done;      /* t: that direction has ended */
 	bool read_ended;              /* t: the program writes no more */
 	bool hung_up;                 /* t: it has closed, */
 	bool aborted;                 /* t: with bytes unread */
 	uint8_t waits_cork;           /* t: so many rounds what it wrote corked has waited */
 	bool unread;                  /* t: bytes for it were thrown away: its close is a reset */
+	bool full;                    /* t: its descriptor took not all there was */
 	bool wants_room;              /* t: the kernel tells when the program has read */
 	bool again;                   /* t: on the list of those that go on next round */
 	struct gateway_rest up, down; /* t */

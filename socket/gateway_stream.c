@@ -1,14 +1,15 @@
 /*
  * socket/gateway_stream.c - the bytes of a TCP connection, between the program's descriptor and the stack.
  *
- * Up is from the program to the stack, down the other way.  Either stops when the next side takes no more,
- * with at most one buffer put by.
+ * Up is from the program to the stack, down the other way.  Either stops when the next side takes no more: up
+ * with at most one buffer put by, down with what is in the stack's receive queue, for that is written from there.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "ip/inet_sock.h"
 #include "socket/gateway_priv.h"
 
 #define STREAM_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP)
@@ -75,9 +76,8 @@ int gateway_stream_disconnect(struct gateway_end *e)
 	gateway_watch_close(e->gateway, &e->watch);
 	gateway_end_disconnect(e);
 	free(e->up.bytes);
-	free(e->down.bytes);
-	e->up.bytes = e->down.bytes = NULL;
-	e->up_mark = e->up_urgent = e->down_urgent = false;
+	e->up.bytes = NULL;
+	e->up_mark = e->up_urgent = false;
 	if (e->listener)
 		gateway_accepted(e);
 	e->role = GATEWAY_BOUND;
@@ -99,53 +99,69 @@ int gateway_stream_watch(struct gateway_end *e)
 	return gateway_watch_add(e->gateway, &e->watch, STREAM_EVENTS);
 }
 
-/* The kernel tells of room only while we want to know: each read of the program's would wake us. */
-static void want_room(struct gateway_end *e, bool on)
+static void watch_room(struct gateway_end *e, bool on)
 {
 	struct epoll_event ev = {.events = STREAM_EVENTS | EPOLLET, .data.ptr = &e->watch};
 
-	if (e->wants_room == on)
-		return;
 	ev.events |= on ? EPOLLOUT : 0;
 	epoll_ctl(e->gateway->kernel, EPOLL_CTL_MOD, e->watch.fd, &ev);
 	e->wants_room = on;
 }
 
-/* How many bytes the program's descriptor took.  One that reads no more takes all, and its close is a reset. */
-static uint32_t down_piece(struct gateway_end *e, const uint8_t *bytes, uint32_t n, int flags)
+/* Where it was not room that was missing, nothing but to ask anew brings an event. */
+static void want_room(struct gateway_end *e, int err)
 {
-	ssize_t k = send(e->watch.fd, bytes, n, flags | MSG_NOSIGNAL | MSG_DONTWAIT);
+	e->full = true;
+	if (!e->wants_room || err != EAGAIN)
+		watch_room(e, true);
+}
+
+/* The kernel tells of room until that is no news: each read of the program's would wake us. */
+static void have_room(struct gateway_end *e)
+{
+	if (!e->full && !e->down_ready && e->wants_room)
+		watch_room(e, false);
+	e->full = false;
+}
+
+/* Bytes on their way from the stack's receive queue into the program's descriptor. */
+struct down {
+	struct sock_sink sink; /* first */
+	struct gateway_end *end;
+	int full; /* errno: the descriptor did not take all */
+};
+
+static ssize_t down_send(struct gateway_end *e, const struct iovec *iov, int n, int flags)
+{
+	struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
+	ssize_t k = sendmsg(e->watch.fd, &m, flags | MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	if (k < 0 && errno == EOPNOTSUPP && flags) /* a kernel that carries nothing urgent */
-		return down_piece(e, bytes, n, 0);
-	if (k >= 0)
-		return (uint32_t)k;
-	if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
-		return 0;
-	e->unread = true;
-	return n;
+		return down_send(e, iov, n, 0);
+	return k;
 }
 
-/* The same, of bytes whose first may be urgent. */
-static uint32_t down_send(struct gateway_end *e, const uint8_t *bytes, uint32_t n)
+/* Of a program that reads no more all is taken, and its close is a reset.  The urgent byte goes alone. */
+static uint32_t down_take(struct sock_sink *k, const struct iovec *iov, int n, bool urgent)
 {
-	if (!e->down_urgent)
-		return down_piece(e, bytes, n, 0);
-	if (down_piece(e, bytes, 1, MSG_OOB) == 0)
-		return 0;
-	e->down_urgent = false;
-	return n == 1 ? 1 : 1 + down_piece(e, bytes + 1, n - 1, 0);
-}
+	struct down *d = (struct down *)(void *)k;
+	const struct iovec first = {iov->iov_base, 1};
+	ssize_t sent =
+	    urgent ? down_send(d->end, &first, 1, MSG_OOB) : down_send(d->end, iov, n, 0);
+	uint32_t all = 0;
 
-/* True: all of it is gone. */
-static bool down_rest(struct gateway_end *e)
-{
-	gateway_rest_done(&e->down,
-			  down_send(e, e->down.bytes + e->down.at, e->down.len - e->down.at));
-	if (e->down.bytes)
-		return false;
-	want_room(e, false);
-	return true;
+	for (int i = 0; i < n; i++)
+		all += (uint32_t)iov[i].iov_len;
+	if (sent >= 0) {
+		d->full = urgent || (uint32_t)sent == all ? 0 : EAGAIN;
+		return (uint32_t)sent;
+	}
+	if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
+		d->full = errno;
+		return 0;
+	}
+	d->end->unread = true;
+	return all;
 }
 
 static enum gateway_progress down_nothing(struct gateway_end *e, ssize_t k)
@@ -163,37 +179,19 @@ static enum gateway_progress down_nothing(struct gateway_end *e, ssize_t k)
 	return GATEWAY_IDLE;
 }
 
-static ssize_t down_take(struct gateway_end *e)
-{
-	struct iovec iov = {e->gateway->buffer, GATEWAY_BUFFER};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t k = weft_recvmsg(e->fd, &m, MSG_DONTWAIT);
-
-	e->down_urgent = k > 0 && m.msg_flags & MSG_OOB;
-	return k;
-}
-
 static enum gateway_progress stream_down(struct gateway_end *e)
 {
-	uint8_t *buf = e->gateway->buffer;
-	uint32_t n;
+	struct down d = {.sink.take = down_take, .end = e};
 	ssize_t k;
 
-	if (!e->down_ready || e->down_done || (e->down.bytes && !down_rest(e)))
+	if (!e->down_ready || e->down_done || e->full)
 		return GATEWAY_IDLE;
-	k = down_take(e);
-	if (k <= 0)
-		return down_nothing(e, k);
-	n = down_send(e, buf, (uint32_t)k);
-	if (n == (uint32_t)k)
-		return GATEWAY_MORE;
-	if (gateway_rest_keep(&e->down, buf + n, (uint32_t)k - n)) {
-		want_room(e, true);
+	k = socket_drain(e->fd, &d.sink, GATEWAY_BUFFER);
+	if (d.full) {
+		want_room(e, d.full);
 		return GATEWAY_IDLE;
 	}
-	gateway_reset(e);
-	gateway_stream_fail(e, ENOBUFS);
-	return GATEWAY_GONE;
+	return k > 0 ? GATEWAY_MORE : down_nothing(e, k);
 }
 
 /* --- both ----------------------------------------------------------------------------------------- */
@@ -253,7 +251,7 @@ void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t e
 	e->up_mark |= (events & EPOLLPRI) != 0;
 	e->up_ready = true;
 	if (events & EPOLLOUT)
-		e->down_ready = true;
+		have_room(e);
 	gateway_stream_run(e);
 }
 

@@ -240,7 +240,7 @@ void gateway_residual_drain(struct gateway_end *e)
 /* The program's close: everything is in the stack, which goes on alone.  A reset if it left bytes unread. */
 static void up_close(struct gateway_end *e)
 {
-	if (e->aborted || e->unread || e->down.bytes)
+	if (e->aborted || e->unread)
 		gateway_reset(e);
 	gateway_residual_drain(e);
 	if (!gateway_linger(e))

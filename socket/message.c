@@ -169,6 +169,18 @@ ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags)
 	return socket_leave(&c, s, msg ? do_recv(&c, s, msg, flags) : -EFAULT);
 }
 
+ssize_t socket_drain(int fd, struct sock_sink *sink, size_t most)
+{
+	struct sock_msg m = {.flags = MSG_DONTWAIT, .len = most, .sink = sink};
+	struct call c;
+	int err;
+	struct socket *s = socket_enter(fd, &c, &err);
+
+	if (!s)
+		return socket_answer(err);
+	return socket_leave(&c, s, s->ops->recv(&c, s, &m));
+}
+
 /* When the time of a recvmmsg() is over; ENV_NEVER: it has none.  0: it makes no sense. */
 static uint64_t mmsg_deadline(struct stack *st, const struct timespec *t)
 {

@@ -6,6 +6,8 @@
 #include "net/netdev.h"
 #include <weft/weft.h>
 
+struct sock_sink;
+
 /*
  * A stack of every room with its loop device up, on any env, without a thread: what the lab and the
  * tests drive.  NULL: no memory.
@@ -22,6 +24,12 @@ void stack_device_announce(struct netdev *dev);
 
 /* The calling thread's waiter in st: who cancels a job sets its `cancel` and wakes it. */
 struct waiter *stack_waiter(struct stack *st);
+
+/*
+ * As recv() of a stream with MSG_DONTWAIT, but up to `most` bytes go to the sink where they lie.  EAGAIN too when it
+ * takes none.
+ */
+ssize_t socket_drain(int fd, struct sock_sink *sink, size_t most);
 
 /* For `ss` and `stat`: what the descriptor table knows. */
 struct socket_view {

@@ -11,6 +11,7 @@
 #include "tcp/tcp_priv.h"
 
 #define URG_NONE UINT32_MAX
+#define GIVE_IOV 64 /* pieces that a sink is given at a time */
 
 /* How far the urgent byte is from the reader; URG_NONE: not ahead. */
 static uint32_t urg_ahead(const struct tcp_sock *ts)
@@ -75,6 +76,39 @@ static uint32_t reader_copy(struct reader *r, uint32_t n)
 			r->b = r->b->next;
 	}
 	return done;
+}
+
+/* Of what v to end have: all but the first `from` bytes and the last `over`.  Where it begins; *end is moved. */
+static struct iovec *iov_between(struct iovec *v, struct iovec **end, size_t from, size_t over)
+{
+	for (; from >= v->iov_len; v++)
+		from -= v->iov_len;
+	v->iov_base = (uint8_t *)v->iov_base + from;
+	v->iov_len -= from;
+	for (; over >= (*end)[-1].iov_len; --*end)
+		over -= (*end)[-1].iov_len;
+	(*end)[-1].iov_len -= over;
+	return v;
+}
+
+/* As reader_copy(), but the message's sink takes them where they lie: fewer, if it has no room. */
+static uint32_t reader_give(struct reader *r, uint32_t n)
+{
+	struct iovec iov[GIVE_IOV], *v, *end = iov;
+	size_t from, have = 0;
+
+	if (!r->b || n == 0)
+		return 0;
+	from = r->seq - tcp_seg(r->b)->seq;
+	for (; r->b && have < from + n && end + 1 + PKBUF_FRAGS <= iov + GIVE_IOV;
+	     r->b = r->b->next) {
+		have += r->b->len;
+		end += pkbuf_iov(r->b, end);
+	}
+	v = iov_between(iov, &end, from, have > from + n ? have - from - n : 0);
+	n = r->m->sink->take(r->m->sink, v, (int)(end - v), r->m->out_flags & MSG_OOB);
+	r->seq += n;
+	return n;
 }
 
 /* One byte of the queue passed over. */
@@ -206,11 +240,13 @@ ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 		m->out_flags |= MSG_OOB; /* the first byte is the urgent one, in line */
 	else if (mark < n)
 		n = mark;
-	done = reader_copy(&r, n);
+	done = m->sink ? reader_give(&r, n) : reader_copy(&r, n);
 	if (done && (sk->flags & SOCK_STAMPS_IN))
 		recv_stamp(ts, r.seq - 1, m);
 	if (!(m->flags & MSG_PEEK))
 		rcvq_consume(ts, r.seq);
+	if (done == 0 && m->sink && ts->est->rcvq_head) /* it takes no more */
+		return -EAGAIN;
 	if (done == 0 && len) /* there was nothing but the urgent byte */
 		return recv_nothing(sk);
 	return done;
