@@ -11,6 +11,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct floor {
 	size_t cold; /* where in `cold_from` the next copy reads */
 	char *cold_from;
 	uint32_t word; /* of the futex */
+	int pair[2];   /* an AF_UNIX stream, as unmodified programs have */
 };
 
 #define COLD (64u << 20)
@@ -157,13 +159,56 @@ static uint64_t copy_cold(struct floor *f)
 	return now_ns() - begin;
 }
 
+/* n bytes through the stream: what the write of them takes, or the read. */
+static uint64_t unix_pass(struct floor *f, size_t n, bool write_counts)
+{
+	uint64_t begin = now_ns(), wrote, end;
+
+	if (write(f->pair[0], f->frame, n) != (ssize_t)n)
+		err(1, "write of %zu to AF_UNIX", n);
+	wrote = now_ns();
+	if (read(f->pair[1], f->copy, n) != (ssize_t)n)
+		err(1, "read of %zu from AF_UNIX", n);
+	end = now_ns();
+	return write_counts ? wrote - begin : end - wrote;
+}
+
+static uint64_t unix_write_large(struct floor *f)
+{
+	return unix_pass(f, 1 << 16, true);
+}
+
+static uint64_t unix_read_large(struct floor *f)
+{
+	return unix_pass(f, 1 << 16, false);
+}
+
+static uint64_t unix_write_small(struct floor *f)
+{
+	return unix_pass(f, 64, true);
+}
+
+static uint64_t unix_read_small(struct floor *f)
+{
+	return unix_pass(f, 64, false);
+}
+
 static const struct {
 	const char *name;
 	uint64_t (*run)(struct floor *f);
 } steps[] = {
-    {"write-64k", write_large}, {"write-1514", write_small},    {"read-64k", read_large},
-    {"read-1514", read_small},  {"read-nothing", read_nothing}, {"wake-nobody", wake_nobody},
-    {"copy-64k", copy_hot},     {"copy-64k-cold", copy_cold},
+    {"write-64k", write_large},
+    {"write-1514", write_small},
+    {"read-64k", read_large},
+    {"read-1514", read_small},
+    {"read-nothing", read_nothing},
+    {"wake-nobody", wake_nobody},
+    {"copy-64k", copy_hot},
+    {"copy-64k-cold", copy_cold},
+    {"unix-write-64k", unix_write_large},
+    {"unix-read-64k", unix_read_large},
+    {"unix-write-64", unix_write_small},
+    {"unix-read-64", unix_read_small},
 };
 
 static int host_open(const char *name)
@@ -211,6 +256,8 @@ int main(int argc, char **argv)
 	f.frame = calloc(1, 1 << 17);
 	f.copy = calloc(1, 1 << 17);
 	f.cold_from = malloc(COLD);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, f.pair))
+		err(1, "AF_UNIX");
 	if (!f.frame || !f.copy || !f.cold_from)
 		err(1, "memory");
 	memset(f.cold_from, 1, COLD);

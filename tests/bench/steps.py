@@ -16,7 +16,9 @@ TIMESTAMPS = ((0, '1460 B'), (1, '1448 B and timestamps'))
 STEPS = (('write-64k', 'write of a 64 KB super-frame that nobody takes'), ('write-1514', 'write of 1514 B that nobody takes'),
          ('read-64k', 'read of 64 KB'), ('read-1514', 'read of 1514 B'), ('read-nothing', 'read of an empty TAP'),
          ('wake-nobody', 'futex wake with no waiter'), ('copy-64k', 'copy of 64 KB, hot'),
-         ('copy-64k-cold', 'copy of 64 KB, cold'))
+         ('copy-64k-cold', 'copy of 64 KB, cold'),
+         ('unix-write-64k', 'write of 64 KB to an AF_UNIX stream'), ('unix-read-64k', 'read of them'),
+         ('unix-write-64', 'write of 64 B to an AF_UNIX stream'), ('unix-read-64', 'read of them'))
 
 
 def instructions(rig, way, timestamps):
