@@ -38,6 +38,8 @@ wait $RUN
 expect killed_is_137 test $? = 137
 expect listener_goes_with_killed until_true 10 bash -c "! '$WEFT' ctl --control '$DIR/control' ss -ltn | grep -q ':8000 '"
 
+expect late_reader_finds_all run python3 tests/harness/run_full.py 10.0.0.1
+
 run_start nc -l 9000
 weft_listens 9000
 echo over | host timeout 10 nc -N 10.0.0.1 9000
