@@ -217,7 +217,6 @@ static void run_take(struct gro *g, struct pkbuf *b, const struct gro_seg *s)
 /* The headers of the first become those of all; netdev_rx() counts one frame. */
 static void run_seal(struct gro *g)
 {
-	struct netdev_stats *stats = &g->dev->stats;
 	struct pkbuf *b = g->b;
 	struct ip4_hdr *ip;
 	struct tcp_hdr *tcp;
@@ -236,9 +235,8 @@ static void run_seal(struct gro *g)
 	b->csum_off = offsetof(struct tcp_hdr, csum);
 	b->gso_type = GSO_TCP4;
 	b->gso_size = (uint16_t)g->seg.len;
-	atomic_fetch_add_explicit(&stats->rx_packets, g->count - 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&stats->rx_bytes, (uint64_t)(g->count - 1) * g->seg.hlen,
-				  memory_order_relaxed);
+	traffic_count(g->dev, NETDEV_RX_PACKETS, g->count - 1,
+		      (uint64_t)(g->count - 1) * g->seg.hlen);
 }
 
 /* --- what is read ------------------------------------------------------------------------------- */

@@ -143,6 +143,15 @@ static inline ssize_t queue_writev(int fd, const struct iovec *iov, int n)
 }
 #endif
 
+/* --- what passes: net/traffic.c ------------------------------------------------------------------
+ */
+
+bool traffic_init(struct netdev *dev); /* false: no memory */
+void traffic_fini(struct netdev *dev);
+/* `packets` says which way. */
+void traffic_count(struct netdev *dev, enum netdev_traffic packets, uint32_t frames,
+		   uint64_t bytes);
+
 /* --- who reads a queue: net/lead.c ---------------------------------------------------------------
  */
 

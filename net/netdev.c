@@ -37,7 +37,8 @@ struct netdev *netdev_alloc(struct stack *st, const char *name, const struct net
 	if (!dev)
 		return NULL;
 	dev->queue = calloc(nqueue, sizeof(*dev->queue));
-	if (!dev->queue) {
+	if (!dev->queue || !traffic_init(dev)) {
+		free(dev->queue);
 		free(dev);
 		return NULL;
 	}
@@ -71,6 +72,7 @@ void netdev_free(struct netdev *dev)
 {
 	ifaddr_free_all(dev);
 	mutex_fini(&dev->addr_lock);
+	traffic_fini(dev);
 	free(dev->queue);
 	free(dev);
 }
@@ -155,8 +157,7 @@ void netdev_rx(struct netdev *dev, struct pkbuf *b)
 		pkbuf_drop(b, DROP_DEV_DOWN);
 		return;
 	}
-	stat_add(&dev->stats.rx_packets, 1);
-	stat_add(&dev->stats.rx_bytes, b->len);
+	traffic_count(dev, NETDEV_RX_PACKETS, 1, b->len);
 	if (netdev_captured(dev))
 		capture_show(dev, b, false);
 	if (n && netem_is_on(n))
@@ -223,8 +224,7 @@ static int tx_one(struct netdev *dev, struct pkbuf *b)
 		stat_add(&dev->stats.tx_errors, 1);
 		return r;
 	}
-	stat_add(&dev->stats.tx_packets, 1);
-	stat_add(&dev->stats.tx_bytes, len);
+	traffic_count(dev, NETDEV_TX_PACKETS, 1, len);
 	return 0;
 }
 

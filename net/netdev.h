@@ -100,8 +100,17 @@ struct link_ops {
 extern const struct link_ops ether_link, raw_link;
 
 struct netdev_stats {
-	_Atomic uint64_t rx_packets, rx_bytes, rx_errors, rx_dropped;
-	_Atomic uint64_t tx_packets, tx_bytes, tx_errors, tx_dropped;
+	_Atomic uint64_t rx_errors, rx_dropped;
+	_Atomic uint64_t tx_errors, tx_dropped;
+};
+
+/* What passes, counted in net/traffic.c: of each way packets, and their bytes behind it. */
+enum netdev_traffic {
+	NETDEV_RX_PACKETS,
+	NETDEV_RX_BYTES,
+	NETDEV_TX_PACKETS,
+	NETDEV_TX_BYTES,
+	NETDEV_TRAFFIC,
 };
 
 /*
@@ -121,6 +130,7 @@ struct netdev {
 	uint32_t features;            /* c */
 	uint8_t mac[ETHER_ALEN];      /* c */
 	struct netdev_stats stats;    /* a */
+	struct traffic *traffic;      /* c: where to; net/traffic.c */
 	_Atomic bool lost;            /* a: a queue has found that it is gone */
 	int link_fd;                  /* c: readable when the link below changes; -1: none */
 	struct mutex addr_lock;       /* c: rank IFADDR */
@@ -173,6 +183,7 @@ int netdev_set_mtu(struct netdev *dev,
 		   uint32_t mtu); /* -ERANGE: below 68 or over 65535; or the driver's */
 void netdev_set_link(struct netdev *dev, bool carrier);
 void netdev_stats_update(struct netdev *dev); /* with what only the kernel knows */
+uint64_t netdev_traffic(const struct netdev *dev, enum netdev_traffic which);
 
 /* Both consume b, inside a batch.  An -errno: nothing of b went; -ENOBUFS: the device's queue is full. */
 void netdev_rx(struct netdev *dev, struct pkbuf *b);

@@ -62,6 +62,11 @@ static unsigned long long ifconfig_count(const _Atomic uint64_t *v)
 	return atomic_load_explicit(v, memory_order_relaxed);
 }
 
+static unsigned long long ifconfig_traffic(const struct netdev *dev, enum netdev_traffic which)
+{
+	return netdev_traffic(dev, which);
+}
+
 static void ifconfig_show(struct cmd *c, struct netdev *dev)
 {
 	const struct netdev_stats *s = &dev->stats;
@@ -79,9 +84,9 @@ static void ifconfig_show(struct cmd *c, struct netdev *dev)
 		"        RX errors %llu  dropped %llu\n"
 		"        TX packets %llu  bytes %llu\n"
 		"        TX errors %llu  dropped %llu\n",
-		ifconfig_count(&s->rx_packets), ifconfig_count(&s->rx_bytes),
+		ifconfig_traffic(dev, NETDEV_RX_PACKETS), ifconfig_traffic(dev, NETDEV_RX_BYTES),
 		ifconfig_count(&s->rx_errors), ifconfig_count(&s->rx_dropped),
-		ifconfig_count(&s->tx_packets), ifconfig_count(&s->tx_bytes),
+		ifconfig_traffic(dev, NETDEV_TX_PACKETS), ifconfig_traffic(dev, NETDEV_TX_BYTES),
 		ifconfig_count(&s->tx_errors), ifconfig_count(&s->tx_dropped));
 	if (!(dev->flags & NETDEV_LOOPBACK))
 		host_show(c, dev);

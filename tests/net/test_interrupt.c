@@ -105,7 +105,7 @@ START_TEST(test_interrupt_frames_arrive)
 		peer_write(0);
 	for (int i = 0; i < 1000; i++)
 		await(&t.arrived);
-	ck_assert_uint_eq(t.dev->stats.rx_packets, 1000);
+	ck_assert_uint_eq(netdev_traffic(t.dev, NETDEV_RX_PACKETS), 1000);
 }
 END_TEST
 

@@ -110,8 +110,8 @@ START_TEST(test_xmit_does_not_call_in)
 	ck_assert_uint_eq(got.count, 0);
 	batch_end(&b);
 	check_order(0, 3);
-	ck_assert_uint_eq(lo->stats.tx_packets, 3);
-	ck_assert_uint_eq(lo->stats.rx_packets, 3);
+	ck_assert_uint_eq(netdev_traffic(lo, NETDEV_TX_PACKETS), 3);
+	ck_assert_uint_eq(netdev_traffic(lo, NETDEV_RX_PACKETS), 3);
 }
 END_TEST
 

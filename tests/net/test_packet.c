@@ -333,7 +333,7 @@ START_TEST(test_packet_udp_segments_are_datagrams)
 	for (uint32_t i = 0; i < 4; i++)
 		check_datagram(i, i < 3 ? 500 : 200, 500 * i);
 	ck_assert_ptr_null(pkq_take(&t.got));
-	ck_assert_uint_eq(t.dev->stats.rx_packets, 4);
+	ck_assert_uint_eq(netdev_traffic(t.dev, NETDEV_RX_PACKETS), 4);
 }
 END_TEST
 

@@ -93,9 +93,9 @@ START_TEST(test_packet_crosses_in_a_batch_of_the_other)
 	ck_assert_uint_eq(p->cast, PKBUF_HOST);
 	ck_assert_uint_eq(p->mark, 0);
 	ck_assert_uint_eq(pkbuf_data(p)[1], 0x46);
-	ck_assert_uint_eq(a.dev->stats.tx_packets, 1);
-	ck_assert_uint_eq(b.dev->stats.rx_bytes, 1014);
-	ck_assert_uint_eq(a.dev->stats.rx_packets, 0);
+	ck_assert_uint_eq(netdev_traffic(a.dev, NETDEV_TX_PACKETS), 1);
+	ck_assert_uint_eq(netdev_traffic(b.dev, NETDEV_RX_BYTES), 1014);
+	ck_assert_uint_eq(netdev_traffic(a.dev, NETDEV_RX_PACKETS), 0);
 }
 END_TEST
 

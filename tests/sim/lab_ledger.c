@@ -38,8 +38,8 @@ void lab_check_line(struct lab_line *l)
 
 static void check_device(struct lab_line *l)
 {
-	uint64_t sent = atomic_load(&l->from->stats.tx_packets);
-	uint64_t got = atomic_load(&l->to->stats.rx_packets);
+	uint64_t sent = netdev_traffic(l->from, NETDEV_TX_PACKETS);
+	uint64_t got = netdev_traffic(l->to, NETDEV_RX_PACKETS);
 
 	if (sent != l->stats.in)
 		lab_violate(l->w,
