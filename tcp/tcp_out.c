@@ -121,7 +121,7 @@ static uint32_t push_len(struct tcp_sock *ts, bool *fin)
 		return 0;
 	if (ts->flags & TCP_F_FIN_QUEUED)
 		data--;
-	max = tcp_xmit_max(ts);
+	max = data > ts->mss ? tcp_xmit_max(ts) : ts->mss;
 	message = message_len(ts, data, max);
 	if (message < data && message <= room)
 		return message < max ? message : max;
@@ -130,7 +130,7 @@ static uint32_t push_len(struct tcp_sock *ts, bool *fin)
 	if (data > room || data > max)
 		return room < max ? room : max;
 	*fin = (ts->flags & TCP_F_FIN_QUEUED) && wnd > data;
-	small = data % ts->mss;
+	small = data < ts->mss ? data : data % ts->mss;
 	return small && !small_may_go(ts, *fin) ? data - small : data;
 }
 
@@ -156,9 +156,19 @@ static uint32_t burst_len(struct tcp_sock *ts, uint32_t n)
 /* Something went: a burst that is the last one waiting may still be filled, so the next begins here. */
 static void burst_settle(struct tcp_sock *ts)
 {
+	uint32_t waits = ts->write_seq - ts->snd_nxt;
+
 	if (ts->est->max_window / 2 < TCP_GSO_MAX &&
-	    ts->write_seq - ts->snd_nxt < tcp_send_burst(ts))
+	    (waits < ts->mss || waits < tcp_send_burst(ts)))
 		ts->est->xfer->burst_end = ts->snd_nxt;
+}
+
+/* What may go together when n bytes are to go: at least a segment, so one that is all is not asked for. */
+static uint32_t push_quantum(const struct tcp_sock *ts, uint32_t n)
+{
+	if (n <= ts->mss && n == ts->write_seq - ts->snd_nxt)
+		return ts->mss;
+	return tcp_pace_quantum(ts);
 }
 
 /* False: the pace holds the rest back. */
@@ -173,7 +183,7 @@ static bool push_fitting(struct tcp_sock *ts)
 		if (left < ts->mss && tcp_pace_hold(ts))
 			return false;
 		if (left < ts->mss)
-			left = tcp_pace_quantum(ts);
+			left = push_quantum(ts, n);
 		if (n > left) {
 			n = left - left % ts->mss;
 			fin = false;

@@ -67,7 +67,7 @@ void tcp_rate_done(struct tcp_sock *ts, struct tcp_ack_info *a)
 	uint64_t ack_ns;
 
 	if (a->delivered) {
-		uint32_t n = (a->delivered + ts->mss - 1) / ts->mss;
+		uint32_t n = a->delivered > ts->mss ? (a->delivered + ts->mss - 1) / ts->mss : 1;
 
 		d->bytes += a->delivered;
 		ts->est->xfer->delivered_at = a->now;

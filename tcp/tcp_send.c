@@ -116,6 +116,17 @@ static uint32_t send_room(struct tcp_sock *ts, uint32_t burst)
 	return more < UINT32_MAX ? (uint32_t)more : UINT32_MAX;
 }
 
+/* Is there room for n bytes, and for a burst beside them?  So it is mostly; no division then. */
+static bool send_fits(const struct tcp_sock *ts, size_t n)
+{
+	uint32_t most = send_limit(&ts->sk);
+
+	n += TCP_GSO_MAX;
+	if (most < ts->sk.sndbuf || (ts->sk.flags & SOCK_SNDBUF_LOCKED))
+		return false;
+	return ts->sk.snd_bytes + n <= fill_limit(ts, most) && unsent(ts) + n <= unsent_limit(ts);
+}
+
 /* Copies n bytes of the message, from `at` on. */
 static void msg_read(const struct sock_msg *m, size_t at, uint8_t *to, uint32_t n)
 {
@@ -278,16 +289,24 @@ void tcp_snd_retry(struct tcp_sock *ts)
 	sock_ready(&ts->sk, EPOLLOUT);
 }
 
+/* Queues len bytes that there is room for; less: no memory. */
+static uint32_t send_all(struct tcp_sock *ts, const struct sock_msg *m, uint32_t len)
+{
+	uint32_t done = 0, k = len;
+
+	while (done < len && k) {
+		k = send_some(ts, m, m->skip + done, len - done);
+		done += k;
+	}
+	return done;
+}
+
 /* Of the message's bytes that are not sent yet up to `most`, beside a SYN; how many there was memory for. */
 uint32_t tcp_send_take(struct tcp_sock *ts, const struct sock_msg *m, uint32_t most)
 {
 	size_t len = m->len - m->skip;
-	uint32_t n = len < most ? (uint32_t)len : most, done = 0, k = n;
+	uint32_t done = send_all(ts, m, len < most ? (uint32_t)len : most);
 
-	while (done < n && k) {
-		k = send_some(ts, m, m->skip + done, n - done);
-		done += k;
-	}
 	if (ts->est->xfer)
 		ts->est->xfer->push_seq = ts->write_seq;
 	return done;
@@ -300,9 +319,12 @@ uint32_t tcp_send_take(struct tcp_sock *ts, const struct sock_msg *m, uint32_t m
 static size_t send_queue(struct tcp_sock *ts, const struct sock_msg *m)
 {
 	size_t len = m->len - m->skip, done = 0;
-	uint32_t room, burst = 0, whole = tcp_send_burst(ts);
+	uint32_t room, burst = 0, whole;
 	bool oob = m->flags & MSG_OOB; /* the pointer is known at the end */
 
+	if (len <= ts->mss && send_fits(ts, len))
+		return send_all(ts, m, (uint32_t)len);
+	whole = tcp_send_burst(ts);
 	while (done < len && (room = send_room(ts, whole))) {
 		uint32_t n = whole > burst ? whole - burst : whole;
 

@@ -299,7 +299,7 @@ static struct pkbuf *span_packet(struct tcp_sock *ts, const struct span *s)
 /* Marks what goes out and returns how many segments it is on the wire. */
 static uint32_t span_sent(struct tcp_sock *ts, const struct span *s, uint64_t now)
 {
-	uint32_t segs = s->len && !s->whole ? (s->len + ts->mss - 1) / ts->mss : 1;
+	uint32_t segs = s->len > ts->mss && !s->whole ? (s->len + ts->mss - 1) / ts->mss : 1;
 
 	for (struct tcp_rec *r = s->first;; r = r->next) {
 		tcp_rec_sent(ts, r, r->seq - s->first->seq, now);
@@ -388,7 +388,7 @@ static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 	orig_sent(ts, span_sent(ts, s, now));
 	ts->est->xfer->next = s->last->next;
 	ts->snd_nxt = s->last->end;
-	if (s->len % ts->mss)
+	if (s->len < ts->mss ? s->len : s->len % ts->mss)
 		ts->est->xfer->snd_sml = ts->snd_nxt;
 	if (ts->due[TCP_DUE_RTX] == 0 || ts->rtx == RTX_PERSIST)
 		tcp_rto_arm(ts, now);
