@@ -89,6 +89,8 @@ static NO_LOCK_ANALYSIS struct tcp_sock *child_insert(struct tcp_sock *ls, struc
 	sk->c.rport = rq->c.rport;
 	sk->c.ifindex = rq->c.ifindex;
 	sk->c.families = rq->c.families;
+	sk->path = rq->path;
+	rq->path = NULL;
 	if (!child_options(tcp_sk(sk), ls)) {
 		sock_put(sk);
 		return NULL;

@@ -128,6 +128,7 @@ void tcp_cookie_synack(struct tcp_sock *ls, const struct pkbuf *b)
 	ls->rare->listen->cookie_sent = env_now(st->env);
 	mib_inc(st, MIB_TcpExt_SyncookiesSent);
 	tcp_request_synack(&rq, NULL);
+	tcp_request_empty(&rq);
 }
 
 /* Guessing is no use where none was sent. */
@@ -156,12 +157,14 @@ bool tcp_cookie_ack(struct tcp_sock *ls, struct pkbuf *b)
 	rq.iss = g->ack - 1;
 	if (!cookie_check(&rq)) {
 		mib_inc(st, MIB_TcpExt_SyncookiesFailed);
+		tcp_request_empty(&rq);
 		return false;
 	}
 	mib_inc(st, MIB_TcpExt_SyncookiesRecv);
 	rq.sent = env_now(st->env);
 	rq.answered = true; /* when the SYN-ACK went is not known: no RTT sample */
 	why = tcp_child_make(ls, &rq, false, &child);
+	tcp_request_empty(&rq);
 	if (why)
 		pkbuf_drop(b, why);
 	else

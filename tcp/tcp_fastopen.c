@@ -291,8 +291,10 @@ static NO_LOCK_ANALYSIS bool child_make(struct tcp_sock *ls, struct pkbuf *b,
 	tcp_request_fill(&rq, ls, b, tcp_seg(b));
 	rq.iss = tcp_request_iss(&rq, tcp_seg(b));
 	rq.sent = tcp_now(ls);
-	if (tcp_child_make(ls, &rq, false, &child))
+	if (tcp_child_make(ls, &rq, false, &child)) {
+		tcp_request_empty(&rq);
 		return false;
+	}
 	if (!queue_join(child, ls->rare->fo->queue)) {
 		child->sk.flags |= SOCK_DEAD;
 		tcp_done(child, 0);

@@ -226,13 +226,14 @@ static inline bool tcp_state_in(const struct tcp_sock *ts, unsigned set)
 struct tcp_request {
 	struct sock_common c; /* see ip/inet_sock.h */
 	struct tcp_request *next,
-	    **prev;                     /* p: on the listener's list of its retry; prev NULL: off */
-	struct sock *listener;          /* c: reference */
-	uint64_t due;                   /* p: ns: the next SYN-ACK */
-	uint64_t sent;                  /* p: ns: the last SYN-ACK */
-	uint32_t irs, iss;              /* c */
-	uint32_t snd_wnd;               /* c: of the SYN, never scaled */
-	uint32_t rcv_wnd;               /* c: as advertised */
+	    **prev;            /* p: on the listener's list of its retry; prev NULL: off */
+	struct sock *listener; /* c: reference */
+	struct path *path;     /* p: reference, to the peer; NULL: none, or the child's now */
+	uint64_t due;          /* p: ns: the next SYN-ACK */
+	uint64_t sent;         /* p: ns: the last SYN-ACK */
+	uint32_t irs, iss;     /* c */
+	uint32_t snd_wnd;      /* c: of the SYN, never scaled */
+	uint32_t rcv_wnd;      /* c: as advertised */
 	uint32_t ts_recent, ts_offset;  /* p, c */
 	uint32_t cookie_ts;             /* c: not 0: the clock its SYN-ACK shows (tcp_cookie.c) */
 	uint32_t oow_ack_ms;            /* p: last ACK to a segment out of the window */
@@ -394,6 +395,8 @@ void tcp_request_in(struct tcp_sock *ls, struct tcp_request *rq, struct pkbuf *b
 void tcp_request_drop(struct tcp_sock *ls, struct tcp_request *rq);
 void tcp_request_timer(struct tcp_sock *ls);
 void tcp_request_free(struct tcp_request *rq);
+void tcp_request_empty(
+    struct tcp_request *rq); /* of what fill gave it and no child has: its path */
 /* All but the ISS, by the addresses of b and the SYN; no reference of the listener is taken. */
 void tcp_request_fill(struct tcp_request *rq, struct tcp_sock *ls, const struct pkbuf *b,
 		      const struct tcp_seg *syn);
@@ -469,6 +472,7 @@ struct tcp_reply {
 	uint8_t flags, opts;                /* opts: SEG_OPT_ */
 	uint8_t wscale, tos, ttl;           /* ttl 0: the default */
 	const struct tcp_fo_cookie *cookie; /* or NULL */
+	struct path *path;                  /* NULL: to be looked up */
 };
 int tcp_reply_send(const struct tcp_reply *r);
 /* The RST of RFC 9293, 3.10.7.1 to a segment that belongs to nobody.  Does not consume b. */

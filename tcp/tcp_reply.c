@@ -46,7 +46,7 @@ int tcp_reply_send(const struct tcp_reply *r)
 	tcp_csum_partial(b, &r->src, &r->dst);
 	mib_inc(r->stack, MIB_Tcp_OutSegs);
 	tcp_debug_out(b, &f);
-	return ip_out(b, &f, NULL);
+	return ip_out(b, &f, r->path);
 }
 
 void tcp_reply_rst(struct pkbuf *b)

@@ -52,10 +52,18 @@ static void request_unlink(struct tcp_sock *ls, struct tcp_request *rq)
 	l->nyoung -= rq->retries == 0;
 }
 
+void tcp_request_empty(struct tcp_request *rq)
+{
+	if (rq->path)
+		path_put(rq->path);
+	rq->path = NULL;
+}
+
 void tcp_request_free(struct tcp_request *rq)
 {
 	struct stack *st = rq->listener->stack;
 
+	tcp_request_empty(rq);
 	gauge_add(st, GAUGE_requests, -1);
 	sock_put(rq->listener);
 	cell_free(st, rq, sizeof(*rq));
@@ -89,6 +97,7 @@ static void request_reply(const struct tcp_request *rq, struct tcp_reply *r)
 	    .ack = rq->irs + 1,
 	    .tsval = (rq->cookie_ts ? rq->cookie_ts : tcp_ms(batch_now(sk->stack))) + rq->ts_offset,
 	    .tsecr = rq->ts_recent,
+	    .path = rq->path && path_is_current(rq->path) ? rq->path : NULL,
 	};
 }
 

@@ -72,20 +72,15 @@ static void request_options(struct tcp_request *rq, struct sock *sk, const struc
 	rq->ts_offset = tcp_ts_offset(st, &rq->c.laddr, &rq->c.raddr);
 }
 
-static uint16_t request_advmss(const struct tcp_request *rq, struct sock *sk)
+/* Looked up once: for the SYN-ACK and for the child too. */
+static struct path *request_path(const struct tcp_request *rq, const struct sock *sk)
 {
 	struct ip_flow f;
-	struct path *path;
-	uint16_t mss;
 	int err;
 
 	sock_flow(sk, &rq->c.raddr, &f);
 	f.src = rq->c.laddr;
-	path = path_get(sk->stack, &f, &err);
-	mss = tcp_advmss(sk, &rq->c.raddr, path);
-	if (path)
-		path_put(path);
-	return mss;
+	return path_get(sk->stack, &f, &err);
 }
 
 void tcp_request_fill(struct tcp_request *rq, struct tcp_sock *ls, const struct pkbuf *b,
@@ -94,7 +89,8 @@ void tcp_request_fill(struct tcp_request *rq, struct tcp_sock *ls, const struct 
 	*rq = (struct tcp_request){.listener = &ls->sk, .irs = syn->seq};
 	request_addresses(rq, &ls->sk, b);
 	request_options(rq, &ls->sk, syn);
-	rq->advmss = request_advmss(rq, &ls->sk);
+	rq->path = request_path(rq, &ls->sk);
+	rq->advmss = tcp_advmss(&ls->sk, &rq->c.raddr, rq->path);
 }
 
 uint32_t tcp_request_iss(const struct tcp_request *rq, const struct tcp_seg *syn)
