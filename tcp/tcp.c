@@ -14,9 +14,11 @@ static int tcp_init(struct sock *sk)
 	struct tcp_sock *ts = tcp_sk(sk);
 	struct stack *st = sk->stack;
 
-	sk->c.state = TCP_CLOSE;
-	sk->rcvbuf = (uint32_t)sysctl_get(st, tcp_rmem_dflt);
-	sk->sndbuf = (uint32_t)sysctl_get(st, tcp_wmem_dflt);
+	atomic_store_explicit(&sk->c.state, TCP_CLOSE, memory_order_relaxed);
+	atomic_store_explicit(&sk->rcvbuf, (uint32_t)sysctl_get(st, tcp_rmem_dflt),
+			      memory_order_relaxed);
+	atomic_store_explicit(&sk->sndbuf, (uint32_t)sysctl_get(st, tcp_wmem_dflt),
+			      memory_order_relaxed);
 	ts->mss =
 	    TCP_MSS_DEFAULT; /* never 0: a FIN may go before ESTABLISHED, and without a path */
 	ts->rare = &tcp_rare_none;

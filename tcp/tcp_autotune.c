@@ -135,7 +135,7 @@ void tcp_sndbuf_tune(struct tcp_sock *ts)
 	if (buf > most)
 		buf = most;
 	if (buf > ts->sk.sndbuf)
-		ts->sk.sndbuf = (uint32_t)buf;
+		atomic_store_explicit(&ts->sk.sndbuf, (uint32_t)buf, memory_order_relaxed);
 }
 
 /* --- the start ---------------------------------------------------------------------------------- */

@@ -31,8 +31,8 @@ static bool child_options(struct tcp_sock *child, const struct tcp_sock *ls)
 	const struct sock *from = &ls->sk;
 
 	to->flags = from->flags & kept;
-	to->rcvbuf = from->rcvbuf;
-	to->sndbuf = from->sndbuf;
+	atomic_store_explicit(&to->rcvbuf, from->rcvbuf, memory_order_relaxed);
+	atomic_store_explicit(&to->sndbuf, from->sndbuf, memory_order_relaxed);
 	to->tos = from->tos;
 	to->ttl = from->ttl;
 	to->c.minttl = from->c.minttl;
@@ -87,7 +87,7 @@ static NO_LOCK_ANALYSIS struct tcp_sock *child_insert(struct tcp_sock *ls, struc
 	sk->c.raddr = rq->c.raddr;
 	sk->c.lport = rq->c.lport;
 	sk->c.rport = rq->c.rport;
-	sk->c.ifindex = rq->c.ifindex;
+	atomic_store_explicit(&sk->c.ifindex, rq->c.ifindex, memory_order_relaxed);
 	sk->c.families = rq->c.families;
 	sk->path = rq->path;
 	rq->path = NULL;

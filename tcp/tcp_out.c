@@ -130,7 +130,7 @@ static uint32_t push_len(struct tcp_sock *ts, bool *fin)
 	if (data > room || data > max)
 		return room < max ? room : max;
 	*fin = (ts->flags & TCP_F_FIN_QUEUED) && wnd > data;
-	small = data < ts->mss ? data : data % ts->mss;
+	small = tcp_seg_rest(ts, data);
 	return small && !small_may_go(ts, *fin) ? data - small : data;
 }
 

@@ -446,7 +446,14 @@ int tcp_xmit_whole(struct tcp_sock *ts, uint32_t len); /* ... not to be cut, how
 int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin);
 /* what went with r, but for a single segment at most `most` bytes, a multiple of SND.MSS */
 int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most);
-bool tcp_push_one(struct tcp_sock *ts);     /* a new segment whatever cwnd is; false: none may go */
+bool tcp_push_one(struct tcp_sock *ts); /* a new segment whatever cwnd is; false: none may go */
+/* Of n bytes those behind the last whole segment: mostly there is one, whole or not, and no division. */
+static inline uint32_t tcp_seg_rest(const struct tcp_sock *ts, uint32_t n)
+{
+	if (n <= ts->mss)
+		return n < ts->mss ? n : 0;
+	return n % ts->mss;
+}
 uint32_t tcp_xmit_max(struct tcp_sock *ts); /* bytes one tcp_xmit() may take */
 void tcp_send_ack(struct tcp_sock *ts);
 void tcp_send_probe(struct tcp_sock *ts);   /* below the window, so that it is answered */

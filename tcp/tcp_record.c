@@ -258,7 +258,7 @@ void tcp_rec_sent(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, uint64_t n
 	if (r->times < UINT8_MAX)
 		r->times++;
 	r->sent = now;
-	r->lead = (uint16_t)(n < ts->mss ? n : n % ts->mss);
+	r->lead = (uint16_t)tcp_seg_rest(ts, n);
 	tcp_rate_sent(ts, r);
 	if (r->flags & REC_LOST) {
 		tcp_rec_mark(ts, r, REC_RETRANS);

@@ -38,11 +38,11 @@ static void request_addresses(struct tcp_request *rq, const struct sock *sk, con
 	c->raddr = b->src;
 	c->lport = be16_get(h->dport);
 	c->rport = be16_get(h->sport);
-	c->ifindex = sk->c.ifindex;
+	atomic_store_explicit(&c->ifindex, sk->c.ifindex, memory_order_relaxed);
 	c->families = sk->c.families;
 	c->proto = sk->c.proto;
 	c->kind = SOCK_KIND_REQUEST;
-	c->state = TCP_SYN_RECV;
+	atomic_store_explicit(&c->state, TCP_SYN_RECV, memory_order_relaxed);
 	atomic_store_explicit(&c->ref, 1, memory_order_relaxed);
 }
 

@@ -107,11 +107,11 @@ static void timewait_from(struct tcp_timewait *tw, const struct tcp_sock *ts)
 	tw->c.raddr = c->raddr;
 	tw->c.lport = c->lport;
 	tw->c.rport = c->rport;
-	tw->c.ifindex = c->ifindex;
+	atomic_store_explicit(&tw->c.ifindex, c->ifindex, memory_order_relaxed);
 	tw->c.families = c->families;
 	tw->c.proto = c->proto;
 	tw->c.kind = SOCK_KIND_TIMEWAIT;
-	tw->c.state = TCP_TIME_WAIT;
+	atomic_store_explicit(&tw->c.state, TCP_TIME_WAIT, memory_order_relaxed);
 	atomic_store_explicit(&tw->c.ref, 1, memory_order_relaxed);
 	tw->snd_nxt = ts->snd_nxt;
 	tw->rcv_nxt = ts->rcv_nxt;

@@ -388,7 +388,7 @@ static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 	orig_sent(ts, span_sent(ts, s, now));
 	ts->est->xfer->next = s->last->next;
 	ts->snd_nxt = s->last->end;
-	if (s->len < ts->mss ? s->len : s->len % ts->mss)
+	if (tcp_seg_rest(ts, s->len))
 		ts->est->xfer->snd_sml = ts->snd_nxt;
 	if (ts->due[TCP_DUE_RTX] == 0 || ts->rtx == RTX_PERSIST)
 		tcp_rto_arm(ts, now);
