@@ -182,7 +182,14 @@ static uint32_t up_take(struct gateway_end *e, uint32_t n)
 	return fresh;
 }
 
-/* A read stops before an urgent byte, which nobody had told of: so the last one before it is taken too. */
+static bool is_at_mark(const struct gateway_end *e)
+{
+	int at = 0;
+
+	return ioctl(e->watch.fd, SIOCATMARK, &at) == 0 && at;
+}
+
+/* An urgent byte comes next, of which nobody had told: the last one before it is taken too. */
 static uint32_t up_read_to_mark(struct gateway_end *e, uint32_t n)
 {
 	uint32_t fresh = n - e->residual;
@@ -210,6 +217,8 @@ static uint32_t up_read(struct gateway_end *e, uint32_t n)
 		return up_read_to_mark(e, (uint32_t)k);
 	if (k != (ssize_t)n - 1)
 		return 0;
+	if (is_at_mark(e))
+		return up_read_to_mark(e, n - 1);
 	if (recv(e->watch.fd, buf + fresh - 1, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
 		return 0;
 	e->residual = true;
@@ -301,13 +310,6 @@ static enum gateway_progress up_mark_send(struct gateway_end *e)
 	e->residual = true;
 	e->up_urgent = true;
 	return up_send(e, slot_flags(e), byte, 1) ? GATEWAY_MORE : GATEWAY_GONE;
-}
-
-static bool is_at_mark(const struct gateway_end *e)
-{
-	int at = 0;
-
-	return ioctl(e->watch.fd, SIOCATMARK, &at) == 0 && at;
 }
 
 /* A look ends before the mark: is there more than it saw?  Then the mark comes next, or it is newer than the look. */

@@ -115,6 +115,7 @@ def among_many(a, b):
 	got = b""
 	marks = []
 	while True:
+		waits(b, select.POLLIN)  # then the mark is here, or the read ends before it
 		if at_mark(b) and (not marks or marks[-1] != len(got)):
 			marks.append(len(got))
 		more = b.recv(70000)
