@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "lib/stack.h"
 #include "tests/harness/sockets.h"
 #include "tests/harness/unit.h"
 
@@ -186,6 +187,27 @@ START_TEST(test_buffers_have_bounds)
 }
 END_TEST
 
+/* Twice what was asked, and no more than twice what the setting says. */
+START_TEST(test_buffers_at_most_as_set)
+{
+	static const struct {
+		const char *setting;
+		int name;
+		bool stream;
+	} row[] = {{"net.core.rmem_max", SO_RCVBUF, false},
+		   {"net.core.wmem_max", SO_SNDBUF, false},
+		   {"net.ipv4.tcp_rmem.max", SO_RCVBUF, true},
+		   {"net.ipv4.tcp_wmem.max", SO_SNDBUF, true}};
+	int fd = row[_i].stream ? tcp : udp;
+
+	ck_assert_int_eq(sysctl_write(st, row[_i].setting, 50000), 0);
+	ck_assert_int_eq(set(fd, SOL_SOCKET, row[_i].name, 40000), 0);
+	ck_assert_int_eq(get(fd, SOL_SOCKET, row[_i].name), 80000);
+	ck_assert_int_eq(set(fd, SOL_SOCKET, row[_i].name, 60000), 0);
+	ck_assert_int_eq(get(fd, SOL_SOCKET, row[_i].name), 100000);
+}
+END_TEST
+
 START_TEST(test_linger)
 {
 	struct linger l = {.l_onoff = 3, .l_linger = 44}, got;
@@ -315,6 +337,7 @@ int main(void)
 	tcase_add_test(tc, test_read_only);
 	tcase_add_test(tc, test_unknown_is_enoprotoopt);
 	tcase_add_test(tc, test_buffers_have_bounds);
+	tcase_add_loop_test(tc, test_buffers_at_most_as_set, 0, 4);
 	tcase_add_test(tc, test_linger);
 	tcase_add_loop_test(tc, test_timeouts, 0, 2);
 	tcase_add_test(tc, test_short_room_gets_the_front);

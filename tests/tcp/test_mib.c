@@ -2,6 +2,7 @@
  * tests/tcp/test_mib.c - counters by Linux's names count what Linux's do: each event once, in segments
  * of the wire.
  */
+#include "net/pkbuf.h"
 #include "tests/harness/tcp_lab.h"
 
 static void setup(void)
@@ -51,6 +52,40 @@ START_TEST(test_small_segments_coalesced)
 }
 END_TEST
 
+/* RFC 4022: connections that were ESTABLISHED and went straight to CLOSED. */
+START_TEST(test_reset_connection_counted)
+{
+	rx(RST, .seq = 1);
+	ck_state(TCP_CLOSE);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_Tcp_EstabResets), 1);
+}
+END_TEST
+
+/* Nothing new in it; what was put away before counts once. */
+START_TEST(test_same_text_out_of_order_again)
+{
+	rx(ACK, .seq = 1001, .ack = 1, .len = 1000);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPOFOQueue), 1);
+	rx(ACK, .seq = 1501, .ack = 1, .len = 500);
+	tcp_lab_drop();
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPOFOMerge), 1);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPOFOQueue), 1);
+	ck_assert_uint_eq(pkbuf_drops(tl.st, DROP_TCP_OLD_DATA), 1);
+}
+END_TEST
+
+/* RFC 5961, 7: of answers to what lies outside the window there is one in a while. */
+START_TEST(test_answer_left_out_counted)
+{
+	rx(ACK, .seq = 90000, .ack = 1);
+	tx(ACK, .seq = 1, .ack = 1);
+	rx(ACK, .seq = 90000, .ack = 1);
+	quiet();
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPACKSkippedSeq), 1);
+	ck_assert_uint_ge(pkbuf_drops(tl.st, DROP_TCP_WINDOW), 2);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("mib");
@@ -59,5 +94,8 @@ int main(void)
 	tcase_add_test(tc, test_header_prediction_by_kind);
 	tcase_add_test(tc, test_data_sent_and_delivered);
 	tcase_add_test(tc, test_small_segments_coalesced);
+	tcase_add_test(tc, test_reset_connection_counted);
+	tcase_add_test(tc, test_same_text_out_of_order_again);
+	tcase_add_test(tc, test_answer_left_out_counted);
 	return unit_run("tcp_mib", tc);
 }
