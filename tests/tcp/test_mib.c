@@ -2,7 +2,11 @@
  * tests/tcp/test_mib.c - counters by Linux's names count what Linux's do: each event once, in segments
  * of the wire.
  */
+#include <pthread.h>
+
+#include "lib/wire/icmp4.h"
 #include "net/pkbuf.h"
+#include "tests/harness/tappair.h"
 #include "tests/harness/tcp_lab.h"
 
 static void setup(void)
@@ -86,6 +90,50 @@ START_TEST(test_answer_left_out_counted)
 }
 END_TEST
 
+/* --- a lock that another thread holds ------------------------------------------------------------ */
+
+static struct {
+	struct sock *sk;
+	sem_t held, over;
+} other;
+
+static void *other_run(void *arg)
+{
+	sock_lock(other.sk);
+	sem_post(&other.held);
+	await(&other.over);
+	sock_unlock(other.sk);
+	return NULL;
+}
+
+/* What comes meanwhile has to wait, and there is no room to: as on a wire that loses it. */
+START_TEST(test_backlog_is_full)
+{
+	const uint32_t full = 1u << 30;
+	pthread_t thread;
+
+	other.sk = tcp_lab_sock();
+	sem_init(&other.held, 0, 0);
+	sem_init(&other.over, 0, 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, other_run, NULL), 0);
+	await(&other.held);
+	atomic_fetch_add(&other.sk->backlog_bytes, full);
+	rx(ACK, .seq = 1, .ack = 1, .len = 10);
+	tcp_lab_rx_icmp(ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 1, 0);
+	atomic_fetch_sub(&other.sk->backlog_bytes, full);
+	sem_post(&other.over);
+	pthread_join(thread, NULL);
+	quiet();
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPBacklogDrop), 1);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_LockDroppedIcmps), 1);
+	ck_assert_uint_eq(pkbuf_drops(tl.st, DROP_SOCK_BACKLOG), 2);
+	sock_put(other.sk);
+	rx(ACK, .seq = 1, .ack = 1, .len = 10);
+	tcp_lab_drop();
+	tcp_lab_read(10);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("mib");
@@ -97,5 +145,6 @@ int main(void)
 	tcase_add_test(tc, test_reset_connection_counted);
 	tcase_add_test(tc, test_same_text_out_of_order_again);
 	tcase_add_test(tc, test_answer_left_out_counted);
+	tcase_add_test(tc, test_backlog_is_full);
 	return unit_run("tcp_mib", tc);
 }
