@@ -51,12 +51,23 @@ expect after_wefts_stop_equal cmp "$DIR/file" "$DIR/came"
 exec 5>&-
 host_capture_end
 
+# What both ends know of a connection that stands still.
+standing() {
+	{
+		kill -0 $sender && echo "nc is there"
+		host ss -tinoe
+		ctl ss -tieo
+		ctl stat -d
+		ctl netem
+	} 2>&1 | sed 's/^/  | /'
+}
+
 # The link goes down in the middle of both directions at once, and comes back.
 ctl inetd echo
 ctl netem tap0 out rate 100mbit
 host timeout 60 nc -N 10.0.0.1 7 <"$DIR/file" >"$DIR/came" &
 sender=$!
-until_true 10 test -s "$DIR/came"
+expect echo_begins until_true 10 test -s "$DIR/came"
 ip -n "$NS" link set tap0 down
 size=$(stat -c %s "$DIR/came")
 ip -n "$NS" link set tap0 up
@@ -64,6 +75,7 @@ further() {
 	[ "$(stat -c %s "$DIR/came")" -gt $((size + 1000000)) ]
 }
 expect link_back_goes_on until_true 20 further
+[ "$failed" = 0 ] || standing
 ctl netem tap0 off
 wait $sender
 expect after_link_down_equal cmp "$DIR/file" "$DIR/came"
