@@ -9,6 +9,9 @@
 #include "tcp/tcp_priv.h"
 
 #define TUNE_SEGMENTS 16u  /* room beside twice what was read: a first flight, and lost segments */
+#define NEAR_US 100u       /* round trip of a short path, where 1 MB each are 80 Gbit/s ... */
+#define NEAR_NOT_US 10000u /* ... and one seen later that no queue before us explains */
+#define NEAR_FRAMES 720u   /* of the 1000 that a TAP's queue holds */
 #define SND_OVERHEAD 640u  /* headers and book-keeping of a segment as Linux counts them ... */
 #define SND_OVERHEAD2 256u /* ... with its memory in powers of two */
 #define SND_WINDOWS 2u     /* of cwnd: one on the way, one to follow it */
@@ -75,9 +78,32 @@ static uint64_t next_window(const struct tcp_sock *ts, uint32_t copied)
 	return wnd + 2 * (wnd * (copied - ts->est->tune.space) / ts->est->tune.space);
 }
 
+/* By the handshake, unless what was seen since tells of another path. */
+static bool path_is_short(const struct tcp_sock *ts)
+{
+	return ts->est->min_rtt_us < NEAR_US && ts->est->tune.rtt_us < NEAR_NOT_US;
+}
+
+/*
+ * The largest buffer that is of use.  On a short path what is offered beyond what the peer sends while we read
+ * only waits in the device's queue; where each segment has a place there, that queue would overflow instead.
+ */
+static uint64_t rcvbuf_most(struct tcp_sock *ts)
+{
+	uint64_t most = (uint64_t)sysctl_get(ts->sk.stack, tcp_rmem_max);
+	uint64_t fits = (uint64_t)NEAR_FRAMES * ts->advmss * TCP_RCVBUF_HALF;
+	struct path *path;
+	int err;
+
+	if (fits >= most || !path_is_short(ts))
+		return most;
+	path = sock_path(&ts->sk, &err);
+	return path && !(path->dev->features & NETDEV_F_TSO4) ? fits : most;
+}
+
 static void rcvbuf_grow(struct tcp_sock *ts, uint32_t copied)
 {
-	uint64_t most = (uint64_t)sysctl_get(ts->sk.stack, tcp_rmem_max), buf = most;
+	uint64_t most = rcvbuf_most(ts), buf = most;
 
 	if ((ts->sk.flags & SOCK_RCVBUF_LOCKED) || depot_pressure(ts->sk.stack) ||
 	    !sysctl_get(ts->sk.stack, tcp_moderate_rcvbuf))
