@@ -255,7 +255,8 @@ static void stamp_tell(struct txstamp *t, const struct pkbuf *b, uint8_t what, u
 	struct sock *sk = m ? link_sock(s->link) : NULL;
 
 	if (!sk) { /* a reference taken sooner might be the last to be put, here, under anybody's lock */
-		pkbuf_free(m);
+		if (m)
+			pkbuf_free(m);
 		return;
 	}
 	m->stamp = at;

@@ -530,6 +530,28 @@ START_TEST(test_connections_have_it_from_their_listener)
 }
 END_TEST
 
+/* Without memory for the message the packet goes all the same, and nobody is told. */
+START_TEST(test_no_memory_for_the_message)
+{
+	static struct piece *held[4096];
+	unsigned n = 0;
+
+	stamping(SCHED | SND | REPORT);
+	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_CORK, 1);
+	tcp_lab_write(300);
+	quiet();
+	tcp_lab_sysctl("net.weft.mem_limit", 1 << 20);
+	while (n < 4096 && (held[n] = piece_alloc(tl.st, PIECE_SMALL)))
+		n++;
+	ck_assert_uint_lt(n, 4096);
+	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_CORK, 0);
+	tx(ACK, .seq = 1, .ack = 1, .len = 300);
+	while (n)
+		piece_put(held[--n]);
+	expect_none();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("stamp");
@@ -554,5 +576,6 @@ int main(void)
 	tcase_add_test(tc, test_numbers_beside_the_time);
 	tcase_add_test(tc, test_unread_messages_are_bounded);
 	tcase_add_test(tc, test_connections_have_it_from_their_listener);
+	tcase_add_test(tc, test_no_memory_for_the_message);
 	return unit_run("tcp_stamp", tc);
 }
