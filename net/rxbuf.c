@@ -50,7 +50,7 @@ bool rxbuf_ready(struct rxbuf *r, struct netdev *dev)
 {
 	struct stack *st = dev->stack;
 
-	if (r->niov)
+	if (r->niov && r->small && r->large)
 		return true;
 	if (!r->head)
 		r->head = pkbuf_alloc(st, PKBUF_RX_HEAD);

@@ -295,6 +295,31 @@ START_TEST(test_tap_rx_without_memory_dropped_and_read)
 }
 END_TEST
 
+/* What was made ready when memory was short is made anew once there is some: an idle device loses nothing. */
+START_TEST(test_tap_rx_after_memory_was_short)
+{
+	static struct piece *held[4096];
+	static const struct vnet_hdr none;
+	struct pkbuf *kept;
+	struct pkq q;
+	unsigned n;
+
+	pkq_init(&q);
+	ck_assert_int_eq(sysctl_write(t.stack, "net.weft.mem_limit", 1 << 20), 0);
+	kept = pass(40000);
+	n = use_up(held, 4096);
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 8), -EAGAIN);
+	while (n > 0)
+		piece_put(held[--n]);
+	pkbuf_free(kept);
+	peer_write(&none, t.frame, 1514);
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 8), 1);
+	kept = pkq_take(&q);
+	ck_assert_ptr_nonnull(kept);
+	pkbuf_free(kept);
+}
+END_TEST
+
 START_TEST(test_tap_rx_lost_device_is_an_error)
 {
 	struct pkq q;
@@ -484,6 +509,7 @@ int main(void)
 	tcase_add_test(tc, test_tap_rx_shorter_than_vnet_header_dropped);
 	tcase_add_test(tc, test_tap_rx_longer_than_any_frame_dropped);
 	tcase_add_test(tc, test_tap_rx_without_memory_dropped_and_read);
+	tcase_add_test(tc, test_tap_rx_after_memory_was_short);
 	tcase_add_test(tc, test_tap_rx_lost_device_is_an_error);
 	tcase_add_test(tc, test_tap_xmit_super_frame_in_one_write);
 	tcase_add_test(tc, test_tap_xmit_full_device_drops);
