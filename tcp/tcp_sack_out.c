@@ -93,12 +93,14 @@ unsigned tcp_sack_out(struct tcp_sock *ts, uint32_t (*block)[2], unsigned max)
 	struct ofo_block *k;
 	unsigned n = 0, own, later;
 
+	if (ts->rare->ofo && is_before_hole(ts))
+		return 0;
 	if (ts->rare->dsack_left != ts->rare->dsack_right) {
 		block[n][0] = ts->rare->dsack_left;
 		block[n++][1] = ts->rare->dsack_right;
 		tcp_dsack_forget(ts);
 	}
-	if (!ts->rare->ofo || is_before_hole(ts))
+	if (!ts->rare->ofo)
 		return n;
 	own = n; /* behind a D-SACK */
 	later = ts->rare->ofo->fresh > max - n ? ts->rare->ofo->fresh - (max - n) : 0;

@@ -133,6 +133,23 @@ START_TEST(test_sack_text_before_the_hole_acked_by_itself)
 }
 END_TEST
 
+/* A D-SACK is told with the block that encloses it (RFC 2883, 4), or it would tell of that block. */
+START_TEST(test_sack_before_the_hole_no_dsack)
+{
+	struct batch b;
+
+	batch_begin(&b, tl.st);
+	rx(ACK, .seq = 1, .ack = 1, .len = 20);
+	hole(31);
+	hole(31);
+	batch_end(&b);
+	tx(ACK, .seq = 1, .ack = 21);
+	tx(ACK, .seq = 1, .ack = 21, .nsack = 2, .sack = {{31, 41}, {31, 41}});
+	tx(ACK, .seq = 1, .ack = 21, .nsack = 1, .sack = {{31, 41}});
+	quiet();
+}
+END_TEST
+
 /* One segment whose ACK may wait has none of its own. */
 START_TEST(test_sack_hole_behind_a_delayed_ack)
 {
@@ -241,6 +258,7 @@ int main(void)
 	tcase_add_test(tc, test_sack_joins_neighbours);
 	tcase_add_test(tc, test_sack_tells_all_that_a_batch_filled);
 	tcase_add_test(tc, test_sack_text_before_the_hole_acked_by_itself);
+	tcase_add_test(tc, test_sack_before_the_hole_no_dsack);
 	tcase_add_test(tc, test_sack_hole_behind_a_delayed_ack);
 	tcase_add_test(tc, test_window_is_not_closed_by_what_is_out_of_order);
 	tcase_add_test(tc, test_sack_not_sent_unless_permitted);
