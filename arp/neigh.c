@@ -175,6 +175,11 @@ static int neigh_out_slow(struct neigh *n, struct pkbuf *b, uint16_t type)
 	return 0;
 }
 
+bool neigh_is_ready(const struct neigh *n)
+{
+	return atomic_load_explicit(&n->word, memory_order_relaxed) & NEIGH_READY;
+}
+
 /* `used` is for eviction and listings; a shared line is not written for each packet. */
 static void neigh_note_use(struct neigh *n, const struct pkbuf *b)
 {

@@ -127,6 +127,8 @@ static enum drop_reason request_keep(struct tcp_sock *ls, struct pkbuf *b,
 	}
 	tcp_request_link(ls, rq);
 	tcp_request_synack(rq, answer);
+	if (rq->path && rq->path->neigh && !neigh_is_ready(rq->path->neigh))
+		tcp_request_empty(rq); /* strangers keep no places of the neighbour cache */
 	return DROP_NONE;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include "arp/neigh.h"
 #include "tests/harness/tcp_lab.h"
 
 /* Peer n sends a SYN that is answered. */
@@ -27,6 +28,42 @@ static int64_t requests(void)
 {
 	return gauge_read(tl.st, GAUGE_requests);
 }
+
+/* A neighbour that does not answer makes room for another's, be there requests from it or not (RFC 6583). */
+START_TEST(test_syn_from_nobody_keeps_no_neighbour)
+{
+	struct ip_addr nobody = ip_addr4(0x0a000002), other = ip_addr4(0x0a000009);
+	struct neigh *n;
+	struct batch b;
+
+	tcp_lab_listen(5);
+	batch_begin(&b, tl.st);
+	ck_assert_int_eq(neigh_del(tl.dev, &nobody), 0);
+	for (uint32_t i = 0; i < 7; i++) {
+		struct ip_addr settled = ip_addr4(0x0a000014 + i);
+
+		ck_assert_int_eq(neigh_add_permanent(tl.dev, &settled, tl.dev->mac), 0);
+	}
+	batch_end(&b);
+	tcp_lab_sysctl("net.ipv4.neigh.default.gc_thresh3", 8);
+	rx(SYN, .seq = 0, .mss = 1460);
+	quiet(); /* the SYN-ACK waits for ARP */
+	ck_assert_int_eq(requests(), 1);
+	advance_ms(200);
+	batch_begin(&b, tl.st);
+	n = neigh_get(tl.dev, &other);
+	ck_assert_ptr_nonnull(n);
+	neigh_put(n);
+	neigh_flush(tl.st, NULL);
+	for (uint32_t i = 0; i < 7; i++) {
+		struct ip_addr settled = ip_addr4(0x0a000014 + i);
+
+		neigh_del(tl.dev, &settled);
+	}
+	ck_assert_int_eq(neigh_add_permanent(tl.dev, &nobody, tl.dev->mac), 0);
+	batch_end(&b);
+}
+END_TEST
 
 /* --- the SYN queue ------------------------------------------------------------------------------
  */
@@ -444,6 +481,7 @@ int main(void)
 	TCase *tc = tcase_create("listen");
 
 	tcase_add_checked_fixture(tc, tcp_lab_setup, tcp_lab_teardown);
+	tcase_add_test(tc, test_syn_from_nobody_keeps_no_neighbour);
 	add_syn_queue(tc);
 	tcase_add_test(tc, test_accept_first_come_first);
 	tcase_add_test(tc, test_accept_queue_full_ack_dropped_then_taken);
