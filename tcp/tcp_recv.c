@@ -36,6 +36,7 @@ struct reader {
 	struct pkbuf *b;
 	uint32_t seq; /* of the next byte */
 	size_t at;    /* in the message */
+	bool urgent;  /* that byte is the urgent one, in line */
 	const struct sock_msg *m;
 };
 
@@ -106,7 +107,7 @@ static uint32_t reader_give(struct reader *r, uint32_t n)
 		end += pkbuf_iov(r->b, end);
 	}
 	v = iov_between(iov, &end, from, have > from + n ? have - from - n : 0);
-	n = r->m->sink->take(r->m->sink, v, (int)(end - v), r->m->out_flags & MSG_OOB);
+	n = r->m->sink->take(r->m->sink, v, (int)(end - v), r->urgent);
 	r->seq += n;
 	return n;
 }
@@ -236,8 +237,8 @@ ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 		return recv_nothing(sk);
 	if (mark == 0 && !(sk->flags & SOCK_OOBINLINE))
 		reader_skip(&r);
-	else if (mark == 0 && n)
-		m->out_flags |= MSG_OOB; /* the first byte is the urgent one, in line */
+	else if (mark == 0)
+		r.urgent = true;
 	else if (mark < n)
 		n = mark;
 	done = m->sink ? reader_give(&r, n) : reader_copy(&r, n);
