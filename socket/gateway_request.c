@@ -250,19 +250,32 @@ static void asker_over(struct gateway *g, struct asker *a)
 		gateway_linger_over(g, id);
 }
 
-static void asker_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
+/* One request.  False: there is no more, or nobody to ask. */
+static bool asker_read(struct gateway *g, struct asker *a)
 {
-	struct asker *a = (struct asker *)(void *)w;
 	struct program_request q;
-	ssize_t n = recv(w->fd, &q, sizeof(q), MSG_DONTWAIT);
+	ssize_t n = recv(a->watch.fd, &q, sizeof(q), MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n == sizeof(q) && q.magic == PROGRAM_MAGIC && q.len <= PROGRAM_VALUE &&
 	    gateway_knows(g, q.secret))
 		request_do(g, a, &q);
-	if (!a->watch.gone && (!a->stays || n <= 0))
-		asker_over(g, a);
+	if (a->watch.gone)
+		return false;
+	if (a->stays && n > 0)
+		return true;
+	asker_over(g, a);
+	return false;
+}
+
+/* To its end: it is told of once, be there a request, the end of file or both. */
+static void asker_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
+{
+	struct asker *a = (struct asker *)(void *)w;
+
+	while (asker_read(g, a))
+		;
 }
 
 static void request_accept(struct gateway *g, int fd)

@@ -2,6 +2,8 @@
  * tests/socket/test_gateway.c - the gateway's beginning and end, on a real stack: what it keeps of programs that
  * are still there is no leak (the sanitizer looks at each test's exit).
  */
+#include <dirent.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "socket/gateway.h"
@@ -72,6 +74,44 @@ START_TEST(test_stops_while_one_is_about_to_ask)
 }
 END_TEST
 
+static unsigned descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	ck_assert_ptr_nonnull(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* Its last word and its end are one event. */
+START_TEST(test_one_that_asks_and_goes_is_forgotten)
+{
+	struct program_request q = {.magic = PROGRAM_MAGIC, .kind = PROGRAM_LINGER, .id = 99};
+	struct program_reply r;
+	unsigned before;
+
+	memcpy(q.secret, gateway_token(g)->secret, PROGRAM_SECRET);
+	seen();
+	before = descriptors();
+	for (unsigned i = 0; i < 50; i++) {
+		int fd = to_gateway(SOCK_SEQPACKET, PROGRAM_REQUEST);
+
+		q.name = 0;
+		ck_assert_int_eq(send(fd, &q, sizeof(q), 0), sizeof(q));
+		ck_assert_int_eq(recv(fd, &r, sizeof(r), 0), sizeof(r));
+		q.name = 1;
+		ck_assert_int_eq(send(fd, &q, sizeof(q), 0), sizeof(q));
+		close(fd);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		seen();
+	ck_assert_uint_le(descriptors(), before + 1);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("gateway");
@@ -79,5 +119,6 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_stops_while_one_is_about_to_connect);
 	tcase_add_test(tc, test_stops_while_one_is_about_to_ask);
+	tcase_add_test(tc, test_one_that_asks_and_goes_is_forgotten);
 	return unit_run("gateway", tc);
 }
