@@ -21,6 +21,8 @@ struct guest {
 	struct program_token token;            /* c */
 	_Atomic(struct program_table *) table; /* a: fetched with the first call */
 	int pid;                               /* c: the program's; 0: this process */
+	_Atomic bool
+	    lingers; /* a: a socket of this process or its parent's has lingered, or will */
 };
 
 /* A descriptor of the program's that is ours. */

@@ -13,24 +13,22 @@
 
 void guest_linger_set(const struct guest_socket *s, const void *v, socklen_t n)
 {
-	struct program_table *t = guest_table(s->guest);
 	struct linger l;
 
-	if (!s->slot || !t || s->type != SOCK_STREAM || n < sizeof(l))
+	if (!s->slot || s->type != SOCK_STREAM || n < sizeof(l))
 		return;
 	memcpy(&l, v, sizeof(l));
 	if (!l.l_onoff || l.l_linger <= 0)
 		l.l_linger = 0;
 	atomic_store(&s->slot->linger, l.l_linger < UINT16_MAX ? (uint16_t)l.l_linger : UINT16_MAX);
 	if (l.l_linger)
-		atomic_store(&t->linger, 1);
+		atomic_store(&s->guest->lingers, true);
 }
 
+/* Of a process that has none no system call is made: a filter of its own may not allow it. */
 bool guest_may_linger(const struct guest *g)
 {
-	const struct program_table *t = atomic_load(&g->table);
-
-	return g->token.instance[0] && (!t || atomic_load(&t->linger));
+	return atomic_load_explicit(&g->lingers, memory_order_relaxed);
 }
 
 int guest_linger_begin(const struct guest_socket *s, int *ms)

@@ -160,13 +160,12 @@ struct program_miss {
  *	c	constant		a	atomic
  */
 struct program_table {
-	uint32_t magic;          /* c */
-	int32_t pid;             /* c: weft's */
-	_Atomic uint32_t first;  /* a: no slot below this is free, as far as is known */
-	_Atomic uint32_t top;    /* a: no slot from this on has ever been taken */
-	_Atomic uint32_t lost;   /* a: weft was killed, says `weft run` */
-	_Atomic uint32_t linger; /* a: a socket has lingered, or will: close() looks which */
-	uint32_t unused[26];     /* c */
+	uint32_t magic;         /* c */
+	int32_t pid;            /* c: weft's */
+	_Atomic uint32_t first; /* a: no slot below this is free, as far as is known */
+	_Atomic uint32_t top;   /* a: no slot from this on has ever been taken */
+	_Atomic uint32_t lost;  /* a: weft was killed, says `weft run` */
+	uint32_t unused[26];    /* c */
 	struct program_slot slot[PROGRAM_SLOTS];  /* see above */
 	struct program_miss miss[PROGRAM_MISSES]; /* see above */
 };

@@ -58,6 +58,26 @@ START_TEST(test_waits_not_at_all_when_nonblocking)
 }
 END_TEST
 
+/* close() of a process that has nothing of the kind is the kernel's alone. */
+START_TEST(test_nobody_lingers_who_has_not_asked)
+{
+	struct guest g = {.token.instance = "1"};
+	struct program_slot slot = {0};
+	const struct guest_socket s = {.guest = &g, .slot = &slot, .type = SOCK_STREAM};
+	struct linger l = {0};
+
+	ck_assert(!guest_may_linger(&g));
+	guest_linger_set(&s, &l, sizeof(l));
+	l.l_onoff = 1; /* the close that resets */
+	guest_linger_set(&s, &l, sizeof(l));
+	ck_assert(!guest_may_linger(&g));
+	l.l_linger = 3;
+	guest_linger_set(&s, &l, sizeof(l));
+	ck_assert(guest_may_linger(&g));
+	ck_assert_uint_eq(atomic_load(&slot.linger), 3);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("guest");
@@ -66,5 +86,6 @@ int main(void)
 	tcase_add_test(tc, test_waits_as_long_as_the_option_says);
 	tcase_add_test(tc, test_waits_no_shorter_than_an_int_can_say);
 	tcase_add_test(tc, test_waits_not_at_all_when_nonblocking);
+	tcase_add_test(tc, test_nobody_lingers_who_has_not_asked);
 	return unit_run("guest", tc);
 }
