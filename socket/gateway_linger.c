@@ -21,8 +21,13 @@ static bool is_acknowledged(const struct gateway_end *e)
 
 bool gateway_linger(struct gateway_end *e)
 {
-	if (e->fd < 0 || !gateway_is_awaited(e->gateway, e->id) || weft_shutdown(e->fd, SHUT_WR) ||
-	    is_acknowledged(e))
+	int unread = 0;
+
+	if (e->fd < 0 || !gateway_is_awaited(e->gateway, e->id))
+		return false;
+	if (weft_ioctl(e->fd, SIOCINQ, &unread) || unread) /* its close is a reset */
+		return false;
+	if (weft_shutdown(e->fd, SHUT_WR) || is_acknowledged(e))
 		return false;
 	close(e->watch.fd);
 	e->watch.fd = -1;
@@ -43,7 +48,7 @@ bool gateway_linger_closed(struct gateway *g, uint32_t id)
 	struct pollfd p;
 
 	if (e && e->role == GATEWAY_STREAM && e->watch.fd >= 0) {
-		p = (struct pollfd){.fd = e->watch.fd, .events = POLLIN | POLLRDHUP};
+		p = (struct pollfd){.fd = e->watch.fd, .events = POLLIN | POLLPRI | POLLRDHUP};
 		if (poll(&p, 1, 0) > 0 && p.revents & POLLHUP)
 			gateway_stream_ready(g, &e->watch, (uint32_t)p.revents);
 		e = gateway_end_find(g, id);
