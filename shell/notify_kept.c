@@ -4,6 +4,7 @@
  * The thread is told when it makes the call again: at once, by a restart or of itself; or after its signal's
  * handler, which may have made calls of its own.  By then the descriptor's number may be another socket's.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -50,17 +51,31 @@ static void kept_limit(struct notify *n, int tid)
 		kept_forget(eldest);
 }
 
+/* It changes nothing to make it again; a result of then might not be true of a call that looks the same. */
+static bool kept_is_vain(const struct notify_call *c)
+{
+	switch (c->data.nr) {
+	case SYS_setsockopt:
+	case SYS_getsockname:
+	case SYS_getpeername:
+	case SYS_ioctl:
+		return true;
+	default:
+		return c->value == -EAGAIN;
+	}
+}
+
 void notify_kept_add(const struct notify_call *c)
 {
-	struct notify_kept *k = calloc(1, sizeof(*k));
+	struct notify_kept *k = kept_is_vain(c) ? NULL : calloc(1, sizeof(*k));
 
 	kept_of_ended_forget(c->notify);
-	kept_limit(c->notify, c->tid);
 	if (!k) {
 		if (c->give >= 0)
 			close(c->give);
 		return;
 	}
+	kept_limit(c->notify, c->tid);
 	k->call = *c;
 	LIST_INSERT_HEAD(&c->notify->kept, k, next);
 }
@@ -91,10 +106,11 @@ static bool kept_is(const struct notify_kept *k, struct notify_call *c)
 	       kept_is_of(k, c);
 }
 
-/* A message like another may be a new one, if the thread has made any other call since. */
-static bool kept_is_message(const struct notify_kept *k)
+/* One like another may be a new one, if the thread has made any other call since: messages, SO_ERROR. */
+static bool kept_is_once(const struct notify_kept *k)
 {
 	switch (k->call.data.nr) {
+	case SYS_getsockopt:
 	case SYS_sendto:
 	case SYS_sendmsg:
 	case SYS_sendmmsg:
@@ -126,7 +142,7 @@ bool notify_kept_take(struct notify_call *c)
 			c->cloexec = k->call.cloexec;
 			k->call.give = -1;
 		}
-		if (same || kept_is_message(k))
+		if (same || kept_is_once(k))
 			kept_forget(k);
 	}
 	return same;
