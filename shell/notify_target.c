@@ -76,13 +76,16 @@ int target_pidfd(const struct notify_call *c)
 	return fd < 0 ? -errno : fd;
 }
 
+/* One that cannot be looked at, for we have no descriptor left, may live. */
 bool target_ended(const struct notify_call *c)
 {
 	struct pollfd p = {.fd = target_pidfd(c), .events = POLLIN};
-	bool ended = p.fd < 0 || poll(&p, 1, 0) > 0;
+	bool ended;
 
-	if (p.fd >= 0)
-		close(p.fd);
+	if (p.fd < 0)
+		return p.fd == -ESRCH;
+	ended = poll(&p, 1, 0) > 0;
+	close(p.fd);
 	return ended;
 }
 
