@@ -39,9 +39,14 @@ answers() {
 works sshd 'command' answers over host timeout 20 ssh "${options[@]}" -p 2222 root@10.0.0.1 echo over
 works sshd 'command, both ends' answers over run ssh "${options[@]}" -p 2222 root@127.0.0.1 echo over
 # shellcheck disable=SC2016 # the far shell's
+works sshd '-tt, both ends' answers over run ssh -tt "${options[@]}" -p 2222 root@10.0.0.1 'test -t 0 && echo over'
+# shellcheck disable=SC2016
 works sshd '-tt' answers over host timeout 20 ssh -tt "${options[@]}" -p 2222 root@10.0.0.1 'test -t 0 && echo over'
 works sshd scp host timeout 20 scp -q "${options[@]}" -P 2222 "$DIR/www/file" "root@10.0.0.1:$DIR/copy"
 works sshd 'scp, whole' cmp "$DIR/www/file" "$DIR/copy"
+rm -f "$DIR/copy"
+works scp 'both ends' run scp -q "${options[@]}" -P 2222 "$DIR/www/file" "root@127.0.0.1:$DIR/copy"
+works scp 'both ends, whole' cmp "$DIR/www/file" "$DIR/copy"
 # shellcheck disable=SC2016
 works sshd 'sessions are on weft too' answers '10.0.0.1' host timeout 20 ssh "${options[@]}" -p 2222 root@10.0.0.1 \
 	'set -- $SSH_CONNECTION; echo $3'
@@ -108,6 +113,15 @@ scanned() {
 	grep -q '^8000/tcp *open' "$DIR/nmap" && [ "$(grep -c '/tcp *closed' "$DIR/nmap")" = 20 ]
 }
 works nmap '-sT' scanned
+# scanned_both: a port with a server on weft between closed ones, by the stack's own address
+scanned_both() {
+	run nmap -n -Pn -sT --unprivileged -p 8190-8210 10.0.0.1 >"$DIR/nmap" 2>&1
+	grep -q '^8200/tcp *open' "$DIR/nmap" && [ "$(grep -c '/tcp *closed' "$DIR/nmap")" = 20 ]
+}
+run_start nmapped node "$DIR/server.js" "$DIR/www/file"
+weft_listens 8200
+works nmap '-sT, both ends' scanned_both
+run_stop
 lacks nmap '-sS' run nmap -n -Pn -sS -p 8000 10.0.0.2
 
 # --- dig ------------------------------------------------------------------------------------------
@@ -135,11 +149,18 @@ answers_with() {
 }
 works ping '-M do, too long' answers_with 'message too long, mtu=1500' run timeout 10 ping -M 'do' -s 3000 -c 1 -W 1 10.0.0.2
 works ping 'nobody there' answers_with 'Destination Host Unreachable' run timeout 10 ping -c 1 -W 5 10.0.0.9
+# traced ADDRESS OPTIONS...: the first hop is the last
 traced() {
-	run timeout 20 traceroute "$@" -n -m 2 -q 1 -w 2 10.0.0.2 >"$DIR/trace" 2>&1 && grep -q '^ *1  10.0.0.2 ' "$DIR/trace"
+	traced_to=$1
+	shift
+	run timeout 20 traceroute "$@" -n -m 2 -q 1 -w 2 "$traced_to" >"$DIR/trace" 2>&1 &&
+		grep -q "^ *1  $traced_to " "$DIR/trace"
 }
-works traceroute UDP traced
-works traceroute '-I' traced -I
-works traceroute '-T' traced -T -p 9
+works traceroute UDP traced 10.0.0.2
+works traceroute '-I' traced 10.0.0.2 -I
+works traceroute '-T' traced 10.0.0.2 -T -p 9
+works traceroute 'UDP, both ends' traced 10.0.0.1
+works traceroute '-I, both ends' traced 10.0.0.1 -I
+works traceroute '-T, both ends' traced 10.0.0.1 -T -p 9
 
 programs_end

@@ -82,11 +82,15 @@ works nc 'both ends, whole' cmp "$DIR/www/small" "$DIR/nc.log"
 host_start nc nc -l -k 10.0.0.2 9003
 host_listens 9003
 scan() {
-	run nc -zv -w 2 10.0.0.2 9001-9005 >"$DIR/scan" 2>&1
+	run nc -zv -w 2 "$1" 9001-9005 >"$DIR/scan" 2>&1
 	grep -q '9003 port .* succeeded' "$DIR/scan" && [ "$(grep -c refused "$DIR/scan")" = 4 ]
 }
-works nc 'scan of a range' scan
+works nc 'scan of a range' scan 10.0.0.2
 host_stop
+run_start nc nc -l -k 9003
+weft_listens 9003
+works nc 'scan of a range, both ends' scan 10.0.0.1
+run_stop
 run_start nc nc -u -l 9005
 weft_listens 9005
 echo over | host timeout 5 nc -u -q 0 -w 1 10.0.0.1 9005
@@ -109,6 +113,8 @@ host_stop
 run_start socat socat TCP-LISTEN:9101,fork,reuseaddr EXEC:cat
 weft_listens 9101
 works socat 'server, fork,EXEC' same "$DIR/www/small" host timeout 20 socat -t 10 STDIO TCP:10.0.0.1:9101 <"$DIR/in"
+# shellcheck disable=SC2016
+works bash '/dev/tcp, both ends' run bash -c 'exec 3<>/dev/tcp/127.0.0.1/9101 && echo over >&3 && read -r -u 3 x && [ "$x" = over ]'
 works socat 'both ends' same "$DIR/www/small" run socat -t 10 STDIO TCP:127.0.0.1:9101 <"$DIR/in"
 many() {
 	for i in $(seq 8); do
@@ -132,6 +138,7 @@ run_start socat socat UDP-LISTEN:9104,fork EXEC:cat
 weft_listens 9104
 # shellcheck disable=SC2016
 works socat 'UDP-LISTEN,fork' host bash -c '[ "$(echo over | timeout 5 socat -t 2 STDIO UDP:10.0.0.1:9104)" = over ]'
+works socat 'UDP-LISTEN,fork, both ends' run bash -c '[ "$(echo over | timeout 5 socat -t 2 STDIO UDP:127.0.0.1:9104)" = over ]'
 run_stop
 
 programs_end

@@ -100,11 +100,13 @@ END
 run_start haproxy haproxy -db -f "$DIR/haproxy.cfg"
 haproxy=$RUN
 weft_listens 8081
+# proxied WHERE: fetched and asked by programs there
 proxied() {
-	host curl -sS --max-time 20 http://10.0.0.1:8081/file | cmp - "$DIR/www/file" &&
-		host timeout 20 wrk -t 2 -c 50 -d 1 http://10.0.0.1:8081/small >"$DIR/wrk" && wrk_clean "$DIR/wrk"
+	"$1" curl -sS --max-time 20 http://10.0.0.1:8081/file | cmp - "$DIR/www/file" &&
+		"$1" timeout 20 wrk -t 2 -c 50 -d 1 http://10.0.0.1:8081/small >"$DIR/wrk" && wrk_clean "$DIR/wrk"
 }
-works haproxy 'before nginx, wrk -c 50' proxied
+works haproxy 'before nginx, wrk -c 50' proxied host
+works haproxy 'before nginx, wrk -c 50, both ends' proxied run
 run_stop $haproxy
 run_stop $nginx
 
