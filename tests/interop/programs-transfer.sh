@@ -138,6 +138,7 @@ run_start socat socat UDP-LISTEN:9104,fork EXEC:cat
 weft_listens 9104
 # shellcheck disable=SC2016
 works socat 'UDP-LISTEN,fork' host bash -c '[ "$(echo over | timeout 5 socat -t 2 STDIO UDP:10.0.0.1:9104)" = over ]'
+# shellcheck disable=SC2016
 works socat 'UDP-LISTEN,fork, both ends' run bash -c '[ "$(echo over | timeout 5 socat -t 2 STDIO UDP:127.0.0.1:9104)" = over ]'
 run_stop
 
