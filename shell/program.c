@@ -223,15 +223,7 @@ static void weft_lost(struct runner *r)
 	close(r->stay);
 	r->stay = -1;
 	shell_error("run: weft has ended");
-	atomic_store(&r->table->lost, 1);
-	for (uint32_t i = 1; i < PROGRAM_SLOTS && i < atomic_load(&r->table->top); i++) {
-		const struct program_slot *s = &r->table->slot[i];
-		uint32_t word = atomic_load(&s->word);
-		bool dgram = s->type != SOCK_STREAM;
-
-		if (word & 1 && (dgram || atomic_load(&s->state) == PROGRAM_LISTENING))
-			program_goodbye(r->token.instance, (word >> 1 & 0xffff) << 16 | i, dgram);
-	}
+	program_lost(&r->token, r->table);
 }
 
 /* True: the program has ended. */

@@ -328,8 +328,10 @@ void gateway_stop(struct gateway *g)
 	atomic_store(&g->table->lost, 1);
 	pthread_join(g->thread, NULL);
 	while ((e = RB_MIN(gateway_end_tree, &g->ends))) {
-		if (e->role == GATEWAY_LISTENER || e->role == GATEWAY_DGRAM)
-			program_goodbye(g->token.instance, e->id, e->role == GATEWAY_DGRAM);
+		if (e->role == GATEWAY_LISTENER)
+			program_goodbye(g->token.instance, e->id, false);
+		if (e->role == GATEWAY_DGRAM)
+			gateway_dgram_goodbye(e);
 		gateway_end_close(e);
 	}
 	gateway_processes_end(g);

@@ -355,6 +355,14 @@ int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, sockl
 	return err == -EPERM ? 0 : err; /* another of ours is its peer yet */
 }
 
+void gateway_dgram_goodbye(struct gateway_end *e)
+{
+	if (e->connected || is_for_any(e))
+		dgram_error(e, ENETDOWN);
+	else
+		program_goodbye(e->gateway->token.instance, e->id, true);
+}
+
 /* IP_RECVERR decides by which end the program is told. */
 void gateway_dgram_option(struct gateway_end *e, int level, int name)
 {

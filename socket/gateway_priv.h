@@ -259,6 +259,8 @@ int gateway_stream_disconnect(struct gateway_end *e);
 int gateway_dgram_open(struct gateway_end *e);
 int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, socklen_t n);
 void gateway_dgram_run(struct gateway_end *e);
+/* Weft ends: the program's calls on it say so. */
+void gateway_dgram_goodbye(struct gateway_end *e);
 /* The program's descriptor shows an error no more; if there are some it shall. */
 void gateway_dgram_errors_left(struct gateway_end *e);
 /* An option was set. */

@@ -171,6 +171,8 @@ int guest_dgram_cause(const struct guest_socket *s)
 {
 	int err = guest_error(s);
 
+	if (!err && guest_is_lost(s->guest))
+		return ENETDOWN;
 	if (s->slot && atomic_load(&s->slot->flags) & PROGRAM_ERRORS)
 		guest_ask(s, PROGRAM_ERRORS_LEFT);
 	return err;
