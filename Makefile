@@ -221,13 +221,23 @@ $(B)/tests/script/drill: $(DRILL_OBJ) $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-.PHONY: all tests check unit interop bench paths bench-programs programs fuzz soak install clean tags lines leak format style
+.PHONY: all tests check unit coverage coverage-run interop bench paths bench-programs programs fuzz soak install clean tags lines leak format style
 
 tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN) $(B)/tests/script/drill
 
 # Unit tests of this one build folder.
 unit: $(CHECK_BIN)
 	$(Q)sh tests/run-unit.sh $(B)
+
+# What of the rooms the unit tests and packet scripts run, by gcov, in a folder of its own; LINES=yes: and what not.
+coverage:
+	$(Q)$(MAKE) --no-print-directory B=build/cov LTO=no OPT='-O0 --coverage -Wno-error' LDFLAGS=--coverage coverage-run >&2
+	$(Q)python3 -B tests/coverage.py build/cov $(if $(LINES),-l)
+
+coverage-run: $(CHECK_BIN) $(B)/tests/script/drill $(B)/libweft_packetdrill.so
+	$(Q)find $(B) -name '*.gcda' -delete
+	$(Q)CK_DEFAULT_TIMEOUT=200 sh tests/run-unit.sh $(B)
+	$(Q)sh tests/run-scripts.sh script $(B) tests/script/scripts.sh
 
 check:
 	$(Q)sh tests/run.sh

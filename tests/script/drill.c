@@ -426,15 +426,17 @@ static int usage(FILE *f)
 	return f == stdout ? 0 : 2;
 }
 
-/* Each in a process of its own.  Prints `ok PATH` or `not ok PATH: why`. */
+/* Each in a process of its own, which ends as a program does.  Prints `ok PATH` or `not ok PATH: why`. */
 static int script_fork(const char *path, const struct run *run)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	fflush(stdout);
+	pid = fork();
 	if (pid == 0) {
 		alarm(60);
-		_exit(script_run(path, run));
+		exit(script_run(path, run));
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status)) {
 		printf("not ok %s: see above\n", path);
