@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -165,20 +164,6 @@ static int runner_begin(struct runner *r, struct options *o)
 
 /* --- the program ---------------------------------------------------------------------------------------- */
 
-static int signals_watch(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGINT); /* the terminal's: the program has it too */
-	sigaddset(&set, SIGQUIT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* The filter's descriptor is fetched by our parent: from now on it could not be sent. */
 static bool listener_show(int listener, int parent)
 {
@@ -226,18 +211,6 @@ static void weft_lost(struct runner *r)
 	program_lost(&r->token, r->table);
 }
 
-/* True: the program has ended. */
-static bool runner_signals(struct runner *r, int *status)
-{
-	struct signalfd_siginfo si;
-
-	while (read(r->signals, &si, sizeof(si)) == sizeof(si)) {
-		if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGHUP)
-			kill(r->program, (int)si.ssi_signo);
-	}
-	return waitpid(r->program, status, WNOHANG) == r->program;
-}
-
 static void runner_turn(struct runner *r)
 {
 	struct pollfd p[2 + NOTIFY_FDS] = {{.fd = r->signals, .events = POLLIN},
@@ -263,7 +236,7 @@ static int runner_wait(struct runner *r)
 {
 	int status = 0;
 
-	while (!runner_signals(r, &status))
+	while (!program_over(r->signals, r->program, &status))
 		runner_turn(r);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
@@ -315,7 +288,7 @@ static int runner_run(struct runner *r, char **argv)
 		return CMD_FAIL;
 	}
 	sigprocmask(SIG_BLOCK, NULL, &mask);
-	r->signals = signals_watch();
+	r->signals = program_signals();
 	r->program = fork();
 	if (r->program == 0)
 		program_child(r, &mask, argv, p);

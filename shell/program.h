@@ -15,6 +15,10 @@ bool program_settled(int stay, const struct program_token *token);
 /* The n-th interface of weft's; false past the end. */
 bool program_device(int stay, const struct program_token *token, unsigned n,
 		    struct program_device *d);
+/* program_signal.c: what comes for `weft run` or of its program, blocked and read from a descriptor. */
+int program_signals(void);
+/* Does what they ask; true: the program has ended. */
+bool program_over(int signals, pid_t program, int *status);
 /* program_lost.c: weft was killed, and those who wait by it are told. */
 void program_lost(const struct program_token *token, struct program_table *t);
 /* In a user namespace just made: who we were.  0 or -errno. */
