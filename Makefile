@@ -53,12 +53,14 @@ BY_VECTOR := -mmemset-strategy=$(BY_VECTOR) -mmemcpy-strategy=$(BY_VECTOR)
 VECTOR_CFLAGS := $(shell $(CC) $(BY_VECTOR) -fsyntax-only -x c /dev/null 2>/dev/null && echo $(BY_VECTOR))
 ALL_CFLAGS += $(VECTOR_CFLAGS)
 
-# What is delivered is compiled a second time, all rooms as one, so that short functions cost no call.  Unit
-# tests link the objects as they are, and so does what gcc does not build or a sanitizer watches.
+# What is delivered is compiled a second time, all rooms as one, so that short functions cost no call, nor those
+# with one caller: as of a shared library only what is public has to be found from outside.  Unit tests link
+# the objects as they are, and so does what gcc does not build or a sanitizer watches.
 LTO ?= $(if $(SANITIZE)$(findstring clang,$(CC)),no,yes)
 ifeq ($(LTO),yes)
-LTO_CFLAGS := -flto -ffat-lto-objects
-LTO_LINK   := $(CFLAGS) $(VECTOR_CFLAGS) -fPIC -flto=auto -flinker-output=nolto-rel
+LTO_CFLAGS := -flto -ffat-lto-objects -fomit-frame-pointer -fno-semantic-interposition $(if $(filter -O2,$(CFLAGS)),-O3)
+LTO_LINK   := $(CFLAGS) $(VECTOR_CFLAGS) -fPIC -flto=auto
+LTO_ROOMS  := -flinker-output=dyn
 ALL_LDFLAGS += -fno-lto
 endif
 
@@ -115,12 +117,12 @@ $(B)/obj/libweft-all.a: $(LIB_OBJ)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# The rooms as one relocatable object: what is delivered is made of it.
+# The rooms as one relocatable object: the libraries are made of it.
 ROOMS_OBJ := $(B)/obj/rooms.o
 $(PUBLIC_OBJ): ALL_CFLAGS += $(LTO_CFLAGS)
 $(ROOMS_OBJ): $(PUBLIC_OBJ)
 	$(say) LD $@
-	$(Q)$(CC) $(LTO_LINK) -nostdlib -r -o $@ $^
+	$(Q)$(CC) $(LTO_LINK) $(LTO_ROOMS) -nostdlib -r -o $@ $^
 
 # The public library: hidden names are made local, so that nothing but weft_* can collide with a program's
 # own names.
@@ -150,9 +152,10 @@ $(B)/libweft_packetdrill.so: $(PD_OBJ) $(B)/obj/libweft-all.a socket/libweft_pac
 	$(Q)$(CC) -shared -Wl,--version-script=socket/libweft_packetdrill.map -Wl,-z,defs \
 	  -o $@ $(PD_OBJ) $(B)/obj/libweft-all.a $(ALL_LDFLAGS)
 
-$(B)/weft: $(SHELL_OBJ) $(LAB) $(ROOMS_OBJ) $(GATEWAY_OBJ)
+# Who calls into the rooms is linked with them as one.
+$(B)/weft: $(SHELL_OBJ) $(LAB) $(PUBLIC_OBJ) $(GATEWAY_OBJ)
 	$(say) LD $@
-	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(SHELL_LIBS)
+	$(Q)$(CC) -o $@ $^ $(filter-out -fno-lto,$(ALL_LDFLAGS)) $(LTO_LINK) $(SHELL_LIBS)
 
 $(B)/obj/shell/%.o: ALL_CFLAGS += $(SHELL_CFLAGS)
 $(B)/obj/%.o: %.c Makefile
@@ -199,10 +202,10 @@ $(B)/tests/bench/bench: $(BENCH_OBJ) $(B)/libweft.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(ROOMS_OBJ)
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(PUBLIC_OBJ)
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+	$(Q)$(CC) -o $@ $^ $(filter-out -fno-lto,$(ALL_LDFLAGS)) $(LTO_LINK)
 
 $(B)/tests/bench/lwip: tests/bench/peers/lwip.c tests/bench/ports.h tests/bench/tapfd.h
 	$(say) LD $@
