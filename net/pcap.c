@@ -43,6 +43,7 @@ struct pcap {
 	struct capture capture;
 	struct netdev *dev;     /* c */
 	uint64_t wall;          /* c: wall clock less the env's, ns */
+	uint64_t most;          /* c: packets after which it is over; 0: none */
 	FILE *file;             /* k */
 	int err;                /* k: the first write error */
 	_Atomic uint64_t count; /* a */
@@ -68,6 +69,8 @@ static void pcap_packet(struct capture *c, struct netdev *dev, const struct pkbu
 	uint8_t part[2048];
 	uint32_t n;
 
+	if (p->most && pcap_count(p) >= p->most)
+		return;
 	pcap_write(p, &h, sizeof(h));
 	for (uint32_t off = 0; off < b->len && p->err == 0; off += n) {
 		n = b->len - off < sizeof(part) ? b->len - off : (uint32_t)sizeof(part);
@@ -100,7 +103,7 @@ static void pcap_flush_head(struct pcap *p)
 	mutex_unlock(&net->capture_lock);
 }
 
-struct pcap *pcap_open_dev(struct netdev *dev, const char *path, bool cut, int *err)
+struct pcap *pcap_open_dev(struct netdev *dev, const char *path, bool cut, uint64_t most, int *err)
 {
 	struct pcap_file_hdr h = {
 	    .magic = PCAP_MAGIC_NS,
@@ -122,6 +125,7 @@ struct pcap *pcap_open_dev(struct netdev *dev, const char *path, bool cut, int *
 		return NULL;
 	}
 	p->dev = dev;
+	p->most = most;
 	p->wall = pcap_wall(dev->stack->env);
 	p->capture = (struct capture){.cut = cut, .fn = pcap_packet, .arg = p};
 	pcap_write(p, &h, sizeof(h));
@@ -133,6 +137,17 @@ struct pcap *pcap_open_dev(struct netdev *dev, const char *path, bool cut, int *
 uint64_t pcap_count(struct pcap *p)
 {
 	return atomic_load_explicit(&p->count, memory_order_relaxed);
+}
+
+bool pcap_is_over(struct pcap *p)
+{
+	struct net_state *net = p->dev->stack->net;
+	int err;
+
+	mutex_lock(&net->capture_lock);
+	err = p->err;
+	mutex_unlock(&net->capture_lock);
+	return err || (p->most && pcap_count(p) >= p->most);
 }
 
 int pcap_close_dev(struct pcap *p)

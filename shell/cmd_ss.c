@@ -102,13 +102,18 @@ static void ss_port_text(const struct ss_row *r, uint16_t port, char *to, size_t
 		snprintf(to, n, "%u", port);
 }
 
+/* Who has no address yet has none of either family: all are IPv4's here. */
+static const char *ss_addr_text(const struct ip_addr *a, char addr[IP_ADDR_TEXT])
+{
+	return ip_addr_is_any(a) ? "0.0.0.0" : ip_addr_text(a, addr);
+}
+
 static void ss_end_text(const struct ss_row *r, bool peer, char *to, size_t n)
 {
-	const struct ip_addr *a = peer ? &r->v.raddr : &r->v.laddr;
 	char addr[IP_ADDR_TEXT], port[8];
 
 	ss_port_text(r, peer ? r->v.rport : r->v.lport, port, sizeof(port));
-	snprintf(to, n, "%s:%s", ip_addr_is_any(a) ? "0.0.0.0" : ip_addr_text(a, addr), port);
+	snprintf(to, n, "%s:%s", ss_addr_text(peer ? &r->v.raddr : &r->v.laddr, addr), port);
 }
 
 static void ss_print_timer(FILE *out, const struct tcp_view *v)
@@ -231,8 +236,8 @@ static void ss_print_json(struct ss *s, const struct ss_row *r)
 	fprintf(out,
 		"%s\n{\"netid\": \"%s\", \"state\": \"%s\", \"recv_q\": %u, \"send_q\": %u, "
 		"\"local\": \"%s\", \"lport\": %u, \"peer\": \"%s\", \"pport\": %u, \"fd\": %d",
-		s->comma, r->netid, r->state, v->rcvq, v->sndq, ip_addr_text(&v->laddr, local),
-		v->lport, ip_addr_text(&v->raddr, peer), v->rport, ss_fd_of(s, r->sk));
+		s->comma, r->netid, r->state, v->rcvq, v->sndq, ss_addr_text(&v->laddr, local),
+		v->lport, ss_addr_text(&v->raddr, peer), v->rport, ss_fd_of(s, r->sk));
 	s->comma = ",";
 	fprintf(out, ", \"rcv_bytes\": %u, \"rcvbuf\": %u, \"snd_bytes\": %u, \"sndbuf\": %u",
 		v->rcv_bytes, v->rcvbuf, v->snd_bytes, v->sndbuf);

@@ -15,7 +15,9 @@
 #include "shell/feed.h"
 #include "shell/parse.h"
 
-#define TCPDUMP_LOOK (20 * NSEC_PER_MSEC) /* between two looks at a file's count */
+/* Between two looks at a file: has it its count; is the disk full? */
+#define TCPDUMP_LOOK (20 * NSEC_PER_MSEC)
+#define TCPDUMP_LOOK_ENDLESS (500 * NSEC_PER_MSEC)
 
 struct tcpdump {
 	struct cmd *c;
@@ -46,7 +48,7 @@ static struct pcap *tcpdump_open(struct tcpdump *t, int *err)
 		return NULL;
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	p = pcap_open_dev(t->dev, path, t->cut, err);
+	p = pcap_open_dev(t->dev, path, t->cut, t->count, err);
 	close(fd);
 	return p;
 }
@@ -60,9 +62,8 @@ static int tcpdump_write(struct tcpdump *t)
 	if (!p)
 		return cmd_error(t->c, "%s: %s", t->file, strerror(-err));
 	tcpdump_begun(t);
-	while (!t->count || pcap_count(p) < t->count)
-		if (!cmd_sleep(t->c, t->count ? TCPDUMP_LOOK : 3600 * NSEC_PER_SEC))
-			break;
+	while (!pcap_is_over(p) && cmd_sleep(t->c, t->count ? TCPDUMP_LOOK : TCPDUMP_LOOK_ENDLESS))
+		;
 	fprintf(t->c->err, "%" PRIu64 " packets captured\n", pcap_count(p));
 	err = pcap_close_dev(p);
 	return err ? cmd_error(t->c, "%s: %s", t->file, strerror(-err)) : CMD_OK;

@@ -71,10 +71,12 @@ const struct command commands[] = {
      .args = "[DEV [in|out] [WORD VALUE... | off | show]]",
      .text = "lose, delay, reorder, double, damage, slow packets",
      .run = cmd_netem,
-     .help = "loss 5% [CORRELATION] | delay 20ms [5ms] | reorder 25% | gap N | duplicate 1% | "
-	     "corrupt 1% | rate 10mbit |\n"
-	     "limit PACKETS | seed N | drop-frag last\n"
-	     "Without in or out: both. The words and units are tc's."},
+     .help = "loss 5% [CORRELATION] | loss gemodel P [R [1-H [1-K]]] | delay 20ms [5ms] | "
+	     "reorder 25% | gap N |\n"
+	     "duplicate 1% | corrupt 1% | rate 10mbit | limit PACKETS | seed N | "
+	     "blackout FOR EVERY | drop-frag last\n"
+	     "Without in or out: both. The words and units are tc's; blackout 2s 10s lets nothing "
+	     "pass for 2 s of 10."},
     {.name = "nstat",
      .args = "[-a] [PATTERN]...",
      .text = "show event counters by Linux's names",

@@ -86,6 +86,17 @@ static int control_listen(const char *path)
 	return err;
 }
 
+/* Why it does not listen. */
+static const char *control_why(const char *path, int err)
+{
+	struct stat st;
+
+	if (err != -EADDRINUSE)
+		return strerror(-err);
+	return lstat(path, &st) || S_ISSOCK(st.st_mode) ? "in use by another weft"
+							: "something else is there, no socket";
+}
+
 struct control *control_open(const char *path)
 {
 	struct control *c = calloc(1, sizeof(*c));
@@ -96,13 +107,8 @@ struct control *control_open(const char *path)
 	}
 	c->fd = control_listen(path);
 	if (c->fd < 0) {
-		if (c->fd == -EADDRINUSE)
-			shell_error("control: %s: in use by another weft: name another with "
-				    "--control PATH",
-				    path);
-		else
-			shell_error("control: %s: %s: name another with --control PATH", path,
-				    strerror(-c->fd));
+		shell_error("control: %s: %s: name another with --control PATH", path,
+			    control_why(path, c->fd));
 		free(c);
 		return NULL;
 	}

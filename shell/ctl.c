@@ -16,6 +16,7 @@
 
 #include "shell/client.h"
 #include "shell/control.h"
+#include "shell/options.h"
 #include "shell/shell_priv.h"
 
 /* Appends one word, quoted if it would not be read back as it is. */
@@ -117,16 +118,15 @@ static int ctl_wait(int fd, int signals)
 
 int ctl_main(int argc, char **argv)
 {
-	char *line = malloc(CONTROL_LINE);
 	const char *control = NULL;
-	int first = options_words(argc, argv, &control);
+	enum options_result parsed = options_words(argc, argv, &control);
 	int fd, status, signals;
+	char *line;
 
-	if (!first || !line) {
-		free(line);
-		return CMD_USAGE;
-	}
-	if (line_of(line, argc - first, argv + first)) {
+	if (parsed != OPTIONS_RUN)
+		return options_status(parsed);
+	line = malloc(CONTROL_LINE);
+	if (!line || line_of(line, argc - optind, argv + optind)) {
 		shell_error("ctl: the command is longer than %d bytes", CONTROL_LINE - 1);
 		free(line);
 		return CMD_USAGE;

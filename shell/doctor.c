@@ -170,7 +170,7 @@ int doctor_main(int argc, char **argv)
 	struct doctor d = {0};
 	int i = 1, status;
 
-	if (argc > i && strcmp(argv[i], "--help") == 0) {
+	if (argc > i && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
 		fputs(usage, stdout);
 		return fflush(stdout) ? CMD_FAIL : CMD_OK;
 	}

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "shell/shell_priv.h"
@@ -25,6 +26,13 @@ static int front_prompt(struct shell *sh, char **line)
 	return line_read(sh, STDIN_FILENO, line);
 }
 
+/* What cannot be read, as a folder. */
+static int front_error(const char *what, int err)
+{
+	shell_error("%s: %s", what, strerror(-err));
+	return CMD_FAIL;
+}
+
 /* Standard input to its end; SIGINT gives up a line or what it runs. */
 static int front_input(struct shell *sh, const struct cmd *io)
 {
@@ -36,7 +44,7 @@ static int front_input(struct shell *sh, const struct cmd *io)
 		banner_show(sh, io);
 	if (edits)
 		edit_begin(sh);
-	while (r && !front_is_over(sh)) {
+	while ((r > 0 || r == -EINTR) && !front_is_over(sh)) {
 		job_revive(&sh->front);
 		if (io->tty)
 			jobs_tell(sh, io->out);
@@ -48,21 +56,23 @@ static int front_input(struct shell *sh, const struct cmd *io)
 	}
 	if (edits)
 		edit_end(sh);
-	return status;
+	return r < 0 && r != -EINTR ? front_error("standard input", r) : status;
 }
 
-/* The lines of a file, to its end or an interrupt. */
-static int front_file(struct shell *sh, const struct cmd *io, int fd)
+/* The lines of the i-th source, a file, to its end or an interrupt. */
+static int front_file(struct shell *sh, const struct cmd *io, unsigned i)
 {
-	int status = CMD_OK;
+	int r = 1, status = CMD_OK;
 	char *line;
 
-	while (!front_is_over(sh) && !cmd_cancelled((struct cmd *)(uintptr_t)io) &&
-	       line_read(sh, fd, &line) == 1) {
+	while (!front_is_over(sh) && !cmd_cancelled((struct cmd *)(uintptr_t)io)) {
+		r = line_read(sh, sh->files[i], &line);
+		if (r != 1)
+			break;
 		status = shell_run_line(sh, io, line);
 		free(line);
 	}
-	return status;
+	return r < 0 && r != -EINTR ? front_error(sh->options->source[i].text, r) : status;
 }
 
 static int front_sources(struct shell *sh, const struct cmd *io)
@@ -74,7 +84,7 @@ static int front_sources(struct shell *sh, const struct cmd *io)
 		if (atomic_load(&sh->front.cancel))
 			return CMD_INTERRUPTED;
 		if (o->source[i].is_file)
-			status = front_file(sh, io, sh->files[i]);
+			status = front_file(sh, io, i);
 		else
 			status = shell_run_line(sh, io, o->source[i].text);
 	}

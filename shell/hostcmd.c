@@ -50,11 +50,12 @@ int client_enter(int ns, const char *own, int kind)
 int host_main(int argc, char **argv)
 {
 	const char *control = NULL;
-	int first = options_words(argc, argv, &control);
+	enum options_result parsed = options_words(argc, argv, &control);
 	int fd, err, ns[2];
 
-	if (!first)
-		return CMD_USAGE;
+	if (parsed != OPTIONS_RUN)
+		return options_status(parsed);
+	argv += optind;
 	fd = control_find(control, "host");
 	if (fd < 0)
 		return CMD_FAIL;
@@ -68,8 +69,8 @@ int host_main(int argc, char **argv)
 		shell_error("host: weft's namespaces: %s", strerror(-err));
 		return CMD_FAIL;
 	}
-	execvp(argv[first], argv + first);
+	execvp(argv[0], argv);
 	err = errno;
-	shell_error("host: %s: %s", argv[first], strerror(err));
+	shell_error("host: %s: %s", argv[0], strerror(err));
 	return err == ENOENT ? CMD_NOT_FOUND : 126;
 }

@@ -41,7 +41,7 @@ static bool line_grow(char **line, size_t *room, size_t need)
 	return true;
 }
 
-/* A last line without a newline counts; one of 0 bytes is the end. */
+/* A last line without a newline counts; one of 0 bytes is the end; what went wrong stays wrong. */
 static int line_end(char **line, size_t n, int r)
 {
 	if (r == 0 && n > 0)
@@ -52,7 +52,7 @@ static int line_end(char **line, size_t n, int r)
 	}
 	free(*line);
 	*line = NULL;
-	return r == -EINTR ? r : 0;
+	return r;
 }
 
 int line_read(struct shell *sh, int fd, char **line)
@@ -75,7 +75,7 @@ int line_read(struct shell *sh, int fd, char **line)
 		if (got < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (got <= 0)
-			return line_end(line, n, 0);
+			return line_end(line, n, got < 0 ? -errno : 0);
 		if (c == '\n')
 			return line_end(line, n, 1);
 		(*line)[n++] = c;

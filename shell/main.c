@@ -34,6 +34,7 @@ static void standard_open(void)
 
 int main(int argc, char **argv)
 {
+	enum options_result r;
 	struct options o;
 
 	standard_open();
@@ -41,12 +42,6 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], subcommands[i].name) == 0)
 			return subcommands[i].main(argc - 1, argv + 1);
 	}
-	switch (options_parse(&o, argc, argv)) {
-	case OPTIONS_RUN:
-		return start_main(&o);
-	case OPTIONS_DONE:
-		return fflush(stdout) ? CMD_FAIL : CMD_OK;
-	default:
-		return CMD_USAGE;
-	}
+	r = options_parse(&o, argc, argv);
+	return r == OPTIONS_RUN ? start_main(&o) : options_status(r);
 }

@@ -44,7 +44,7 @@ static const char usage[] =
     "  -d                            no shell: stay until SIGTERM\n"
     "  --control PATH                socket of weft ctl\n"
     "  -v                            say what is done\n"
-    "  --help, --version\n"
+    "  -h, --help, --version\n"
     "\n"
     "`help` at the prompt lists the commands.\n";
 
@@ -192,7 +192,7 @@ static const struct option_row {
     {"mode", 0, true, option_mode},
     {"no-offload", 0, false, option_no_offload},
     {"probe", 0, false, option_probe},
-    {"help", 0, false, option_help},
+    {"help", 'h', false, option_help},
     {"version", 0, false, option_version},
     {NULL, 'c', true, option_line},
     {NULL, 'f', true, option_file},
@@ -243,24 +243,30 @@ static int option_unknown(int opt, char **argv)
 							   : "unknown option");
 }
 
-int options_words(int argc, char **argv, const char **control)
+enum options_result options_words(int argc, char **argv, const char **control)
 {
-	static const struct option own[] = {{"control", required_argument, NULL, 'C'}, {0}};
+	static const struct option own[] = {{"control", required_argument, NULL, OPTION_FIRST},
+					    {"help", no_argument, NULL, 'h'},
+					    {0}};
 	int opt;
 
 	opterr = 0;
 	optind = 1;
-	while ((opt = getopt_long(argc, argv, "+:", own, NULL)) != -1) {
-		if (opt != 'C') {
+	while ((opt = getopt_long(argc, argv, "+:h", own, NULL)) != -1) {
+		if (opt == 'h') {
+			option_help(NULL, NULL);
+			return OPTIONS_DONE;
+		}
+		if (opt != OPTION_FIRST) {
 			option_unknown(opt, argv);
-			return 0;
+			return OPTIONS_BAD;
 		}
 		*control = optarg;
 	}
 	if (optind < argc)
-		return optind;
+		return OPTIONS_RUN;
 	shell_error("%s: nothing to run (see weft --help)", argv[0]);
-	return 0;
+	return OPTIONS_BAD;
 }
 
 /* To the first word that is none: optind. */
@@ -317,6 +323,13 @@ enum options_result options_parse_run(struct options *o, int argc, char **argv, 
 		return OPTIONS_RUN;
 	shell_error("run: nothing to run (see weft --help)");
 	return OPTIONS_BAD;
+}
+
+int options_status(enum options_result r)
+{
+	if (r == OPTIONS_DONE)
+		return fflush(stdout) ? CMD_FAIL : CMD_OK;
+	return CMD_USAGE;
 }
 
 int options_fill(struct options *o)

@@ -65,8 +65,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv);
 enum options_result options_parse_run(struct options *o, int argc, char **argv, int *first);
 /* The devices it did not name, when a weft is started after all.  0, or -1 with the error told. */
 int options_fill(struct options *o);
-/*
- * Reads `[--control PATH] [--] WORD...` of a subcommand, argv[0] being its name.  The index of the first
- * word, or 0 with the error told.
- */
-int options_words(int argc, char **argv, const char **control);
+/* Reads `[--control PATH] [--] WORD...` of a subcommand, argv[0] being its name: optind is the first word. */
+enum options_result options_words(int argc, char **argv, const char **control);
+/* The status of a main() whose options left nothing to run. */
+int options_status(enum options_result r);

@@ -349,15 +349,10 @@ int program_run(int argc, char **argv, const struct program_watch *w)
 	struct runner r = {.stay = -1, .watch = w};
 	struct options o;
 	int first, status = CMD_FAIL;
+	enum options_result parsed = options_parse_run(&o, argc, argv, &first);
 
-	switch (options_parse_run(&o, argc, argv, &first)) {
-	case OPTIONS_RUN:
-		break;
-	case OPTIONS_DONE:
-		return CMD_OK;
-	default:
-		return CMD_USAGE;
-	}
+	if (parsed != OPTIONS_RUN)
+		return options_status(parsed);
 	if (o.dns && setenv(PROGRAM_DNS, o.dns, 1))
 		return CMD_FAIL;
 	r.mode = o.mode;

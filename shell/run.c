@@ -33,7 +33,7 @@ int command_run(struct cmd *c, int (*run)(struct cmd *c))
 
 static int command_foreground(struct cmd *c, const struct command *row)
 {
-	if (c->argc == 2 && strcmp(c->argv[1], "--help") == 0) {
+	if (c->argc == 2 && (strcmp(c->argv[1], "--help") == 0 || strcmp(c->argv[1], "-h") == 0)) {
 		command_explain(row, c->out);
 		return CMD_OK;
 	}

@@ -146,7 +146,8 @@ void jobs_tell(struct shell *sh, FILE *out);
 /* Its thread: the -c and -f of the command line, or standard input. */
 void *front_thread(void *arg);
 /*
- * The next line of fd without its newline, malloc'd.  1; 0 at the end; -EINTR: the line was given up.
+ * The next line of fd without its newline, malloc'd.  1; 0 at the end; -EINTR: the line was given up;
+ * another -errno: it cannot be read.
  * Reads no byte beyond the newline: what follows is for a command that reads.
  */
 int line_read(struct shell *sh, int fd, char **line);

@@ -64,7 +64,7 @@ static void teardown(void)
 static struct pcap *open_ok(bool cut)
 {
 	int err = 0;
-	struct pcap *p = pcap_open_dev(t.sink->dev, t.path, cut, &err);
+	struct pcap *p = pcap_open_dev(t.sink->dev, t.path, cut, 0, &err);
 
 	ck_assert_ptr_nonnull(p);
 	return p;
@@ -172,7 +172,7 @@ START_TEST(test_pcap_bare_ip_has_its_link_type)
 	int err;
 
 	ck_assert_int_eq(loop_create(t.stack, &lo), 0);
-	p = pcap_open_dev(lo, t.path, false, &err);
+	p = pcap_open_dev(lo, t.path, false, 0, &err);
 	ck_assert_ptr_nonnull(p);
 	ck_assert_int_eq(pcap_close_dev(p), 0);
 	read_header();
@@ -196,9 +196,26 @@ START_TEST(test_pcap_path_that_cannot_be_opened)
 {
 	int err = 0;
 
-	ck_assert_ptr_null(pcap_open_dev(t.sink->dev, "/nonexistent/file", false, &err));
+	ck_assert_ptr_null(pcap_open_dev(t.sink->dev, "/nonexistent/file", false, 0, &err));
 	ck_assert_int_eq(err, -ENOENT);
 	ck_assert_ptr_null(atomic_load(&t.sink->dev->captures));
+}
+END_TEST
+
+START_TEST(test_pcap_ends_at_the_count_that_was_asked)
+{
+	int err = 0;
+	struct pcap *p = pcap_open_dev(t.sink->dev, t.path, false, 2, &err);
+
+	ck_assert_ptr_nonnull(p);
+	for (int i = 0; i < 3; i++) {
+		ck_assert(pcap_is_over(p) == (i == 2));
+		sink_rx(t.sink, frame_send4(t.stack, 10, 0));
+	}
+	ck_assert_uint_eq(pcap_count(p), 2);
+	ck_assert_int_eq(pcap_close_dev(p), 0);
+	read_header();
+	ck_assert(read_packet() && read_packet() && !read_packet());
 }
 END_TEST
 
@@ -206,7 +223,7 @@ END_TEST
 START_TEST(test_pcap_full_disk_is_told_and_harms_nothing)
 {
 	int err = 0, n = _i;
-	struct pcap *p = pcap_open_dev(t.sink->dev, "/dev/full", false, &err);
+	struct pcap *p = pcap_open_dev(t.sink->dev, "/dev/full", false, 0, &err);
 
 	ck_assert_ptr_nonnull(p);
 	for (int i = 0; i < n; i++)
@@ -214,6 +231,7 @@ START_TEST(test_pcap_full_disk_is_told_and_harms_nothing)
 	ck_assert_uint_eq(t.sink->arrived.count, (unsigned)n);
 	if (n == 100)
 		ck_assert_uint_lt(pcap_count(p), (unsigned)n); /* it has ended by itself */
+	ck_assert(pcap_is_over(p));
 	ck_assert_int_eq(pcap_close_dev(p), -ENOSPC);
 }
 END_TEST
@@ -248,6 +266,7 @@ int main(void)
 	tcase_add_test(tc, test_pcap_bare_ip_has_its_link_type);
 	tcase_add_test(tc, test_pcap_closed_writes_no_more);
 	tcase_add_test(tc, test_pcap_path_that_cannot_be_opened);
+	tcase_add_test(tc, test_pcap_ends_at_the_count_that_was_asked);
 	tcase_add_loop_test(tc, test_pcap_full_disk_is_told_and_harms_nothing, 0, 3);
 	tcase_add_loop_test(tc, test_pcap_full_disk_is_told_and_harms_nothing, 100, 101);
 	r = unit_run("pcap", tc);

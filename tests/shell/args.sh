@@ -34,6 +34,13 @@ else
 	echo "not ok help_and_version: no usage or no version"
 	failed=1
 fi
+for words in 'ctl --help' 'ctl -h' 'host --help' 'run --help' 'doctor --help' 'doctor -h' 'sim --help' '-h'; do
+	# shellcheck disable=SC2086
+	"$weft" $words 2>&1 </dev/null | grep -q '^usage: weft' && "$weft" $words >/dev/null 2>&1 || echo "$words"
+	# shellcheck disable=SC2086
+	"$weft" $words >/dev/full 2>/dev/null && echo "$words on a full disk"
+done | report every_subcommand_has_help
+[ "$report_failed" = 0 ] || failed=1
 for option in --dev --addr --host-addr --mac --mtu --gateway --no-offload --probe --queues --control --dns -c -f -d -v; do
 	"$weft" --help | grep -q -e "$option\b" || echo "$option"
 done | report help_names_every_option
@@ -73,12 +80,16 @@ wrong queues '--queues: 17: not a number from 1 to 16' --queues 17
 wrong gateway '--gateway: 0.0.0.0: not an IPv4 address' --gateway 0.0.0.0
 wrong control_empty '--control: the path is empty' --control ''
 wrong ctl_nothing 'ctl: nothing to run' ctl
+wrong ctl_value_missing '--control: its value is missing' ctl --control
 wrong ctl_option '--nope: unknown option' ctl --nope jobs
 wrong host_nothing 'host: nothing to run' host --control x --
 wrong run_mode 'sideways: a mode is preload, notify or both' run --mode sideways -- true
 wrong mode_alone '--mode: only of weft run' --mode both
 wrong run_nothing 'run: nothing to run' run --control x --
 expect run_no_weft 1 'run: /nonexistent: no weft listens there' run --control /nonexistent -- true
+dir=$(mktemp -d)
+expect ctl_no_socket 1 "ctl: $dir: no weft listens there" ctl --control "$dir" jobs
+rmdir "$dir"
 expect file_missing 1 '-f: /nonexistent: No such file or directory' -f /nonexistent
 expect ctl_no_weft 1 'ctl: /nonexistent: no weft listens there' ctl --control /nonexistent jobs
 expect host_no_weft 1 'host: /nonexistent: no weft listens there' host --control /nonexistent -- true

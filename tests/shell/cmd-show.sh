@@ -58,6 +58,7 @@ expect ss_json sh -c "'$WEFT' ctl --control '$DIR/control' ss -ta --json | pytho
 import json,sys
 rows = json.load(sys.stdin)
 assert sorted(r[\"state\"] for r in rows) == [\"ESTAB\", \"LISTEN\"], rows
+assert [r[\"peer\"] for r in rows if r[\"state\"] == \"LISTEN\"] == [\"0.0.0.0\"], rows
 assert all(r[\"lport\"] == 7 for r in rows)'"
 fails ss_option 2 'unknown option -x' ss -x
 fails ss_word 2 'unknown word foo' ss foo
@@ -106,6 +107,14 @@ host ping -q -c 2 -i 0.05 10.0.0.1 >/dev/null
 kill -INT $STARTED
 wait $STARTED
 expect tcpdump_file sh -c "tcpdump -nr '$DIR/file.pcap' 2>/dev/null | grep -c 'ICMP echo' | grep -qx 4"
+start "$DIR/said" tcpdump -c 3 -w "$DIR/three.pcap"
+until_true 10 test -s "$DIR/three.pcap"
+host ping -q -c 10 -i 0.002 10.0.0.1 >/dev/null
+expect tcpdump_file_ends wait $STARTED
+expect tcpdump_file_says grep -qx '3 packets captured' "$DIR/said"
+expect tcpdump_file_count sh -c "tcpdump -nr '$DIR/three.pcap' 2>/dev/null | wc -l | grep -qx 3"
+fails tcpdump_full_disk 1 'tcpdump: /dev/full: No space left on device' tcpdump -w /dev/full
+says help_letter '^usage: tcpdump ' tcpdump -h
 fails tcpdump_device 1 'tap9: no such device' tcpdump -i tap9
 fails tcpdump_no_file 1 '/nowhere/x: No such file or directory' tcpdump -w /nowhere/x
 exec 4>&-

@@ -98,6 +98,12 @@ gives end_of_input_ends_with_the_last_status 127 'weft: nosuch: unknown command 
 printf 'exit 3\nhelp\n' >"$DIR/script"
 run -f "$DIR/script"
 gives exit_leaves_the_rest 3 ''
+run -f "$DIR/script" -f "$DIR"
+gives exit_before_a_folder 3 ''
+run -f "$DIR"
+gives file_is_a_folder 1 "weft: $DIR: Is a directory"
+run <"$DIR"
+gives input_is_a_folder 1 'weft: standard input: Is a directory'
 run </dev/null
 gives empty_input 0 ''
 run <&-

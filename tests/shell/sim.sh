@@ -53,9 +53,15 @@ is same_words_twice $? 0
 is print_is_a_scene $? 0
 is json "$("$weft" sim "$dir/net" --json | grep -c '^{"seed":1,"ok":true,.*"digest":"[0-9a-f]*"}$')" 1
 is list "$("$weft" sim --list | awk '{ print $1 }' | head -n 1)" clean
-is help "$("$weft" sim --help | head -c 15)" "usage: weft sim"
+for word in --help -h; do
+	is "help_$word" "$("$weft" sim $word | head -c 15)" "usage: weft sim"
+done
 is hunt "$("$weft" sim "$dir/net" --find 5 --seed 9 2>"$dir/err" | sed 's/,.*: / ... /')" "5 seeds from 9 ... 0 bad"
 is hunt_is_quiet_in_a_file "$(wc -c <"$dir/err")" 0
 "$weft" sim clean >/dev/full 2>/dev/null
 is full_output $? 2
+"$weft" sim --list >/dev/full 2>/dev/null
+is full_list $? 2
+"$weft" sim -h >/dev/full 2>/dev/null
+is full_help $? 2
 exit $failed

@@ -57,7 +57,7 @@ long=$(head -c 200 /dev/zero | tr '\0' x)
 refuses control_long "weft: control: $long: the path is longer than 107 bytes: name another with --control PATH" \
 	--control "$long"
 touch "$DIR/file"
-refuses control_is_a_file "weft: control: $DIR/file: in use*" --control "$DIR/file"
+refuses control_is_a_file "weft: control: $DIR/file: something else is there, no socket: name another*" --control "$DIR/file"
 if [ -f "$DIR/file" ]; then pass control_leaves_a_file; else fail control_leaves_a_file 'it is gone'; fi
 
 weft_up

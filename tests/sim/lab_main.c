@@ -18,6 +18,12 @@ static int sim_error(const char *what, const char *why)
 	return LAB_USAGE;
 }
 
+/* The status, once what was printed is written. */
+static int sim_end(int status)
+{
+	return fflush(stdout) ? sim_error("standard output", strerror(errno)) : status;
+}
+
 static int sim_usage(FILE *f)
 {
 	fputs("usage: weft sim [FILE | NAME | -] [--seed S] [--until T] [--pcap FILE] [--json]\n"
@@ -28,14 +34,14 @@ static int sim_usage(FILE *f)
 	      "Without a scene one is drawn from the seed.  Exit status: 0, 1 a violation, 2 "
 	      "usage.\n",
 	      f);
-	return f == stdout ? LAB_OK : LAB_USAGE;
+	return f == stdout ? sim_end(LAB_OK) : LAB_USAGE;
 }
 
 static int sim_list(void)
 {
 	for (size_t i = 0; i < lab_named_count; i++)
 		printf("%-12s %s\n", lab_named[i].name, lab_named[i].about);
-	return LAB_OK;
+	return sim_end(LAB_OK);
 }
 
 /* --- options ---------------------------------------------------------------------------------------- */
@@ -244,18 +250,14 @@ static int sim_run(struct lab_options *o)
 int lab_main(int argc, char **argv)
 {
 	struct lab_options o = {.seed = 1};
-	int status;
 
 	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
 			return sim_usage(stdout);
 		if (strcmp(argv[i], "--list") == 0)
 			return sim_list();
 	}
 	if (!options_read(&o, argc, argv) || !options_fit(&o))
 		return LAB_USAGE;
-	status = sim_run(&o);
-	if (fflush(stdout) != 0)
-		return sim_error("standard output", strerror(errno));
-	return status;
+	return sim_end(sim_run(&o));
 }
