@@ -100,7 +100,9 @@ EXAMPLES    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/examples/*.c)))
 # The bench is one program of all its files but those that are programs of their own.
 BENCH_ALONE := tests/bench/bare.c tests/bench/floor.c tests/bench/offload.c tests/bench/segments.c \
   tests/bench/waits.c
-BENCH_OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(BENCH_ALONE),$(sort $(wildcard tests/bench/*.c))))
+BARE_OBJ    := $(B)/obj/tests/bench/bare_out.o
+BENCH_OBJ   := $(filter-out $(BARE_OBJ),$(patsubst %.c,$(B)/obj/%.o,$(filter-out $(BENCH_ALONE),\
+  $(sort $(wildcard tests/bench/*.c)))))
 BENCH_BIN   := $(B)/tests/bench/bench $(BENCH_ALONE:%.c=$(B)/%)
 # Other stacks to measure beside, built where their Debian packages are: liblwip-dev; golang-go with
 # golang-gvisor-gvisor-dev.
@@ -201,6 +203,8 @@ $(B)/tests/bench/bench: $(BENCH_OBJ) $(B)/libweft.a
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+$(B)/tests/bench/bare: $(BARE_OBJ)
 
 $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(PUBLIC_OBJ)
 	$(say) LD $@

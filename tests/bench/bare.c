@@ -1,161 +1,46 @@
 /*
- * tests/bench/bare.c - `bare DEV [plain] [spin]`: the least that answers the bench's client over a TAP, until
- * standard input ends; with `spin` it never sleeps.  It is no stack but the floor under any: no timers, no sockets;
- * a silence sends again, and the client's packets are taken to be right, for nobody else is on this wire.
+ * tests/bench/bare.c - `bare DEV [WAY]...`: the least that answers the bench's client over a TAP, until standard input
+ * ends.  It is no stack but the floor under any: no timers, no sockets; a silence sends again, and the client's packets
+ * are taken to be right, for nobody else is on this wire.
  *
  * One thread reads frames until there are none, answers out of the frame at hand, acknowledges what was only
- * received once a batch, and copies it once, as a program's read would.  Super-frames go both ways.  `plain` is
- * without offload: a segment a frame, checksums verified and made here, and a batch is 16 frames at most.
+ * received once a batch, and copies it once, as a program's read would.  Super-frames go both ways.  Ways:
+ *
+ *	plain		without offload: a segment a frame, sums verified and made here, a batch is 16 frames at most
+ *	spin		never asleep
+ *	copy		frames are read into 16 buffers in turn, and each write of a source is copied into the next
+ *	compute=NS	a request takes so long to answer
+ *	group=N		and is answered with up to N others of its batch
+ *	queues=N	of the TAP, with a thread and connections of its own each
  */
 #include <err.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/checksum.h"
-#include "lib/wire/ip4.h"
-#include "lib/wire/tcp.h"
-#include "tests/bench/ports.h"
+#include "tests/bench/bare.h"
 #include "tests/bench/tapfd.h"
 #include "tests/bench/turn.h"
 
-#define FRAME_MAX (1 << 17)
-#define MSS 1460u
-#define SUPER (44 * MSS)
-#define IN_FLIGHT (1u << 19) /* of a source */
-#define SHIFT 5 /* of the window offered: 1 MB, so that what waits in the TAP is still cached */
 #define BATCH_PLAIN 16 /* frames */
-#define APP (1u << 17) /* what a sink's bytes are copied to, round and round */
 #define SILENCE_MS 100
-#define PENDING 64 /* sinks that are owed an ACK */
-
-struct conn {
-	uint16_t port; /* of the service */
-	bool open;
-	bool owed;     /* an ACK: it is on `pending` */
-	uint8_t shift; /* of the client's window */
-	uint32_t rcv_nxt, snd_nxt, snd_una, snd_wnd;
-	uint64_t total;     /* a sink's bytes */
-	struct ip4_hdr ip;  /* of the answers */
-	struct ether_hdr e; /* likewise */
-};
-
-struct bare {
-	int fd;
-	bool plain;        /* no offload */
-	unsigned piece;    /* of a source: bytes a write */
-	struct conn *conn; /* by the client's port */
-	char *rx, *app;
-	size_t app_at;
-	uint16_t pending[PENDING]; /* ports of the clients */
-	unsigned npending;
-};
-
-/* --- out -------------------------------------------------------------------------------------- */
-
-struct head {
-	struct virtio_net_hdr vnet;
-	struct ether_hdr e;
-	struct ip4_hdr ip;
-	struct tcp_hdr tcp;
-	uint8_t options[8]; /* of a SYN */
-} __attribute__((packed));
-
-static uint64_t pseudo_sum(const struct ip4_hdr *ip)
-{
-	return csum_pseudo(ip->src, ip->dst, 4, IP_PROTO_TCP, be16_get(ip->len) - IP4_HLEN);
-}
-
-static void head_fill(struct bare *b, struct head *h, uint16_t client, uint8_t flags, size_t n)
-{
-	unsigned hlen = TCP_HLEN + (flags & TCP_SYN ? sizeof(h->options) : 0);
-	struct conn *c = &b->conn[client];
-
-	h->e = c->e;
-	h->ip = c->ip;
-	h->ip.len = be16_of((uint16_t)(IP4_HLEN + hlen + n));
-	h->ip.csum = csum_finish(csum_add_words(0, &h->ip, IP4_HLEN));
-	h->tcp = (struct tcp_hdr){.sport = be16_of(c->port),
-				  .dport = be16_of(client),
-				  .seq = be32_of(c->snd_nxt),
-				  .ack = be32_of(c->rcv_nxt),
-				  .off = (uint8_t)(hlen << 2),
-				  .flags = flags,
-				  .wnd = be16_of(0x7fff)};
-	memcpy(h->options, (uint8_t[]){2, 4, MSS >> 8, MSS & 0xff, 1, 3, 3, SHIFT}, 8);
-}
-
-/* To the host is left to cut, and to sum all but the pseudo header. */
-static void head_offload(struct head *h, size_t n)
-{
-	h->tcp.csum = csum_fold(pseudo_sum(&h->ip));
-	h->vnet = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-					  .csum_start = ETHER_HLEN + IP4_HLEN,
-					  .csum_offset = offsetof(struct tcp_hdr, csum)};
-	if (n <= MSS)
-		return;
-	h->vnet.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
-	h->vnet.gso_size = MSS;
-	h->vnet.hdr_len = ETHER_HLEN + IP4_HLEN + TCP_HLEN;
-}
-
-static void head_sum(struct head *h, const void *data, size_t n)
-{
-	uint64_t sum = csum_add_words(pseudo_sum(&h->ip), &h->tcp, tcp_hdr_len(&h->tcp));
-
-	h->tcp.csum = csum_finish(csum_add(sum, data, n));
-	h->vnet = (struct virtio_net_hdr){0};
-}
-
-static void segment(struct bare *b, uint16_t client, uint8_t flags, const void *data, size_t n)
-{
-	struct conn *c = &b->conn[client];
-	struct head h;
-	struct iovec iov[2] = {{&h, sizeof(h) - (flags & TCP_SYN ? 0 : sizeof(h.options))},
-			       {(void *)(uintptr_t)data, n}};
-
-	head_fill(b, &h, client, flags, n);
-	if (b->plain)
-		head_sum(&h, data, n);
-	else
-		head_offload(&h, n);
-	if (writev(b->fd, iov, n ? 2 : 1) < 0)
-		err(1, "writev");
-	c->snd_nxt += (uint32_t)n + !!(flags & (TCP_SYN | TCP_FIN));
-	c->owed = false;
-}
-
-/* A source: as much as the client takes. */
-static void pump(struct bare *b, uint16_t client)
-{
-	struct conn *c = &b->conn[client];
-
-	while (c->snd_nxt - c->snd_una + b->piece <= c->snd_wnd &&
-	       c->snd_nxt - c->snd_una < IN_FLIGHT)
-		segment(b, client, TCP_ACK | TCP_PSH, b->app, b->piece);
-}
-
-/* --- in --------------------------------------------------------------------------------------- */
+#define SPINS 4096 /* batches between looks at standard input */
+#define QUEUES_MAX 8
 
 static void take(struct bare *b, uint16_t client, const char *data, size_t n)
 {
 	struct conn *c = &b->conn[client];
 
 	c->total += n;
-	if (b->app_at + n > APP)
-		b->app_at = 0;
-	memcpy(b->app + b->app_at, data, n);
-	b->app_at += n;
+	memcpy(bare_app(b, n), data, n);
 	if (c->owed)
 		return;
 	if (b->npending == PENDING) {
-		segment(b, client, TCP_ACK, NULL, 0);
+		bare_segment(b, client, TCP_ACK, NULL, 0);
 		return;
 	}
 	c->owed = true;
@@ -173,10 +58,13 @@ static void text(struct bare *b, uint16_t client, const char *data, size_t n)
 		break;
 	case PORT_CONN:
 	case PORT_CONN_BRIEF:
-		segment(b, client, TCP_ACK | TCP_PSH | TCP_FIN, data, n);
+		bare_segment(b, client, TCP_ACK | TCP_PSH | TCP_FIN, data, n);
+		break;
+	case PORT_REQUESTS:
+		bare_answer(b, client, data, n);
 		break;
 	default:
-		segment(b, client, TCP_ACK | TCP_PSH, data, n);
+		bare_segment(b, client, TCP_ACK | TCP_PSH, data, n);
 	}
 }
 
@@ -186,9 +74,10 @@ static void fin(struct bare *b, uint16_t client)
 
 	c->rcv_nxt++;
 	if (c->port == PORT_SINK)
-		segment(b, client, TCP_ACK | TCP_FIN, &c->total, sizeof(c->total));
+		bare_segment(b, client, TCP_ACK | TCP_FIN, &c->total, sizeof(c->total));
 	else
-		segment(b, client, c->port == PORT_CONN ? TCP_ACK : TCP_ACK | TCP_FIN, NULL, 0);
+		bare_segment(b, client, c->port == PORT_CONN ? TCP_ACK : TCP_ACK | TCP_FIN, NULL,
+			     0);
 }
 
 static uint8_t shift_of(const struct tcp_hdr *t)
@@ -218,7 +107,7 @@ static void open_conn(struct bare *b, uint16_t client, const struct ether_hdr *e
 	memcpy(c->ip.dst, ip->src, 4);
 	memcpy(c->e.src, e->dst, ETHER_ALEN);
 	memcpy(c->e.dst, e->src, ETHER_ALEN);
-	segment(b, client, TCP_SYN | TCP_ACK, NULL, 0);
+	bare_segment(b, client, TCP_SYN | TCP_ACK, NULL, 0);
 }
 
 static void tcp_rx(struct bare *b, const struct ether_hdr *e, const struct ip4_hdr *ip)
@@ -237,7 +126,8 @@ static void tcp_rx(struct bare *b, const struct ether_hdr *e, const struct ip4_h
 	c->snd_una = be32_get(t->ack);
 	c->snd_wnd = (uint32_t)be16_get(t->wnd) << c->shift;
 	if ((n || t->flags & TCP_FIN) && be32_get(t->seq) != c->rcv_nxt) {
-		segment(b, client, TCP_ACK, NULL, 0); /* sent again, or one before it was lost */
+		bare_segment(b, client, TCP_ACK, NULL,
+			     0); /* sent again, or one before it was lost */
 		return;
 	}
 	if (n && t->flags & TCP_FIN && c->port == PORT_CONN_BRIEF)
@@ -247,7 +137,7 @@ static void tcp_rx(struct bare *b, const struct ether_hdr *e, const struct ip4_h
 	if (t->flags & TCP_FIN && !(n && c->port == PORT_CONN_BRIEF))
 		fin(b, client);
 	if (c->port == PORT_SOURCE)
-		pump(b, client);
+		bare_pump(b, client);
 }
 
 static void frame_back(struct bare *b, size_t len)
@@ -271,38 +161,37 @@ static void arp_rx(struct bare *b, struct ether_hdr *e, size_t len)
 static bool sums_right(const struct ip4_hdr *ip)
 {
 	return csum_finish(csum_add_words(0, ip, IP4_HLEN)) == 0 &&
-	       csum_finish(csum_add(pseudo_sum(ip), ip + 1, be16_get(ip->len) - IP4_HLEN)) == 0;
+	       csum_finish(csum_add(bare_sum(ip), ip + 1, be16_get(ip->len) - IP4_HLEN)) == 0;
 }
 
-/* To whoever is owed an ACK. */
-static void batch_end(struct bare *b)
+static void frame_rx(struct bare *b, size_t len)
 {
-	for (unsigned i = 0; i < b->npending; i++)
-		if (b->conn[b->pending[i]].owed)
-			segment(b, b->pending[i], TCP_ACK, NULL, 0);
-	b->npending = 0;
+	struct ether_hdr *e = (void *)(b->rx + sizeof(struct virtio_net_hdr));
+	struct ip4_hdr *ip = (void *)(e + 1);
+
+	if (be16_get(e->type) == ETHER_TYPE_ARP)
+		arp_rx(b, e, len);
+	else if (be16_get(e->type) == ETHER_TYPE_IP4 && ip->proto == IP_PROTO_TCP &&
+		 (!b->is.plain || sums_right(ip)))
+		tcp_rx(b, e, ip);
+	else if (be16_get(e->type) == ETHER_TYPE_IP4 && ip->proto == IP_PROTO_UDP)
+		udp_rx(b, e, len);
 }
 
 /* Frames until there are none. */
 static void batch(struct bare *b)
 {
-	struct ether_hdr *e = (void *)(b->rx + sizeof(struct virtio_net_hdr));
-	struct ip4_hdr *ip = (void *)(e + 1);
 	unsigned frames = 0;
 	ssize_t n;
 
 	while ((n = read(b->fd, b->rx, FRAME_MAX)) > 0) {
-		if (be16_get(e->type) == ETHER_TYPE_ARP)
-			arp_rx(b, e, (size_t)n);
-		else if (be16_get(e->type) == ETHER_TYPE_IP4 && ip->proto == IP_PROTO_TCP &&
-			 (!b->plain || sums_right(ip)))
-			tcp_rx(b, e, ip);
-		else if (be16_get(e->type) == ETHER_TYPE_IP4 && ip->proto == IP_PROTO_UDP)
-			udp_rx(b, e, (size_t)n);
-		if (b->plain && ++frames % BATCH_PLAIN == 0)
-			batch_end(b);
+		frame_rx(b, (size_t)n);
+		if (b->is.copy)
+			b->rx = bare_keep(b);
+		if (b->is.plain && ++frames % BATCH_PLAIN == 0)
+			bare_flush(b);
 	}
-	batch_end(b);
+	bare_flush(b);
 }
 
 /* After a silence: what a source had out may be lost. */
@@ -314,40 +203,99 @@ static void again(struct bare *b)
 		if (!c->open || c->port != PORT_SOURCE || c->snd_nxt == c->snd_una)
 			continue;
 		c->snd_nxt = c->snd_una;
-		pump(b, (uint16_t)client);
+		bare_pump(b, (uint16_t)client);
 	}
 }
 
-/* True when the last argument was this word, which is taken off. */
-static bool last_word(int *argc, char **argv, const char *word)
-{
-	bool is = *argc > 2 && strcmp(argv[*argc - 1], word) == 0;
+/* --- a queue's thread ------------------------------------------------------------------------- */
 
-	*argc -= is;
-	return is;
+static void bare_init(struct bare *b, const char *dev, const struct ways *is)
+{
+	short flags = (short)(IFF_VNET_HDR | (is->queues ? IFF_MULTI_QUEUE : 0));
+
+	*b = (struct bare){.is = *is,
+			   .piece = is->plain ? MSS : SUPER,
+			   .conn = calloc(1 << 16, sizeof(*b->conn)),
+			   .app = calloc(1, APP)};
+	for (unsigned i = 0; i < KEPT; i++)
+		b->kept[i] = malloc(FRAME_MAX);
+	b->rx = bare_keep(b);
+	if (!b->conn || !b->app || !b->rx)
+		errx(1, "memory");
+	b->fd = tapfd_open(dev, flags, is->plain ? 0 : TUN_F_CSUM | TUN_F_TSO4);
+}
+
+static bool is_over(int timeout_ms, struct pollfd *fds, nfds_t n)
+{
+	return poll(fds, n, timeout_ms) < 0 || fds[0].revents;
+}
+
+/* Until standard input ends. */
+static void *bare_run(void *arg)
+{
+	struct bare *b = arg;
+	struct pollfd fds[2] = {{.fd = 0, .events = POLLIN}, {.fd = b->fd, .events = POLLIN}};
+
+	if (b->is.spin) {
+		for (unsigned n = 1; n % SPINS || !is_over(0, fds, 1); n++)
+			batch(b);
+		return NULL;
+	}
+	while (!is_over(SILENCE_MS, fds, 2)) {
+		if (fds[1].revents)
+			batch(b);
+		else
+			again(b);
+	}
+	return NULL;
+}
+
+/* --- arguments -------------------------------------------------------------------------------- */
+
+static bool is_number(const char *word, const char *name, unsigned *to)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(word, name, n) != 0 || word[n] != '=')
+		return false;
+	*to = (unsigned)atoi(word + n + 1);
+	return true;
+}
+
+static bool is_flag(const char *word, const char *name, bool *to)
+{
+	*to |= strcmp(word, name) == 0;
+	return strcmp(word, name) == 0;
+}
+
+static bool is_known(const char *word, struct ways *is)
+{
+	return is_flag(word, "plain", &is->plain) || is_flag(word, "spin", &is->spin) ||
+	       is_flag(word, "copy", &is->copy) || is_number(word, "compute", &is->compute) ||
+	       is_number(word, "group", &is->group) || is_number(word, "queues", &is->queues);
 }
 
 int main(int argc, char **argv)
 {
-	bool spin = last_word(&argc, argv, "spin"), plain = last_word(&argc, argv, "plain");
-	struct bare b = {.plain = plain,
-			 .piece = plain ? MSS : SUPER,
-			 .conn = calloc(1 << 16, sizeof(*b.conn)),
-			 .rx = malloc(FRAME_MAX),
-			 .app = calloc(1, APP + FRAME_MAX)};
-	struct pollfd fds[2] = {{.fd = 0, .events = POLLIN}, {.events = POLLIN}};
+	struct ways is = {0};
+	static const char usage[] = "usage: bare DEV [plain] [spin] [copy] [compute=NS] [group=N] "
+				    "[queues=N]";
+	struct bare b[QUEUES_MAX];
+	pthread_t thread;
 
-	if (argc != 2 || !b.conn || !b.rx || !b.app)
-		errx(2, "usage: bare DEV [plain] [spin]");
-	b.fd = tapfd_open(argv[1], IFF_VNET_HDR, plain ? 0 : TUN_F_CSUM | TUN_F_TSO4);
-	fds[1].fd = b.fd;
+	for (int i = 2; i < argc; i++)
+		if (!is_known(argv[i], &is))
+			errx(2, "%s", usage);
+	if (argc < 2 || is.group > GROUP_MAX || is.queues > QUEUES_MAX)
+		errx(2, "%s", usage);
+	bare_init(&b[0], argv[1], &is);
+	for (unsigned i = 1; i < is.queues; i++) {
+		bare_init(&b[i], argv[1], &is);
+		if (pthread_create(&thread, NULL, bare_run, &b[i]))
+			errx(1, "no thread");
+	}
 	puts("ready");
 	fflush(stdout);
-	for (int n; (n = poll(fds, 2, spin ? 0 : SILENCE_MS)) >= 0 && !fds[0].revents;) {
-		if (n)
-			batch(&b);
-		else if (!spin)
-			again(&b);
-	}
+	bare_run(&b[0]);
 	return 0;
 }

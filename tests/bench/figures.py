@@ -22,19 +22,25 @@ class Figures:
 
     def result(self, row):
         """The row's medians, and the median and extremes of the ratios of each round; None: not measured."""
-        weft = self.get(row.case, row.value, 'weft')
-        kind, _, rest = row.base.partition(':')
-        if kind == 'limit':
-            base = [float(rest)] * len(weft)
-        elif kind == 'case':
-            base = self.get(rest, row.value, 'weft')
-        else:
-            base = self.get(row.case, row.value, row.base)
-        ratios = [a / b for a, b in zip(weft, base) if b]
+        weft, base, ratios = self.compared(row, 'weft')
         if not ratios:
             return None
+        floor = self.compared(row, row.floor)[2]
         return {'weft': median(weft), 'beside': median(base), 'ratio': median(ratios), 'low': min(ratios),
-                'high': max(ratios), 'runs': len(ratios), 'met': met(row.goal, median(ratios))}
+                'high': max(ratios), 'runs': len(ratios), 'met': met(row.goal, median(ratios)),
+                'floor_ratio': median(floor) if floor else None}
+
+    def compared(self, row, stack):
+        """The figures of a stack, those of who it is compared with, and their ratios by rounds."""
+        own = self.get(row.case, row.value, stack)
+        kind, _, rest = row.base.partition(':')
+        if kind == 'limit':
+            base = [float(rest)] * len(own)
+        elif kind == 'case':
+            base = self.get(rest, row.value, stack)
+        else:
+            base = self.get(row.case, row.value, row.base)
+        return own, base, [a / b for a, b in zip(own, base) if b]
 
 
 def met(goal, ratio):

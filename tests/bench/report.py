@@ -1,7 +1,8 @@
 """The table as text, JSON and SVG; all three by hand, for nothing but python3-minimal is needed."""
 from math import log
 
-NAMES = {'kernel': 'kernel', 'gvisor': 'gVisor', 'lwip': 'lwIP', 'bare': 'bare responder'}
+NAMES = {'kernel': 'kernel', 'gvisor': 'gVisor', 'lwip': 'lwIP', 'bare': 'bare responder', 'copying': 'copying',
+         'spinning': 'never asleep', 'computing': '0.4 us each', 'grouping': '0.4 us, grouped', 'queues': 'copying, 2 queues'}
 
 
 def digits(number):
@@ -16,8 +17,8 @@ def base_name(row):
 
 
 def head():
-    return '%-49s %-6s %-14s %8s %8s %6s %-11s %s' % (
-        '', 'unit', 'beside', 'weft', 'it', 'ratio', 'low-high', 'goal')
+    return '%-49s %-6s %-14s %8s %8s %6s %-11s %-15s %s' % (
+        '', 'unit', 'beside', 'weft', 'it', 'ratio', 'low-high', 'goal', 'floor')
 
 
 def line(row, result):
@@ -25,9 +26,10 @@ def line(row, result):
     if result is None:
         return start + '    not measured'
     goal = '' if result['met'] is None else '%-7s %s' % (row.goal, 'met' if result['met'] else 'not met')
-    return ('%s %8s %8s %6.2f %-11s %s' % (
+    floor = result['floor_ratio'] and '%.2f %s' % (result['floor_ratio'], NAMES[row.floor])
+    return ('%s %8s %8s %6.2f %-11s %-15s %s' % (
         start, digits(result['weft']), digits(result['beside']), result['ratio'],
-        '%.2f-%.2f' % (result['low'], result['high']), goal)).rstrip()
+        '%.2f-%.2f' % (result['low'], result['high']), goal, floor or '')).rstrip()
 
 
 def quote(text):

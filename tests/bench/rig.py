@@ -12,6 +12,8 @@ import signal
 import subprocess
 import time
 
+from rows import WAYS
+
 SERVER = '10.0.0.1'
 CLIENT = '10.0.0.2'
 WEFT = ['-w', 'tap0,' + SERVER + '/24']
@@ -120,7 +122,8 @@ class Rig:
                 self.all_ports(server)
                 self.addresses(ns, 'veth0')
             else:
-                ip('-n', ns, 'tuntap', 'add', 'dev', 'tap0', 'mode', 'tap', 'vnet_hdr')
+                queues = ('multi_queue',) if stack == 'queues' else ()
+                ip('-n', ns, 'tuntap', 'add', 'dev', 'tap0', 'mode', 'tap', 'vnet_hdr', *queues)
                 self.addresses(ns, 'tap0')
             self.all_ports(ns)
 
@@ -162,11 +165,13 @@ class Rig:
         own = {'kernel': kernel,
                'weft': [self.bench] + WEFT + ([] if offload else ['-o']) + list(options) + ['serve'],
                'lwip': [os.path.join(self.folder, 'lwip'), 'tap0'],
-               'gvisor': [os.path.join(self.folder, 'gvisor'), 'tap0'],
-               'bare': [os.path.join(self.folder, 'bare'), 'tap0'] + ([] if offload else ['plain'])}[stack]
+               'gvisor': [os.path.join(self.folder, 'gvisor'), 'tap0']}.get(stack) or self.bare(stack, offload)
         if asks:
             return Server(self.within(stack, PLACES[place][1], kernel))
         return Server(self.within(self.own(stack), PLACES[place][1], own))
+
+    def bare(self, stack, offload):
+        return [os.path.join(self.folder, 'bare'), 'tap0', *WAYS[stack]] + ([] if offload else ['plain'])
 
     @staticmethod
     def own(stack):

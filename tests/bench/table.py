@@ -4,7 +4,8 @@ and beside gVisor and lwIP where their Debian packages are installed.
 
 Text goes to the standard output (with --json the JSON instead), JSON and an SVG plot to BUILD/bench.json and
 BUILD/bench.svg.  ROUNDS sets how often each case is run in place of its own number, SECONDS_EACH how long, and
-SECTIONS (a pattern of titles) and STACKS (of kernel, weft, bare, gvisor, lwip) which part of the table.
+SECTIONS (a pattern of titles) and STACKS (of kernel, weft, gvisor, lwip, and the bare responder's ways in rows.py)
+which part of the table.
 docs/performance.md says what is measured and how.
 """
 import os
@@ -17,7 +18,7 @@ import time
 from cases import sections
 from figures import Figures
 from rig import Rig, RunFailed, cpu_of, cpu_of_softirqs
-from rows import EVERY
+from rows import EVERY, FLOOR_ROUNDS, FLOORS, WAYS
 import report
 
 PEERS = {'gvisor': 'golang-gvisor-gvisor-dev and golang-go', 'lwip': 'liblwip-dev'}
@@ -57,8 +58,8 @@ class Table:
             for stack in self.stacks:
                 if stack in case.stacks:
                     self.start(case, stack, servers)
-            for _ in range(self.rounds or case.rounds):
-                for stack in list(servers):
+            for turn in range(self.rounds or case.rounds):
+                for stack in [stack for stack in servers if turn < FLOOR_ROUNDS or stack not in FLOORS]:
                     try:
                         self.once(case, stack, servers[stack])
                     except RunFailed as e:
@@ -103,7 +104,7 @@ def machine():
 
 
 def measured_stacks(rig):
-    stacks = ['kernel', 'weft', 'bare']
+    stacks = ['kernel', 'weft'] + list(WAYS)
     for peer, packages in PEERS.items():
         if os.access(os.path.join(rig.folder, peer), os.X_OK):
             stacks.append(peer)

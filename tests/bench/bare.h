@@ -1,0 +1,78 @@
+/*
+ * tests/bench/bare.h - what the bare responder's two halves share: bare.c takes frames in, bare_out.c sends them.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/wire/ether.h"
+#include "lib/wire/ip4.h"
+#include "lib/wire/tcp.h"
+#include "tests/bench/ports.h"
+
+#define FRAME_MAX (1 << 17)
+#define MSS 1460u
+#define SUPER (44 * MSS)
+#define APP (1u << 17) /* what a sink's bytes are copied to and a source's from, round and round */
+#define PENDING 64     /* sinks that are owed an ACK */
+#define KEPT 16        /* buffers in turn */
+#define GROUP_MAX 64   /* answers held */
+
+struct conn {
+	uint16_t port; /* of the service */
+	bool open;
+	bool owed;     /* an ACK: it is on `pending` */
+	uint8_t shift; /* of the client's window */
+	uint32_t rcv_nxt, snd_nxt, snd_una, snd_wnd;
+	uint64_t total;     /* a sink's bytes */
+	struct ip4_hdr ip;  /* of the answers */
+	struct ether_hdr e; /* likewise */
+};
+
+/* What the arguments ask for. */
+struct ways {
+	bool plain;       /* no offload */
+	bool spin;        /* never asleep */
+	bool copy;        /* each write is kept in a buffer, each frame read into the next one */
+	unsigned compute; /* ns for the answer of a request */
+	unsigned group;   /* requests answered together, at most */
+	unsigned queues;  /* of the TAP, a thread each */
+};
+
+struct answer {
+	uint16_t client;
+	uint16_t n;
+	char data[QUESTION];
+};
+
+struct bare {
+	int fd;
+	struct ways is;
+	unsigned piece;    /* of a source: bytes a write */
+	struct conn *conn; /* by the client's port */
+	char *rx;          /* of the buffers below */
+	char *kept[KEPT];
+	unsigned turn; /* of them */
+	char *app;
+	size_t app_at;
+	uint16_t pending[PENDING]; /* ports of the clients */
+	unsigned npending;
+	struct answer held[GROUP_MAX];
+	unsigned nheld;
+};
+
+/* The next of the buffers that bytes are kept in. */
+char *bare_keep(struct bare *b);
+/* So many bytes of the program's. */
+char *bare_app(struct bare *b, size_t n);
+/* To this client. */
+void bare_segment(struct bare *b, uint16_t client, uint8_t flags, const void *data, size_t n);
+/* A source: as much as the client takes. */
+void bare_pump(struct bare *b, uint16_t client);
+/* The answer to a request, after so much computing; held for others where the arguments say so. */
+void bare_answer(struct bare *b, uint16_t client, const void *data, size_t n);
+/* To all that wait for the end of a batch: answers held, and ACKs owed. */
+void bare_flush(struct bare *b);
+/* Of the pseudo header. */
+uint64_t bare_sum(const struct ip4_hdr *ip);
