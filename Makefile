@@ -228,7 +228,7 @@ $(B)/tests/script/drill: $(DRILL_OBJ) $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-.PHONY: all tests check unit coverage coverage-run interop bench paths bench-programs programs fuzz soak install clean tags lines leak format style
+.PHONY: all tests check unit coverage coverage-run interop bench profile paths bench-programs programs fuzz soak install clean tags lines leak format style
 
 tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN) $(B)/tests/script/drill
 
@@ -258,6 +258,11 @@ interop: all $(EXAMPLES)
 bench:
 	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs >&2
 	$(Q)python3 -B tests/bench/table.py build/release $(if $(JSON),--json)
+
+# Where the time of its cases goes: a table, heads and flame graphs, by perf (package linux-perf).
+profile:
+	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs >&2
+	$(Q)python3 -B tests/bench/profile.py build/release
 
 # weft's TCP and the kernel's over the same bad paths.
 paths:
