@@ -1,7 +1,8 @@
 /*
  * shell/notify_message.c - messages with an address, of a target: its bytes go through a buffer of ours.
  *
- * What does not name anybody is the kernel's own.  Of several at once those are made that can be made now.
+ * What does not name anybody is the kernel's own, and of a stream all but what names somebody it is sent to.  Of
+ * several at once those are made that can be made now.
  */
 #include <errno.h>
 #include <limits.h>
@@ -40,6 +41,14 @@ static void message_of_args(const struct notify_call *c, struct its_message *i)
 {
 	c->notify->parts[0] = (struct iovec){(void *)(uintptr_t)c->data.args[1], c->data.args[2]};
 	*i = (struct its_message){.m = {.msg_iovlen = 1}, .name = c->data.args[4]};
+}
+
+/* Of a stream the kernel serves control messages. */
+static bool is_ours(const struct notify_call *c, const struct its_message *i, int flags)
+{
+	if (c->s.type == SOCK_STREAM && !(flags & MSG_ERRQUEUE))
+		return i->m.msg_name && i->m.msg_namelen;
+	return guest_message_is_ours(&i->m, flags);
 }
 
 /* The bytes of its parts. */
@@ -138,7 +147,7 @@ void call_sendmsg(struct notify_call *c)
 	struct its_message i;
 	int err = message_get(c, c->data.args[1], &i);
 
-	if (err || !guest_message_is_ours(&i.m, 0))
+	if (err || !is_ours(c, &i, 0))
 		c->end = NOTIFY_NATIVE;
 	else
 		sent(c, message_out(c, &i, flags_of(c, 2)), (int)c->data.args[2]);
@@ -165,7 +174,7 @@ static long message_in(struct notify_call *c, const struct its_message *i, struc
 	memset(a, 0, sizeof(*a));
 	a->m = (struct msghdr){
 	    .msg_name = &a->sa, .msg_namelen = sizeof(a->sa), .msg_iov = &own, .msg_iovlen = 1};
-	if (i->control && c->s.type == SOCK_DGRAM) {
+	if (i->control) {
 		a->m.msg_control = a->control;
 		a->m.msg_controllen = i->m.msg_controllen < sizeof(a->control) ? i->m.msg_controllen
 									       : sizeof(a->control);
@@ -178,7 +187,22 @@ static long message_in(struct notify_call *c, const struct its_message *i, struc
 	return target_scatter(c, n->buffer, own.iov_len, n->parts, i->m.msg_iovlen) ? -EFAULT : r;
 }
 
-/* Of a stream nobody is told. */
+/*
+ * A stream's sender is told to nobody.  The kernel receives, so that no signal can lose what was received, and finds
+ * no room for the name of our end.
+ */
+static bool stream_receives(struct notify_call *c, uint64_t len_at, int flags)
+{
+	const socklen_t none = 0;
+
+	if (c->s.type != SOCK_STREAM || flags & MSG_ERRQUEUE)
+		return false;
+	c->end = NOTIFY_NATIVE;
+	if (target_write(c, len_at, &none, sizeof(none)))
+		notify_answer(c, -EFAULT);
+	return true;
+}
+
 static socklen_t sender_size(const struct arrival *a)
 {
 	switch (a->sa.ss_family) {
@@ -222,6 +246,11 @@ static void received(struct notify_call *c, long r, int flags)
 		notify_answer_or_wait(c, r, SO_RCVTIMEO, POLLIN);
 }
 
+static uint64_t namelen_at(uint64_t header)
+{
+	return header + offsetof(struct msghdr, msg_namelen);
+}
+
 void call_recvfrom(struct notify_call *c)
 {
 	const int flags = (int)c->data.args[3];
@@ -235,6 +264,8 @@ void call_recvfrom(struct notify_call *c)
 		c->end = NOTIFY_NATIVE;
 		return;
 	}
+	if (stream_receives(c, c->data.args[5], flags))
+		return;
 	r = message_in(c, &i, &a, flags | MSG_DONTWAIT);
 	if (r >= 0 && i.name && c->data.args[5])
 		err = notify_address_put(c, i.name, c->data.args[5], &a.sa, sender_size(&a));
@@ -247,9 +278,9 @@ void call_recvmsg(struct notify_call *c)
 	struct its_message i;
 	int err = message_get(c, c->data.args[1], &i);
 
-	if (err || !guest_message_is_ours(&i.m, flags))
+	if (err || !is_ours(c, &i, flags))
 		c->end = NOTIFY_NATIVE;
-	else
+	else if (!stream_receives(c, namelen_at(c->data.args[1]), flags))
 		received(c, header_in(c, c->data.args[1], flags | MSG_DONTWAIT), flags);
 }
 
@@ -272,7 +303,7 @@ static bool any_is_ours(const struct notify_call *c, int flags)
 	struct its_message i;
 
 	for (unsigned n = 0; n < several(c); n++) {
-		if (message_get(c, nth_at(c, n), &i) == 0 && guest_message_is_ours(&i.m, flags))
+		if (message_get(c, nth_at(c, n), &i) == 0 && is_ours(c, &i, flags))
 			return true;
 	}
 	return false;
@@ -317,9 +348,14 @@ void call_sendmmsg(struct notify_call *c)
 void call_recvmmsg(struct notify_call *c)
 {
 	const int flags = (int)c->data.args[3];
+	bool stream = false;
 
-	if (any_is_ours(c, flags))
-		received(c, each(c, header_in), flags);
-	else
+	if (!any_is_ours(c, flags)) {
 		c->end = NOTIFY_NATIVE;
+		return;
+	}
+	for (unsigned n = 0; n < several(c); n++)
+		stream = stream_receives(c, namelen_at(nth_at(c, n)), flags);
+	if (!stream)
+		received(c, each(c, header_in), flags);
 }

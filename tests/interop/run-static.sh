@@ -67,6 +67,7 @@ life() {
 	wait $STARTED
 	expect "$1_signals_and_time_outs" test $? = 0
 	expect "$1_handler_makes_calls" run "$served" handler
+	expect "$1_signals_lose_no_bytes" run "$served" stream 10.0.0.1 7
 	expect "$1_800_wait_for_one" run "$served" threads 9005
 	expect "$1_leaves_nothing" until_true 10 none_left
 }

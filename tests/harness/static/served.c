@@ -319,6 +319,69 @@ static int run_handler(char **v)
 	return 0;
 }
 
+/* A message with the name of who sent it asked for, or with control messages asked for. */
+static ssize_t stream_in(int fd, void *buf, size_t n, int i)
+{
+	struct sockaddr_in from = {.sin_port = 77};
+	socklen_t len = sizeof(from);
+	char control[64];
+	struct iovec iov = {buf, n};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct mmsghdr several = {.msg_hdr = m};
+	ssize_t k;
+
+	m.msg_name = several.msg_hdr.msg_name = &from;
+	m.msg_namelen = several.msg_hdr.msg_namelen = len;
+	m.msg_control = control;
+	m.msg_controllen = sizeof(control);
+	switch (i % 3) {
+	case 0:
+		k = recvfrom(fd, buf, n, MSG_WAITALL, (struct sockaddr *)&from, &len);
+		break;
+	case 1:
+		k = recvmsg(fd, &m, MSG_WAITALL);
+		must(k < 0 || m.msg_controllen == 0);
+		break;
+	default:
+		k = recvmmsg(fd, &several, 1, MSG_WAITALL, NULL) == 1 ? (ssize_t)several.msg_len
+								      : -1;
+	}
+	must(from.sin_port == 77); /* of a stream nobody is told */
+	return k;
+}
+
+/* ADDR PORT: of an echo service's stream a signal loses nothing, though its handler makes calls. */
+static int run_stream(char **v)
+{
+	const struct sigaction act = {.sa_handler = asks, .sa_flags = SA_RESTART};
+	const struct itimerval tick = {.it_interval = {.tv_usec = 300},
+				       .it_value = {.tv_usec = 300}};
+	struct sockaddr_in sa = address(v[0], v[1]);
+	static uint8_t buf[100000];
+	sigset_t alarm;
+	unsigned got = 0;
+	pthread_t t;
+	ssize_t n = 1;
+	int fd = socket_to(&sa);
+
+	asked = fd;
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	must(pthread_sigmask(SIG_BLOCK, &alarm, NULL) == 0); /* it is ours */
+	must(pthread_create(&t, NULL, fetch_send, &fd) == 0);
+	must(sigaction(SIGALRM, &act, NULL) == 0);
+	must(pthread_sigmask(SIG_UNBLOCK, &alarm, NULL) == 0);
+	must(setitimer(ITIMER_REAL, &tick, NULL) == 0);
+	for (int i = 0; n > 0; i++) {
+		n = stream_in(fd, buf, i % 50 ? (size_t)i % 1000 + 1 : sizeof(buf), i);
+		for (ssize_t k = 0; k < n; k++, got++)
+			must(buf[k] == (uint8_t)(got * 2654435761u >> 24));
+	}
+	setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+	must(n == 0 && got == FETCHED);
+	return pthread_join(t, NULL);
+}
+
 static void *accept_one(void *arg)
 {
 	int fd = accept(*(int *)arg, NULL, NULL);
@@ -525,7 +588,7 @@ int main(int argc, char **argv)
 	    {"many", 3, run_many},       {"epoll", 3, run_epoll},   {"refused", 3, run_refused},
 	    {"signals", 1, run_signals}, {"udp", 2, run_udp},       {"names", 2, run_names},
 	    {"others", 0, run_others},   {"daemon", 1, run_daemon}, {"handler", 0, run_handler},
-	    {"threads", 1, run_threads},
+	    {"threads", 1, run_threads}, {"stream", 2, run_stream},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(all) / sizeof(all[0]); i++) {
