@@ -11,6 +11,7 @@
  *	copy		frames are read into 16 buffers in turn, and each write of a source is copied into the next
  *	compute=NS	a request takes so long to answer
  *	group=N		and is answered with up to N others of its batch
+ *	relay=PATH	PORT_RELAY is answered by who listens there (bare_relay.c)
  *	queues=N	of the TAP, with a thread and connections of its own each
  */
 #include <err.h>
@@ -60,6 +61,9 @@ static void text(struct bare *b, uint16_t client, const char *data, size_t n)
 	case PORT_CONN_BRIEF:
 		bare_segment(b, client, TCP_ACK | TCP_PSH | TCP_FIN, data, n);
 		break;
+	case PORT_RELAY:
+		bare_relay_in(b, client, data, n);
+		break;
 	case PORT_REQUESTS:
 		bare_answer(b, client, data, n);
 		break;
@@ -73,6 +77,8 @@ static void fin(struct bare *b, uint16_t client)
 	struct conn *c = &b->conn[client];
 
 	c->rcv_nxt++;
+	if (c->stream)
+		bare_relay_close(b, client);
 	if (c->port == PORT_SINK)
 		bare_segment(b, client, TCP_ACK | TCP_FIN, &c->total, sizeof(c->total));
 	else
@@ -107,7 +113,17 @@ static void open_conn(struct bare *b, uint16_t client, const struct ether_hdr *e
 	memcpy(c->ip.dst, ip->src, 4);
 	memcpy(c->e.src, e->dst, ETHER_ALEN);
 	memcpy(c->e.dst, e->src, ETHER_ALEN);
+	if (c->port == PORT_RELAY)
+		bare_relay_open(b, client);
 	bare_segment(b, client, TCP_SYN | TCP_ACK, NULL, 0);
+}
+
+/* The client is gone. */
+static void reset(struct bare *b, uint16_t client)
+{
+	b->conn[client].open = false;
+	if (b->conn[client].stream)
+		bare_relay_close(b, client);
 }
 
 static void tcp_rx(struct bare *b, const struct ether_hdr *e, const struct ip4_hdr *ip)
@@ -120,7 +136,7 @@ static void tcp_rx(struct bare *b, const struct ether_hdr *e, const struct ip4_h
 	if (t->flags & TCP_SYN)
 		open_conn(b, client, e, ip, t);
 	if (t->flags & TCP_RST)
-		c->open = false;
+		reset(b, client);
 	if (t->flags & (TCP_SYN | TCP_RST) || !c->open)
 		return;
 	c->snd_una = be32_get(t->ack);
@@ -178,8 +194,7 @@ static void frame_rx(struct bare *b, size_t len)
 		udp_rx(b, e, len);
 }
 
-/* Frames until there are none. */
-static void batch(struct bare *b)
+void bare_batch(struct bare *b)
 {
 	unsigned frames = 0;
 	ssize_t n;
@@ -236,14 +251,18 @@ static void *bare_run(void *arg)
 	struct bare *b = arg;
 	struct pollfd fds[2] = {{.fd = 0, .events = POLLIN}, {.fd = b->fd, .events = POLLIN}};
 
+	if (b->is.relay) {
+		bare_relay_run(b);
+		return NULL;
+	}
 	if (b->is.spin) {
 		for (unsigned n = 1; n % SPINS || !is_over(0, fds, 1); n++)
-			batch(b);
+			bare_batch(b);
 		return NULL;
 	}
 	while (!is_over(SILENCE_MS, fds, 2)) {
 		if (fds[1].revents)
-			batch(b);
+			bare_batch(b);
 		else
 			again(b);
 	}
@@ -268,18 +287,27 @@ static bool is_flag(const char *word, const char *name, bool *to)
 	return strcmp(word, name) == 0;
 }
 
+static bool is_path(const char *word, const char *name, const char **to)
+{
+	bool is = strncmp(word, name, strlen(name)) == 0;
+
+	*to = is ? word + strlen(name) : *to;
+	return is;
+}
+
 static bool is_known(const char *word, struct ways *is)
 {
 	return is_flag(word, "plain", &is->plain) || is_flag(word, "spin", &is->spin) ||
 	       is_flag(word, "copy", &is->copy) || is_number(word, "compute", &is->compute) ||
-	       is_number(word, "group", &is->group) || is_number(word, "queues", &is->queues);
+	       is_number(word, "group", &is->group) || is_number(word, "queues", &is->queues) ||
+	       is_path(word, "relay=", &is->relay);
 }
 
 int main(int argc, char **argv)
 {
 	struct ways is = {0};
 	static const char usage[] = "usage: bare DEV [plain] [spin] [copy] [compute=NS] [group=N] "
-				    "[queues=N]";
+				    "[queues=N] [relay=PATH]";
 	struct bare b[QUEUES_MAX];
 	pthread_t thread;
 

@@ -1,5 +1,6 @@
 /*
- * tests/bench/bare.h - what the bare responder's two halves share: bare.c takes frames in, bare_out.c sends them.
+ * tests/bench/bare.h - what the bare responder's parts share: bare.c takes frames in, bare_out.c sends them,
+ * bare_relay.c has a program between.
  */
 #pragma once
 #include <stdbool.h>
@@ -14,10 +15,11 @@
 #define FRAME_MAX (1 << 17)
 #define MSS 1460u
 #define SUPER (44 * MSS)
-#define APP (1u << 17) /* what a sink's bytes are copied to and a source's from, round and round */
-#define PENDING 64     /* sinks that are owed an ACK */
-#define KEPT 16        /* buffers in turn */
-#define GROUP_MAX 64   /* answers held */
+#define APP (1u << 17)  /* what a sink's bytes are copied to and a source's from, round and round */
+#define PENDING 64      /* sinks that are owed an ACK */
+#define KEPT 16         /* buffers in turn */
+#define GROUP_MAX 64    /* answers held */
+#define PORT_RELAY 6379 /* redis's */
 
 struct conn {
 	uint16_t port; /* of the service */
@@ -26,18 +28,20 @@ struct conn {
 	uint8_t shift; /* of the client's window */
 	uint32_t rcv_nxt, snd_nxt, snd_una, snd_wnd;
 	uint64_t total;     /* a sink's bytes */
+	int stream;         /* to who answers PORT_RELAY, or 0 */
 	struct ip4_hdr ip;  /* of the answers */
 	struct ether_hdr e; /* likewise */
 };
 
 /* What the arguments ask for. */
 struct ways {
-	bool plain;       /* no offload */
-	bool spin;        /* never asleep */
-	bool copy;        /* each write is kept in a buffer, each frame read into the next one */
-	unsigned compute; /* ns for the answer of a request */
-	unsigned group;   /* requests answered together, at most */
-	unsigned queues;  /* of the TAP, a thread each */
+	bool plain;        /* no offload */
+	bool spin;         /* never asleep */
+	bool copy;         /* each write is kept in a buffer, each frame read into the next one */
+	unsigned compute;  /* ns for the answer of a request */
+	unsigned group;    /* requests answered together, at most */
+	unsigned queues;   /* of the TAP, a thread each */
+	const char *relay; /* an AF_UNIX socket that answers PORT_RELAY */
 };
 
 struct answer {
@@ -47,7 +51,7 @@ struct answer {
 };
 
 struct bare {
-	int fd;
+	int fd, epfd; /* the latter for streams */
 	struct ways is;
 	unsigned piece;    /* of a source: bytes a write */
 	struct conn *conn; /* by the client's port */
@@ -74,5 +78,12 @@ void bare_pump(struct bare *b, uint16_t client);
 void bare_answer(struct bare *b, uint16_t client, const void *data, size_t n);
 /* To all that wait for the end of a batch: answers held, and ACKs owed. */
 void bare_flush(struct bare *b);
+/* Streams to who answers PORT_RELAY, and all there is to do, until standard input ends. */
+void bare_relay_open(struct bare *b, uint16_t client);
+void bare_relay_close(struct bare *b, uint16_t client);
+void bare_relay_in(struct bare *b, uint16_t client, const void *data, size_t n);
+void bare_relay_run(struct bare *b);
+/* Frames until there are none. */
+void bare_batch(struct bare *b);
 /* Of the pseudo header. */
 uint64_t bare_sum(const struct ip4_hdr *ip);

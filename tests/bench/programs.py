@@ -25,7 +25,8 @@ uwsgi_temp_path %(folder)s/4; scgi_temp_path %(folder)s/5;
 server { listen 8080; root %(folder)s; } }
 """
 
-Program = namedtuple('Program', 'name needs packages serve ready asks')
+# `local`: the command that serves at an AF_UNIX path instead, for the bare relay.
+Program = namedtuple('Program', 'name needs packages serve ready asks local', defaults=(None,))
 Ask = namedtuple('Ask', 'case command read')
 
 
@@ -74,7 +75,8 @@ def redis():
                 '--csv']
     serve = ['redis-server', '--port', '6379', '--bind', '0.0.0.0', '--save', '', '--protected-mode', 'no']
     return Program('redis', ('redis-server', 'redis-benchmark'), 'redis-server and redis-tools', lambda _: serve,
-                   connects(6379), [Ask('redis-get-%d' % depth, ask(depth), read_redis) for depth in (1, 16)])
+                   connects(6379), [Ask('redis-get-%d' % depth, ask(depth), read_redis) for depth in (1, 16)],
+                   lambda path: ['redis-server', '--port', '0', '--unixsocket', path, '--save', ''])
 
 
 def iperf():
@@ -102,14 +104,22 @@ class Served:
     def __init__(self, rig, stack, program):
         self.rig, self.stack, self.name = rig, stack, program.name
         self.folder = tempfile.mkdtemp(prefix='weft-bench-')
-        command = (weft_run(rig) if stack == 'weft' else []) + program.serve(self.folder)
+        path, self.front = os.path.join(self.folder, 'socket'), None
+        command = program.local(path) if stack == 'relay' else program.serve(self.folder)
+        command = (weft_run(rig) if stack == 'weft' else []) + command
         self.process = subprocess.Popen(rig.within(rig.own(stack), [], command), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if stack == 'relay':
+            self.until(lambda: os.path.exists(path))
+            self.front = rig.relay(path)
+        self.until(lambda: not self.client(program.ready).returncode)
+
+    def until(self, serves):
         end = time.time() + 10
-        while self.client(program.ready).returncode:
+        while not serves():
             if time.time() > end:
                 self.end()
-                raise RunFailed('%s on %s does not serve' % (program.name, stack))
+                raise RunFailed('%s on %s does not serve' % (self.name, self.stack))
             time.sleep(0.05)
 
     def client(self, command):
@@ -129,6 +139,8 @@ class Served:
             raise RunFailed('%s: %s: not understood' % (self.stack, ask.command[0])) from None
 
     def end(self):
+        if self.front:
+            self.front.end()
         self.process.terminate()
         try:
             self.process.wait(10)
@@ -141,7 +153,7 @@ class Served:
 def measure(table, program):
     served = {}
     try:
-        for stack in ('kernel', 'weft'):
+        for stack in ('kernel', 'weft') + (('relay',) if program.local and 'relay' in table.stacks else ()):
             served[stack] = Served(table.rig, stack, program)
         for _ in range(table.rounds or ROUNDS):
             for ask in program.asks:
@@ -173,7 +185,7 @@ def section():
         rows += [row(text, '1/s', name, 'rate', 'kernel', '>= 0.8'), row(text + ', p50', 'us', name, 'p50'),
                  row(text + ', p99', 'us', name, 'p99')]
     for depth, text in ((1, 'redis GET, -c 50'), (16, 'redis GET, -c 50 -P 16')):
-        rows += [row(text, '1/s', 'redis-get-%d' % depth, 'rate', 'kernel', '>= 0.8'),
+        rows += [row(text, '1/s', 'redis-get-%d' % depth, 'rate', 'kernel', '>= 0.8', 'relay'),
                  row(text + ', p99', 'us', 'redis-get-%d' % depth, 'p99')]
     for way, text in (('out', 'received by the program'), ('in', 'sent by the program')):
         rows.append(row('iperf3, ' + text, 'Gbit/s', 'iperf3-' + way, 'rate', 'kernel', '>= 0.6'))

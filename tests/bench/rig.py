@@ -170,6 +170,10 @@ class Rig:
             return Server(self.within(stack, PLACES[place][1], kernel))
         return Server(self.within(self.own(stack), PLACES[place][1], own))
 
+    def relay(self, path):
+        """The bare responder in front of a program that listens at an AF_UNIX path."""
+        return Server(self.within('relay', [], [os.path.join(self.folder, 'bare'), 'tap0', 'relay=' + path]))
+
     def bare(self, stack, offload):
         return [os.path.join(self.folder, 'bare'), 'tap0', *WAYS[stack]] + ([] if offload else ['plain'])
 
