@@ -2,8 +2,9 @@
  * lib/cell.h - small memory that comes and goes with each connection or segment.
  *
  * A thread keeps what it frees, by size, and takes from there first: no lock, and neither malloc()'s search
- * nor its joining of neighbours.  Beyond what a thread keeps it is malloc()'s.  Sanitizer builds keep nothing,
- * so that a use after free is seen.
+ * nor its joining of neighbours.  What one thread makes another often frees, as a record whose ACK the device's
+ * thread reads: who has too many hands a bundle on, and who has none takes one.  Beyond that it is malloc()'s.
+ * Sanitizer builds keep nothing, so that a use after free is seen.
  */
 #pragma once
 #include <assert.h>
@@ -13,10 +14,16 @@
 #include "lib/slot.h"
 
 #ifdef WEFT_SANITIZE
-enum { CELLS_KEPT = 0 };
+enum { CELLS_KEEP = 0 };
 #else
-enum { CELLS_KEPT = 64 }; /* of a size */
+enum { CELLS_KEEP = 1 };
 #endif
+
+struct free_cell {
+	struct free_cell *next;
+};
+
+#define CELL_BUNDLE 32u /* cells that go from thread to thread together */
 
 static inline size_t cell_class(size_t n)
 {
@@ -30,14 +37,22 @@ static inline size_t cell_size(size_t n)
 	return cell_class(n) * CELL_STEP + CELL_FIRST;
 }
 
+/* cell_alloc() of a thread whose list is empty, and cell_free()'s end when it is a bundle long. */
+void *cells_fetch(struct slot *s, size_t class);
+void cells_hand_on(struct slot *s, size_t class);
+/* The last of a slot, and of a stack: to malloc(). */
+void cells_free(struct slot *s);
+void cells_free_bundles(struct stack *st);
+
 /* At most CELL_MAX bytes; NULL: no memory. */
 static inline void *cell_alloc(struct stack *st, size_t n)
 {
-	struct cells *c = &slot_get(st)->cells[cell_class(n)];
+	struct slot *s = slot_get(st);
+	struct cells *c = &s->cells[cell_class(n)];
 	struct free_cell *p = c->first;
 
 	if (!p)
-		return malloc(cell_size(n));
+		return cells_fetch(s, cell_class(n));
 	c->first = p->next;
 	c->count--;
 	return p;
@@ -55,14 +70,16 @@ static inline void *cell_zalloc(struct stack *st, size_t n)
 /* n as it was asked for; p may be NULL. */
 static inline void cell_free(struct stack *st, void *p, size_t n)
 {
-	struct cells *c = &slot_get(st)->cells[cell_class(n)];
+	struct slot *s = slot_get(st);
+	struct cells *c = &s->cells[cell_class(n)];
 	struct free_cell *it = p;
 
-	if (!p || c->count + 1 > CELLS_KEPT) {
+	if (!p || !CELLS_KEEP) {
 		free(p);
 		return;
 	}
 	it->next = c->first;
 	c->first = it;
-	c->count++;
+	if (++c->count == CELL_BUNDLE)
+		cells_hand_on(s, cell_class(n));
 }

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/cell.h"
+
 __thread struct thread_record thread_record;
 
 /*
@@ -108,18 +110,6 @@ void slot_fini(struct stack *st)
 	mutex_unlock(&living.lock);
 }
 
-static void cells_free(struct slot *s)
-{
-	for (unsigned i = 0; i < sizeof(s->cells) / sizeof(s->cells[0]); i++) {
-		struct free_cell *next;
-
-		for (struct free_cell *c = s->cells[i].first; c; c = next) {
-			next = c->next;
-			free(c);
-		}
-	}
-}
-
 void slot_free(struct stack *st)
 {
 	struct slot *s, *next;
@@ -130,6 +120,7 @@ void slot_free(struct stack *st)
 		cells_free(s);
 		free(s);
 	}
+	cells_free_bundles(st);
 }
 
 static struct slot *slot_create(struct stack *st)

@@ -37,17 +37,11 @@ struct rhythm {
 };
 
 /* What lib/cell.h keeps of one size. */
-struct free_cell {
-	struct free_cell *next;
-};
 struct cells {
-	struct free_cell *first;
+	struct free_cell *first;  /* `count` of them */
+	struct free_cell *bundle; /* CELL_BUNDLE more, or NULL */
 	unsigned count;
 };
-/* Bytes, as glibc's malloc() has them to give: 8, 24, 40, ... */
-#define CELL_STEP 16u
-#define CELL_FIRST 8u
-#define CELL_MAX 520u
 
 struct slot {
 	struct waiter waiter;                /* see lib/env.h */
@@ -59,7 +53,7 @@ struct slot {
 	struct rhythm rhythm;                /* o: net/lead.c */
 	_Atomic uint64_t mib[MIB_MAX];       /* w */
 	_Atomic int64_t gauge[GAUGE_MAX];    /* w: one thread may go below 0, the sum does not */
-	struct cells cells[CELL_MAX / CELL_STEP + 1]; /* o: lib/cell.h: by size */
+	struct cells cells[CELL_CLASSES];    /* o: lib/cell.h: by size */
 };
 
 /* slot_get() of a stack the thread did not use last: the search. */

@@ -15,7 +15,15 @@
 #include "lib/sysctl.h"
 
 struct slot;
+struct free_cell;
 struct sock_events;
+
+/* Small memory, lib/cell.h.  Bytes, as glibc's malloc() has them to give: 8, 24, 40, ... */
+#define CELL_STEP 16u
+#define CELL_FIRST 8u
+#define CELL_MAX 520u
+#define CELL_CLASSES (CELL_MAX / CELL_STEP + 1)
+#define CELL_BUNDLES 8 /* of a size, between threads */
 
 struct stack {
 	struct env *env;            /* c */
@@ -28,6 +36,8 @@ struct stack {
 	struct slot *_Atomic clock; /* a: whose thread read the clock last: lib/batch.h */
 	struct stack *next;         /* l: the living stacks */
 	bool living;                /* l */
+	/* a: bundles that one thread has handed on and no other has taken yet */
+	struct free_cell *_Atomic cells[CELL_CLASSES][CELL_BUNDLES];
 	/* c, may be NULL: a thread gives its slot back (set by net before there are threads) */
 	void (*slot_release)(struct slot *s);
 	struct debug_sinks *debug_sinks; /* c */

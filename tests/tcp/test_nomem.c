@@ -28,17 +28,14 @@ void *__wrap_malloc(size_t n)
 	return n && (n == poor[0] || n == poor[1]) ? NULL : __real_malloc(n);
 }
 
-/* Nor what the thread has kept of that size (lib/cell.h). */
-static void none_kept(size_t n)
-{
-	while (slot_get(tl.st)->cells[cell_class(n)].count)
-		free(cell_alloc(tl.st, n));
-}
-
+/* Nor what threads have kept of that size (lib/cell.h). */
 static void no_est(void)
 {
-	none_kept(sizeof(struct tcp_est));
+	void *kept;
+
 	poor[0] = cell_size(sizeof(struct tcp_est));
+	while ((kept = cell_alloc(tl.st, sizeof(struct tcp_est))))
+		free(kept);
 }
 
 static void no_rare(void)
