@@ -111,7 +111,7 @@ static void call_shutdown(struct notify_call *c)
 	notify_answer(c, guest_shutdown(&c->s, (int)c->data.args[1]));
 }
 
-/* Its socket has connected once: another comes under its number. */
+/* Its socket has connected once: another comes under its numbers. */
 static int connect_anew(struct notify_call *c, const struct sockaddr_storage *sa, socklen_t len)
 {
 	int fresh = guest_connect_fresh(&c->s), err;

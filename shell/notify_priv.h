@@ -109,8 +109,11 @@ int target_gather(const struct notify_call *c, void *to, size_t n, const struct 
 		  size_t nparts);
 int target_scatter(const struct notify_call *c, const void *from, size_t n,
 		   const struct iovec *parts, size_t nparts);
-/* Puts fresh, a descriptor of ours, under the target's number fd.  0 or -errno. */
-int target_replace(const struct notify_call *c, int fd, int fresh);
+
+/* --- notify_replace.c ---------------------------------------------------------------------------------- */
+
+/* Puts fresh, a descriptor of ours, under fd and all numbers of its process's that are the socket c->s.  0 or -errno. */
+int target_replace(struct notify_call *c, int fd, int fresh);
 
 /* --- notify_kept.c: results that a signal kept back ---------------------------------------------------- */
 

@@ -161,14 +161,3 @@ int target_write(const struct notify_call *c, uint64_t to, const void *from, siz
 
 	return target_scatter(c, from, n, &its, 1);
 }
-
-int target_replace(const struct notify_call *c, int fd, int fresh)
-{
-	struct seccomp_notif_addfd a = {.id = c->id,
-					.flags = SECCOMP_ADDFD_FLAG_SETFD,
-					.srcfd = (uint32_t)fresh,
-					.newfd = (uint32_t)fd};
-
-	a.newfd_flags = target_fd_cloexec(c, fd) ? O_CLOEXEC : 0;
-	return ioctl(c->notify->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &a) < 0 ? -errno : 0;
-}

@@ -8,6 +8,8 @@
  */
 #pragma once
 #include <net/if.h>
+#include <sys/epoll.h>
+#include <sys/types.h>
 
 #include "socket/program.h"
 
@@ -125,6 +127,20 @@ int guest_dgram_cause(const struct guest_socket *s);
 bool guest_message_is_ours(const struct msghdr *m, int flags);
 long guest_sendmsg(const struct guest_socket *s, const struct msghdr *m, int flags);
 long guest_recvmsg(const struct guest_socket *s, struct msghdr *m, int flags);
+
+/* --- guest_number.c ------------------------------------------------------------------------------------ */
+
+/* A registration with an epoll instance, which is a number of the same process. */
+struct guest_watch {
+	int epoll;
+	struct epoll_event event;
+};
+
+/* The numbers of the process at `proc`, "/proc/self", that are this socket, as many as there is room for. */
+unsigned guest_numbers(const char *proc, ino_t socket, int *number, unsigned room);
+/* The socket's registrations by the number fd. */
+unsigned guest_watches(const char *proc, int fd, ino_t socket, struct guest_watch *w,
+		       unsigned room);
 
 /* --- guest_device.c ----------------------------------------------------------------------------------- */
 

@@ -11,8 +11,6 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#define WATCHES 16 /* epoll instances that watch one descriptor */
-
 struct guest *preload_guest(void)
 {
 	/* LOCKING: token: constant once the program's main() runs; the table outlives fork, exec begins anew */
@@ -120,23 +118,19 @@ static int connect_run(const struct guest_socket *s, const struct sockaddr *a, s
 	return err == -EINPROGRESS || err == -EALREADY ? connect_wait(s, err) : err;
 }
 
-/* Another socket under the program's number. */
+/* Another socket under the program's numbers. */
 static int connect_anew(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
 {
-	int cloexec = fcntl(s->fd, F_GETFD) & FD_CLOEXEC ? O_CLOEXEC : 0;
-	int fresh = guest_connect_fresh(s), fd;
-	struct preload_watch watches[WATCHES];
+	int fresh = guest_connect_fresh(s), err;
 	struct guest_socket again;
-	unsigned nwatches;
 
 	if (fresh < 0)
 		return fresh;
-	nwatches = preload_watches(s->fd, watches, WATCHES);
-	fd = dup3(fresh, s->fd, cloexec);
+	err = preload_replace(s->fd, fresh);
 	kernel_close(fresh);
-	if (fd >= 0)
-		preload_watch_again(fd, watches, nwatches);
-	return fd >= 0 && guest_find(s->guest, fd, &again) ? connect_run(&again, a, n) : -EBADF;
+	if (err)
+		return err;
+	return guest_find(s->guest, s->fd, &again) ? connect_run(&again, a, n) : -EBADF;
 }
 
 HOOK int connect(int fd, const struct sockaddr *a, socklen_t n)

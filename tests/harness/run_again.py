@@ -1,4 +1,5 @@
-"""Under `weft run`: sockets that are connected anew, shut, refused; an echo server of weft's and a closed port are arguments."""
+"""Under `weft run`: sockets that are connected anew, shut, refused.  Arguments: an echo server of weft's, a closed port there, and
+which of the functions below, none for all."""
 import errno
 import select
 import socket
@@ -96,6 +97,41 @@ def refused_first():
 		echoes(s, b"at last")
 
 
+def duplicates():
+	"""All of the process's, with their flags and what watches them; a child's are what they were."""
+	import fcntl
+	import os
+	s = made()
+	s.connect((HOST, PORT))
+	twin = s.dup()
+	child = os.fork()
+	if child == 0:
+		os._exit(0 if select.select([s], [], [], 10)[0] and error_of(s.recv, 1) == errno.ECONNRESET else 1)
+	os.set_inheritable(twin.fileno(), True)
+	poll = select.epoll()
+	for fd, events in (s, select.EPOLLIN | select.EPOLLOUT), (twin, select.EPOLLIN | select.EPOLLET):
+		poll.register(fd, events)
+	while not select.select([], [s], [], 0)[1]:
+		pass
+	leave(twin)
+	assert error_of(s.getpeername) == error_of(twin.getpeername) == errno.ENOTCONN
+	assert fcntl.fcntl(s, fcntl.F_GETFD) == fcntl.FD_CLOEXEC and fcntl.fcntl(twin, fcntl.F_GETFD) == 0
+	assert os.waitpid(child, 0)[1] == 0
+	s.connect((HOST, PORT))
+	assert twin.getpeername() == s.getpeername() and options(twin) == options(s) == [1, 77, 1, 33]
+	twin.sendall(b"by both")
+	seen = set()
+	while len(seen) < 2:
+		seen |= {fd for fd, events in poll.poll(10) if events & select.EPOLLIN}
+	poll.modify(twin, 0)  # by number: it is its registration
+	assert poll.poll(10) == [(s.fileno(), select.EPOLLIN | select.EPOLLOUT)]
+	assert s.recv(10) == b"by both"
+	poll.unregister(s)
+	poll.unregister(twin)
+	s.close()
+	echoes(twin, b"still there")
+
+
 def shut():
 	s = socket.socket()
 	assert error_of(s.shutdown, socket.SHUT_RDWR) == errno.ENOTCONN
@@ -161,9 +197,5 @@ def only_six():
 	assert four.accept()[1] == client.getsockname()
 
 
-connected_anew()
-refused_first()
-shut()
-over()
-told()
-only_six()
+for test in sys.argv[4:] or "connected_anew refused_first duplicates shut over told only_six".split():
+	globals()[test]()
