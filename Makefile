@@ -193,6 +193,16 @@ $(B)/tests/shell/%: $(B)/obj/tests/shell/%.o $(HARNESS) $(B)/obj/libshell.a $(LA
 # The stack asks the test for memory.
 $(B)/tests/tcp/test_nomem: ALL_LDFLAGS += -Wl,--wrap=malloc
 
+# In tests of tests/harness/poor.h the rooms, and they alone, ask the test for all their memory.
+POOR_BIN := $(filter %_poor,$(CHECK_BIN))
+$(B)/obj/libweft-poor.a: $(B)/obj/libweft-all.a
+	$(say) OBJCOPY $@
+	$(Q)objcopy $(foreach f,malloc calloc realloc aligned_alloc,--redefine-sym $(f)=poor_$(f)) $< $@
+$(POOR_BIN): $(B)/tests/%: $(B)/obj/tests/%.o $(HARNESS) $(LAB) $(B)/obj/libweft-poor.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) -Wl,--wrap=depot_take $(call pkg_libs,check) -lm
+
 # Programs written against the public header and library only.
 $(B)/tests/examples/%: $(B)/obj/tests/examples/%.o $(B)/libweft.a
 	$(say) LD $@

@@ -8,7 +8,7 @@
 #include "arp/neigh_priv.h"
 #include "net/ifaddr.h"
 
-static void neigh_netdev_event(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
+static int neigh_netdev_event(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
 {
 	switch (ev) {
 	case NETDEV_EV_DOWN:
@@ -28,6 +28,7 @@ static void neigh_netdev_event(struct netdev *dev, enum netdev_event ev, const s
 	case NETDEV_EV_LOST:
 		break;
 	}
+	return 0;
 }
 
 struct arp_state *arp_state_create(struct stack *st)

@@ -88,7 +88,7 @@ void ip_unreachable(struct pkbuf *b);
 
 /* --- route.c, path.c, pmtu.c ------------------------------------------------------------------ */
 
-void route_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
+int route_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
 /* Every cached path is doubted from now on. */
 void route_generation_bump(struct stack *st);
 /*

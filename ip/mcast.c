@@ -142,16 +142,17 @@ bool mcast_is_member(struct netdev *dev, const struct ip_addr *group)
 }
 
 /* A device that comes up may be on another network: its routers are told anew. */
-void mcast_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
+int mcast_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
 {
 	struct mcast_state *s = dev->stack->ip->mcast;
 	struct mcast_link *l;
 
 	if (ev != NETDEV_EV_UP)
-		return;
+		return 0;
 	mutex_lock(&s->lock);
 	l = mcast_link_find(s, dev, false);
 	for (struct mcast_group *g = l ? l->groups : NULL; g; g = g->next)
 		igmp_group_again(s, g);
 	mutex_unlock(&s->lock);
+	return 0;
 }

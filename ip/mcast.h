@@ -65,7 +65,7 @@ bool mcast_is_member(struct netdev *dev, const struct ip_addr *group);
 struct mcast_link *mcast_link_find(struct mcast_state *s, struct netdev *dev, bool make)
     REQUIRES(s->lock);
 struct mcast_group *mcast_group_find(struct mcast_link *l, const struct ip_addr *group);
-void mcast_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
+int mcast_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
 
 /* --- mcast_sock.c: with the sock's lock held ---------------------------------------------------- */
 

@@ -247,16 +247,17 @@ bool route_lookup(struct stack *st, const struct ip_addr *dst, uint32_t ifindex,
 
 /* --- what comes with addresses ---------------------------------------------------------------- */
 
-/* A host address brings no net. */
-static void route_connect(struct netdev *dev, const struct ifaddr *a)
+/* A host address brings no net.  0 or -ENOMEM. */
+static int route_connect(struct netdev *dev, const struct ifaddr *a)
 {
 	struct route_state *s = dev->stack->ip->route;
 	struct route r = {.prefix = a->prefix, .src = a->addr, .dev = dev, .type = ROUTE_UNICAST};
 	const struct route_node *n;
 	bool have = false;
+	int err = 0;
 
 	if (a->prefix >= PREFIX_MAX)
-		return;
+		return 0;
 	r.net = ip_addr_mask(&a->addr, a->prefix);
 	r.flags = ROUTE_F_CONNECTED;
 	mutex_lock(&s->lock);
@@ -264,8 +265,9 @@ static void route_connect(struct netdev *dev, const struct ifaddr *a)
 	for (struct route_entry *e = n ? n->routes : NULL; e; e = e->next)
 		have |= e->route.dev == dev && (e->route.flags & ROUTE_F_CONNECTED);
 	if (!have)
-		route_insert(s, &r, true);
+		err = route_insert(s, &r, true);
 	mutex_unlock(&s->lock);
+	return err;
 }
 
 /* The routes that stood on an address go with it: its net, and those that send from it. */
@@ -294,13 +296,16 @@ static void route_connect_rest(struct netdev *dev)
 		route_connect(dev, &a);
 }
 
-void route_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
+int route_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
 {
+	int err = 0;
+
 	if (ev == NETDEV_EV_ADDR_ADD) {
-		route_connect(dev, a);
+		err = route_connect(dev, a);
 	} else if (ev == NETDEV_EV_ADDR_DEL) {
 		route_disconnect(dev, a);
 		route_connect_rest(dev);
 	}
 	route_generation_bump(dev->stack);
+	return err;
 }

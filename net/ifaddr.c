@@ -257,8 +257,11 @@ int ifaddr_add(struct netdev *dev, const struct ip_addr *a, unsigned prefix)
 	if (has_bcast(dev, a, prefix))
 		one.bcast = ip_addr_bcast_of(a, prefix);
 	r = list_add(dev, &one);
-	if (r == 0)
-		netdev_notify(dev, NETDEV_EV_ADDR_ADD, &one);
+	if (r < 0)
+		return r;
+	r = netdev_notify(dev, NETDEV_EV_ADDR_ADD, &one);
+	if (r < 0)
+		ifaddr_del(dev, a);
 	return r;
 }
 

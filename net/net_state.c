@@ -81,12 +81,16 @@ void netdev_notify_register(struct stack *st, netdev_notify_fn *fn)
 	net->notify[net->nnotify++] = fn;
 }
 
-void netdev_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
+int netdev_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
 {
 	struct net_state *net = dev->stack->net;
+	int r, err = 0;
 
-	for (unsigned i = 0; i < net->nnotify; i++)
-		net->notify[i](dev, ev, a);
+	for (unsigned i = 0; i < net->nnotify; i++) {
+		r = net->notify[i](dev, ev, a);
+		err = err ? err : r;
+	}
+	return err;
 }
 
 /* --- the list --------------------------------------------------------------------------------- */

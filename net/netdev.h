@@ -160,13 +160,15 @@ enum netdev_event {
 	NETDEV_EV_ADDR_ADD,
 	NETDEV_EV_ADDR_DEL,
 };
-typedef void netdev_notify_fn(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
+/* -ENOMEM takes an address back that was added; 0. */
+typedef int netdev_notify_fn(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
 
 struct net_state *net_state_create(struct stack *st); /* with its depot; sets st->net */
 void net_state_destroy(struct stack *st);             /* closes every device */
 void net_proto_register(struct stack *st, const struct net_proto *p);
 void netdev_notify_register(struct stack *st, netdev_notify_fn *fn);
-void netdev_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
+/* 0 or the first error of them. */
+int netdev_notify(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a);
 
 /* Makes a device, down, with nqueue queues (fd -1); the driver fills in the rest, then
  * netdev_register(). */

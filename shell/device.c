@@ -84,7 +84,7 @@ static int device_error(const struct device_options *d, int err)
 }
 
 /* One line for each change that a user has to know of. */
-static void device_told(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
+static int device_told(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
 {
 	bool down = atomic_load(&dev->flags) & NETDEV_NOCARRIER;
 
@@ -94,6 +94,7 @@ static void device_told(struct netdev *dev, enum netdev_event ev, const struct i
 	else if (ev == NETDEV_EV_LOST)
 		shell_error("%s: the interface is gone: nothing comes or goes by it any more",
 			    dev->name);
+	return 0;
 }
 
 void devices_told(struct stack *st)

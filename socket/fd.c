@@ -46,13 +46,17 @@ static _Atomic(struct socket *) *fd_place(unsigned i)
 	return c ? &c->at[i % FD_CHUNK] : NULL;
 }
 
-static bool fd_grow(unsigned i) REQUIRES(fds.lock)
+static int fd_grow(unsigned i) REQUIRES(fds.lock)
 {
-	struct fd_chunk *c = i < FD_CHUNK * FD_CHUNKS ? calloc(1, sizeof(*c)) : NULL;
+	struct fd_chunk *c;
 
-	if (c)
-		atomic_store_explicit(&fds.chunk[i / FD_CHUNK], c, memory_order_release);
-	return c;
+	if (i >= FD_CHUNK * FD_CHUNKS)
+		return -EMFILE;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	atomic_store_explicit(&fds.chunk[i / FD_CHUNK], c, memory_order_release);
+	return 0;
 }
 
 /* Stands in the place of a number that is taken and has no socket yet. */
@@ -64,14 +68,16 @@ static struct socket *fd_taken(void)
 int fd_reserve(void)
 {
 	_Atomic(struct socket *) *at;
-	int fd = -EMFILE;
+	int fd = 0;
 	unsigned i;
 
 	mutex_lock(&fds.lock);
 	for (i = fds.lowest; (at = fd_place(i)) && atomic_load_explicit(at, memory_order_relaxed);
 	     i++)
 		;
-	if (at || fd_grow(i)) {
+	if (!at)
+		fd = fd_grow(i);
+	if (!fd) {
 		fds.lowest = i + 1;
 		fd = WEFT_FD_FIRST + (int)i;
 		atomic_store(fd_place(i), fd_taken());

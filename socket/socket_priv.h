@@ -137,7 +137,7 @@ struct socket_state {
 };
 
 /* socket/fd.c: the process-wide descriptor table, and the memory of sockets. */
-int fd_reserve(void);                      /* a number that nobody else gets, or -EMFILE */
+int fd_reserve(void);                      /* a number that nobody else gets, -EMFILE, -ENOMEM */
 void fd_install(int fd, struct socket *s); /* a reserved one; takes a reference over */
 void fd_release(int fd);                   /* a reserved one, not used after all */
 /* With a reference, SOCKET_REF or SOCKET_CALL; NULL: no such descriptor.  Takes no lock. */

@@ -122,6 +122,7 @@ static void ack_persist(struct tcp_sock *ts)
 	if (seq_gt(ts->snd_una + ts->snd_wnd, ts->snd_nxt)) {
 		ts->backoff = 0;
 		tcp_timer_clear(ts, TCP_DUE_RTX);
+		tcp_snd_retry(ts); /* it may have waited by that timer */
 	}
 }
 

@@ -17,13 +17,14 @@ static struct {
 	unsigned n;
 } told;
 
-static void on_event(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
+static int on_event(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
 {
 	if (!a)
-		return;
+		return 0;
 	told.ev = ev;
 	told.a = *a;
 	told.n++;
+	return 0;
 }
 
 static void setup(void)

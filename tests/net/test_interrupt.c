@@ -51,12 +51,13 @@ static void proto_in(struct pkbuf *b)
 
 static const struct net_proto proto = {.type = 0x0800, .in = proto_in};
 
-static void on_event(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
+static int on_event(struct netdev *dev, enum netdev_event ev, const struct ifaddr *a)
 {
 	if (ev == NETDEV_EV_DOWN)
 		sem_post(&t.went_down);
 	if (ev == NETDEV_EV_LOST)
 		atomic_fetch_add(&t.lost, 1);
+	return 0;
 }
 
 static void setup(void)

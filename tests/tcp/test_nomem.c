@@ -43,6 +43,12 @@ static void no_rare(void)
 	poor[1] = sizeof(struct tcp_rare);
 }
 
+static void no_record(void)
+{
+	none_kept(sizeof(struct tcp_rec));
+	poor[0] = cell_size(sizeof(struct tcp_rec));
+}
+
 static void rich(void)
 {
 	poor[0] = poor[1] = 0;
@@ -120,6 +126,28 @@ START_TEST(test_unused_send_refused)
 	tx(ACK, .seq = 1, .ack = 1, .len = 10);
 	ck_assert_int_eq(info(&t), 0);
 	ck_assert_uint_eq(t.tcpi_snd_cwnd, 10);
+}
+END_TEST
+
+/* Who finds no memory to queue by, with nothing on the way, is told when to try again; by what the peer sends at once. */
+START_TEST(test_send_refused_is_told)
+{
+	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+	no_record();
+	tcp_lab_write_errno(EAGAIN);
+	ck_assert_int_eq(tcp_lab_poll() & POLLOUT, 0);
+	rich();
+	if (_i) {
+		rx(ACK, .seq = 1, .ack = 1);
+	} else {
+		advance_ms(150);
+		ck_assert_int_eq(tcp_lab_poll() & POLLOUT, 0);
+		advance_ms(60);
+	}
+	quiet();
+	ck_assert_int_eq(tcp_lab_poll() & POLLOUT, POLLOUT);
+	tcp_lab_write(10);
+	tx(ACK, .seq = 1, .ack = 1, .len = 10);
 }
 END_TEST
 
@@ -361,6 +389,7 @@ static void add_est(TCase *tc)
 	tcase_add_loop_test(tc, test_unused_text_comes_again, 0, 2);
 	tcase_add_test(tc, test_unused_reset_is_heard);
 	tcase_add_test(tc, test_unused_send_refused);
+	tcase_add_loop_test(tc, test_send_refused_is_told, 0, 2);
 	tcase_add_loop_test(tc, test_unused_closed_is_aborted, 0, 2);
 	tcase_add_test(tc, test_unused_is_only_read);
 	tcase_add_test(tc, test_unused_keepalive_goes_on);
