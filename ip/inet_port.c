@@ -51,6 +51,14 @@ static struct port_share **port_chain(struct inet_table *t, uint16_t port)
 	return &t->port[port % INET_PORT_CHAINS];
 }
 
+/* A named address has one; the wildcard as many as the sock. */
+static uint8_t port_families(const struct sock *sk, const struct ip_addr *a)
+{
+	if (ip_addr_is_any(a))
+		return sk->c.families;
+	return ip_addr_is4(a) ? SOCK_FAMILY_4 : SOCK_FAMILY_6;
+}
+
 /* The share sk would have of `port`, with no user yet. */
 static struct port_share port_want(const struct sock *sk, const struct ip_addr *a, uint16_t port)
 {
@@ -58,7 +66,7 @@ static struct port_share port_want(const struct sock *sk, const struct ip_addr *
 	    .laddr = *a,
 	    .ifindex = sk->c.ifindex,
 	    .port = port,
-	    .families = sk->c.families,
+	    .families = port_families(sk, a),
 	    .flags = (sk->flags & SOCK_REUSEADDR ? PORT_REUSE : 0) |
 		     (sk->flags & SOCK_REUSEPORT ? PORT_REUSEPORT : 0),
 	};

@@ -36,6 +36,7 @@ struct ss {
 struct ss_row {
 	const char *netid, *state;
 	const struct sock *sk; /* compared only */
+	uint8_t families;      /* SOCK_FAMILY_ */
 	struct tcp_view v;
 };
 
@@ -102,18 +103,26 @@ static void ss_port_text(const struct ss_row *r, uint16_t port, char *to, size_t
 		snprintf(to, n, "%u", port);
 }
 
-/* Who has no address yet has none of either family: all are IPv4's here. */
-static const char *ss_addr_text(const struct ip_addr *a, char addr[IP_ADDR_TEXT])
+/* Who has no address yet: IPv4's, both families', or with IPV6_V6ONLY those of IPv6, which nobody has. */
+static const char *ss_any_text(const struct ss_row *r)
 {
-	return ip_addr_is_any(a) ? "0.0.0.0" : ip_addr_text(a, addr);
+	switch (r->families) {
+	case SOCK_FAMILY_4:
+		return "0.0.0.0";
+	case SOCK_FAMILY_6:
+		return "[::]";
+	default:
+		return "*";
+	}
 }
 
 static void ss_end_text(const struct ss_row *r, bool peer, char *to, size_t n)
 {
+	const struct ip_addr *a = peer ? &r->v.raddr : &r->v.laddr;
 	char addr[IP_ADDR_TEXT], port[8];
 
 	ss_port_text(r, peer ? r->v.rport : r->v.lport, port, sizeof(port));
-	snprintf(to, n, "%s:%s", ss_addr_text(peer ? &r->v.raddr : &r->v.laddr, addr), port);
+	snprintf(to, n, "%s:%s", ip_addr_is_any(a) ? ss_any_text(r) : ip_addr_text(a, addr), port);
 }
 
 static void ss_print_timer(FILE *out, const struct tcp_view *v)
@@ -227,6 +236,15 @@ static void ss_print(struct ss *s, const struct ss_row *r)
 	fputc('\n', out);
 }
 
+/* A family's own text: both families' is IPv6's. */
+static const char *ss_json_addr(const struct ss_row *r, const struct ip_addr *a,
+				char addr[IP_ADDR_TEXT])
+{
+	if (!ip_addr_is_any(a))
+		return ip_addr_text(a, addr);
+	return r->families == SOCK_FAMILY_4 ? "0.0.0.0" : "::";
+}
+
 static void ss_print_json(struct ss *s, const struct ss_row *r)
 {
 	const struct tcp_view *v = &r->v;
@@ -236,8 +254,8 @@ static void ss_print_json(struct ss *s, const struct ss_row *r)
 	fprintf(out,
 		"%s\n{\"netid\": \"%s\", \"state\": \"%s\", \"recv_q\": %u, \"send_q\": %u, "
 		"\"local\": \"%s\", \"lport\": %u, \"peer\": \"%s\", \"pport\": %u, \"fd\": %d",
-		s->comma, r->netid, r->state, v->rcvq, v->sndq, ss_addr_text(&v->laddr, local),
-		v->lport, ss_addr_text(&v->raddr, peer), v->rport, ss_fd_of(s, r->sk));
+		s->comma, r->netid, r->state, v->rcvq, v->sndq, ss_json_addr(r, &v->laddr, local),
+		v->lport, ss_json_addr(r, &v->raddr, peer), v->rport, ss_fd_of(s, r->sk));
 	s->comma = ",";
 	fprintf(out, ", \"rcv_bytes\": %u, \"rcvbuf\": %u, \"snd_bytes\": %u, \"sndbuf\": %u",
 		v->rcv_bytes, v->rcvbuf, v->snd_bytes, v->sndbuf);
@@ -271,7 +289,7 @@ static void ss_row(struct ss *s, const struct ss_row *r)
 
 static void ss_tcp(struct sock_common *sc, void *arg)
 {
-	struct ss_row r = {.netid = "tcp"};
+	struct ss_row r = {.netid = "tcp", .families = sc->families};
 
 	tcp_view_get(sc, &r.v);
 	r.state = ss_state_text(r.v.state);
@@ -283,7 +301,7 @@ static void ss_tcp(struct sock_common *sc, void *arg)
 /* What udp and raw have: addresses and bytes. */
 static void ss_dgram(struct ss *s, struct sock *sk, const char *netid)
 {
-	struct ss_row r = {.netid = netid, .sk = sk};
+	struct ss_row r = {.netid = netid, .sk = sk, .families = sk->c.families};
 
 	r.v.laddr = sk->c.laddr;
 	r.v.raddr = sk->c.raddr;

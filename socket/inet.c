@@ -63,7 +63,8 @@ static int inet_create(struct socket *s, struct stack *st)
 		raw_open(sk, (uint8_t)s->protocol); /* cannot fail: it is in range */
 	else if (ops == &ping_ops)
 		ping_open(sk);
-	sk->c.families = SOCK_FAMILY_4;
+	if (s->family == AF_INET6)
+		sk->c.families = SOCK_FAMILY_4 | SOCK_FAMILY_6;
 	socket_attach(s, sk);
 	return 0;
 }

@@ -227,7 +227,7 @@ static int set_ipv6(struct socket *s, int name, const void *v, socklen_t n)
 		return -ENOPROTOOPT;
 	if (err || s->sk->c.lport)
 		return err ? err : -EINVAL;
-	s->sk->c.families = on ? SOCK_FAMILY_6 : SOCK_FAMILY_4;
+	s->sk->c.families = SOCK_FAMILY_6 | (on ? 0 : SOCK_FAMILY_4);
 	if (on)
 		atomic_fetch_or(&s->flags, SOCKET_V6ONLY);
 	else

@@ -187,14 +187,26 @@ def told():
 
 
 def only_six():
-	six, four = socket.socket(socket.AF_INET6), socket.socket()
-	six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-	six.bind(("::", 0))
-	six.listen()
-	four.bind(("", six.getsockname()[1]))
-	four.listen()
-	client = socket.create_connection(("127.0.0.1", four.getsockname()[1]))
-	assert four.accept()[1] == client.getsockname()
+	"""With IPV6_V6ONLY beside AF_INET, whoever comes first."""
+	for first, second in (socket.AF_INET6, socket.AF_INET), (socket.AF_INET, socket.AF_INET6):
+		by = {}
+		port = 0
+		for family in first, second:
+			s = by[family] = socket.socket(family)
+			if family == socket.AF_INET6:
+				s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+			s.bind(("", port))
+			s.listen()
+			port = s.getsockname()[1]
+		assert by[socket.AF_INET6].getsockname() == ("::", port, 0, 0)
+		assert by[socket.AF_INET].getsockname() == ("0.0.0.0", port)
+		for only in 0, 1:
+			s = socket.socket(socket.AF_INET6)
+			s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+			assert error_of(s.bind, ("", port)) == errno.EADDRINUSE
+		client = socket.create_connection(("127.0.0.1", port))
+		assert by[socket.AF_INET].accept()[1] == client.getsockname()
+		assert not select.select([by[socket.AF_INET6]], [], [], 0)[0]
 
 
 for test in sys.argv[4:] or "connected_anew refused_first duplicates shut over told only_six".split():

@@ -83,6 +83,18 @@ weft_listens 8083
 works nginx 'listen [::], deferred, so_keepalive' host curl -sS --max-time 20 -o /dev/null http://10.0.0.1:8083/small
 run_stop
 
+# both NAME PORT LISTEN: one port for each family, in that order.
+both() {
+	run_start "$1" nginx -c "$(nginx_conf "$1" 1 "$3")"
+	weft_listens "$2"
+	host curl -sS --max-time 20 -o "$DIR/got" "http://10.0.0.1:$2/small" && cmp "$DIR/got" "$DIR/www/small" || return
+	seen " 0\.0\.0\.0:$2 " ctl ss -ltn && seen " \[::\]:$2 " ctl ss -ltn
+}
+works nginx 'listen on a port and on [::] with it' both four_six 8084 '8084; listen [::]:8084'
+run_stop
+works nginx 'the other way about' both six_four 8085 '[::]:8085; listen 8085'
+run_stop
+
 # --- haproxy --------------------------------------------------------------------------------------
 cat >"$DIR/haproxy.cfg" <<-END
 	defaults

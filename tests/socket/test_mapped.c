@@ -141,7 +141,8 @@ END_TEST
 START_TEST(test_v6only_beside_af_inet)
 {
 	struct sockaddr_in four = in4("0.0.0.0", 700), at = in4("127.0.0.1", 700);
-	struct sockaddr_in6 six = in6("::", 700), mapped = in6("::ffff:127.0.0.1", 700);
+	struct sockaddr_in6 six = in6("::", htons(700)),
+			    mapped = in6("::ffff:127.0.0.1", htons(700));
 	int on = 1, v = 0, fd[3];
 	socklen_t n = sizeof(v);
 
@@ -179,6 +180,55 @@ START_TEST(test_v6only_beside_af_inet)
 }
 END_TEST
 
+/* A wildcard of both families is in the way of either's, and a mapped address of IPv4's alone, whoever comes first. */
+static const struct beside {
+	const char *first; /* of AF_INET6 */
+	int only;
+	const char *second; /* NULL: AF_INET's wildcard */
+	int second_only, err;
+} besides[] = {
+    {"::", 0, NULL, 0, EADDRINUSE},
+    {"::", 1, NULL, 0, 0},
+    {"::", 0, "::", 1, EADDRINUSE},
+    {"::", 1, "::", 1, EADDRINUSE},
+    {"::", 1, "::ffff:127.0.0.1", 0, 0},
+    {"::", 0, "::ffff:127.0.0.1", 0, EADDRINUSE},
+    {"::ffff:127.0.0.1", 0, NULL, 0, EADDRINUSE},
+};
+
+static int bound6(const char *addr, int only)
+{
+	struct sockaddr_in6 six = in6(addr ? addr : "::", htons(700));
+	struct sockaddr_in four = in4("0.0.0.0", 700);
+	int fd = weft_socket(addr ? AF_INET6 : AF_INET, SOCK_STREAM, 0), err;
+
+	if (addr)
+		ck_assert_int_eq(
+		    weft_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)), 0);
+	err = addr ? weft_bind(fd, sa6(&six), SA6_LEN) : weft_bind(fd, sa(&four), SA_LEN);
+	if (err)
+		weft_close(fd);
+	return err ? -errno : fd;
+}
+
+START_TEST(test_families_beside_each_other)
+{
+	const struct beside *b = &besides[_i];
+	int fd[2];
+
+	for (int turn = 0; turn < 2; turn++) {
+		fd[0] = turn ? bound6(b->second, b->second_only) : bound6(b->first, b->only);
+		ck_assert_int_ge(fd[0], 0);
+		fd[1] = turn ? bound6(b->first, b->only) : bound6(b->second, b->second_only);
+		if (b->err)
+			ck_assert_int_eq(fd[1], -b->err);
+		else
+			ck_assert_int_eq(weft_close(fd[1]), 0);
+		weft_close(fd[0]);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("mapped");
@@ -190,5 +240,7 @@ int main(void)
 	tcase_add_test(tc, test_what_is_not_mapped_is_refused);
 	tcase_add_test(tc, test_v6only);
 	tcase_add_test(tc, test_v6only_beside_af_inet);
+	tcase_add_loop_test(tc, test_families_beside_each_other, 0,
+			    sizeof(besides) / sizeof(besides[0]));
 	return unit_run("mapped", tc);
 }
