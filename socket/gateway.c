@@ -54,6 +54,24 @@ void gateway_free_later(struct gateway *g, void *p)
 	g->dead[g->ndead++] = p;
 }
 
+int gateway_let_in(struct gateway *g, const struct gateway_watch *w)
+{
+	int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	g->starved |= fd < 0 && errno != EAGAIN && errno != ECONNABORTED;
+	return fd;
+}
+
+/* Of who waits yet nothing is told anew: tried again when something has happened, which may have closed some. */
+static void starved_look(struct gateway *g)
+{
+	if (!g->starved)
+		return;
+	g->starved = false;
+	gateway_request_ready(g, &g->request, EPOLLIN);
+	gateway_data_ready(g, &g->data, EPOLLIN);
+}
+
 bool gateway_knows(const struct gateway *g, const uint8_t *secret)
 {
 	uint8_t differ = 0;
@@ -152,6 +170,7 @@ static void *gateway_thread(void *arg)
 		if (p[1].revents)
 			kernel_events(g);
 		bury(g);
+		starved_look(g);
 	}
 	return NULL;
 }
@@ -163,9 +182,10 @@ static void bell_ready(struct gateway *g, struct gateway_watch *w, uint32_t even
 {
 	struct gateway_end *e;
 	uint32_t id;
+	ssize_t n;
 
-	while (recv(w->fd, &id, sizeof(id), MSG_DONTWAIT) == sizeof(id)) {
-		e = gateway_end_find(g, id);
+	while ((n = recv(w->fd, &id, sizeof(id), MSG_DONTWAIT)) >= 0) {
+		e = n == sizeof(id) ? gateway_end_find(g, id) : NULL;
 		if (!e)
 			continue;
 		gateway_end_options(e);

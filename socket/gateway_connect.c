@@ -18,6 +18,7 @@ struct caller {
 static void caller_end(struct gateway *g, struct caller *c)
 {
 	LIST_REMOVE(c, next);
+	g->ncallers--;
 	gateway_watch_close(g, &c->watch);
 	gateway_free_later(g, c);
 }
@@ -85,23 +86,42 @@ static void caller_ready(struct gateway *g, struct gateway_watch *w, uint32_t ev
 		caller_end(g, (struct caller *)(void *)w);
 }
 
+/* The one that has said nothing for longest makes room. */
+static void callers_limit(struct gateway *g)
+{
+	struct caller *c = LIST_FIRST(&g->callers);
+
+	if (g->ncallers <= GATEWAY_STRANGERS)
+		return;
+	while (LIST_NEXT(c, next))
+		c = LIST_NEXT(c, next);
+	caller_end(g, c);
+}
+
+static void caller_accept(struct gateway *g, int fd)
+{
+	struct caller *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		close(fd);
+		return;
+	}
+	c->watch.fd = fd;
+	c->watch.ready = caller_ready;
+	LIST_INSERT_HEAD(&g->callers, c, next);
+	g->ncallers++;
+	caller_ready(g, &c->watch, EPOLLIN); /* most have spoken by now */
+	if (!c->watch.gone && gateway_watch_add(g, &c->watch, EPOLLIN))
+		caller_end(g, c);
+	callers_limit(g);
+}
+
 void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
-	struct caller *c;
 	int fd;
 
-	while ((fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-		c = calloc(1, sizeof(*c));
-		if (!c) {
-			close(fd);
-			continue;
-		}
-		c->watch.fd = fd;
-		c->watch.ready = caller_ready;
-		LIST_INSERT_HEAD(&g->callers, c, next);
-		if (gateway_watch_add(g, &c->watch, EPOLLIN))
-			caller_end(g, c);
-	}
+	while ((fd = gateway_let_in(g, w)) >= 0)
+		caller_accept(g, fd);
 }
 
 /* Its state says whether it came to be; the program's socket becomes writable when the pad is drained. */

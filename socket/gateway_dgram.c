@@ -95,20 +95,35 @@ static void up_headed(struct gateway_end *e, uint8_t *bytes, size_t n)
 	up_send(e, &m, (int)(head.flags & (MSG_CONFIRM | MSG_DONTROUTE)));
 }
 
+/* Anybody may send to an abstract name: what the program has sent counts.  Bytes or -1. */
+static ssize_t up_recv(struct gateway_end *e, int fd, bool *its_own)
+{
+	struct sockaddr_un sa;
+	socklen_t len = sizeof(sa);
+	struct program_name n;
+	ssize_t k = recvfrom(fd, e->gateway->buffer, GATEWAY_BUFFER, MSG_DONTWAIT,
+			     (struct sockaddr *)&sa, &len);
+
+	*its_own = k >= 0 && program_name_of(&n, e->gateway->token.instance, &sa, len) &&
+		   n.kind == PROGRAM_DGRAM && n.id == e->id;
+	return k;
+}
+
 /* A turn of what lies there, and the error that came of it. */
 static void up_from(struct gateway_end *e, int fd, struct gateway_peer *p)
 {
 	struct gateway_watch *w = p ? &p->watch : &e->watch;
 	struct epoll_event again = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = w};
 	uint8_t *buf = e->gateway->buffer;
+	bool its_own;
 	ssize_t n = 0;
 	int err;
 
 	for (int i = 0; i < MESSAGES && n >= 0; i++) {
-		n = recv(fd, buf, GATEWAY_BUFFER, MSG_DONTWAIT);
-		if (n >= 0 && p)
+		n = up_recv(e, fd, &its_own);
+		if (its_own && p)
 			up_to(e, p->key, buf, (size_t)n);
-		else if (n >= 0)
+		else if (its_own)
 			up_headed(e, buf, (size_t)n);
 	}
 	if (n >= 0) /* the others first: told again at once */

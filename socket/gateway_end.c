@@ -11,6 +11,8 @@
 
 #include "socket/gateway_priv.h"
 
+#define SOCK_TYPE_BITS 0xf
+
 static int gateway_end_order(const struct gateway_end *a, const struct gateway_end *b)
 {
 	return a->id < b->id ? -1 : a->id > b->id;
@@ -40,7 +42,7 @@ int gateway_end_watch(struct gateway_end *e)
 
 struct gateway_end *gateway_end_make(struct gateway *g, uint32_t id, int fd, enum gateway_role role)
 {
-	struct gateway_end *e = calloc(1, sizeof(*e));
+	struct gateway_end *e = gateway_end_find(g, id) ? NULL : calloc(1, sizeof(*e));
 
 	if (!e) {
 		weft_close(fd);
@@ -80,10 +82,11 @@ static bool may_be_raw(const struct ucred *who)
 	       caps[CAP_TO_INDEX(CAP_NET_RAW)].effective & CAP_TO_MASK(CAP_NET_RAW);
 }
 
-/* Like the program's.  A descriptor or -errno. */
-static int stack_socket(const struct program_slot *s, const struct ucred *who)
+/* Like the program's, whose slot may change while it is read, and have flags in its type.  A descriptor or -errno. */
+static int stack_socket(const volatile struct program_slot *s, const struct ucred *who)
 {
-	int family = s->family == AF_INET6 ? AF_INET6 : AF_INET, type = s->type, fd;
+	int family = s->family == AF_INET6 ? AF_INET6 : AF_INET, type = s->type & SOCK_TYPE_BITS,
+	    fd;
 
 	if (type == SOCK_RAW && !may_be_raw(who))
 		return -EPERM;

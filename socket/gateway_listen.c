@@ -10,13 +10,14 @@
 
 #define BACKLOG_MAX 2048 /* the kernel's queue is longer, so that it never is full */
 
-int gateway_listen(struct gateway_end *e, int backlog)
+int gateway_listen(struct gateway_end *e, int backlog, const struct ucred *who)
 {
 	struct program_slot *s = gateway_slot(e);
 	int err = weft_listen(e->fd, backlog) ? -errno : 0;
 
 	if (err)
 		return err;
+	e->uid = who->uid;
 	e->backlog = backlog < 1 ? 1 : backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog;
 	gateway_slot_names(e);
 	if (s)
@@ -27,11 +28,21 @@ int gateway_listen(struct gateway_end *e, int backlog)
 	return gateway_end_watch(e);
 }
 
+/* An abstract name is anybody's once it is free: is it the user's who asked to listen? */
+static bool is_the_programs(const struct gateway_end *l, int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.uid == l->uid;
+}
+
 /* Our end: named after the slot, connected to the program's socket.  A descriptor or -errno. */
-static int child_connect(struct gateway *g, uint32_t id, uint32_t to)
+static int child_connect(const struct gateway_end *l, uint32_t id)
 {
 	const struct program_name own = {.kind = PROGRAM_CHILD, .id = id};
-	const struct program_name its = {.kind = PROGRAM_STREAM, .id = to};
+	const struct program_name its = {.kind = PROGRAM_STREAM, .id = l->id};
+	struct gateway *g = l->gateway;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	const int room = PROGRAM_SNDBUF / 2; /* the kernel doubles it */
 	struct sockaddr_un sa;
@@ -41,12 +52,14 @@ static int child_connect(struct gateway *g, uint32_t id, uint32_t to)
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-	if (bind(fd, (struct sockaddr *)&sa, len) == 0) {
-		len = program_address(&sa, g->token.instance, &its);
-		if (connect(fd, (struct sockaddr *)&sa, len) == 0)
-			return fd;
-	}
-	err = -errno;
+	err = bind(fd, (struct sockaddr *)&sa, len) ? -errno : 0;
+	len = program_address(&sa, g->token.instance, &its);
+	if (!err && connect(fd, (struct sockaddr *)&sa, len))
+		err = -errno;
+	if (!err && !is_the_programs(l, fd))
+		err = -ECONNREFUSED;
+	if (!err)
+		return fd;
 	close(fd);
 	return err;
 }
@@ -92,7 +105,7 @@ static int child_begin(struct gateway_end *l, int fd)
 	e->watch.ready = gateway_stream_ready;
 	child_slot(l, e);
 	gateway_end_pid(e);
-	err = e->watch.fd = child_connect(g, id, l->id);
+	err = e->watch.fd = child_connect(l, id);
 	if (err >= 0) {
 		e->listener = l;
 		l->pending++;

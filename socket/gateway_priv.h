@@ -16,6 +16,7 @@
 
 #define GATEWAY_BUFFER 262144u /* bytes moved by one call */
 #define GATEWAY_ROUNDS 4       /* buffers a turn: then others have theirs */
+#define GATEWAY_STRANGERS 512u /* who may be connected and say nothing: any user can */
 #define GATEWAY_PEERS 1024     /* remotes of one UDP socket that keep a socket of their own */
 
 struct gateway;
@@ -74,6 +75,7 @@ struct gateway_end {
 	uint32_t id;                      /* l: of its slot */
 	int fd;                           /* l: in the stack; -1: closed */
 	int pid;                          /* l: who had it last */
+	uid_t uid;                        /* t: who asked to listen */
 	enum gateway_role role;           /* t */
 	int family;                       /* t */
 	uint32_t flags;                   /* t: PROGRAM_ flags as the stack has them */
@@ -139,6 +141,9 @@ struct gateway {
 	LIST_HEAD(, gateway_process) processes;         /* t */
 	LIST_HEAD(, asker) askers;                      /* t */
 	LIST_HEAD(, caller) callers; /* t: streams that have not said who they are */
+	unsigned nstrangers;         /* t: of the askers those who have not said the secret */
+	unsigned ncallers;           /* t */
+	bool starved;                /* t: somebody could not be let in, for want of descriptors */
 	struct gateway_end *probe;   /* t: the next to be looked at */
 	void **dead;                 /* t: freed when the round is over */
 	unsigned ndead, dead_room;   /* t */
@@ -154,6 +159,8 @@ int gateway_watch_add(struct gateway *g, struct gateway_watch *w, uint32_t event
 void gateway_watch_close(struct gateway *g, struct gateway_watch *w);
 /* Frees p when the round is over. */
 void gateway_free_later(struct gateway *g, void *p);
+/* A connection to w's socket, or -1: there is none, or no descriptor for it yet. */
+int gateway_let_in(struct gateway *g, const struct gateway_watch *w);
 /* True: the secret is ours. */
 bool gateway_knows(const struct gateway *g, const uint8_t *secret);
 
@@ -165,7 +172,7 @@ bool gateway_knows(const struct gateway *g, const uint8_t *secret);
  */
 struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, const struct ucred *who,
 				    int *err);
-/* One with the stack's descriptor fd, which is taken over also when it fails. */
+/* One with the stack's descriptor fd, taken over also when it fails: no memory, or a program has spoilt the table. */
 struct gateway_end *gateway_end_make(struct gateway *g, uint32_t id, int fd,
 				     enum gateway_role role);
 struct gateway_end *gateway_end_find(struct gateway *g, uint32_t id);
@@ -225,7 +232,7 @@ void gateway_requests_end(struct gateway *g);
 void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
 /* Those who were about to connect, likewise. */
 void gateway_callers_end(struct gateway *g);
-int gateway_listen(struct gateway_end *e, int backlog);
+int gateway_listen(struct gateway_end *e, int backlog, const struct ucred *who);
 /* One that it handed over is accepted, or has gone. */
 void gateway_accepted(struct gateway_end *e);
 void gateway_accept(struct gateway_end *e);

@@ -70,7 +70,8 @@ static void slots_probe(struct gateway *g, int pid)
 
 		if (!(word & 1) || (pid ? owner != pid : owner == 0) || gateway_end_find(g, id))
 			continue;
-		if (name_is_free(g, id, t->slot[i].type != SOCK_STREAM))
+		if (name_is_free(g, id, t->slot[i].type != SOCK_STREAM) &&
+		    atomic_load(&t->slot[i].pid) == owner) /* not taken meanwhile */
 			program_slot_free(t, id);
 	}
 }

@@ -15,6 +15,7 @@ struct asker {
 	struct gateway_watch watch; /* first */
 	LIST_ENTRY(asker) next;
 	struct ucred who;
+	bool known; /* it has said the secret */
 	bool stays;
 	uint32_t awaits; /* the id of the socket that its program closes; 0: none */
 };
@@ -22,8 +23,24 @@ struct asker {
 static void asker_end(struct gateway *g, struct asker *a)
 {
 	LIST_REMOVE(a, next);
+	g->nstrangers -= !a->known;
 	gateway_watch_close(g, &a->watch);
 	gateway_free_later(g, a);
+}
+
+/* The one that has said nothing for longest makes room. */
+static void strangers_limit(struct gateway *g)
+{
+	struct asker *a, *eldest = NULL;
+
+	if (g->nstrangers <= GATEWAY_STRANGERS)
+		return;
+	LIST_FOREACH(a, &g->askers, next)
+	{
+		if (!a->known)
+			eldest = a;
+	}
+	asker_end(g, eldest);
 }
 
 static void answer(struct asker *a, const struct program_reply *r, int fd)
@@ -130,8 +147,8 @@ static int option_of_none(struct gateway *g, const struct program_request *q,
 }
 
 /* *fd: what goes with the answer. */
-static int request_end(struct gateway_end *e, const struct program_request *q,
-		       struct program_reply *r, int *fd)
+static int request_end(struct gateway_end *e, const struct asker *a,
+		       const struct program_request *q, struct program_reply *r, int *fd)
 {
 	if (e->fd < 0)
 		return is_option(q) ? option_of_none(e->gateway, q, r) : -EISCONN;
@@ -141,7 +158,7 @@ static int request_end(struct gateway_end *e, const struct program_request *q,
 	case PROGRAM_BIND:
 		return request_bind(e, q);
 	case PROGRAM_LISTEN:
-		return e->role == GATEWAY_DGRAM ? -EOPNOTSUPP : gateway_listen(e, q->name);
+		return e->role == GATEWAY_DGRAM ? -EOPNOTSUPP : gateway_listen(e, q->name, &a->who);
 	case PROGRAM_CONNECT:
 		return e->role == GATEWAY_DGRAM
 			   ? gateway_dgram_connect(
@@ -233,7 +250,7 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 		e = gateway_end_get(g, q->id, &a->who, &err);
 		if (!e && err == -EINVAL && is_option(q))
 			err = option_of_none(g, q, &r);
-		r.err = e ? request_end(e, q, &r, &note) : err;
+		r.err = e ? request_end(e, a, q, &r, &note) : err;
 	}
 	answer(a, &r, note >= 0 ? note : fd);
 	if (note >= 0)
@@ -259,8 +276,11 @@ static bool asker_read(struct gateway *g, struct asker *a)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n == sizeof(q) && q.magic == PROGRAM_MAGIC && q.len <= PROGRAM_VALUE &&
-	    gateway_knows(g, q.secret))
+	    gateway_knows(g, q.secret)) {
+		g->nstrangers -= !a->known;
+		a->known = true;
 		request_do(g, a, &q);
+	}
 	if (a->watch.gone)
 		return false;
 	if (a->stays && n > 0)
@@ -293,14 +313,17 @@ static void request_accept(struct gateway *g, int fd)
 	a->watch.ready = asker_ready;
 	a->who = peer;
 	LIST_INSERT_HEAD(&g->askers, a, next);
-	if (gateway_watch_add(g, &a->watch, EPOLLIN))
+	g->nstrangers++;
+	asker_ready(g, &a->watch, EPOLLIN); /* most have asked by now */
+	if (!a->watch.gone && gateway_watch_add(g, &a->watch, EPOLLIN))
 		asker_end(g, a);
+	strangers_limit(g);
 }
 
 void gateway_request_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
 	int fd;
 
-	while ((fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+	while ((fd = gateway_let_in(g, w)) >= 0)
 		request_accept(g, fd);
 }

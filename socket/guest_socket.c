@@ -56,14 +56,15 @@ static int socket_make(struct guest *g, int family, int type, int protocol, int 
 		return -ENFILE;
 	s = program_slot_of(t, n.id);
 	slot_begin(s, family, type, protocol);
-	atomic_store(&s->pid, guest_pid(g));
 	fd = kernel_socket(AF_UNIX, (stream ? SOCK_STREAM : SOCK_DGRAM) | flags, 0);
 	if (fd >= 0) {
 		socklen_t len = program_address(&sa, g->token.instance, &n);
 
 		kernel_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-		if (kernel_bind(fd, &sa, len) == 0)
+		if (kernel_bind(fd, &sa, len) == 0) {
+			atomic_store(&s->pid, guest_pid(g));
 			return fd;
+		}
 	}
 	err = -errno;
 	if (fd >= 0)

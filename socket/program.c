@@ -131,6 +131,7 @@ uint32_t program_slot_take(struct program_table *t)
 
 		if (word & 1 || !atomic_compare_exchange_strong(&s->word, &word, word | 1))
 			continue;
+		atomic_store(&s->pid, 0); /* nobody's, until its socket has its name */
 		atomic_compare_exchange_strong(&t->first, &from, i + 1);
 		top_raise(t, i + 1);
 		atomic_store(&s->state, PROGRAM_NEW);
