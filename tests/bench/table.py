@@ -49,22 +49,33 @@ class Table:
         if case.checked and stack in ('weft', 'kernel'):
             self.rig.ask(stack, case.place, ['-p'] + case.command, 0.2, case.asks)
 
+    def turn(self, case, stack, servers):
+        """A floor's server is there for its turn alone: who never sleeps would take a CPU from the others."""
+        brief = stack in FLOORS
+        if brief:
+            self.start(case, stack, servers)
+        try:
+            if stack in servers:
+                self.once(case, stack, servers[stack])
+        except RunFailed as e:
+            self.fail(case.name, e)
+            brief = True
+        if brief and stack in servers:
+            servers.pop(stack).end()
+
     def run(self, case):
         """All rounds of a case, the stacks by turns; each has one server for all of them."""
-        servers = {}
+        servers, stacks = {}, [stack for stack in self.stacks if stack in case.stacks]
         if not case.offload:
             self.rig.offload(False)
         try:
-            for stack in self.stacks:
-                if stack in case.stacks:
+            for stack in stacks:
+                if stack not in FLOORS:
                     self.start(case, stack, servers)
-            for turn in range(self.rounds or case.rounds):
-                for stack in [stack for stack in servers if turn < FLOOR_ROUNDS or stack not in FLOORS]:
-                    try:
-                        self.once(case, stack, servers[stack])
-                    except RunFailed as e:
-                        self.fail(case.name, e)
-                        servers.pop(stack).end()
+            for number in range(self.rounds or case.rounds):
+                for stack in stacks:
+                    if number < FLOOR_ROUNDS or stack not in FLOORS:
+                        self.turn(case, stack, servers)
         finally:
             for server in servers.values():
                 server.end()
