@@ -54,7 +54,7 @@ def streams(place, title, numbers):
     cases, rows = [], []
     for way, text in WAYS:
         for many in numbers:
-            cases.append(case('%s-%d-%s' % (way, many, place), place, '-c cubic -n %d %s' % (many, way), BULK, 0.7,
+            cases.append(case('%s-%d-%s' % (way, many, place), place, '-c cubic -n %d %s' % (many, way), BULK, 0.6,
                               streams_stacks(place, many), serve=('-c', 'cubic')))
             rows += streams_rows(place, way, text, many)
     return Section('Streams, ' + title, cases, rows)
@@ -64,7 +64,7 @@ def plain():
     cases, rows = [], []
     for way, text, place, goal in (WAYS[0] + ('free', '>= 1.3'), WAYS[1] + ('free', '>= 0.75'), WAYS[1] + ('one', '')):
         name, what = '%s-plain-%s' % (way, place), '1 stream %s%s' % (text, ', one CPU' if place == 'one' else '')
-        cases.append(case(name, place, '-c cubic ' + way, BULK, 0.7, FLOOR + COPYING, serve=('-c', 'cubic'),
+        cases.append(case(name, place, '-c cubic ' + way, BULK, 0.6, FLOOR + COPYING, serve=('-c', 'cubic'),
                           offload=False, checked=True))
         rows.append(row(what, 'Gbit/s', name, 'rate', 'kernel', goal, 'copying'))
         rows.append(row(what, 'Gbit/s', name, 'rate', 'bare'))
@@ -102,7 +102,7 @@ def connections():
 
 
 def requests():
-    return rates([('requests-%d' % n, '-n %d requests' % n, 0.7, EVERY + ('computing', 'grouping'),
+    return rates([('requests-%d' % n, '-n %d requests' % n, 0.6, EVERY + ('computing', 'grouping'),
                    'over %d connections' % n, '>= 1.3') for n in (64, 1000)], 'Requests, epoll server, free', 'grouping')
 
 

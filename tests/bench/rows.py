@@ -15,7 +15,8 @@ FLOOR = ('kernel', 'weft', 'bare')
 WAYS = {'bare': (), 'copying': ('copy',), 'spinning': ('spin',), 'computing': ('compute=400',),
         'grouping': ('compute=400', 'group=64'), 'queues': ('copy', 'queues=2'), 'relay': ()}
 FLOORS = tuple(way for way in WAYS if way != 'bare')
-FLOOR_ROUNDS = 3
+# Of the others than kernel and weft at most.
+FLOOR_ROUNDS, PEER_ROUNDS = 3, 5
 
 Case = namedtuple('Case', 'name place command values seconds rounds stacks serve offload checked asks')
 Row = namedtuple('Row', 'text unit case value base goal floor')

@@ -18,7 +18,7 @@ import time
 from cases import sections
 from figures import Figures
 from rig import Rig, RunFailed, cpu_of, cpu_of_softirqs
-from rows import EVERY, FLOOR_ROUNDS, FLOORS, WAYS
+from rows import BOTH, EVERY, FLOOR_ROUNDS, FLOORS, PEER_ROUNDS, WAYS
 import report
 
 PEERS = {'gvisor': 'golang-gvisor-gvisor-dev and golang-go', 'lwip': 'liblwip-dev'}
@@ -74,7 +74,7 @@ class Table:
                     self.start(case, stack, servers)
             for number in range(self.rounds or case.rounds):
                 for stack in stacks:
-                    if number < FLOOR_ROUNDS or stack not in FLOORS:
+                    if stack in BOTH or number < (FLOOR_ROUNDS if stack in FLOORS else PEER_ROUNDS):
                         self.turn(case, stack, servers)
         finally:
             for server in servers.values():
