@@ -54,11 +54,14 @@ VECTOR_CFLAGS := $(shell $(CC) $(BY_VECTOR) -fsyntax-only -x c /dev/null 2>/dev/
 ALL_CFLAGS += $(VECTOR_CFLAGS)
 
 # What is delivered is compiled a second time, all rooms as one, so that short functions cost no call, nor those
-# with one caller: as of a shared library only what is public has to be found from outside.  Unit tests link
-# the objects as they are, and so does what gcc does not build or a sanitizer watches.
+# with one caller: as of a shared library only what is public has to be found from outside.  The walks are
+# flattened further than -O3 would.  Unit tests link the objects as they are, and so does what gcc does not build
+# or a sanitizer watches.
 LTO ?= $(if $(SANITIZE)$(findstring clang,$(CC)),no,yes)
 ifeq ($(LTO),yes)
-LTO_CFLAGS := -flto -ffat-lto-objects -fomit-frame-pointer -fno-semantic-interposition $(if $(filter -O2,$(CFLAGS)),-O3)
+INLINE     := inline-unit-growth=100 large-function-growth=400 max-inline-insns-auto=80 early-inlining-insns=30
+LTO_CFLAGS := -flto -ffat-lto-objects -fomit-frame-pointer -fno-semantic-interposition \
+              $(if $(filter -O2,$(CFLAGS)),-O3 $(INLINE:%=--param %))
 LTO_LINK   := $(CFLAGS) $(VECTOR_CFLAGS) -fPIC -flto=auto
 LTO_ROOMS  := -flinker-output=dyn
 ALL_LDFLAGS += -fno-lto
