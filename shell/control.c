@@ -245,8 +245,7 @@ static bool client_read(struct control *c, struct shell *sh, struct client *cl)
 	if (n == -EAGAIN || n == -EINTR)
 		return true;
 	if (n < (int)sizeof(c->in.head) || c->in.head.magic != CONTROL_MAGIC) {
-		if (n > 0)
-			control_close_fds(fds, nfd);
+		control_close_fds(fds, nfd); /* an empty packet may have some */
 		cl->lost = true;
 		jobs_cancel_client(sh, cl->fd);
 		return cl->running;

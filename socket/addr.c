@@ -46,6 +46,8 @@ static int sockaddr_get6(const struct sockaddr *a, socklen_t n, struct ip_addr *
 int sockaddr_get(const struct sockaddr *a, socklen_t n, int family, struct ip_addr *addr,
 		 uint16_t *port)
 {
+	if (n > sizeof(struct sockaddr_storage))
+		return -EINVAL;
 	if (!a)
 		return -EFAULT;
 	return family == AF_INET6 ? sockaddr_get6(a, n, addr, port)

@@ -99,7 +99,7 @@ static int raw_begin(struct guest *g, int fd)
 	if (!err)
 		return fd;
 	kernel_close(fd);
-	if (s.slot && err != -ENETDOWN)
+	if (err != -ENETDOWN && s.slot)
 		program_slot_free(guest_table(g), s.id);
 	return err;
 }

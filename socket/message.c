@@ -63,6 +63,7 @@ static int msg_set_control(struct sock_msg *m, const struct socket *s, const str
 /* A stream's peer is known: a name in the message means nothing there but to Fast Open (Linux). */
 static ssize_t do_send(struct call *c, struct socket *s, const struct msghdr *msg, int flags)
 {
+	const socklen_t most = sizeof(struct sockaddr_storage), named = msg->msg_namelen;
 	struct sock_msg m = {.flags = flags};
 	int err = flags & ~SEND_FLAGS ? -EOPNOTSUPP : msg_set_iov(&m, msg);
 
@@ -70,7 +71,8 @@ static ssize_t do_send(struct call *c, struct socket *s, const struct msghdr *ms
 		err = msg_set_control(&m, s, msg);
 	if (!err && msg->msg_name && msg->msg_namelen &&
 	    (s->type != SOCK_STREAM || flags & MSG_FASTOPEN)) {
-		err = sockaddr_get(msg->msg_name, msg->msg_namelen, s->family, &m.addr, &m.port);
+		err = sockaddr_get(msg->msg_name, (int)named > (int)most ? most : named, s->family,
+				   &m.addr, &m.port);
 		if (!err && (!ip_addr_is4(&m.addr) || socket_is_v6only(s)))
 			err = -ENETUNREACH;
 		m.has_addr = true;
@@ -115,6 +117,16 @@ int weft_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 	return (int)socket_leave(&c, s, done ? done : r);
 }
 
+/* Longer than any address: sendto() refuses it where sendmsg() cuts it off (Linux). */
+static ssize_t bad_name(int fd)
+{
+	struct call c;
+	int err;
+	struct socket *s = socket_enter(fd, &c, &err);
+
+	return s ? socket_leave(&c, s, -EINVAL) : socket_answer(err);
+}
+
 ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
 		    socklen_t len)
 {
@@ -123,9 +135,11 @@ ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct s
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	memcpy(&iov.iov_base, &buf, sizeof(buf));
+	if (to && len > sizeof(name))
+		return bad_name(fd);
 	if (to && len) {
-		msg.msg_namelen = len < sizeof(name) ? len : sizeof(name);
-		memcpy(&name, to, msg.msg_namelen);
+		memcpy(&name, to, len);
+		msg.msg_namelen = len;
 		msg.msg_name = &name;
 	}
 	return weft_sendmsg(fd, &msg, flags);

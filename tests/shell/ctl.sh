@@ -112,7 +112,7 @@ def send(s, data, nfd):
 idle = [client() for _ in range(70)]
 for s in idle:
 	s.close()
-for data in (b"", b"x", b"tfew", struct.pack("<II", 0x77656674, 99), struct.pack("<II", 0x77656674, 0),
+for data in (b"",) * 10 + (b"x", b"tfew", struct.pack("<II", 0x77656674, 99), struct.pack("<II", 0x77656674, 0),
              struct.pack("<II", 0x77656674, 1), struct.pack("<II", 0x77656674, 0) + b"x" * 70000):
 	for nfd in (0, 1, 3, 4, 5, 100):
 		s = client()

@@ -28,6 +28,33 @@ static void teardown(void)
 	sockets_end(st);
 }
 
+/* Linux: an address longer than any is refused, but of sendmsg() the rest is not looked at. */
+START_TEST(test_address_longer_than_any)
+{
+	struct sockaddr_storage long_[2] = {{0}};
+	struct sockaddr *a = (struct sockaddr *)long_;
+	const socklen_t most = sizeof(struct sockaddr_storage);
+	struct iovec iov = {buf, 1};
+	struct msghdr m = {
+	    .msg_name = long_, .msg_namelen = most + 1, .msg_iov = &iov, .msg_iovlen = 1};
+	int fd = sockets_open(SOCK_DGRAM, 0);
+
+	memcpy(long_, &at, sizeof(at));
+	ck_assert_errno(weft_sendto(fd, buf, 1, 0, a, most + 1), EINVAL);
+	ck_assert_errno(weft_sendto(-1, buf, 1, 0, a, most + 1), EBADF);
+	ck_assert_int_eq(weft_sendto(fd, buf, 1, 0, a, most), 1);
+	ck_assert_int_eq(weft_sendmsg(fd, &m, 0), 1);
+	m.msg_namelen = (socklen_t)-1;
+	ck_assert_errno(weft_sendmsg(fd, &m, 0), EINVAL);
+	ck_assert_errno(weft_connect(fd, a, most + 1), EINVAL);
+	ck_assert_int_eq(weft_connect(fd, a, most), 0);
+	ck_assert_int_eq(weft_close(fd), 0);
+	fd = sockets_open(SOCK_DGRAM, 0);
+	ck_assert_errno(weft_bind(fd, a, most + 1), EINVAL);
+	ck_assert_int_eq(weft_close(fd), 0);
+}
+END_TEST
+
 /* --- what has nothing to do with the socket ----------------------------------------------------------- */
 
 /* Every call on one descriptor; they all must fail with `err`. */
@@ -274,6 +301,7 @@ int main(void)
 	tcase_add_test(tc, test_stopped_stack_is_enetdown);
 	tcase_add_test(tc, test_socket);
 	tcase_add_test(tc, test_bind);
+	tcase_add_test(tc, test_address_longer_than_any);
 	tcase_add_test(tc, test_connect);
 	tcase_add_test(tc, test_listen_and_accept);
 	tcase_add_test(tc, test_names);
