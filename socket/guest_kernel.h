@@ -85,3 +85,8 @@ static inline int kernel_close(int fd)
 {
 	return (int)syscall(SYS_close, fd);
 }
+
+static inline int kernel_dup3(int old, int fd, int flags)
+{
+	return (int)syscall(SYS_dup3, old, fd, flags);
+}

@@ -1,24 +1,81 @@
 /*
- * socket/preload_close.c - the hook of close(): the kernel's, and the wait of a socket with SO_LINGER and a time, if
- * it was the last descriptor.
+ * socket/preload_close.c - the hooks of what closes a descriptor: the kernel's or libc's, and the wait of a socket with
+ * SO_LINGER and a time, if it was the last descriptor.
  *
  * As Linux has it, a program that ends without closing does not wait.
  */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+
 #include "socket/preload.h"
 
 /* libc's: a thread may be cancelled there. */
 int __close(int fd);
 
-HOOK int close(int fd)
+/* A descriptor that is about to be closed. */
+struct closing {
+	struct guest_socket s;
+	int tells, ms; /* -1: it does not linger */
+};
+
+static void closing_begin(struct closing *c, int fd)
 {
 	struct guest *g = preload_guest();
-	struct guest_socket s;
-	int tells = -1, ms = 0, r;
 
-	if (guest_may_linger(g) && guest_find(g, fd, &s))
-		tells = guest_linger_begin(&s, &ms);
+	c->tells = -1;
+	if (guest_may_linger(g) && guest_find(g, fd, &c->s))
+		c->tells = guest_linger_begin(&c->s, &c->ms);
+}
+
+static void closing_end(const struct closing *c)
+{
+	if (c->tells >= 0)
+		guest_linger_end(&c->s, c->tells, c->ms);
+}
+
+HOOK int close(int fd)
+{
+	struct closing c;
+	int r;
+
+	closing_begin(&c, fd);
 	r = __close(fd);
-	if (tells >= 0)
-		guest_linger_end(&s, tells, ms);
+	closing_end(&c);
+	return r;
+}
+
+HOOK int dup3(int old, int fd, int flags)
+{
+	struct closing c;
+	int r;
+
+	closing_begin(&c, fd);
+	r = kernel_dup3(old, fd, flags);
+	closing_end(&c);
+	return r;
+}
+
+HOOK int dup2(int old, int fd)
+{
+	if (old == fd)
+		return fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+	return dup3(old, fd, 0);
+}
+
+HOOK int fclose(FILE *f)
+{
+	/* LOCKING: atomic, written once or twice with the same */
+	static _Atomic(int (*)(FILE *)) libcs;
+	int (*next)(FILE *) = atomic_load(&libcs), r;
+	struct closing c;
+
+	if (!next) {
+		*(void **)&next = dlsym(RTLD_NEXT, "fclose");
+		atomic_store(&libcs, next);
+	}
+	closing_begin(&c, guest_may_linger(preload_guest()) ? fileno(f) : -1);
+	r = next(f);
+	closing_end(&c);
 	return r;
 }

@@ -20,7 +20,7 @@ static int number_replace(int fd, ino_t socket, int fresh)
 
 	for (unsigned i = 0; i < n; i++)
 		epoll_ctl(w[i].epoll, EPOLL_CTL_DEL, fd, NULL);
-	if (dup3(fresh, fd, cloexec) < 0)
+	if (kernel_dup3(fresh, fd, cloexec) < 0)
 		return -errno;
 	for (unsigned i = 0; i < n; i++)
 		epoll_ctl(w[i].epoll, EPOLL_CTL_ADD, fd, &w[i].event);

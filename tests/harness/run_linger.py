@@ -96,6 +96,29 @@ def not_the_last():
 	assert closed(again) < 0.5
 
 
+def closed_by(how):
+	"""Its last descriptor goes by another call than close()."""
+	s, n = connection(1)
+	fd = s.detach()
+	before = time.monotonic()
+	how(fd)
+	took = time.monotonic() - before
+	assert (0.9 < took < 5) if WAITS else took < 0.5, took
+
+
+def by_other_calls():
+	null = os.open("/dev/null", os.O_RDWR)
+
+	def by_fclose(fd):
+		import ctypes
+		libc = ctypes.CDLL(None)
+		libc.fdopen.restype = ctypes.c_void_p
+		assert libc.fclose(ctypes.c_void_p(libc.fdopen(fd, b"r"))) == 0
+	closed_by(lambda fd: os.dup2(null, fd, True))
+	closed_by(lambda fd: os.dup2(null, fd, False))
+	closed_by(by_fclose)
+
+
 def everything_is_there():
 	s = socket.create_connection(ECHO)
 	s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 20))
@@ -136,6 +159,7 @@ until_read()
 until_the_time_is_over()
 others_go_on()
 not_the_last()
+by_other_calls()
 everything_is_there()
 accepted()
 ended()
