@@ -92,6 +92,7 @@ struct sock_msg {
  */
 struct sock_sink {
 	uint32_t (*take)(struct sock_sink *k, const struct iovec *iov, int n, bool urgent);
+	bool more; /* after recv: something lies behind them; if not, an event tells of the next */
 };
 
 #define SOCK_MSG_STAMPS (1u << 31) /* the message says itself which it asks for */

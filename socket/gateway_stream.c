@@ -133,8 +133,10 @@ struct down {
 
 static ssize_t down_send(struct gateway_end *e, const struct iovec *iov, int n, int flags)
 {
+	const int how = flags | MSG_NOSIGNAL | MSG_DONTWAIT;
 	struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
-	ssize_t k = sendmsg(e->watch.fd, &m, flags | MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t k = n == 1 ? gateway_send(e->watch.fd, iov->iov_base, iov->iov_len, how)
+			   : sendmsg(e->watch.fd, &m, how);
 
 	if (k < 0 && errno == EOPNOTSUPP && flags) /* a kernel that carries nothing urgent */
 		return down_send(e, iov, n, 0);
@@ -191,7 +193,10 @@ static enum gateway_progress stream_down(struct gateway_end *e)
 		want_room(e, d.full);
 		return GATEWAY_IDLE;
 	}
-	return k > 0 ? GATEWAY_MORE : down_nothing(e, k);
+	if (k <= 0)
+		return down_nothing(e, k);
+	e->down_ready = d.sink.more;
+	return e->down_ready ? GATEWAY_MORE : GATEWAY_IDLE;
 }
 
 /* --- both ----------------------------------------------------------------------------------------- */

@@ -74,6 +74,16 @@ static bool is_held(const struct gateway_end *e)
 	return weft_ioctl(e->fd, SIOCOUTQNSD, &unsent) == 0 && unsent > 0;
 }
 
+/* Who uncorks next rings, or need not.  What has been said since is not said again: the line is the program's too. */
+static void held_tell(struct gateway_end *e)
+{
+	struct program_slot *s = gateway_slot(e);
+	bool held = is_held(e);
+
+	if (s && atomic_load(&s->held) != held)
+		atomic_store(&s->held, held);
+}
+
 /*
  * A program that corks is about to uncork: it has some rounds for that, and what would be held back goes out at
  * once.
@@ -96,7 +106,6 @@ static bool is_corked_now(struct gateway_end *e, uint32_t flags)
 static bool up_send(struct gateway_end *e, uint32_t flags, const uint8_t *bytes, uint32_t n)
 {
 	const bool uncorks = e->flags & PROGRAM_CORK && !(flags & PROGRAM_CORK);
-	struct program_slot *s = gateway_slot(e);
 	ssize_t k;
 
 	if (!uncorks)
@@ -108,8 +117,7 @@ static bool up_send(struct gateway_end *e, uint32_t flags, const uint8_t *bytes,
 	}
 	if (uncorks)
 		stream_flags(e, flags);
-	if (s)
-		atomic_store(&s->held, is_held(e));
+	held_tell(e);
 	k = k < 0 ? 0 : k;
 	if ((uint32_t)k == n) {
 		e->up_urgent = false;
@@ -130,25 +138,24 @@ static void held_look(struct gateway_end *e, uint32_t flags)
 	if (!s || e->fd < 0 || !atomic_load(&s->held) || flags == e->flags)
 		return;
 	stream_flags(e, flags);
-	atomic_store(&s->held, is_held(e));
+	held_tell(e);
 }
 
 /* What lies in the program's descriptor. */
 struct look {
 	uint32_t flags; /* the program's, between which and `n` it has not uncorked */
 	int n;          /* how many bytes */
-	bool seen;      /* and that is all: they are in the buffer, but the residual one */
+	bool seen;      /* and that is all: they are in the buffer */
 };
 
 /* Few bytes are looked at at once, of many it is asked how many there are. */
 static void look_bytes(struct gateway_end *e, struct look *l)
 {
-	uint8_t stale;
-	struct iovec iov[2] = {{&stale, e->residual}, {e->gateway->buffer, FEW}};
-	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
+	uint8_t *buf = e->gateway->buffer;
 
-	l->n =
-	    e->bulk && !e->up_mark ? FEW : (int)recvmsg(e->watch.fd, &m, MSG_PEEK | MSG_DONTWAIT);
+	l->n = FEW;
+	if (!e->bulk || e->up_mark)
+		l->n = (int)gateway_recv(e->watch.fd, buf, FEW, MSG_PEEK | MSG_DONTWAIT);
 	e->aborted |= l->n < 0 && errno == ECONNRESET;
 	l->seen = l->n < FEW;
 	if (!l->seen && ioctl(e->watch.fd, FIONREAD, &l->n))
@@ -175,8 +182,8 @@ static uint32_t up_take(struct gateway_end *e, uint32_t n)
 {
 	uint32_t fresh = n - e->residual;
 
-	if (n > 1 &&
-	    recv(e->watch.fd, e->gateway->buffer + FEW, n - 1, MSG_DONTWAIT) != (ssize_t)n - 1)
+	if (n > 1 && gateway_recv(e->watch.fd, e->gateway->buffer + FEW, n - 1, MSG_DONTWAIT) !=
+			 (ssize_t)n - 1)
 		return 0;
 	e->residual = true;
 	return fresh;
@@ -283,12 +290,13 @@ static bool up_is_empty(struct gateway_end *e, const struct look *l)
 
 static enum gateway_progress up_move(struct gateway_end *e, const struct look *l)
 {
+	const uint8_t *bytes = e->gateway->buffer + (l->seen && e->residual);
 	uint32_t fresh = l->seen ? up_take(e, (uint32_t)l->n) : up_read(e, (uint32_t)l->n);
 	uint32_t skipped = up_skip(e, fresh);
 
 	if (fresh == skipped)
 		return fresh || e->up_mark ? GATEWAY_MORE : GATEWAY_IDLE;
-	if (!up_send(e, l->flags, e->gateway->buffer + skipped, fresh - skipped))
+	if (!up_send(e, l->flags, bytes + skipped, fresh - skipped))
 		return GATEWAY_GONE;
 	if (!up_is_empty(e, l))
 		return GATEWAY_MORE;

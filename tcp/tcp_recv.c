@@ -224,6 +224,12 @@ static void recv_stamp(const struct tcp_sock *ts, uint32_t seq, struct sock_msg 
 	m->stamp = b->stamp;
 }
 
+/* Has a read more to tell?  Else who reads next waits. */
+static bool recv_has_more(const struct tcp_sock *ts)
+{
+	return ts->est->rcvq_head || ts->sk.err || ts->sk.shutdown & SOCK_SHUT_RD;
+}
+
 ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
@@ -246,6 +252,8 @@ ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 		recv_stamp(ts, r.seq - 1, m);
 	if (!(m->flags & MSG_PEEK))
 		rcvq_consume(ts, r.seq);
+	if (m->sink)
+		m->sink->more = recv_has_more(ts);
 	if (done == 0 && m->sink && ts->est->rcvq_head) /* it takes no more */
 		return -EAGAIN;
 	if (done == 0 && len) /* there was nothing but the urgent byte */

@@ -79,6 +79,7 @@ START_TEST(test_sink_takes_the_queue)
 	segments(5);
 	ck_assert_int_eq(drain(ALL), 5000);
 	ck_assert_int_eq(s.calls, 1);
+	ck_assert(!s.sink.more);
 	right(5000);
 	ck_assert_int_eq(drain(ALL), -EAGAIN);
 	ck_assert_int_eq(s.calls, 1);
@@ -103,6 +104,7 @@ START_TEST(test_sink_of_few_bytes)
 {
 	segments(3);
 	ck_assert_int_eq(drain(1), 1);
+	ck_assert(s.sink.more);
 	ck_assert_int_eq(drain(998), 998);
 	ck_assert_int_eq(drain(2), 2);
 	ck_assert_int_eq(drain(1500), 1500);
@@ -121,6 +123,7 @@ START_TEST(test_sink_without_room_leaves_all)
 	ck_assert_int_eq(drain(ALL), -EAGAIN);
 	s.room = ALL;
 	ck_assert_int_eq(drain(ALL), 2000);
+	ck_assert(s.sink.more);
 	right(2000);
 	ck_assert_int_eq(drain(ALL), 0);
 }
@@ -132,8 +135,10 @@ START_TEST(test_sink_of_many_segments)
 	long n;
 
 	segments(60);
-	while ((n = drain(ALL)) > 0)
+	while ((n = drain(ALL)) > 0) {
 		ck_assert_int_le(s.pieces, 64);
+		ck_assert_int_eq(s.sink.more, s.got < 60000);
+	}
 	ck_assert_int_eq(n, -EAGAIN);
 	right(60000);
 }
@@ -146,12 +151,15 @@ START_TEST(test_sink_stops_at_the_urgent_byte)
 	tcp_lab_drop();
 	ck_assert_int_eq(drain(ALL), 4);
 	ck_assert(!s.urgent);
+	ck_assert(s.sink.more);
 	s.room = 1;
 	ck_assert_int_eq(drain(ALL), 1);
 	ck_assert(s.urgent);
+	ck_assert(s.sink.more);
 	s.room = ALL;
 	ck_assert_int_eq(drain(ALL), 5);
 	ck_assert(!s.urgent);
+	ck_assert(!s.sink.more);
 	right(10);
 }
 END_TEST
@@ -190,6 +198,7 @@ START_TEST(test_sink_told_of_a_reset)
 	segments(1);
 	rx(RST, .seq = 1001);
 	ck_assert_int_eq(drain(ALL), 1000);
+	ck_assert(s.sink.more);
 	ck_assert_int_eq(drain(ALL), -ECONNRESET);
 	ck_assert_int_eq(socket_drain(-1, &s.sink, 1), -1);
 	ck_assert_int_eq(errno, EBADF);
