@@ -29,24 +29,23 @@ void *__wrap_malloc(size_t n)
 }
 
 /* Nor what threads have kept of that size (lib/cell.h). */
-static void no_est(void)
+static void no_cell(size_t n)
 {
 	void *kept;
 
-	poor[0] = cell_size(sizeof(struct tcp_est));
-	while ((kept = cell_alloc(tl.st, sizeof(struct tcp_est))))
+	poor[0] = cell_size(n);
+	while ((kept = cell_alloc(tl.st, n)))
 		free(kept);
+}
+
+static void no_est(void)
+{
+	no_cell(sizeof(struct tcp_est));
 }
 
 static void no_rare(void)
 {
 	poor[1] = sizeof(struct tcp_rare);
-}
-
-static void no_record(void)
-{
-	none_kept(sizeof(struct tcp_rec));
-	poor[0] = cell_size(sizeof(struct tcp_rec));
 }
 
 static void rich(void)
@@ -133,7 +132,7 @@ END_TEST
 START_TEST(test_send_refused_is_told)
 {
 	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
-	no_record();
+	no_cell(sizeof(struct tcp_rec));
 	tcp_lab_write_errno(EAGAIN);
 	ck_assert_int_eq(tcp_lab_poll() & POLLOUT, 0);
 	rich();
