@@ -450,11 +450,34 @@ START_TEST(test_list_tells_all)
 }
 END_TEST
 
+/* --- a setting of the states -------------------------------------------------------------------- */
+
+/* As many probes as it says, a second apart, and a second for the last. */
+START_TEST(test_probes_by_setting)
+{
+	struct neigh_info info;
+	struct neigh *n;
+
+	ck_assert_int_eq(sysctl_write(lab.st, "net.ipv4.neigh.default.ucast_solicit", _i), 0);
+	make_stale(2);
+	n = get(2);
+	ck_assert_int_eq(arp_lab_out(n, 1), 0);
+	neigh_put(n);
+	arp_lab_advance_ms(5000 + (uint64_t)_i * 1000 - 1);
+	ck_assert_uint_eq(lab.sent, 1 + (unsigned)_i);
+	ck_assert(find(2, &info) && info.state == (_i ? NUD_PROBE : NUD_DELAY));
+	arp_lab_advance_ms(1);
+	ck_assert(find(2, &info) && info.state == NUD_FAILED);
+	ck_assert_uint_eq(lab.sent, 1 + (unsigned)_i);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("neigh_table");
 
 	tcase_add_checked_fixture(tc, arp_lab_setup, arp_lab_teardown);
+	tcase_add_loop_test(tc, test_probes_by_setting, 0, 6);
 	tcase_add_test(tc, test_stale_unused_goes_after_its_time);
 	tcase_add_test(tc, test_stale_referenced_stays_until_put);
 	tcase_add_test(tc, test_failed_unused_goes_after_its_time);

@@ -267,6 +267,7 @@ START_TEST(test_timestamp_answered_with_a_clock_that_is_not_ut)
 	rx(&(struct msg){
 	    .type = ICMP_TIMESTAMP, .word = 0x00070008, .data = times, .n = sizeof(times)});
 	ck_assert_uint_eq(expect_answer(ICMP_TIMESTAMP_REPLY), 40);
+	ck_assert_uint_eq(mib_read(lab.st, MIB_Icmp_OutTimestampReps), 1);
 	ck_assert_int_eq(memcmp(sent + 24, "\0\7\0\10", 4), 0);
 	ck_assert_int_eq(memcmp(sent + 28, times, 4), 0);
 	ck_assert_int_eq(memcmp(sent + 32, &now, 4), 0);

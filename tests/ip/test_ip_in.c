@@ -71,6 +71,19 @@ START_TEST(test_sound_is_delivered)
 }
 END_TEST
 
+/* One counter for each value of the field. */
+START_TEST(test_ecn_field_is_counted)
+{
+	static const enum mib m[] = {MIB_IpExt_InNoECTPkts, MIB_IpExt_InECT1Pkts,
+				     MIB_IpExt_InECT0Pkts, MIB_IpExt_InCEPkts};
+	struct ip_packet p = {.src = "10.0.0.2", .dst = "10.0.0.1", .tos = (uint8_t)(0xfc | _i)};
+
+	ip_lab_rx_ip(&l, l.eth, &p);
+	for (int i = 0; i < 4; i++)
+		ck_assert_uint_eq(mib_read(l.st, m[i]), i == _i);
+}
+END_TEST
+
 START_TEST(test_padding_is_taken_off)
 {
 	struct ip_packet p = {.src = "10.0.0.2", .dst = "10.0.0.1", .n = 1};
@@ -437,6 +450,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	add_checks(tc);
+	tcase_add_loop_test(tc, test_ecn_field_is_counted, 0, 4);
 	tcase_add_test(tc, test_all_hosts_group_is_ours_others_not);
 	tcase_add_test(tc, test_address_of_another_device_is_ours);
 	tcase_add_test(tc, test_stranger_without_forwarding_dropped);

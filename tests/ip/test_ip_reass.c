@@ -293,6 +293,7 @@ START_TEST(test_congestion_of_any_is_the_wholes)
 	ip_lab_rx_ip(&l, l.eth, &p);
 	b = pkq_take(&l.arrived);
 	ck_assert_int_eq(b ? b->tos : -1, cases[_i].whole);
+	ck_assert_uint_eq(pkbuf_drops(l.st, DROP_FRAG_ECN), b ? 0 : 2);
 	if (b)
 		pkbuf_free(b);
 	assert_none_held();

@@ -158,6 +158,15 @@ START_TEST(test_memberships_are_bounded)
 }
 END_TEST
 
+START_TEST(test_memberships_are_bounded_by_setting)
+{
+	ck_assert_int_eq(sysctl_write(raw_lab.st, "net.ipv4.igmp_max_memberships", 1), 0);
+	ck_assert_int_eq(member(a, IP_ADD_MEMBERSHIP, GROUP, "10.0.0.1"), 0);
+	ck_assert_int_eq(member(a, IP_ADD_MEMBERSHIP, "239.0.0.9", "10.0.0.1"), -ENOBUFS);
+	ck_assert_int_eq(member(b, IP_ADD_MEMBERSHIP, "239.0.0.9", "10.0.0.1"), 0);
+}
+END_TEST
+
 /* --- who hears --------------------------------------------------------------------------------- */
 
 START_TEST(test_group_is_heard_where_it_was_joined)
@@ -300,6 +309,7 @@ int main(void)
 	tcase_add_test(tc, test_leave_errors);
 	tcase_add_test(tc, test_join_by_route);
 	tcase_add_test(tc, test_memberships_are_bounded);
+	tcase_add_test(tc, test_memberships_are_bounded_by_setting);
 	tcase_add_test(tc, test_group_is_heard_where_it_was_joined);
 	tcase_add_test(tc, test_multicast_all);
 	tcase_add_test(tc, test_close_leaves);

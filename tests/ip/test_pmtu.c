@@ -104,6 +104,18 @@ START_TEST(test_learnt_is_forgotten_in_time)
 }
 END_TEST
 
+START_TEST(test_learnt_is_forgotten_by_setting)
+{
+	ck_assert_int_eq(sysctl_write(l.st, "net.ipv4.route.mtu_expires", 5), 0);
+	pmtu_learn(l.st, &dst, 1400, 1500);
+	ip_lab_advance_ms(&l, 4000);
+	ck_assert_uint_eq(pmtu_get(l.st, &dst), 1400);
+	ip_lab_advance_ms(&l, 1001);
+	ck_assert_uint_eq(pmtu_get(l.st, &dst), 0);
+	ck_assert_uint_eq(path_now().mtu, 1500);
+}
+END_TEST
+
 START_TEST(test_each_is_forgotten_by_its_own_age)
 {
 	struct ip_addr second = ip_of("192.0.2.2");
@@ -196,6 +208,7 @@ int main(void)
 	tcase_add_test(tc, test_learn_without_mtu_takes_next_plateau);
 	tcase_add_test(tc, test_learn_below_least_locks);
 	tcase_add_test(tc, test_learnt_is_forgotten_in_time);
+	tcase_add_test(tc, test_learnt_is_forgotten_by_setting);
 	tcase_add_test(tc, test_each_is_forgotten_by_its_own_age);
 	tcase_add_test(tc, test_table_full_oldest_makes_room);
 	tcase_add_test(tc, test_redirect_only_when_accepted);

@@ -214,8 +214,10 @@ START_TEST(test_connection_tells_both_ends_in_order)
 	ck_assert_uint_eq(client.got, 1000);
 	ck_assert_uint_eq(client.acked, 1000);
 	ck_assert_uint_eq(server.acked, 1000);
+	ck_assert_int_eq(gauge_read(s.st[0], GAUGE_callbacks), 1);
 	close_end(&client);
 	run_ms(100);
+	ck_assert_int_eq(gauge_read(s.st[0], GAUGE_callbacks), 0);
 	ck_assert_uint_eq(server.ended, 1);
 	close_end(&server);
 	ck_assert_int_eq(server.order[0], 'a');

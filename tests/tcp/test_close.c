@@ -311,6 +311,7 @@ START_TEST(test_orphan_over_limit_reset)
 		rst |= s.flags & RST;
 	ck_assert_uint_eq(rst, RST);
 	ck_state(TCP_CLOSE);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPAbortOnMemory), 1);
 }
 END_TEST
 

@@ -2,6 +2,7 @@
  * tests/tcp/test_cookie.c - SYN cookies (RFC 4987, 3.6): what the third ACK brings back, for how long,
  * and a client that connects through a flood with its options.
  */
+#include "net/pkbuf.h"
 #include "tests/harness/tcp_lab.h"
 
 static void setup(void)
@@ -221,6 +222,7 @@ START_TEST(test_cookies_off_queue_full_drops)
 	rx(SYN, .seq = 0, .mss = 1460);
 	quiet();
 	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPReqQFullDrop), 1);
+	ck_assert_uint_eq(pkbuf_drops(tl.st, DROP_TCP_SYN_QUEUE), 1);
 	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_ListenDrops), 1);
 	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_SyncookiesSent), 0);
 }

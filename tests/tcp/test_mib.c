@@ -2,12 +2,21 @@
  * tests/tcp/test_mib.c - counters by Linux's names count what Linux's do: each event once, in segments
  * of the wire.
  */
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 
 #include "lib/wire/icmp4.h"
 #include "net/pkbuf.h"
+#include "tcp/tcp_priv.h"
 #include "tests/harness/tappair.h"
 #include "tests/harness/tcp_lab.h"
+
+#ifdef NDEBUG
+enum { STOPPED_BY = 0 };
+#else
+enum { STOPPED_BY = SIGABRT };
+#endif
 
 static void setup(void)
 {
@@ -59,8 +68,10 @@ END_TEST
 /* RFC 4022: connections that were ESTABLISHED and went straight to CLOSED. */
 START_TEST(test_reset_connection_counted)
 {
+	ck_assert_int_eq(gauge_read(tl.st, GAUGE_tcp_established), 1);
 	rx(RST, .seq = 1);
 	ck_state(TCP_CLOSE);
+	ck_assert_int_eq(gauge_read(tl.st, GAUGE_tcp_established), 0);
 	ck_assert_uint_eq(tcp_lab_mib(MIB_Tcp_EstabResets), 1);
 }
 END_TEST
@@ -87,6 +98,55 @@ START_TEST(test_answer_left_out_counted)
 	quiet();
 	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPACKSkippedSeq), 1);
 	ck_assert_uint_ge(pkbuf_drops(tl.st, DROP_TCP_WINDOW), 2);
+}
+END_TEST
+
+/* RFC 7323, 5.3, R1: an old duplicate is answered, once in a while. */
+START_TEST(test_answer_to_an_old_duplicate_left_out)
+{
+	tcp_lab_peer(1);
+	tcp_lab_established(&(struct seg){.mss = 1460, .opts = O_TS, .tsval = 1000});
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPACKSkippedPAWS), 0);
+		rx(ACK, .seq = 1, .ack = 1, .opts = O_TS, .tsval = 900, .tsecr = tl.peer.ts_last);
+		if (i == 0)
+			tx(ACK, .seq = 1, .ack = 1);
+	}
+	quiet();
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPACKSkippedPAWS), 1);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_PAWSEstab), 2);
+	ck_assert_uint_eq(pkbuf_drops(tl.st, DROP_TCP_PAWS), 2);
+}
+END_TEST
+
+START_TEST(test_answer_in_time_wait_left_out)
+{
+	tcp_lab_peer(1);
+	tcp_lab_state(TCP_TIME_WAIT, PASSIVE);
+	for (unsigned i = 0; i < 3; i++)
+		rx(ACK, .seq = tl.rcv, .ack = tl.snd, .len = 10);
+	tx(ACK, .seq = tl.snd, .ack = tl.rcv);
+	quiet();
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPACKSkippedTimeWait), 2);
+}
+END_TEST
+
+/* A debug build stops there; else that connection alone does. */
+START_TEST(test_move_that_is_none)
+{
+	struct sock *sk = tcp_lab_sock();
+	struct batch batch;
+
+	batch_begin(&batch, tl.st);
+	sock_lock(sk);
+	tcp_set_state(tcp_sk(sk), TCP_TIME_WAIT);
+	sock_unlock(sk);
+	batch_end(&batch);
+	tx(RST | ACK, .seq = 1, .ack = 1);
+	ck_state(TCP_CLOSE);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPIllegalState), 1);
+	tcp_lab_read_errno(ECONNABORTED);
+	sock_put(sk);
 }
 END_TEST
 
@@ -145,6 +205,9 @@ int main(void)
 	tcase_add_test(tc, test_reset_connection_counted);
 	tcase_add_test(tc, test_same_text_out_of_order_again);
 	tcase_add_test(tc, test_answer_left_out_counted);
+	tcase_add_test(tc, test_answer_to_an_old_duplicate_left_out);
+	tcase_add_test(tc, test_answer_in_time_wait_left_out);
+	tcase_add_test_raise_signal(tc, test_move_that_is_none, STOPPED_BY);
 	tcase_add_test(tc, test_backlog_is_full);
 	return unit_run("tcp_mib", tc);
 }

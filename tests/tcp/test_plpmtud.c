@@ -159,6 +159,48 @@ START_TEST(test_black_hole_stays_one_where_it_is_off)
 }
 END_TEST
 
+/* R1 of RFC 1122, 4.2.3.5: the time-out from which the path is doubted. */
+START_TEST(test_black_hole_thought_of_by_setting)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_mtu_probing", 1);
+	tcp_lab_sysctl("net.ipv4.tcp_retries1", _i);
+	tcp_lab_sysctl("net.ipv4.tcp_early_retrans", 0);
+	established(100);
+	tcp_lab_write(1460);
+	tcp_lab_drop();
+	for (int i = 1; i <= _i; i++) {
+		ck_assert_uint_eq(mss(), 1460);
+		wait_ms(120000);
+		tcp_lab_drop();
+	}
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPTimeouts), (uint64_t)_i);
+	ck_assert_uint_eq(mss(), 1024);
+}
+END_TEST
+
+START_TEST(test_halves_no_further_than_the_floor)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_mtu_probing", 1);
+	tcp_lab_sysctl("net.ipv4.tcp_mtu_probe_floor", _i);
+	established(80);
+	ck_assert(!carry(1460, 400));
+	ck_assert_uint_eq(mss(), (uint32_t)_i);
+}
+END_TEST
+
+/* 512 to 1460: the first probe, in the middle, comes through; what is left is not worth another. */
+START_TEST(test_no_probe_for_less_than_the_threshold)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_mtu_probing", 2);
+	tcp_lab_sysctl("net.ipv4.tcp_base_mss", 512);
+	tcp_lab_sysctl("net.ipv4.tcp_probe_threshold", 500);
+	established(1500);
+	ck_assert(carry(200000, 60));
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPMTUPSuccess), 1);
+	ck_assert_uint_eq(mss(), (512 + 1460) / 2);
+}
+END_TEST
+
 START_TEST(test_looks_for_more_after_the_interval)
 {
 	tcp_lab_sysctl("net.ipv4.tcp_mtu_probing", 2);
@@ -184,6 +226,9 @@ int main(void)
 	tcase_add_test(tc, test_black_hole_found_by_time_outs);
 	tcase_add_test(tc, test_black_hole_halves_below_the_base);
 	tcase_add_test(tc, test_black_hole_stays_one_where_it_is_off);
+	tcase_add_loop_test(tc, test_black_hole_thought_of_by_setting, 1, 5);
+	tcase_add_loop_test(tc, test_halves_no_further_than_the_floor, 400, 402);
+	tcase_add_test(tc, test_no_probe_for_less_than_the_threshold);
 	tcase_add_test(tc, test_looks_for_more_after_the_interval);
 	return unit_run("tcp_plpmtud", tc);
 }

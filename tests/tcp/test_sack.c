@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include "lib/batch.h"
+#include "net/pkbuf.h"
 #include "tests/harness/tcp_lab.h"
 
 static void hole(uint32_t seq)
@@ -238,6 +239,10 @@ START_TEST(test_sack_tells_of_nothing_that_has_gone)
 	for (; tcp_lab_mib(MIB_TcpExt_TCPOFODrop) == 0 && next < 5001; next += 500)
 		rx(ACK, .seq = next, .ack = 1, .len = 500);
 	ck_assert_uint_gt(tcp_lab_mib(MIB_TcpExt_TCPOFODrop), 0);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_OfoPruned), 1);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_PruneCalled), 1);
+	ck_assert_uint_eq(pkbuf_drops(tl.st, DROP_TCP_OFO_LIMIT),
+			  tcp_lab_mib(MIB_TcpExt_TCPOFODrop));
 	tcp_lab_read(next - 1);
 	tcp_lab_drop();
 	hole(next + 10); /* calls for an ACK with blocks */

@@ -246,7 +246,10 @@ START_TEST(test_zero_window_still_takes_acks_and_rst)
 	tcp_lab_drop();
 	tcp_lab_write(10);
 	tx(ACK, .seq = 1, .ack = at, .len = 10, .wnd = WND_ZERO);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPZeroWindowDrop), 0);
 	rx(ACK, .seq = at, .ack = 11, .len = 5); /* MUST-66: the ACK counts, the text does not */
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPZeroWindowDrop), 1);
+	ck_assert_uint_eq(pkbuf_drops(tl.st, DROP_TCP_ZERO_WINDOW), 1);
 	ck_assert(tcp_lab_view(&v));
 	ck_assert_uint_eq(v.snd_una - tl.peer.iss, 11);
 	ck_assert_uint_eq(v.rcv_nxt - tl.peer.isn, at);
