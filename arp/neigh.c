@@ -180,6 +180,15 @@ bool neigh_is_ready(const struct neigh *n)
 	return atomic_load_explicit(&n->word, memory_order_relaxed) & NEIGH_READY;
 }
 
+bool neigh_is_at(const struct neigh *n, const uint8_t *mac)
+{
+	uint64_t word = atomic_load_explicit(&n->word, memory_order_relaxed);
+	uint8_t is[ETHER_ALEN];
+
+	neigh_word_mac(word, is);
+	return (word & NEIGH_READY) && memcmp(is, mac, ETHER_ALEN) == 0;
+}
+
 /* `used` is for eviction and listings; a shared line is not written for each packet. */
 static void neigh_note_use(struct neigh *n, const struct pkbuf *b)
 {

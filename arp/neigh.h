@@ -49,6 +49,8 @@ void neigh_put(struct neigh *n);
 bool neigh_is_dead(const struct neigh *n);
 /* A packet would go out at once. */
 bool neigh_is_ready(const struct neigh *n);
+/* ... and to this link address. */
+bool neigh_is_at(const struct neigh *n, const uint8_t *mac);
 /* Consumes b (front at l3, `type` its EtherType).  Resolves or holds.  0 or -errno. */
 int neigh_out(struct neigh *n, struct pkbuf *b, uint16_t type);
 /* Upper-layer confirmation (RFC 4861, 7.3.1): forward progress was seen.  Cheap; any thread. */

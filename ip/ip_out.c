@@ -163,7 +163,7 @@ static int ip4_header(struct pkbuf *b, const struct ip_flow *f, struct path *pat
 	struct ip4_hdr *h;
 	bool df;
 
-	if (b->len + hlen > IP4_LEN_MAX)
+	if (b->len + hlen > IP4_LEN_MAX && !b->gso_size)
 		return -EMSGSIZE;
 	b->l4 = b->head;
 	h = (struct ip4_hdr *)pkbuf_push(b, hlen);
@@ -173,7 +173,7 @@ static int ip4_header(struct pkbuf *b, const struct ip_flow *f, struct path *pat
 		return -EMSGSIZE;
 	h->ver_ihl = (uint8_t)(0x40 | hlen / 4);
 	h->tos = f->tos;
-	h->len = be16_of((uint16_t)b->len);
+	h->len = be16_of(b->len <= IP4_LEN_MAX ? (uint16_t)b->len : 0); /* path_takes_big() */
 	h->id = be16_of(ip_id_by(path, src, f, out_segments(b), df));
 	h->off = be16_of(df ? IP4_DF : 0);
 	h->ttl = out_ttl(b->stack, f, path);

@@ -282,3 +282,9 @@ bool path_is_current(const struct path *p)
 	return p->generation == route_generation(p->stack) &&
 	       !(p->neigh && neigh_is_dead(p->neigh));
 }
+
+bool path_takes_big(const struct path *p, const struct ip_addr *dst)
+{
+	return (p->dev->features & NETDEV_F_BIG) && p->neigh && ip_addr_eq(&p->nexthop, dst) &&
+	       sysctl_get(p->stack, big) && neigh_is_at(p->neigh, p->dev->host);
+}

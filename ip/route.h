@@ -78,6 +78,11 @@ struct path *path_get(struct stack *st, const struct ip_flow *f, int *err);
 struct path *path_hold(struct path *p);
 void path_put(struct path *p);
 bool path_is_current(const struct path *p);
+/*
+ * dst is the host at the other end of the device itself, which takes TCP's super-segments of more than 64 KB:
+ * their IPv4 header gives the length 0.  Whoever would forward them had to cut them.
+ */
+bool path_takes_big(const struct path *p, const struct ip_addr *dst);
 
 /* What ICMP taught about single destinations: path MTU and redirect.  Aged by sysctl mtu_expires.
  */

@@ -24,6 +24,7 @@
 #define NETDEV_F_TSO4 2u /* takes GSO_TCP4 */
 #define NETDEV_F_TSO6 4u
 #define NETDEV_F_ALL 7u
+#define NETDEV_F_BIG 8u /* takes GSO_TCP4 of more than 64 KB, for who has the link address `host` */
 
 /* Linux's IFF_ words. */
 #define NETDEV_UP 1u
@@ -129,6 +130,7 @@ struct netdev {
 	_Atomic uint32_t mtu;         /* a: bytes of an IP datagram */
 	uint32_t features;            /* c */
 	uint8_t mac[ETHER_ALEN];      /* c */
+	uint8_t host[ETHER_ALEN];     /* c: NETDEV_F_BIG */
 	struct netdev_stats stats;    /* a */
 	struct traffic *traffic;      /* c: where to; net/traffic.c */
 	_Atomic bool lost;            /* a: a queue has found that it is gone */
@@ -235,6 +237,8 @@ struct tap_config {
 	unsigned queues;         /* 0 or 1: one; more: IFF_MULTI_QUEUE */
 	uint8_t mac[ETHER_ALEN]; /* weft's own address; all zero: a random local one */
 	uint32_t mtu;            /* 0: 1500 */
+	/* of the kernel's end, where it takes super-frames of more than 64 KB; tap_create() finds out */
+	uint8_t host[ETHER_ALEN];
 };
 int tap_create(struct stack *st, const struct tap_config *cfg, struct netdev **out);
 

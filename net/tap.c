@@ -123,6 +123,7 @@ static int tap_queues_init(struct netdev *dev, const int *fd)
 int tap_attach(struct stack *st, const struct tap_config *cfg, const int *fd, unsigned n,
 	       struct netdev **out)
 {
+	static const uint8_t none[ETHER_ALEN];
 	struct netdev *dev = netdev_alloc(st, cfg->name, cfg->tun ? &tun_ops : &tap_ops,
 					  cfg->tun ? &raw_link : &ether_link, n);
 	int r;
@@ -135,7 +136,10 @@ int tap_attach(struct stack *st, const struct tap_config *cfg, const int *fd, un
 	memcpy(dev->mac, cfg->mac, ETHER_ALEN);
 	ether_mac_fill(st, dev->mac);
 	dev->mtu = cfg->mtu ? cfg->mtu : TAP_MTU;
+	memcpy(dev->host, cfg->host, ETHER_ALEN);
 	dev->features = cfg->no_offload ? 0 : NETDEV_F_ALL;
+	if (!cfg->no_offload && !cfg->tun && memcmp(cfg->host, none, ETHER_ALEN) != 0)
+		dev->features |= NETDEV_F_BIG;
 	dev->flags |= cfg->tun ? NETDEV_NOARP | NETDEV_POINTOPOINT : NETDEV_BROADCAST;
 	r = tap_queues_init(dev, fd);
 	if (r == 0)

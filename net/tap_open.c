@@ -9,9 +9,11 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -114,6 +116,24 @@ static void link_wait(const char *name)
 	close(nl);
 }
 
+/*
+ * From 6.3 on the kernel takes a super-frame for itself whose IPv4 header gives no length, for it is more than
+ * the field can tell.  The link address at the kernel's end of fd, or zeroes where it does not.
+ */
+static void tap_host(int fd, uint8_t *host)
+{
+	struct ifreq ifr = {0};
+	struct utsname u;
+	unsigned major, minor;
+
+	memset(host, 0, ETHER_ALEN);
+	if (uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2 || major < 6 ||
+	    (major == 6 && minor < 3))
+		return;
+	if (ioctl(fd, SIOCGIFHWADDR, &ifr) == 0)
+		memcpy(host, ifr.ifr_hwaddr.sa_data, ETHER_ALEN);
+}
+
 int tap_create(struct stack *st, const struct tap_config *cfg, struct netdev **out)
 {
 	unsigned i, n = cfg->queues ? cfg->queues : 1;
@@ -134,6 +154,7 @@ int tap_create(struct stack *st, const struct tap_config *cfg, struct netdev **o
 	}
 	link_wait(name);
 	named.name = name;
+	tap_host(fd[0], named.host);
 	return tap_attach(st, &named, fd, n, out);
 close:
 	for (unsigned k = 0; k < i; k++)

@@ -209,6 +209,8 @@ static void dump_ip(FILE *out, struct dump_rest r)
 		return;
 	hlen = ip4_hdr_len(h);
 	total = be16_get(h->len);
+	if (total == 0 && r.len > IP4_LEN_MAX)
+		total = r.len; /* a super-frame that is longer than the field can tell */
 	off = be16_get(h->off);
 	if (hlen < IP4_HLEN || total < hlen || r.n < hlen) {
 		fputs(" [bad header]", out);

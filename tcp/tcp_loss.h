@@ -139,6 +139,7 @@ struct tcp_xfer {
 	bool rack_advanced;    /* l: RACK has news since it last looked for losses */
 	bool frto;             /* l: RFC 5682: the time-out may have been spurious */
 	bool new_first;        /* l: RFC 5682, 3.1, 2b: the next push sends new data */
+	bool big;              /* l: path_takes_big() */
 	struct tcp_tlp tlp;    /* l */
 	struct tcp_prr prr;    /* l */
 	struct tcp_undo undo;  /* l */

@@ -143,7 +143,7 @@ static uint32_t burst_len(struct tcp_sock *ts, uint32_t n)
 	struct tcp_xfer *x = ts->est->xfer;
 	uint32_t burst, left = x->burst_end - ts->snd_nxt;
 
-	if (ts->est->max_window / 2 >= TCP_GSO_MAX || n <= ts->mss)
+	if (ts->est->max_window / 2 >= tcp_gso_max(ts) || n <= ts->mss)
 		return n;
 	burst = tcp_send_burst(ts);
 	if (left == 0 || left > burst || left % ts->mss) {
@@ -158,7 +158,7 @@ static void burst_settle(struct tcp_sock *ts)
 {
 	uint32_t waits = ts->write_seq - ts->snd_nxt;
 
-	if (ts->est->max_window / 2 < TCP_GSO_MAX &&
+	if (ts->est->max_window / 2 < tcp_gso_max(ts) &&
 	    (waits < ts->mss || waits < tcp_send_burst(ts)))
 		ts->est->xfer->burst_end = ts->snd_nxt;
 }
@@ -276,14 +276,15 @@ static void push_ack(struct tcp_sock *ts)
 		tcp_send_ack(ts);
 }
 
-/* SND.MSS follows the path MTU as soon as the path is another. */
-static void push_mss(struct tcp_sock *ts)
+/* SND.MSS follows the path MTU as soon as the path is another, and so does what a super-segment may be. */
+static void push_path(struct tcp_sock *ts)
 {
 	int err;
 	struct path *path = sock_path(&ts->sk, &err);
 
 	if (path)
 		tcp_mss_sync(ts, path->mtu);
+	ts->est->xfer->big = path && path_takes_big(path, &ts->sk.c.raddr);
 }
 
 void tcp_push(struct sock *sk)
@@ -295,7 +296,7 @@ void tcp_push(struct sock *sk)
 	if (ts->flags & TCP_F_SHRUNK)
 		tcp_snd_grow(ts);
 	if (ts->est->xfer && ts->snd_una != ts->iss) {
-		push_mss(ts);
+		push_path(ts);
 		push_new_first(ts);
 		push_lost(ts);
 		tcp_plpmtud_push(ts);

@@ -29,9 +29,10 @@
 #define TCP_ATO_MAX_NS 200000000ull /* and at most; RFC 9293, 3.8.6.3 asks for below 500 ms */
 #define TCP_TX_RETRY_NS 500000000ull /* what the device had no room for, again (Linux) */
 #define TCP_OVERRIDE_NS 200000000ull /* sender's SWS override, RFC 9293, 3.8.6.2.1: 0.1 to 1 s */
-#define TCP_QUICKACKS 16u  /* ACKs without delay at the start: the peer is in slow start */
-#define TCP_MSS_MIN 48u    /* least segment a peer or an ICMP error can bring us to */
-#define TCP_GSO_MAX 65535u /* bytes of a super-segment's datagram */
+#define TCP_QUICKACKS 16u   /* ACKs without delay at the start: the peer is in slow start */
+#define TCP_MSS_MIN 48u     /* least segment a peer or an ICMP error can bring us to */
+#define TCP_GSO_MAX 65535u  /* bytes of a super-segment's datagram ... */
+#define TCP_GSO_BIG 196608u /* ... where the path takes big ones */
 #define TCP_PAWS_IDLE_MS (24u * 86400 * 1000) /* RFC 7323, 5.5: TS.Recent is void after this */
 #define TCP_FAIR_SHARE 65536u /* bytes of one queue that may stand when memory is short */
 #define TCP_SACK_SEND_MAX 4u  /* RFC 2018, 3: as many as fit; 3 beside timestamps */
@@ -440,7 +441,7 @@ void tcp_snd_wake(struct tcp_sock *ts);  /* tells it to whom there was none */
 void tcp_snd_retry(struct tcp_sock *ts); /* memory may be there again: tells the program */
 /* tcp_out.c */
 void tcp_push(struct sock *sk);
-/* tcp_xmit.c: one segment of up to 64 KB each; what goes out with an ACK settles what is owed. */
+/* tcp_xmit.c: one super-segment each; what goes out with an ACK settles what is owed. */
 int tcp_xmit_whole(struct tcp_sock *ts, uint32_t len); /* ... not to be cut, however long */
 /* The next len bytes; -ENOMEM, or -ENOBUFS: the device had no room, they are not sent. */
 int tcp_xmit(struct tcp_sock *ts, uint32_t len, bool fin);
@@ -454,7 +455,8 @@ static inline uint32_t tcp_seg_rest(const struct tcp_sock *ts, uint32_t n)
 		return n < ts->mss ? n : 0;
 	return n % ts->mss;
 }
-uint32_t tcp_xmit_max(struct tcp_sock *ts); /* bytes one tcp_xmit() may take */
+uint32_t tcp_gso_max(const struct tcp_sock *ts); /* bytes of a super-segment's datagram now */
+uint32_t tcp_xmit_max(struct tcp_sock *ts);      /* bytes one tcp_xmit() may take */
 void tcp_send_ack(struct tcp_sock *ts);
 void tcp_send_probe(struct tcp_sock *ts);   /* below the window, so that it is answered */
 void tcp_send_syn(struct tcp_sock *ts);     /* or SYN-ACK, in SYN-RECEIVED */

@@ -1,6 +1,6 @@
 /*
- * tcp/tcp_xmit.c - building segments: a header of its own over the records' pieces, up to 64 KB,
- * which the device cuts or netdev_tx() for it, and on to ip_out().
+ * tcp/tcp_xmit.c - building segments: a header of its own over the records' pieces, up to 64 KB
+ * or to the host behind a TAP 192, which the device cuts or netdev_tx() for it, and on to ip_out().
  *
  * Data carry no SACK blocks: what came out of order is told by ACKs without data (tcp_push()), so
  * that a segment's size does not depend on them.
@@ -112,7 +112,7 @@ static void header_write(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uin
 
 /* --- one segment out ---------------------------------------------------------------------------- */
 
-/* An ACK went out: nothing is owed now. */
+/* An ACK went out:  is owed now. */
 static void ack_settled(struct tcp_sock *ts)
 {
 	ts->flags &= ~(TCP_F_ACK_NOW | TCP_F_ACK_DELAY);
@@ -211,11 +211,25 @@ struct span {
 	bool fin, whole; /* whole: one segment, however long */
 };
 
+/*
+ * A big one must fit the send buffer several times, and is not for what is lost or where the device had no room
+ * for the last: the host wants pages in a row for it.
+ */
+uint32_t tcp_gso_max(const struct tcp_sock *ts)
+{
+	const struct tcp_xfer *x = ts->est->xfer;
+
+	if (!x || !x->big || ts->rare->big_failed || ts->ca_state != CA_OPEN ||
+	    (ts->flags & TCP_F_TX_FULL) || ts->sk.sndbuf / 4 < TCP_GSO_BIG)
+		return TCP_GSO_MAX;
+	return TCP_GSO_BIG;
+}
+
 /* Not of urgent data: who cuts leaves the pointer as it is, which counts from its segment's own number. */
 uint32_t tcp_xmit_max(struct tcp_sock *ts)
 {
 	uint32_t room =
-	    TCP_GSO_MAX - TCP_HLEN_MAX - ip_hdr_bytes(&ts->sk.c.raddr) - ts->sk.rare->optlen;
+	    tcp_gso_max(ts) - TCP_HLEN_MAX - ip_hdr_bytes(&ts->sk.c.raddr) - ts->sk.rare->optlen;
 
 	if (room <= ts->mss || (ts->flags & TCP_F_URG_OUT))
 		return ts->mss;
@@ -465,7 +479,7 @@ int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most)
 	err = span_out(ts, &s, b);
 	if (err)
 		return err;
-	if (ts->rare->plpmtud.probe) /* a probe that is out proves nothing any more */
+	if (ts->rare->plpmtud.probe) /* a probe that is out proves  any more */
 		ts->rare_own->plpmtud.probe = 0;
 	segs = span_sent(ts, &s, now);
 	tcp_retrans_count(ts, segs, s.len);

@@ -269,6 +269,8 @@ START_TEST(test_each_state_deletion_leaves_a_dead_entry)
 	states[_i].enter();
 	n = get();
 	ck_assert(!neigh_is_dead(n));
+	ck_assert_int_eq(neigh_is_at(n, mac_a), neigh_is_ready(n));
+	ck_assert(!neigh_is_at(n, mac_b));
 	ck_assert_int_eq(neigh_del(lab.dev, &a), 0);
 	ck_assert(neigh_is_dead(n));
 	ck_assert_int_eq(neigh_del(lab.dev, &a), -ENOENT);

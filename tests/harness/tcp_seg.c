@@ -226,7 +226,7 @@ static const char *get_ip(const uint8_t *datagram, uint32_t n)
 
 	if (n < IP4_HLEN + TCP_HLEN || ip->ver_ihl != 0x45)
 		return "not an IPv4 header of 20 bytes";
-	if (be16_get(ip->len) != n)
+	if (be16_get(ip->len) != (n <= IP4_LEN_MAX ? n : 0))
 		return "IP length is not the frame's";
 	if (csum_finish(csum_add(0, ip, IP4_HLEN)))
 		return "IP checksum wrong";

@@ -30,7 +30,7 @@ enum {
 
 #define WND_ZERO (-1) /* .wnd 0 is "any", or the default */
 #define SEG_SACKS 4
-#define SEG_BYTES 66000
+#define SEG_BYTES 200000 /* a super-segment to the host behind a TAP */
 
 struct seg {
 	unsigned flags;

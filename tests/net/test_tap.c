@@ -493,6 +493,37 @@ START_TEST(test_tap_create_ends_with_the_interface_running)
 }
 END_TEST
 
+/* A host that takes super-frames of more than 64 KB is told by its link address; elsewhere none goes. */
+START_TEST(test_tap_create_finds_the_host)
+{
+	struct tap_config cfg = {.name = "tap1"};
+	static const uint8_t none[ETHER_ALEN];
+	struct ifreq ifr = {0};
+	struct netdev *dev;
+	bool big;
+	int s;
+
+	if (!own_network())
+		return;
+	interface_make(cfg.name);
+	ck_assert_int_eq(tap_create(t.stack, &cfg, &dev), 0);
+	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	strcpy(ifr.ifr_name, cfg.name);
+	ck_assert_int_eq(ioctl(s, SIOCGIFHWADDR, &ifr), 0);
+	close(s);
+	big = memcmp(dev->host, none, ETHER_ALEN) != 0;
+	ck_assert_uint_eq(dev->features, big ? NETDEV_F_ALL | NETDEV_F_BIG : NETDEV_F_ALL);
+	ck_assert_mem_eq(dev->host, big ? (const uint8_t *)ifr.ifr_hwaddr.sa_data : none,
+			 ETHER_ALEN);
+	cfg = (struct tap_config){.name = "tap2", .no_offload = true};
+	ck_assert_int_eq(tap_create(t.stack, &cfg, &dev), 0);
+	ck_assert_uint_eq(dev->features, 0);
+	cfg = (struct tap_config){.name = "tun1", .tun = true};
+	ck_assert_int_eq(tap_create(t.stack, &cfg, &dev), 0);
+	ck_assert_uint_eq(dev->features, NETDEV_F_ALL);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("tap");
@@ -518,5 +549,6 @@ int main(void)
 	tcase_add_test(tc, test_tap_attach_name_taken);
 	tcase_add_test(tc, test_tap_create_bad_config_refused);
 	tcase_add_test(tc, test_tap_create_ends_with_the_interface_running);
+	tcase_add_test(tc, test_tap_create_finds_the_host);
 	return unit_run("tap", tc);
 }
