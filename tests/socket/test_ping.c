@@ -147,6 +147,17 @@ START_TEST(test_it_is_not_raw)
 }
 END_TEST
 
+START_TEST(test_options_are_ip_s)
+{
+	int v = 0;
+	socklen_t n = sizeof(v);
+
+	ck_assert_int_eq(weft_getsockopt(fd, IPPROTO_IP, IP_TTL, &v, &n), 0);
+	ck_assert_int_eq(v, 64);
+	ck_assert_errno(weft_getsockopt(fd, IPPROTO_RAW, ICMP_FILTER, &v, &n), ENOPROTOOPT);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("ping");
@@ -158,5 +169,6 @@ int main(void)
 	tcase_add_test(tc, test_only_echoes_are_sent);
 	tcase_add_test(tc, test_connected);
 	tcase_add_test(tc, test_it_is_not_raw);
+	tcase_add_test(tc, test_options_are_ip_s);
 	return unit_run("ping", tc);
 }
