@@ -359,4 +359,5 @@ void tcp_xfer_free(struct tcp_sock *ts)
 	tcp_stamp_forget(ts);
 	cell_free(ts->sk.stack, ts->est->xfer, sizeof(*ts->est->xfer));
 	ts->est->xfer = NULL;
+	ts->flags &= ~TCP_F_URG_OUT; /* whose SND.UP was there */
 }

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
+#include "ip/inet_hash.h"
 #include "tests/harness/tcp_lab.h"
 
 static void setup(void)
@@ -330,6 +331,35 @@ START_TEST(test_send_oob_again_by_timer_has_urg)
 }
 END_TEST
 
+static void hold_open(struct sock_common *c, void *arg)
+{
+	if (atomic_load(&c->state) == TCP_ESTABLISHED)
+		*(struct sock **)arg = sock_hold((struct sock *)(void *)c);
+}
+
+/* `ss` found it in the table, and it was reset before its lock was taken. */
+START_TEST(test_reset_with_urgent_data_out_is_shown)
+{
+	struct sock *sk = NULL;
+	struct tcp_view v;
+	struct batch b;
+
+	send_oob(1);
+	tx(ACK | URG, .seq = 1, .ack = 1, .len = 1, .up = 1);
+	batch_begin(&b, tl.st);
+	inet_each(tcp_table(tl.st), hold_open, &sk);
+	batch_end(&b);
+	ck_assert_ptr_nonnull(sk);
+	rx(RST, .seq = 1);
+	batch_begin(&b, tl.st);
+	tcp_view_get(&sk->c, &v);
+	sock_put(sk);
+	batch_end(&b);
+	ck_assert_uint_eq(v.state, TCP_CLOSE);
+	ck_assert_uint_eq(v.snd_up, v.snd_una);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("urg");
@@ -355,5 +385,6 @@ int main(void)
 	tcase_add_test(tc, test_send_oob_in_front_of_held_data);
 	tcase_add_test(tc, test_send_oob_again_by_timer_has_urg);
 	tcase_add_test(tc, test_send_oob_of_100_kb_tells_in_each_segment);
+	tcase_add_test(tc, test_reset_with_urgent_data_out_is_shown);
 	return unit_run("tcp_urg", tc);
 }
