@@ -40,13 +40,14 @@ bool tcp_tlp_arm(struct tcp_sock *ts, uint64_t now, bool rearm)
 static struct tcp_rec *last_segment(struct tcp_sock *ts)
 {
 	struct tcp_rec *r, *first = ts->est->xfer->head;
-	uint32_t over = 0;
+	uint32_t over, fin;
 
 	for (r = first; r->next && r->next->times; r = r->next) {
 		if (r->next->sent != r->sent)
 			first = r->next;
 	}
-	over = (r->end - first->seq - 1) / ts->mss * ts->mss;
+	fin = (r->flags & REC_FIN) && tcp_rec_len(r); /* it rides on the last */
+	over = (r->end - fin - first->seq - 1) / ts->mss * ts->mss;
 	for (r = first; over && over >= tcp_rec_len(r); r = r->next)
 		over -= tcp_rec_len(r);
 	if (over == 0)

@@ -85,6 +85,24 @@ START_TEST(test_probe_fin)
 }
 END_TEST
 
+/* The FIN rides on the last of whole segments that went together: all of that goes again. */
+START_TEST(test_probe_fin_with_text)
+{
+	loss_write(12);
+	sent(0, 10);
+	ck_assert_int_eq(weft_shutdown(tl.fd, SHUT_WR), 0);
+	quiet();
+	has(10);
+	ck_assert_uint_eq(tcp_lab_drop(), 2);
+	wait_ms(300);
+	tx(FIN | PSH | ACK, .seq = 11001, .ack = 1, .len = 1000);
+	ck_mib(TCPLossProbes, 1);
+	ck_mib(TCPTimeouts, 0);
+	rx(ACK, .seq = 1, .ack = 12002);
+	ck_state(TCP_FIN_WAIT2);
+}
+END_TEST
+
 /* A lone segment's ACK may be delayed by 200 ms; but not beyond the RTO. */
 START_TEST(test_probe_lone_segment_waits_for_delayed_ack)
 {
@@ -389,6 +407,7 @@ static void add_when(TCase *tc)
 	tcase_add_test(tc, test_probe_new_data_within_the_window_only);
 	tcase_add_test(tc, test_probe_sends_what_nagle_holds);
 	tcase_add_test(tc, test_probe_fin);
+	tcase_add_test(tc, test_probe_fin_with_text);
 	tcase_add_test(tc, test_probe_lone_segment_waits_for_delayed_ack);
 	tcase_add_test(tc, test_probe_put_off_by_each_ack);
 	tcase_add_test(tc, test_probe_put_off_by_new_data);
