@@ -210,11 +210,15 @@ unsigned ip_opts_answer(const struct pkbuf *b, uint8_t *out)
 
 void ip_opts_not_copied(uint8_t *opt, unsigned len)
 {
-	for (unsigned i = 0; i < len && opt[i] != IP4_OPT_END;) {
-		unsigned n = opt[i] == IP4_OPT_NOP ? 1 : opt[i + 1];
-
+	for (unsigned i = 0, n; i < len && opt[i] != IP4_OPT_END; i += n) {
+		n = 1;
+		if (opt[i] == IP4_OPT_NOP)
+			continue;
+		if (i + 1 < len)
+			n = opt[i + 1];
+		if (n < 2 || n > len - i)
+			return; /* of a header that a program made (IP_HDRINCL) */
 		if (!(opt[i] & IP4_OPT_COPY))
 			memset(opt + i, IP4_OPT_NOP, n);
-		i += n;
 	}
 }

@@ -203,6 +203,26 @@ START_TEST(test_source_route_names_the_next_hop)
 }
 END_TEST
 
+/* What a program wrote into a header of its own is cut too: lengths that lie end it, and spoil nothing behind. */
+START_TEST(test_not_copied_stops_at_a_bad_length)
+{
+	static const uint8_t cases[][5] = {
+	    {IP4_OPT_NOP, IP4_OPT_RR, 0, 9, 9},
+	    {IP4_OPT_NOP, IP4_OPT_RR, 1, 9, 9},
+	    {IP4_OPT_NOP, IP4_OPT_RR, 4, 9, 9},
+	    {IP4_OPT_NOP, IP4_OPT_NOP, IP4_OPT_NOP, IP4_OPT_RR, 200},
+	};
+	uint8_t opt[5 + 255];
+
+	memset(opt, 9, sizeof(opt));
+	memcpy(opt, cases[_i], sizeof(cases[_i]));
+	ip_opts_not_copied(opt, 4);
+	ck_assert_mem_eq(opt, cases[_i], sizeof(cases[_i]));
+	for (unsigned i = 5; i < sizeof(opt); i++)
+		ck_assert_uint_eq(opt[i], 9);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("ip_opt");
@@ -216,5 +236,6 @@ int main(void)
 	tcase_add_test(tc, test_answer_carries_route_and_time_back);
 	tcase_add_test(tc, test_answer_without_them_has_none);
 	tcase_add_test(tc, test_source_route_names_the_next_hop);
+	tcase_add_loop_test(tc, test_not_copied_stops_at_a_bad_length, 0, 4);
 	return unit_run("ip_opt", tc);
 }
