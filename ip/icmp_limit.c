@@ -5,6 +5,10 @@
  * fifty at once.  Both are buckets of credit that fill with time.  Hosts are remembered in a small
  * set-associative table; a host whose slot was taken begins anew with a full bucket, which the
  * limit of all together bounds.
+ *
+ * What one message costs all together is drawn, and one on the average: else who sends in others' names
+ * counts, by what it is refused itself, how many of those were answered, and so finds the ports in use
+ * (CVE-2020-25705; Linux draws the same).
  */
 #include <assert.h>
 
@@ -62,12 +66,21 @@ static bool icmp_global_may(struct icmp_state *s, uint64_t now, uint64_t per_sec
 	return s->credit >= NSEC_PER_SEC;
 }
 
+/* 0 to 2 messages', and not more than there is. */
+static uint64_t icmp_global_cost(const struct icmp_state *s, uint64_t chance)
+{
+	uint64_t cost = chance % 3 * NSEC_PER_SEC;
+
+	return cost < s->credit ? cost : s->credit;
+}
+
 enum icmp_verdict icmp_limit(struct stack *st, const struct ip_addr *dst)
 {
 	struct icmp_state *s = st->ip->icmp;
 	uint64_t each = (uint64_t)sysctl_get(st, icmp_ratelimit) * NSEC_PER_MSEC;
 	uint64_t per_sec = (uint64_t)sysctl_get(st, icmp_msgs_per_sec);
-	uint64_t full = each * ICMP_HOST_BURST, now = env_now(st->env);
+	uint64_t full = each * ICMP_HOST_BURST, now = env_now(st->env),
+		 chance = env_random(st->env);
 	enum icmp_verdict v = ICMP_MAY;
 	struct icmp_host *h;
 
@@ -81,7 +94,7 @@ enum icmp_verdict icmp_limit(struct stack *st, const struct ip_addr *dst)
 	if (v == ICMP_MAY && each)
 		h->credit -= each;
 	if (v == ICMP_MAY && per_sec)
-		s->credit -= NSEC_PER_SEC;
+		s->credit -= icmp_global_cost(s, chance);
 	mutex_unlock(&s->limit_lock);
 	return v;
 }
