@@ -72,12 +72,12 @@ static int packet_error(struct netdev *dev, int err)
 	return err == ENETDOWN ? -EINTR : -err;
 }
 
-/* Takes one frame off the queue without the memory to keep it. */
+/* Takes one frame off the queue without the memory to keep it.  The kernel wants room for a vnet header at least. */
 static int packet_read_away(struct netdev_queue *q)
 {
-	uint8_t byte;
+	struct vnet_hdr none;
 
-	if (recv(q->fd, &byte, sizeof(byte), MSG_TRUNC) < 0)
+	if (recv(q->fd, &none, sizeof(none), MSG_TRUNC) < 0)
 		return packet_error(q->dev, errno);
 	packet_count_drop(q->dev, DROP_NO_MEMORY);
 	return 0;

@@ -22,11 +22,11 @@
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Takes one frame off the queue without the memory to keep it. */
+/* Takes one frame off the queue without the memory to keep it.  The kernel wants room for a vnet header at least. */
 static int tap_read_away(struct netdev_queue *q)
 {
-	uint8_t byte;
-	ssize_t n = read(q->fd, &byte, sizeof(byte));
+	struct vnet_hdr none;
+	ssize_t n = read(q->fd, &none, sizeof(none));
 
 	if (n <= 0)
 		return n < 0 ? -errno : -ENODEV;

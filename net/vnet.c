@@ -19,12 +19,16 @@
 
 #define UDP_SEGMENTS_MAX 128 /* of one call, Linux's limit */
 
-/* The field lies in the packet, behind the link header, and then in the header part. */
+/*
+ * The field lies in the packet, behind the link header, and then in the header part: so near that the room
+ * before the frame stays, for a tag or a longer link header.
+ */
 static bool vnet_csum_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hlen)
 {
 	uint32_t end = (uint32_t)h->csum_start + h->csum_offset + sizeof(uint16_t);
 
-	if (h->csum_start < hlen || end > b->len || !pkbuf_pull(b, end))
+	if (h->csum_start < hlen || end > b->len || end > PKBUF_HDR - PKBUF_RX_HEAD ||
+	    !pkbuf_pull(b, end))
 		return false;
 	b->csum = CSUM_PARTIAL;
 	b->csum_start = (uint16_t)(b->head + h->csum_start);

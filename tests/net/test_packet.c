@@ -259,6 +259,23 @@ START_TEST(test_packet_vlan_tag_put_back)
 }
 END_TEST
 
+/* What is owed lies so far back that the room before the frame would be given up for it: there must stay some for a tag. */
+START_TEST(test_packet_vlan_tag_has_room)
+{
+	static const struct vnet_hdr far = {
+	    .flags = VNET_F_NEEDS_CSUM, .csum_start = 236, .csum_offset = 16};
+	static const struct vnet_hdr last = {
+	    .flags = VNET_F_NEEDS_CSUM, .csum_start = 206, .csum_offset = 16};
+
+	put(600, &far, TP_STATUS_VLAN_VALID)->tp_vlan_tci = 7;
+	put(600, &last, TP_STATUS_VLAN_VALID)->tp_vlan_tci = 7;
+	ck_assert_int_eq(rx(8), 2);
+	ck_assert_uint_eq(t.got.count, 1);
+	ck_assert_uint_eq(t.got.head->len, 604);
+	ck_assert_uint_eq(pkbuf_drops(t.stack, DROP_VNET_HDR), 1);
+}
+END_TEST
+
 /* Ethernet, IPv4 and UDP in front of n bytes of the pattern, as for one datagram. */
 static uint32_t udp_frame(uint32_t n)
 {
@@ -418,6 +435,7 @@ int main(void)
 	tcase_add_test(tc, test_packet_ring_missing_super_frame_is_passed);
 	tcase_add_test(tc, test_packet_ring_bad_vnet_header_dropped);
 	tcase_add_test(tc, test_packet_vlan_tag_put_back);
+	tcase_add_test(tc, test_packet_vlan_tag_has_room);
 	tcase_add_test(tc, test_packet_without_a_ring_by_reading);
 	tcase_add_test(tc, test_packet_mtu_is_the_lesser);
 	tcase_add_test(tc, test_packet_interface_gone);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <poll.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include "lib/stack.h"
 #include "lib/wire/tcp.h"
 #include "net/net_priv.h"
+#include "net/rxbuf.h"
 #include "net/tap.h"
 #include "tests/harness/frame.h"
 #include "tests/harness/netstack.h"
@@ -493,6 +495,43 @@ START_TEST(test_tap_create_ends_with_the_interface_running)
 }
 END_TEST
 
+/* The kernel refuses a read with less room than a vnet header: that is no end of the device. */
+START_TEST(test_tap_without_any_memory_is_not_lost)
+{
+	static struct pkbuf *held[4096];
+	struct tap_config cfg = {.name = "tap1"};
+	struct pollfd p = {.events = POLLIN};
+	struct netdev *dev;
+	struct pkq q;
+	unsigned n = 0;
+	int s;
+
+	if (!own_network())
+		return;
+	pkq_init(&q);
+	interface_make("tap1");
+	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	interface_flags(s, "tap1", IFF_UP);
+	ck_assert_int_eq(tap_create(t.stack, &cfg, &dev), 0);
+	p.fd = dev->queue[0].fd;
+	ck_assert_int_eq(poll(&p, 1, 10000), 1); /* the kernel looks for IPv6 neighbours */
+	ck_assert_int_ge(dev->ops->rx(&dev->queue[0], &q, 1), 1);
+	pkq_free(&q);
+	ck_assert_int_eq(sysctl_write(t.stack, "net.weft.mem_limit", 1 << 20), 0);
+	interface_flags(s, "tap1", IFF_UP);
+	rxbuf_end(dev->queue[0].priv);
+	while (n < 4096 && (held[n] = pkbuf_alloc(t.stack, 0)))
+		n++;
+	ck_assert_uint_lt(n, 4096);
+	ck_assert_int_eq(poll(&p, 1, 10000), 1);
+	ck_assert_int_eq(dev->ops->rx(&dev->queue[0], &q, 1), 1);
+	ck_assert_uint_eq(dev->stats.rx_dropped, 1);
+	while (n > 0)
+		pkbuf_free(held[--n]);
+	close(s);
+}
+END_TEST
+
 /* A host that takes super-frames of more than 64 KB is told by its link address; elsewhere none goes. */
 START_TEST(test_tap_create_finds_the_host)
 {
@@ -549,6 +588,7 @@ int main(void)
 	tcase_add_test(tc, test_tap_attach_name_taken);
 	tcase_add_test(tc, test_tap_create_bad_config_refused);
 	tcase_add_test(tc, test_tap_create_ends_with_the_interface_running);
+	tcase_add_test(tc, test_tap_without_any_memory_is_not_lost);
 	tcase_add_test(tc, test_tap_create_finds_the_host);
 	return unit_run("tap", tc);
 }
