@@ -113,7 +113,7 @@ fails both 2 'one of -b, -l and -c is enough' snc -b 0.0.0.0:1 -c 10.0.0.2:1
 fails keep_client 2 '-k goes with a TCP listener' snc -k -c 10.0.0.2:1
 fails value 2 'option -b needs a value' snc -b
 fails no_file 1 '/nowhere/x: No such file or directory' snc -b 0.0.0.0:1005 -o /nowhere/x
-says help '^snc ' snc -h
+says help '^usage: snc ' snc -h
 
 # A terminal's worth of trouble: no input, no output, a full one.
 host timeout 20 socat -U TCP-LISTEN:1006,fork,reuseaddr OPEN:"$DIR/a" 2>/dev/null &
