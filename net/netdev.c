@@ -250,6 +250,8 @@ static bool tx_must_cut(const struct netdev *dev, const struct pkbuf *b)
 {
 	uint32_t need = b->gso_type == GSO_TCP6 ? NETDEV_F_TSO6 : NETDEV_F_TSO4;
 
+	if (b->len > PKBUF_MAX)
+		need |= NETDEV_F_BIG;
 	return b->gso_size && (~dev->features & (need | NETDEV_F_CSUM));
 }
 

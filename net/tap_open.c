@@ -118,7 +118,8 @@ static void link_wait(const char *name)
 
 /*
  * From 6.3 on the kernel takes a super-frame for itself whose IPv4 header gives no length, for it is more than
- * the field can tell.  The link address at the kernel's end of fd, or zeroes where it does not.
+ * the field can tell; from 6.6 on a TAP has pages for one.  The link address at the kernel's end of fd, or zeroes
+ * where it does not.
  */
 static void tap_host(int fd, uint8_t *host)
 {
@@ -128,7 +129,7 @@ static void tap_host(int fd, uint8_t *host)
 
 	memset(host, 0, ETHER_ALEN);
 	if (uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2 || major < 6 ||
-	    (major == 6 && minor < 3))
+	    (major == 6 && minor < 6))
 		return;
 	if (ioctl(fd, SIOCGIFHWADDR, &ifr) == 0)
 		memcpy(host, ifr.ifr_hwaddr.sa_data, ETHER_ALEN);

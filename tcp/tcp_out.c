@@ -188,9 +188,11 @@ static bool push_fitting(struct tcp_sock *ts)
 			n = left - left % ts->mss;
 			fin = false;
 		}
-		if (tcp_xmit(ts, n, fin) < 0)
+		if (tcp_xmit(ts, n, fin) == 0)
+			left -= n;
+		else if (n <= TCP_GSO_MAX || !(ts->flags & TCP_F_TX_FULL))
 			break;
-		left -= n;
+		/* else it was too large for the host: in parts */
 	}
 	return true;
 }

@@ -59,8 +59,7 @@ struct tcp_rare {
 	uint8_t keep_probes;              /* l: keepalives without an answer */
 	uint8_t keepcnt, syncnt;          /* l */
 	uint8_t defer_accept;             /* l: TCP_DEFER_ACCEPT, as a number of time-outs */
-	bool
-	    big_failed; /* l: a time-out with super-segments of more than 64 KB out: no more of them */
+	bool big_failed; /* l: no more super-segments of more than 64 KB: tcp_gso_doubt() */
 	/* l: of RFC 8985, 5, what reordering taught */
 	uint8_t reo_more;     /* l: RACK.reo_wnd_mult, less the one it always is */
 	uint8_t reo_persist;  /* l: recoveries it still holds for */

@@ -99,6 +99,7 @@ void tcp_recovery_enter(struct tcp_sock *ts, const struct tcp_ack_info *a)
 		reduction_start(ts, a ? a->delivered : 0);
 	}
 	ts->ca_state = CA_RECOVERY;
+	tcp_gso_doubt(ts);
 	cc_event(ts, TCP_CC_RECOVERY);
 }
 
@@ -355,15 +356,6 @@ static void count_timeout(struct tcp_sock *ts)
 		mib_inc(ts->sk.stack, failed[0][sack]);
 }
 
-/* Between us and the host nothing is lost: should it be that it takes no super-segments of that size, then no more. */
-static void timeout_big(struct tcp_sock *ts)
-{
-	struct tcp_rare *k = ts->est->xfer->big ? tcp_rare_get(ts) : NULL;
-
-	if (k)
-		k->big_failed = true;
-}
-
 /*
  * RFC 5681, 3.1: ssthresh falls once for one loss, however often its segment is sent again.
  * ts->retransmits counts this time-out already.
@@ -391,7 +383,7 @@ void tcp_recovery_timeout(struct tcp_sock *ts)
 	ts->ca_state = CA_LOSS;
 	x->recover = ts->snd_nxt;
 	x->tlp.out = x->new_first = false;
-	timeout_big(ts);
+	tcp_gso_doubt(ts);
 	x->frto = sysctl_get(ts->sk.stack, tcp_frto) && (fresh || again);
 	cc_event(ts, TCP_CC_TIMEOUT);
 }

@@ -112,7 +112,7 @@ static void header_write(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uin
 
 /* --- one segment out ---------------------------------------------------------------------------- */
 
-/* An ACK went out:  is owed now. */
+/* An ACK went out: nothing is owed now. */
 static void ack_settled(struct tcp_sock *ts)
 {
 	ts->flags &= ~(TCP_F_ACK_NOW | TCP_F_ACK_DELAY);
@@ -213,7 +213,7 @@ struct span {
 
 /*
  * A big one must fit the send buffer several times, and is not for what is lost or where the device had no room
- * for the last: the host wants pages in a row for it.
+ * for one before: the host wants pages in a row for it.
  */
 uint32_t tcp_gso_max(const struct tcp_sock *ts)
 {
@@ -223,6 +223,15 @@ uint32_t tcp_gso_max(const struct tcp_sock *ts)
 	    (ts->flags & TCP_F_TX_FULL) || ts->sk.sndbuf / 4 < TCP_GSO_BIG)
 		return TCP_GSO_MAX;
 	return TCP_GSO_BIG;
+}
+
+/* Between us and the host nothing is lost: should it be that it takes none of that size, then no more of them. */
+void tcp_gso_doubt(struct tcp_sock *ts)
+{
+	struct tcp_rare *k = ts->est->xfer->big ? tcp_rare_get(ts) : NULL;
+
+	if (k)
+		k->big_failed = true;
 }
 
 /* Not of urgent data: who cuts leaves the pointer as it is, which counts from its segment's own number. */
@@ -371,7 +380,9 @@ static int span_out(struct tcp_sock *ts, const struct span *s, struct pkbuf *b)
 	if ((ts->flags & TCP_F_ECN) && s->len && !s->first->times)
 		b->tos = IP_ECN_ECT0;
 	err = segment_out(ts, b, s->first->seq, flags);
-	if (err == -ENOBUFS || err == -ENOMEM) {
+	if (err < 0 && s->len > TCP_GSO_MAX)
+		tcp_gso_doubt(ts);
+	if (err == -ENOBUFS || err == -ENOMEM || (err == -EMSGSIZE && s->len > TCP_GSO_MAX)) {
 		ts->flags |= TCP_F_TX_FULL | cwr;
 		return -ENOBUFS;
 	}
@@ -479,7 +490,7 @@ int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most)
 	err = span_out(ts, &s, b);
 	if (err)
 		return err;
-	if (ts->rare->plpmtud.probe) /* a probe that is out proves  any more */
+	if (ts->rare->plpmtud.probe) /* a probe that is out proves nothing any more */
 		ts->rare_own->plpmtud.probe = 0;
 	segs = span_sent(ts, &s, now);
 	tcp_retrans_count(ts, segs, s.len);

@@ -63,7 +63,7 @@ struct pkbuf *superframe(struct stack *st, enum pkbuf_gso type, uint32_t n, uint
 {
 	struct pkbuf *b = pkbuf_alloc(st, PKBUF_TX_HEAD);
 	struct ether_hdr e = {.dst = {2, 0, 0, 0, 0, 9}, .src = {2, 0, 0, 0, 0, 1}};
-	static uint8_t bytes[65535];
+	static uint8_t bytes[100000];
 
 	ck_assert_ptr_nonnull(b);
 	for (uint32_t i = 0; i < n; i++)

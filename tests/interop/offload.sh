@@ -26,7 +26,7 @@ else
 	fail each_frame_finished_or_marked "see above"
 fi
 expect super_frames_are_used grep -Eq "'super': [1-9]" "$DIR/frames"
-if printf '6.3\n%s\n' "$(uname -r)" | sort -CV; then
+if printf '6.6\n%s\n' "$(uname -r)" | sort -CV; then
 	expect big_ones_too grep -Eq "'big': [1-9]" "$DIR/frames"
 fi
 

@@ -319,6 +319,19 @@ START_TEST(test_tx_cuts_by_features)
 }
 END_TEST
 
+/* More than 64 KB, whatever its way here: the length in such a frame's IPv4 header is no use to others. */
+START_TEST(test_tx_cuts_what_only_the_host_takes)
+{
+	struct testdev *host, *other = testdev_create(st, "eth1", &ether_link, NETDEV_F_ALL);
+
+	host = testdev_create(st, "eth2", &ether_link, NETDEV_F_ALL | NETDEV_F_BIG);
+	ck_assert_int_eq(netdev_tx(other->dev, superframe(st, GSO_TCP4, 100000, 1400)), 0);
+	ck_assert_int_eq(netdev_tx(host->dev, superframe(st, GSO_TCP4, 100000, 1400)), 0);
+	ck_assert_uint_eq(other->sent.count, 72);
+	ck_assert_uint_eq(host->sent.count, 1);
+}
+END_TEST
+
 START_TEST(test_tx_cut_goes_on_after_an_error)
 {
 	t->refuse = -ENOBUFS;
@@ -391,6 +404,7 @@ int main(void)
 	tcase_add_test(tc, test_tx_finishes_what_the_device_cannot);
 	tcase_add_test(tc, test_tx_leaves_what_the_device_can);
 	tcase_add_loop_test(tc, test_tx_cuts_by_features, 0, 5);
+	tcase_add_test(tc, test_tx_cuts_what_only_the_host_takes);
 	tcase_add_test(tc, test_tx_cut_goes_on_after_an_error);
 	tcase_add_test(tc, test_tx_cut_in_part_is_no_error);
 	tcase_add_test(tc, test_alarm_belongs_to_the_reader);

@@ -20,26 +20,46 @@ static void setup(void)
 	tcp_lab_setup_tso();
 	tl.dev->features |= NETDEV_F_BIG;
 	memcpy(tl.dev->host, peer, ETHER_ALEN);
-	tl.syn = (struct seg){.mss = 1460, .opts = O_WS, .ws = 8, .wnd = 60000};
+	tl.syn = (struct seg){.mss = 1460, .opts = O_WS | O_SACK_OK, .ws = 8, .wnd = 60000};
 	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+}
+
+/* The peer's: what has come in a row, and then out of it. */
+struct heard {
+	uint32_t acked, from, to;
+};
+
+static void hear(struct heard *h, const struct seg *s)
+{
+	if (s->seq > 1 + h->acked) {
+		h->from = s->seq;
+		h->to = s->seq + s->len;
+		rx(ACK, .seq = 1, .ack = 1 + h->acked, .wnd = 60000, .nsack = 1,
+		   .sack = {{h->from, h->to}});
+		return;
+	}
+	if (s->seq == 1 + h->acked)
+		h->acked += s->len;
+	if (h->to > 1 + h->acked && h->from <= 1 + h->acked)
+		h->acked = h->to - 1;
+	rx(ACK, .seq = 1, .ack = 1 + h->acked, .wnd = 60000);
 }
 
 /* Acknowledges what comes of the first `end` bytes; the most that came at once. */
 static uint32_t taken(uint32_t end)
 {
-	uint32_t acked = tl.snd - 1, most = 0;
+	struct heard h = {.acked = tl.snd - 1};
+	uint32_t most = 0;
 	struct seg s;
 
-	for (unsigned i = 0; i < 400 && acked < end; i++) {
+	for (unsigned i = 0; i < 400 && h.acked < end; i++) {
 		while (tcp_lab_take(&s)) {
 			most = s.len > most ? s.len : most;
-			if (s.seq == 1 + acked)
-				acked += s.len;
-			rx(ACK, .seq = 1, .ack = 1 + acked, .wnd = 60000);
+			hear(&h, &s);
 		}
 		advance_ms(10);
 	}
-	ck_assert_uint_eq(acked, end);
+	ck_assert_uint_eq(h.acked, end);
 	tl.snd = 1 + end;
 	return most;
 }
@@ -92,28 +112,67 @@ START_TEST(test_small_send_buffer_not)
 }
 END_TEST
 
-/* The host has no pages in a row for a large one. */
-static int xmit_no_large(struct netdev *dev, struct pkbuf *b)
-{
-	const struct netdev_ops *ops = dev->priv;
+/* How a device fares with what is longer than 64 KB: an errno of its write, or it is lost. */
+static struct {
+	struct netdev_ops ops;
+	const struct netdev_ops *below;
+	int err;
+	unsigned met;
+} strict;
 
+static int strict_xmit(struct netdev *dev, struct pkbuf *b)
+{
 	if (b->len <= PKBUF_MAX)
-		return ops->xmit(dev, b);
+		return strict.below->xmit(dev, b);
+	strict.met++;
 	pkbuf_drop(b, DROP_DEV_TX);
-	return -ENOBUFS;
+	return strict.err;
 }
 
-START_TEST(test_not_taken_goes_in_parts)
+static void strict_begin(int err)
 {
-	struct netdev_ops ops = *tl.dev->ops;
-
 	ck_assert_uint_gt(sent_at_once(TOTAL), SMALL);
-	tl.dev->priv = (void *)(uintptr_t)tl.dev->ops;
-	ops.xmit = xmit_no_large;
-	tl.dev->ops = &ops;
+	strict.below = tl.dev->ops;
+	strict.ops = *tl.dev->ops;
+	strict.ops.xmit = strict_xmit;
+	strict.err = err;
+	strict.met = 0;
+	tl.dev->ops = &strict.ops;
+}
+
+static void strict_end(void)
+{
+	tl.dev->ops = strict.below;
+}
+
+/* No pages in a row for it, or more pages than the kernel gives a frame. */
+static const int refusals[] = {-ENOBUFS, -ENOMEM, -EMSGSIZE};
+
+START_TEST(test_refused_goes_in_parts_from_then_on)
+{
+	uint32_t end;
+
+	strict_begin(refusals[_i]);
+	end = tl.snd - 1 + TOTAL;
+	tcp_lab_write(TOTAL);
+	ck_assert_uint_gt(tl.nsent, 0); /* at once */
+	ck_assert_uint_le(taken(end), SMALL);
 	ck_assert_uint_le(sent_at_once(TOTAL), SMALL);
-	ck_assert_uint_gt(pkbuf_drops(tl.st, DROP_DEV_TX), 0);
-	tl.dev->ops = tl.dev->priv;
+	ck_assert_uint_eq(strict.met, 1);
+	ck_assert_uint_eq(mib_read(tl.st, MIB_Tcp_RetransSegs), 0);
+	strict_end();
+}
+END_TEST
+
+/* What follows a large one comes, and tells of it before there is a time-out. */
+START_TEST(test_lost_goes_in_parts_from_then_on)
+{
+	strict_begin(0);
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert_uint_le(sent_at_once(TCP_GSO_BIG + SMALL / 2), SMALL);
+	ck_assert_uint_eq(mib_read(tl.st, MIB_TcpExt_TCPTimeouts), 0);
+	ck_assert_uint_eq(strict.met, 1);
+	strict_end();
 }
 END_TEST
 
@@ -145,7 +204,9 @@ int main(void)
 	tcase_add_test(tc, test_without_the_feature_not);
 	tcase_add_test(tc, test_setting_ends_it);
 	tcase_add_test(tc, test_small_send_buffer_not);
-	tcase_add_test(tc, test_not_taken_goes_in_parts);
+	tcase_add_loop_test(tc, test_refused_goes_in_parts_from_then_on, 0,
+			    (int)(sizeof(refusals) / sizeof(*refusals)));
+	tcase_add_test(tc, test_lost_goes_in_parts_from_then_on);
 	tcase_add_test(tc, test_after_a_timeout_none_any_more);
 	return unit_run("tcp_big", tc);
 }
