@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "shell/program.h"
@@ -86,6 +87,32 @@ static bool script_interpreter(char *line, char *path, size_t size)
 	return word && file_find(word, path, size);
 }
 
+static bool in_group(gid_t group)
+{
+	gid_t groups[256];
+	int n = getgroups(256, groups);
+
+	for (int i = 0; i < n; i++) {
+		if (groups[i] == group)
+			return true;
+	}
+	return group == getegid();
+}
+
+/* Its exec is a secure one (AT_SECURE): the loader heeds no LD_PRELOAD.  Root gains nothing by capabilities. */
+static bool changes_rights(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return false;
+	if (st.st_mode & S_ISUID && st.st_uid != geteuid())
+		return true;
+	if (st.st_mode & S_ISGID && st.st_mode & S_IXGRP && !in_group(st.st_gid))
+		return true;
+	return geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0;
+}
+
 /* Why it is not served, or NULL; of a script its interpreter is looked at, left in path. */
 static const char *file_why(char *path, size_t size, bool notify, bool *script)
 {
@@ -95,7 +122,6 @@ static const char *file_why(char *path, size_t size, bool notify, bool *script)
 	} head = {0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	const char *why = NULL;
-	struct stat st;
 
 	*script = false;
 	if (fd < 0)
@@ -108,9 +134,8 @@ static const char *file_why(char *path, size_t size, bool notify, bool *script)
 	} else if (memcmp(head.elf.e_ident, ELFMAG, SELFMAG) == 0) {
 		why = elf_why(fd, &head.elf, notify);
 	}
-	if (!why && !notify && geteuid() != 0 && fstat(fd, &st) == 0 &&
-	    st.st_mode & (S_ISUID | S_ISGID))
-		why = "it changes its user, and such programs do not load the library";
+	if (!why && !notify && changes_rights(fd))
+		why = "it changes its user or rights, and such programs do not load the library";
 	close(fd);
 	return why;
 }

@@ -89,6 +89,12 @@ expect library_off timeout 60 "$WEFT" run --control "$DIR/control" --mode notify
 "$WEFT" run --control "$DIR/control" --mode preload -- "$DIR/cc" others 2>"$DIR/said"
 expect preload_refuses_static test $? = 126
 expect preload_says_why grep -q 'not served: it is static' "$DIR/said"
+cp "$(command -v cat)" "$DIR/group"
+chgrp 65533 "$DIR/group"
+chmod 2755 "$DIR/group"
+"$WEFT" run --control "$DIR/control" --mode preload -- "$DIR/group" /dev/null 2>"$DIR/said"
+expect preload_refuses_setgid_of_root test $? = 126
+expect preload_says_rights grep -q 'changes its user or rights' "$DIR/said"
 "$WEFT" run --control "$DIR/control" --mode preload -- bash -c "'$DIR/cc' fetch 10.0.0.1 7" 2>"$DIR/said"
 expect child_never_on_the_hosts_network grep -q 'Address family not supported' "$DIR/said"
 timeout 60 "$WEFT" run --control "$DIR/control" --mode notify -- "$WEFT" run --control "$DIR/control" -- true 2>"$DIR/said"
@@ -139,6 +145,11 @@ if ("${user[@]}" unshare -Un true) 2>/dev/null; then
 	"${user[@]}" timeout 60 "$DIR/weft" -d -c 'inetd echo' >"$DIR/log" 2>&1 </dev/null &
 	WEFT_PID=$!
 	until_true 20 grep -q '^weft: ready' "$DIR/log"
+	cp "$(command -v cat)" "$DIR/capable"
+	python3 -c 'import os, struct, sys
+os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0))' "$DIR/capable"
+	"${user[@]}" timeout 60 "$DIR/weft" run --mode preload -- "$DIR/capable" /dev/null 2>"$DIR/said"
+	expect preload_refuses_capabilities grep -q 'changes its user or rights' "$DIR/said"
 	expect user_bytes "${user[@]}" timeout 60 "$DIR/weft" run -- "$DIR/cc" fetch 10.0.0.1 7
 	expect user_child_of_a_program "${user[@]}" timeout 60 "$DIR/weft" run -- bash -c "'$DIR/cc' refused 10.0.0.1 7 9"
 	weft_down
