@@ -8,6 +8,8 @@
 
 #include "socket/preload.h"
 
+#define SECOND 1000000000ll
+
 HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
 	struct guest_socket s;
@@ -101,20 +103,46 @@ static bool any_is_ours(const struct mmsghdr *v, unsigned n, int flags)
 	return false;
 }
 
+/* When the time of a recvmmsg() is over, by the monotonic clock; false: it makes no sense. */
+static bool end_of(const struct timespec *t, int64_t *end)
+{
+	struct timespec now;
+
+	if (t->tv_sec < 0 || t->tv_nsec < 0 || t->tv_nsec >= SECOND)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (t->tv_sec > INT32_MAX)
+		*end = INT64_MAX;
+	else
+		*end = (now.tv_sec + t->tv_sec) * SECOND + now.tv_nsec + t->tv_nsec;
+	return true;
+}
+
+/* What is left of it, into *t; false: nothing. */
+static bool time_left(struct timespec *t, int64_t end)
+{
+	struct timespec now;
+	int64_t left;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	left = end - (now.tv_sec * SECOND + now.tv_nsec);
+	if (left < 0)
+		left = 0;
+	*t = (struct timespec){.tv_sec = left / SECOND, .tv_nsec = left % SECOND};
+	return left > 0;
+}
+
 /* The time-out is looked at after each message, as recvmmsg(2) says of the kernel's. */
 HOOK int recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout)
 {
-	struct timespec now, end = {0};
+	int64_t end = 0;
 	unsigned done = 0;
 	ssize_t k = 0;
 
 	if (!any_is_ours(v, n, flags))
 		return (int)syscall(SYS_recvmmsg, fd, v, n, flags, timeout, PROGRAM_PASS);
-	if (timeout) {
-		clock_gettime(CLOCK_MONOTONIC, &end);
-		end.tv_sec += timeout->tv_sec;
-		end.tv_nsec += timeout->tv_nsec;
-	}
+	if (timeout && !end_of(timeout, &end))
+		return (int)preload_answer(-EINVAL);
 	while (done < n) {
 		k = recvmsg(fd, &v[done].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (k < 0)
@@ -122,8 +150,7 @@ HOOK int recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct times
 		v[done++].msg_len = (unsigned)k;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
-		if (timeout && clock_gettime(CLOCK_MONOTONIC, &now) == 0 &&
-		    (now.tv_sec - end.tv_sec) * 1000000000 + (now.tv_nsec - end.tv_nsec) >= 0)
+		if (timeout && !time_left(timeout, end))
 			break;
 	}
 	return done ? (int)done : (int)k;

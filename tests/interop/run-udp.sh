@@ -24,6 +24,7 @@ try:
 except ConnectionRefusedError:
 	pass
 assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0'
+expect udp_several_in_time run python3 tests/harness/run_several.py
 # More than the gateway takes in a turn, to somebody and connected: all go on.
 sent() {
 	ctl nstat -a | awk '$1 == "UdpOutDatagrams" { print $2 }'
