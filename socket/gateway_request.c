@@ -2,6 +2,8 @@
  * socket/gateway_request.c - what programs ask for: one request a connection, answered at once.
  */
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,16 +97,16 @@ static int request_bind(struct gateway_end *e, const struct program_request *q)
 }
 
 /*
- * Stamps have no way to the program: its end is an AF_UNIX socket, whose bytes have no time and whose POLLERR
- * is the kernel's.
+ * Stamps, what is left to read beside a message and the end of a send have no way to the program: its end is an
+ * AF_UNIX socket, whose bytes come with nothing and whose POLLERR is the kernel's.
  */
 static bool option_tells_nothing(const struct gateway_end *e, const struct program_request *q)
 {
 	if (q->level != SOL_SOCKET)
-		return false;
+		return q->level == IPPROTO_TCP && q->name == TCP_INQ;
 	if (q->name == SO_TIMESTAMP || q->name == SO_TIMESTAMPNS)
 		return e->role != GATEWAY_DGRAM;
-	return q->name == SO_TIMESTAMPING;
+	return q->name == SO_TIMESTAMPING || q->name == SO_ZEROCOPY;
 }
 
 static int request_setopt(struct gateway_end *e, const struct program_request *q)

@@ -56,10 +56,12 @@ except socket.timeout:
     pass
 s.settimeout(None)
 SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING = 29, 35, 37  # linux/socket.h
-for name in (SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING):
+SO_ZEROCOPY, TCP_INQ = 60, 36
+for level, name in [(socket.SOL_SOCKET, n) for n in (SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING, SO_ZEROCOPY)] + [
+        (socket.IPPROTO_TCP, TCP_INQ)]:
     try:
-        s.setsockopt(socket.SOL_SOCKET, name, 1)
-        raise AssertionError("a stamp that never comes")
+        s.setsockopt(level, name, 1)
+        raise AssertionError("what never comes")
     except OSError as e:
         assert e.errno == errno.ENOPROTOOPT, e
 s.shutdown(socket.SHUT_WR)
