@@ -81,6 +81,7 @@ struct event {
 
 struct script {
 	const char *path;
+	char *text; /* of the file */
 	struct event *events;
 	int64_t tolerance_us;
 	double tolerance_percent; /* of the time since the event before */

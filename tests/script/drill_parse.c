@@ -445,7 +445,8 @@ struct script *script_read(const char *path)
 
 	if (!s)
 		abort();
-	x.start = x.p = file_read(path);
+	s->text = file_read(path);
+	x.start = x.p = s->text;
 	s->path = path;
 	s->tolerance_us = TOLERANCE_US;
 	s->tolerance_percent = TOLERANCE_PERCENT;
