@@ -4,7 +4,7 @@
  *
  * A table holds a reference of each entry.  A look-up takes one more under the chain's lock and
  * lets go.  The ephemeral port of connect() is chosen here too, since a port is free when its
- * four-tuple is (RFC 6056, 3.3.3).
+ * four-tuple is (RFC 6056, 3.3.4).
  */
 #include "ip/inet_hash.h"
 
@@ -19,13 +19,16 @@
 struct inet_table *inet_table_create(struct stack *st, uint8_t proto, inet_take_timewait_fn *take)
 {
 	struct inet_table *t = calloc(1, sizeof(*t));
+	uint32_t first;
 
 	if (!t)
 		return NULL;
 	t->stack = st;
 	t->proto = proto;
 	t->take = take;
-	t->port_next = (uint32_t)env_random(st->env);
+	first = (uint32_t)env_random(st->env);
+	for (unsigned i = 0; i < INET_PORT_CELLS; i++)
+		atomic_init(&t->port_next[i], first);
 	for (unsigned i = 0; i < INET_LOCKS; i++) {
 		mutex_init(&t->conn_lock[i], RANK_BUCKET);
 		mutex_init(&t->bound_lock[i], RANK_BUCKET);
@@ -242,22 +245,23 @@ static int conn_try(struct inet_table *t, struct sock *sk, const struct inet_tup
 	return err;
 }
 
-/* F of RFC 6056, 3.3.3: where in the range this destination begins. */
-static uint32_t port_offset(struct inet_table *t, const struct sock *sk)
+/* F and, above, G of RFC 6056, 3.3.4: where in the range this destination begins, and which cell counts for it. */
+static uint64_t port_offset(struct inet_table *t, const struct sock *sk)
 {
 	struct {
 		struct ip_addr laddr, raddr;
 		uint16_t rport, proto;
 	} key = {sk->c.laddr, sk->c.raddr, sk->c.rport, t->proto};
 
-	return (uint32_t)siphash(&key, 36, t->stack->key);
+	return siphash(&key, 36, t->stack->key);
 }
 
 int inet_connect(struct inet_table *t, struct sock *sk)
 {
 	struct inet_tuple tu = tuple_of(&sk->c);
 	struct port_range r;
-	uint32_t offset;
+	_Atomic uint32_t *cell;
+	uint64_t offset;
 	int err;
 
 	assert(lock_is_held(&sk->c.lock) && !inet_hashed(&sk->c));
@@ -267,10 +271,11 @@ int inet_connect(struct inet_table *t, struct sock *sk)
 	}
 	r = inet_port_range(sk);
 	offset = port_offset(t, sk);
+	cell = &t->port_next[(offset >> 32) % INET_PORT_CELLS];
 	for (uint32_t i = 0; i < r.count; i++) {
-		uint32_t next = atomic_fetch_add_explicit(&t->port_next, 1, memory_order_relaxed);
+		uint32_t next = atomic_fetch_add_explicit(cell, 1, memory_order_relaxed);
 
-		tu.lport = (uint16_t)(r.first + (next + offset) % r.count);
+		tu.lport = (uint16_t)(r.first + (next + (uint32_t)offset) % r.count);
 		err = conn_try(t, sk, &tu);
 		if (err != -EADDRINUSE)
 			return err;

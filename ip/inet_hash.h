@@ -55,7 +55,7 @@ void inet_port_release(struct inet_table *t, struct port_share *p);
 /* --- connections and bound socks: inet_hash.c ------------------------------------------------- */
 
 /*
- * sk has laddr, raddr, rport; chooses lport when it has none (RFC 6056, algorithm 3: per
+ * sk has laddr, raddr, rport; chooses lport when it has none (RFC 6056, algorithm 4: per
  * destination) and enters the connection table.  -EADDRNOTAVAIL: no port left, or the four-tuple is
  * in use.
  */

@@ -10,6 +10,7 @@
 #define INET_CONN_CHAINS 4096u
 #define INET_BOUND_CHAINS 256u
 #define INET_PORT_CHAINS 1024u
+#define INET_PORT_CELLS 4096u
 
 /* Values of sock_common.hashed. */
 enum inet_where { INET_NOWHERE, INET_CONN, INET_BOUND };
@@ -47,7 +48,7 @@ struct inet_table {
 	uint8_t proto;                                /* c */
 	inet_take_timewait_fn *take;                  /* c: NULL: never */
 	void (*free_small)(struct sock_common *c);    /* c */
-	_Atomic uint32_t port_next;                   /* a: next_ephemeral of RFC 6056, 3.3.3 */
+	_Atomic uint32_t port_next[INET_PORT_CELLS];  /* a: the table of RFC 6056, 3.3.4 */
 	struct mutex conn_lock[INET_LOCKS];           /* c */
 	struct mutex bound_lock[INET_LOCKS];          /* c */
 	struct mutex port_lock[INET_LOCKS];           /* c */

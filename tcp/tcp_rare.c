@@ -48,7 +48,7 @@ void tcp_retrans_count(struct tcp_sock *ts, uint32_t segs, uint32_t bytes)
 static bool rare_to_inherit(const struct tcp_rare *r)
 {
 	return r->user_mss || r->wnd_clamp || r->notsent_lowat || r->keepidle || r->keepintvl ||
-	       r->keepcnt || r->linger2_s || r->max_pacing_rate || r->user_timeout;
+	       r->keepcnt || r->linger2_s || r->max_pacing_rate || r->user_timeout || r->syncnt;
 }
 
 bool tcp_rare_inherit(struct tcp_sock *child, const struct tcp_sock *ls)
@@ -70,5 +70,6 @@ bool tcp_rare_inherit(struct tcp_sock *child, const struct tcp_sock *ls)
 	to->linger2_s = from->linger2_s;
 	to->max_pacing_rate = from->max_pacing_rate;
 	to->user_timeout = from->user_timeout;
+	to->syncnt = from->syncnt;
 	return true;
 }

@@ -293,15 +293,19 @@ uint32_t tcp_ofo_end(const struct tcp_sock *ts)
 
 /* --- taking ------------------------------------------------------------------------------------- */
 
+/* A FIN seen since b came ends the stream before what lies behind it. */
 static void packet_in_order(struct tcp_sock *ts, struct pkbuf *b)
 {
 	struct tcp_seg *g = tcp_seg(b);
 	uint32_t old;
 
+	if (ts->flags & TCP_F_FIN_SEEN)
+		g->end = seq_min(g->end, ts->est->rcv_fin);
 	if (seq_leq(g->end, ts->rcv_nxt)) {
 		packet_free(ts, b, DROP_TCP_OLD_DATA);
 		return;
 	}
+	pkbuf_trim_to(b, g->end - g->seq);
 	if (seq_lt(g->seq, ts->rcv_nxt)) {
 		old = ts->rcv_nxt - g->seq;
 		pkbuf_trim_front(b, old);
@@ -317,11 +321,6 @@ void tcp_ofo_drain(struct tcp_sock *ts)
 
 	while (ts->rare->ofo && (k = RB_MIN(ofo_tree, &ts->rare->ofo->tree)) &&
 	       seq_leq(k->seq, ts->rcv_nxt)) {
-		/* a FIN seen since ends the stream before what lies behind it */
-		if ((ts->flags & TCP_F_FIN_SEEN) && seq_geq(k->seq, ts->est->rcv_fin)) {
-			tcp_ofo_free(ts);
-			return;
-		}
 		if (seq_lt(k->seq, ts->rcv_nxt)) /* what filled the hole went on over it */
 			tcp_dsack_set(ts, k->seq, seq_min(k->end, ts->rcv_nxt));
 		block_unlink(ts, k);

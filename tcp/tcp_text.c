@@ -5,6 +5,8 @@
  * A packet that pins more than twice what it carries is copied behind the one before it: so a peer
  * of many small segments pins no more than twice what it was allowed to send.
  */
+#include <errno.h>
+
 #include "tcp/tcp_priv.h"
 
 /* --- sixth: urgent ------------------------------------------------------------------------------ */
@@ -252,16 +254,24 @@ static bool rcvq_add(struct tcp_sock *ts, struct pkbuf *b)
 
 /* --- seventh: text ------------------------------------------------------------------------------ */
 
+/* Nobody will read: it is closed, or shut down both ways (as Linux; the peer's own FIN would have led on). */
+static bool text_is_deaf(const struct tcp_sock *ts)
+{
+	return (ts->sk.flags & SOCK_DEAD) ||
+	       ((ts->sk.shutdown & SOCK_SHUT_RD) &&
+		tcp_state_in(ts, TCP_IN(TCP_FIN_WAIT1) | TCP_IN(TCP_FIN_WAIT2)));
+}
+
 /* RFC 9293, 3.6.1 and RFC 1122, 4.2.2.13: data nobody will read, answered as if nobody were there. */
 static bool text_unwanted(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
 
-	if (!(ts->sk.flags & SOCK_DEAD) || b->len == 0 || seq_leq(g->seq + b->len, ts->rcv_nxt))
+	if (!text_is_deaf(ts) || b->len == 0 || seq_leq(g->seq + b->len, ts->rcv_nxt))
 		return false;
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPAbortOnData);
 	tcp_reply_rst(b);
-	tcp_done(ts, 0);
+	tcp_done(ts, ts->sk.flags & SOCK_DEAD ? 0 : ECONNRESET);
 	return true;
 }
 
@@ -321,13 +331,15 @@ static bool text_is_pushed(const struct tcp_sock *ts, struct pkbuf *b)
 static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
 {
 	bool hole = ts->rare->ofo != NULL, pushed;
+	uint32_t old = ts->rcv_nxt;
 
 	rcv_mss_update(ts, b);
 	pushed = text_is_pushed(ts, b);
 	tcp_tune_rtt(ts, tcp_seg(b), b->len);
 	if (!rcvq_add(ts, b)) {
 		ts->flags |= TCP_F_ACK_NOW;
-		return;
+		if (ts->rcv_nxt == old)
+			return; /* else a part of it found room */
 	}
 	if (hole) {
 		tcp_ofo_drain(ts);

@@ -362,6 +362,21 @@ START_TEST(test_connect_port_counts_up_for_one_destination)
 }
 END_TEST
 
+/* RFC 6056, 3.3.4: what goes elsewhere meanwhile cannot be counted. */
+START_TEST(test_connect_port_tells_nothing_of_others)
+{
+	struct sock *sk[8];
+
+	inet_lab_range(&lab, 40000, 49999);
+	for (int i = 0; i < 8; i++) {
+		sk[i] = stream(0);
+		ck_assert_int_eq(connect_to(sk[i], i % 7 ? "10.0.0.3" : "10.0.0.2", 80), 0);
+	}
+	ck_assert_int_eq(sk[7]->c.lport - 40000, (sk[0]->c.lport - 40000 + 1) % 10000);
+	end_all(sk, 8);
+}
+END_TEST
+
 /* RFC 6056, 3.3.3: one destination's ports tell nothing of another's. */
 START_TEST(test_connect_port_other_destination_begins_elsewhere)
 {
@@ -531,6 +546,7 @@ int main(void)
 	tcase_add_test(tc, test_bind_any_port_starts_at_random);
 	tcase_add_test(tc, test_bind_range_crossed_is_first_alone);
 	tcase_add_test(tc, test_connect_port_counts_up_for_one_destination);
+	tcase_add_test(tc, test_connect_port_tells_nothing_of_others);
 	tcase_add_test(tc, test_connect_port_other_destination_begins_elsewhere);
 	tcase_add_test(tc, test_connect_ports_run_out_for_one_destination);
 	tcase_add_test(tc, test_connect_leaves_bound_ports_alone);

@@ -243,6 +243,38 @@ START_TEST(test_data_after_shutdown_is_read)
 }
 END_TEST
 
+/* Both ways: nobody will read, and the peer learns it (Linux). */
+START_TEST(test_data_after_shutdown_of_both_resets)
+{
+	struct seg s;
+
+	weft_shutdown(tl.fd, SHUT_RDWR);
+	tx(FIN | ACK, .seq = 1, .ack = 1);
+	if (_i) {
+		rx(ACK, .seq = 1, .ack = 2);
+		ck_state(TCP_FIN_WAIT2);
+	}
+	rx(ACK, .seq = 1, .ack = 2, .len = 10);
+	ck_assert(tcp_lab_take(&s));
+	ck_assert_uint_eq(s.flags, RST);
+	ck_assert_uint_eq(s.seq, 2);
+	ck_state(TCP_CLOSE);
+	ck_assert_int_eq(tcp_lab_error(), ECONNRESET);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPAbortOnData), 1);
+}
+END_TEST
+
+/* Reading alone: what comes is kept, as by Linux. */
+START_TEST(test_data_after_shutdown_of_reading_is_read)
+{
+	weft_shutdown(tl.fd, SHUT_RD);
+	rx(ACK, .seq = 1, .ack = 1, .len = 10);
+	tx(ACK, .seq = 1, .ack = 11);
+	tcp_lab_read(10);
+	tcp_lab_read_eof();
+}
+END_TEST
+
 /* --- orphans ------------------------------------------------------------------------------------
  */
 
@@ -344,6 +376,8 @@ int main(void)
 	tcase_add_test(tc, test_close_with_unread_behind_hole_fins);
 	tcase_add_loop_test(tc, test_data_after_close_reset, 0, 2);
 	tcase_add_test(tc, test_data_after_shutdown_is_read);
+	tcase_add_loop_test(tc, test_data_after_shutdown_of_both_resets, 0, 2);
+	tcase_add_test(tc, test_data_after_shutdown_of_reading_is_read);
 	add_orphans(tc);
 	return unit_run("tcp_close", tc);
 }

@@ -89,11 +89,12 @@ END_TEST
 
 START_TEST(test_listener_hands_it_on)
 {
-	uint32_t v = 0, clamp = 0;
+	uint32_t v = 0, clamp = 0, syncnt = 0;
 	socklen_t n = sizeof(v);
 
 	tcp_lab_setopt(tl.ls, IPPROTO_TCP, TCP_NOTSENT_LOWAT, LOWAT);
 	tcp_lab_setopt(tl.ls, IPPROTO_TCP, TCP_WINDOW_CLAMP, 5000);
+	tcp_lab_setopt(tl.ls, IPPROTO_TCP, TCP_SYNCNT, 3);
 	tcp_lab_peer(1);
 	rx(SYN, .seq = 0, .mss = MSS);
 	tx(SYN | ACK, .seq = 0, .ack = 1, .wnd = 5000);
@@ -103,6 +104,8 @@ START_TEST(test_listener_hands_it_on)
 	ck_assert_uint_eq(v, LOWAT);
 	ck_assert_int_eq(weft_getsockopt(tl.fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, &n), 0);
 	ck_assert_uint_eq(clamp, 5000);
+	ck_assert_int_eq(weft_getsockopt(tl.fd, IPPROTO_TCP, TCP_SYNCNT, &syncnt, &n), 0);
+	ck_assert_uint_eq(syncnt, 3);
 }
 END_TEST
 

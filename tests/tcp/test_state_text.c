@@ -230,6 +230,22 @@ START_TEST(test_receiving_text_behind_fin_ignored)
 }
 END_TEST
 
+/* What came before and goes on beyond the FIN ends with it: nothing may hide that it is there. */
+START_TEST(test_receiving_text_held_over_fin_cut)
+{
+	bring(_i);
+	text(20, 40);
+	rx(FIN | ACK, .seq = tl.rcv + 30, .ack = una);
+	tcp_lab_drop();
+	text(0, 20);
+	tx(ACK, .seq = tl.snd, .ack = tl.rcv + 31);
+	quiet();
+	ck_state(recv_state[_i].after_fin);
+	tcp_lab_read(30);
+	tcp_lab_read_eof();
+}
+END_TEST
+
 START_TEST(test_receiving_fin_again_acked)
 {
 	bring(_i);
@@ -262,6 +278,33 @@ START_TEST(test_synrcvd_ack_with_fin_to_closewait)
 		ck_assert_int_ge(tcp_lab_accept(), 0);
 	tcp_lab_read(10);
 	tcp_lab_read_eof();
+}
+END_TEST
+
+/* --- memory ------------------------------------------------------------------------------------- */
+
+/* Of what there is no room for in whole a part may be taken, and who waits for text is told of it. */
+START_TEST(test_receiving_part_is_told)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLET};
+	int epfd = weft_epoll_create1(0);
+	uint32_t had = 0, part = 0;
+	struct tcp_view v;
+
+	bring(_i);
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_RCVBUF, 6000);
+	ck_assert_int_eq(weft_epoll_ctl(epfd, EPOLL_CTL_ADD, tl.fd, &e), 0);
+	for (uint32_t n = 700; n == 700; had += n) {
+		text(had, 700);
+		ck_assert(tcp_lab_view(&v));
+		n = v.rcv_nxt - tl.peer.isn - tl.rcv - had;
+		ck_assert_int_eq(weft_epoll_wait(epfd, &e, 1, 0), n > 0);
+		part = n;
+	}
+	ck_assert_uint_gt(part, 0);
+	tcp_lab_drop();
+	tcp_lab_read(had);
+	weft_close(epfd);
 }
 END_TEST
 
@@ -362,6 +405,8 @@ int main(void)
 	tcase_add_loop_test(tc, test_receiving_fin_with_text_moves_on, 0, RECV_STATES);
 	tcase_add_loop_test(tc, test_receiving_fin_out_of_order_waits, 0, RECV_STATES);
 	tcase_add_loop_test(tc, test_receiving_text_behind_fin_ignored, 0, RECV_STATES);
+	tcase_add_loop_test(tc, test_receiving_text_held_over_fin_cut, 0, RECV_STATES);
+	tcase_add_loop_test(tc, test_receiving_part_is_told, 0, RECV_STATES);
 	tcase_add_loop_test(tc, test_receiving_fin_again_acked, 0, RECV_STATES);
 	tcase_add_loop_test(tc, test_finwait1_fin_that_acks_ours_to_timewait, 0, 2);
 	tcase_add_loop_test(tc, test_synrcvd_ack_with_fin_to_closewait, 0, 2);
