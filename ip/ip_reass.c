@@ -3,7 +3,7 @@
  * in, and with the last of them gets the whole.
  *
  * Fragments that overlap others refuse the whole datagram (RFC 5722, for IPv4 too), and it stays
- * refused until its time is over; one that came twice is merely dropped.
+ * refused until its time is over or its identification has come round; one that came twice is merely dropped.
  */
 #include <string.h>
 
@@ -143,9 +143,11 @@ static void reass_check_distance(struct reass *r)
 	struct pkq q;
 
 	r->seq = seq;
-	if (most == 0 || r->frags.count == 0 || passed <= most)
+	if (most == 0 || passed <= most || (r->frags.count == 0 && !r->refused))
 		return;
-	mib_inc(st, MIB_Ip_ReasmFails);
+	r->refused = false;
+	if (r->frags.count)
+		mib_inc(st, MIB_Ip_ReasmFails);
 	pkq_init(&q);
 	reass_empty(r, &q);
 	while ((b = pkq_take(&q)))
@@ -155,9 +157,9 @@ static void reass_check_distance(struct reass *r)
 /* DROP_NONE: b is r's now. */
 static enum drop_reason reass_add(struct reass *r, struct pkbuf *b, const struct extent *x)
 {
+	reass_check_distance(r);
 	if (r->refused)
 		return DROP_FRAG_OVERLAP;
-	reass_check_distance(r);
 	if (reass_has(r, x))
 		return DROP_FRAG_DUPLICATE;
 	if (reass_clashes(r, x)) {

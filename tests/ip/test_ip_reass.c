@@ -416,6 +416,24 @@ START_TEST(test_source_that_goes_round_begins_anew)
 }
 END_TEST
 
+/* So is one that an overlap refused: it is another datagram's by then. */
+START_TEST(test_source_that_goes_round_is_refused_no_more)
+{
+	sysctl_write(l.st, "net.ipv4.ipfrag_max_dist", 4);
+	rx(1, 80, 160, true);
+	rx(1, 88, 160, true);
+	ck_assert_uint_eq(pkbuf_drops(l.st, DROP_FRAG_OVERLAP), 2);
+	rx(1, 0, 80, false);
+	ck_assert_uint_eq(pkbuf_drops(l.st, DROP_FRAG_OVERLAP), 3);
+	for (uint16_t id = 2; id < 7; id++)
+		rx(id, 0, 80, false);
+	rx(1, 0, 80, false);
+	rx(1, 80, 160, true);
+	assert_whole(160);
+	ck_assert_uint_eq(mib_read(l.st, MIB_Ip_ReasmFails), 1);
+}
+END_TEST
+
 /* --- against a model -------------------------------------------------------------------------- */
 
 START_TEST(test_random_fragments_whole_or_refused)
@@ -474,6 +492,7 @@ int main(void)
 	tcase_add_test(tc, test_bound_smaller_than_one_datagram);
 	tcase_add_test(tc, test_pressure_reclaims);
 	tcase_add_test(tc, test_source_that_goes_round_begins_anew);
+	tcase_add_test(tc, test_source_that_goes_round_is_refused_no_more);
 	tcase_add_loop_test(tc, test_random_fragments_whole_or_refused, 0, 3);
 	return unit_run("ip_reass", tc);
 }
