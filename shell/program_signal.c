@@ -16,7 +16,7 @@ static const int stops[] = {SIGTSTP, SIGTTIN, SIGTTOU};
 
 int program_signals(void)
 {
-	static const int others[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+	static const int others[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -28,15 +28,19 @@ int program_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* The terminal's and those of keys the program has as well. */
+/* What a terminal's keys send the program has as well; what a process sends is meant for it. */
 static bool is_passed_on(const struct signalfd_siginfo *si)
 {
 	switch (si->ssi_signo) {
 	case SIGTERM:
 	case SIGHUP:
 		return true;
+	case SIGINT:
+	case SIGQUIT:
 	case SIGTSTP:
-		return si->ssi_code == SI_USER;
+	case SIGUSR1:
+	case SIGUSR2:
+		return si->ssi_code <= 0; /* SI_USER, SI_QUEUE, SI_TKILL */
 	default:
 		return false;
 	}
