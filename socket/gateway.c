@@ -31,6 +31,13 @@ int gateway_watch_add(struct gateway *g, struct gateway_watch *w, uint32_t event
 	return epoll_ctl(g->kernel, EPOLL_CTL_ADD, w->fd, &ev) ? -errno : 0;
 }
 
+void gateway_watch_again(struct gateway *g, struct gateway_watch *w, uint32_t events)
+{
+	struct epoll_event ev = {.events = events | EPOLLET, .data.ptr = w};
+
+	epoll_ctl(g->kernel, EPOLL_CTL_MOD, w->fd, &ev);
+}
+
 void gateway_watch_close(struct gateway *g, struct gateway_watch *w)
 {
 	if (w->fd >= 0)
@@ -178,19 +185,28 @@ static void *gateway_thread(void *arg)
 /* --- beginning ---------------------------------------------------------------------------------- */
 
 /* A program has uncorked, and bytes wait for that; or it has set options. */
+static void bell_rung(struct gateway *g, uint32_t id)
+{
+	struct gateway_end *e = gateway_end_find(g, id);
+
+	if (!e)
+		return;
+	gateway_end_options(e);
+	gateway_stream_bell(e);
+}
+
 static void bell_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
-	struct gateway_end *e;
 	uint32_t id;
-	ssize_t n;
+	ssize_t n = 0;
 
-	while ((n = recv(w->fd, &id, sizeof(id), MSG_DONTWAIT)) >= 0) {
-		e = n == sizeof(id) ? gateway_end_find(g, id) : NULL;
-		if (!e)
-			continue;
-		gateway_end_options(e);
-		gateway_stream_bell(e);
+	for (int i = 0; i < GATEWAY_TURN && n >= 0; i++) {
+		n = recv(w->fd, &id, sizeof(id), MSG_DONTWAIT);
+		if (n == sizeof(id))
+			bell_rung(g, id);
 	}
+	if (n >= 0)
+		gateway_watch_again(g, w, EPOLLIN);
 }
 
 static void stop_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)

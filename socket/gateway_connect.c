@@ -13,6 +13,7 @@
 struct caller {
 	struct gateway_watch watch; /* first */
 	LIST_ENTRY(caller) next;
+	uid_t uid;
 };
 
 static void caller_end(struct gateway *g, struct caller *c)
@@ -86,16 +87,36 @@ static void caller_ready(struct gateway *g, struct gateway_watch *w, uint32_t ev
 		caller_end(g, (struct caller *)(void *)w);
 }
 
-/* The one that has said nothing for longest makes room. */
-static void callers_limit(struct gateway *g)
+/* Who has said nothing for longest makes room: of the last one's user, who else could push out others; or of all. */
+static void callers_limit(struct gateway *g, const struct caller *last)
 {
-	struct caller *c = LIST_FIRST(&g->callers);
+	struct caller *c, *eldest = NULL, *own = NULL;
 
 	if (g->ncallers <= GATEWAY_STRANGERS)
 		return;
-	while (LIST_NEXT(c, next))
-		c = LIST_NEXT(c, next);
-	caller_end(g, c);
+	LIST_FOREACH(c, &g->callers, next)
+	{
+		if (c == last)
+			continue;
+		eldest = c;
+		own = c->uid == last->uid ? c : own;
+	}
+	caller_end(g, own ? own : eldest);
+}
+
+/* It waits for what it says. */
+static void caller_wait(struct gateway *g, struct caller *c)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) ||
+	    gateway_watch_add(g, &c->watch, EPOLLIN)) {
+		caller_end(g, c);
+		return;
+	}
+	c->uid = peer.uid;
+	callers_limit(g, c);
 }
 
 static void caller_accept(struct gateway *g, int fd)
@@ -111,17 +132,21 @@ static void caller_accept(struct gateway *g, int fd)
 	LIST_INSERT_HEAD(&g->callers, c, next);
 	g->ncallers++;
 	caller_ready(g, &c->watch, EPOLLIN); /* most have spoken by now */
-	if (!c->watch.gone && gateway_watch_add(g, &c->watch, EPOLLIN))
-		caller_end(g, c);
-	callers_limit(g);
+	if (!c->watch.gone)
+		caller_wait(g, c);
 }
 
 void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
-	int fd;
+	int fd = 0;
 
-	while ((fd = gateway_let_in(g, w)) >= 0)
-		caller_accept(g, fd);
+	for (int i = 0; i < GATEWAY_TURN && fd >= 0; i++) {
+		fd = gateway_let_in(g, w);
+		if (fd >= 0)
+			caller_accept(g, fd);
+	}
+	if (fd >= 0)
+		gateway_watch_again(g, w, EPOLLIN);
 }
 
 /* Its state says whether it came to be; the program's socket becomes writable when the pad is drained. */

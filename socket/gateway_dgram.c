@@ -113,7 +113,6 @@ static ssize_t up_recv(struct gateway_end *e, int fd, bool *its_own)
 static void up_from(struct gateway_end *e, int fd, struct gateway_peer *p)
 {
 	struct gateway_watch *w = p ? &p->watch : &e->watch;
-	struct epoll_event again = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = w};
 	uint8_t *buf = e->gateway->buffer;
 	bool its_own;
 	ssize_t n = 0;
@@ -126,8 +125,8 @@ static void up_from(struct gateway_end *e, int fd, struct gateway_peer *p)
 		else if (its_own)
 			up_headed(e, buf, (size_t)n);
 	}
-	if (n >= 0) /* the others first: told again at once */
-		epoll_ctl(e->gateway->kernel, EPOLL_CTL_MOD, fd, &again);
+	if (n >= 0)
+		gateway_watch_again(e->gateway, w, EPOLLIN | EPOLLOUT);
 	err = e->up_error;
 	e->up_error = 0;
 	if (err)

@@ -18,6 +18,7 @@
 
 #define GATEWAY_BUFFER 262144u /* bytes moved by one call */
 #define GATEWAY_ROUNDS 4       /* buffers a turn: then others have theirs */
+#define GATEWAY_TURN 64 /* connections or bells that are heard at once: anybody can make more */
 #define GATEWAY_STRANGERS 512u /* who may be connected and say nothing: any user can */
 #define GATEWAY_PEERS 1024     /* remotes of one UDP socket that keep a socket of their own */
 
@@ -157,6 +158,8 @@ struct gateway {
 
 /* Waits for events on w->fd, edge triggered.  0 or -errno. */
 int gateway_watch_add(struct gateway *g, struct gateway_watch *w, uint32_t events);
+/* What lies there yet is told anew, when others have had their turn. */
+void gateway_watch_again(struct gateway *g, struct gateway_watch *w, uint32_t events);
 /* Closes it; what was read of it in this round is void. */
 void gateway_watch_close(struct gateway *g, struct gateway_watch *w);
 /* Frees p when the round is over. */

@@ -30,19 +30,21 @@ static void asker_end(struct gateway *g, struct asker *a)
 	gateway_free_later(g, a);
 }
 
-/* The one that has said nothing for longest makes room. */
-static void strangers_limit(struct gateway *g)
+/* Who has said nothing for longest makes room: of the last one's user, who else could push out others; or of all. */
+static void strangers_limit(struct gateway *g, const struct asker *last)
 {
-	struct asker *a, *eldest = NULL;
+	struct asker *a, *eldest = NULL, *own = NULL;
 
 	if (g->nstrangers <= GATEWAY_STRANGERS)
 		return;
 	LIST_FOREACH(a, &g->askers, next)
 	{
-		if (!a->known)
-			eldest = a;
+		if (a->known || a == last)
+			continue;
+		eldest = a;
+		own = a->who.uid == last->who.uid ? a : own;
 	}
-	asker_end(g, eldest);
+	asker_end(g, own ? own : eldest);
 }
 
 static void answer(struct asker *a, const struct program_reply *r, int fd)
@@ -319,13 +321,18 @@ static void request_accept(struct gateway *g, int fd)
 	asker_ready(g, &a->watch, EPOLLIN); /* most have asked by now */
 	if (!a->watch.gone && gateway_watch_add(g, &a->watch, EPOLLIN))
 		asker_end(g, a);
-	strangers_limit(g);
+	strangers_limit(g, a);
 }
 
 void gateway_request_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
-	int fd;
+	int fd = 0;
 
-	while ((fd = gateway_let_in(g, w)) >= 0)
-		request_accept(g, fd);
+	for (int i = 0; i < GATEWAY_TURN && fd >= 0; i++) {
+		fd = gateway_let_in(g, w);
+		if (fd >= 0)
+			request_accept(g, fd);
+	}
+	if (fd >= 0)
+		gateway_watch_again(g, w, EPOLLIN);
 }

@@ -4,8 +4,10 @@
  */
 #include <errno.h>
 #include <grp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -251,6 +253,44 @@ START_TEST(test_bell_heard_behind_noise)
 }
 END_TEST
 
+static void noise_once(enum program_kind kind)
+{
+	struct sockaddr_un sa;
+	socklen_t len = name(&sa, kind, 0);
+	int type = kind == PROGRAM_DATA   ? SOCK_STREAM
+		   : kind == PROGRAM_BELL ? SOCK_DGRAM
+					  : SOCK_SEQPACKET;
+	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (struct sockaddr *)&sa, len) == 0 && kind == PROGRAM_BELL) {
+		for (int i = 0; i < 1000; i++)
+			send(fd, "", 1, 0);
+	}
+	close(fd);
+}
+
+/* Without end, and more than it hears in the time: others are heard too. */
+START_TEST(test_noise_without_end_locks_nobody_out)
+{
+	static const enum program_kind kind[] = {PROGRAM_BELL, PROGRAM_DATA, PROGRAM_REQUEST};
+	pid_t pid[3];
+
+	for (int i = 0; i < 3; i++) {
+		pid[i] = fork();
+		if (pid[i] == 0)
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (pid[i] == 0)
+			noise_once(kind[_i]);
+	}
+	for (int i = 0; i < 100; i++)
+		seen();
+	for (int i = 0; i < 3; i++) {
+		kill(pid[i], SIGKILL);
+		waitpid(pid[i], NULL, 0);
+	}
+}
+END_TEST
+
 /* Says when it has the name, and hears when to look: is there a connection that the gateway has not closed? */
 static int squat(uint32_t id, int talk)
 {
@@ -357,6 +397,55 @@ START_TEST(test_strangers_who_say_nothing_are_bounded)
 }
 END_TEST
 
+/* When told: 600 that say nothing, of another user; says when they are there, and ends when told. */
+static int silent_many(uint32_t talk)
+{
+	static const int type[] = {SOCK_STREAM, SOCK_SEQPACKET};
+	static const enum program_kind kind[] = {PROGRAM_DATA, PROGRAM_REQUEST};
+	struct sockaddr_un sa;
+	char none;
+
+	if (recv((int)talk, &none, 1, 0) != 1)
+		return 97;
+	for (int i = 0; i < 1200; i++) {
+		socklen_t len = name(&sa, kind[i % 2], 0);
+
+		if (connect(socket(AF_UNIX, type[i % 2], 0), (struct sockaddr *)&sa, len))
+			return 98;
+	}
+	return send((int)talk, "", 1, 0) != 1 || recv((int)talk, &none, 1, 0) != 1;
+}
+
+START_TEST(test_strangers_make_room_for_their_own_user)
+{
+	int fd[2], talk[2], status;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		return; /* there is no other user to be */
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, talk), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(setgroups(0, NULL) || setuid(NOBODY) ? 99 : silent_many((uint32_t)talk[1]));
+	fd[0] = to_gateway(SOCK_STREAM, PROGRAM_DATA); /* it has no copies of the gateway's */
+	fd[1] = to_gateway(SOCK_SEQPACKET, PROGRAM_REQUEST);
+	seen();
+	ck_assert_int_eq(send(talk[0], "", 1, 0), 1);
+	ck_assert_int_eq(recv(talk[0], &status, 1, 0), 1);
+	for (int i = 0; i < 40; i++)
+		seen(); /* all of them, a turn each */
+	for (int i = 0; i < 2; i++)
+		ck_assert_msg(recv(fd[i], &status, 1, MSG_DONTWAIT) == -1, "closed: %d", i);
+	ck_assert_int_eq(send(talk[0], "", 1, 0), 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	for (int i = 0; i < 2; i++) {
+		close(fd[i]);
+		close(talk[i]);
+	}
+}
+END_TEST
+
 /* It came while there was no descriptor left, and nothing tells of it again. */
 START_TEST(test_who_found_no_descriptor_is_let_in_later)
 {
@@ -394,9 +483,11 @@ int main(void)
 	tcase_add_test(tc, test_slot_made_free_by_a_program_harms_its_connections_only);
 	tcase_add_test(tc, test_slot_taken_is_kept_before_its_socket_has_a_name);
 	tcase_add_test(tc, test_bell_heard_behind_noise);
+	tcase_add_loop_test(tc, test_noise_without_end_locks_nobody_out, 0, 3);
 	tcase_add_test(tc, test_connection_not_to_who_took_a_listeners_name);
 	tcase_add_test(tc, test_datagram_of_a_stranger_is_not_sent);
 	tcase_add_loop_test(tc, test_strangers_who_say_nothing_are_bounded, 0, 2);
+	tcase_add_test(tc, test_strangers_make_room_for_their_own_user);
 	tcase_add_test(tc, test_who_found_no_descriptor_is_let_in_later);
 	return unit_run("gateway_trust", tc);
 }
