@@ -43,6 +43,7 @@ static int child_connect(const struct gateway_end *l, uint32_t id)
 	const struct program_name own = {.kind = PROGRAM_CHILD, .id = id};
 	const struct program_name its = {.kind = PROGRAM_STREAM, .id = l->id};
 	struct gateway *g = l->gateway;
+	struct program_slot *s = program_slot_of(g->table, id);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	const int room = PROGRAM_SNDBUF / 2; /* the kernel doubles it */
 	struct sockaddr_un sa;
@@ -53,6 +54,8 @@ static int child_connect(const struct gateway_end *l, uint32_t id)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	err = bind(fd, (struct sockaddr *)&sa, len) ? -errno : 0;
+	if (!err && s)
+		atomic_store(&s->listener, l->id);
 	len = program_address(&sa, g->token.instance, &its);
 	if (!err && connect(fd, (struct sockaddr *)&sa, len))
 		err = -errno;

@@ -73,6 +73,8 @@ int gateway_stream_disconnect(struct gateway_end *e)
 
 	if (e->role != GATEWAY_STREAM && e->role != GATEWAY_CONNECTING)
 		return -EINVAL;
+	if (s)
+		atomic_store(&s->listener, 0);
 	gateway_watch_close(e->gateway, &e->watch);
 	gateway_end_disconnect(e);
 	free(e->up.bytes);

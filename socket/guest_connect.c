@@ -95,7 +95,7 @@ static void connect_adopt(const struct guest_socket *s, int fresh)
 /* A socket of the kernel connects once: another try needs another one, with what the stack has of the first. */
 int guest_connect_fresh(const struct guest_socket *s)
 {
-	static const int options[] = {SO_RCVTIMEO, SO_SNDTIMEO, SO_OOBINLINE};
+	static const int options[] = {SO_RCVTIMEO, SO_SNDTIMEO, SO_OOBINLINE, SO_RCVLOWAT};
 	int nonblock = fcntl(s->fd, F_GETFL) & O_NONBLOCK ? SOCK_NONBLOCK : 0;
 	int fresh = guest_open(s->guest, s->family, SOCK_STREAM | nonblock | SOCK_CLOEXEC, 0);
 	uint8_t value[sizeof(struct timeval)];

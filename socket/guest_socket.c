@@ -163,30 +163,35 @@ int guest_shutdown(const struct guest_socket *s, int how)
 
 /* --- accept ----------------------------------------------------------------------------------------------- */
 
-/* Anybody may connect to an abstract name: only weft is let in. */
-static bool from_weft(struct guest *g, int fd)
+/*
+ * Anybody may connect to an abstract name: only weft is let in.  Who is in another pid namespace has no number here:
+ * then the slot says whose the name is.
+ */
+static bool from_weft(const struct guest_socket *s, int fd, const struct program_slot *slot)
 {
 	struct ucred peer;
 	socklen_t n = sizeof(peer);
 
-	return kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
-	       peer.pid == guest_table(g)->pid;
+	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n))
+		return false;
+	if (peer.pid == 0)
+		return slot && atomic_load(&slot->listener) == s->id && !guest_is_lost(s->guest);
+	return peer.pid == guest_table(s->guest)->pid;
 }
 
 /* The connection's slot, or -errno: -ERESTART, it was no connection. */
-static int accept_check(struct guest *g, int fd, const struct sockaddr_un *sa, socklen_t len,
-			struct program_slot **slot)
+static int accept_check(const struct guest_socket *s, int fd, const struct sockaddr_un *sa,
+			socklen_t len, struct program_slot **slot)
 {
+	struct guest *g = s->guest;
 	struct program_name n;
 
 	if (!program_name_of(&n, g->token.instance, sa, len) || n.kind != PROGRAM_CHILD)
 		return -ERESTART;
 	if (!n.id)
-		return -ENETDOWN;
-	if (!from_weft(g, fd))
-		return -ERESTART;
+		return guest_is_lost(g) ? -ENETDOWN : -ERESTART;
 	*slot = program_slot_of(guest_table(g), n.id);
-	return 0;
+	return from_weft(s, fd, *slot) ? 0 : -ERESTART;
 }
 
 /* A byte tells the gateway, and stays as the first residual one. */
@@ -211,7 +216,7 @@ int guest_accept(const struct guest_socket *s, int flags, struct program_addr *r
 
 	if (child < 0)
 		return -errno;
-	err = accept_check(s->guest, child, &sa, len, &slot);
+	err = accept_check(s, child, &sa, len, &slot);
 	if (err) {
 		kernel_close(child);
 		return err;

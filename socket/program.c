@@ -140,6 +140,7 @@ uint32_t program_slot_take(struct program_table *t)
 		atomic_store(&s->held, 0);
 		atomic_store(&s->told, 0);
 		atomic_store(&s->linger, 0);
+		atomic_store(&s->listener, 0);
 		for (unsigned k = 0; k < PROGRAM_OPTIONS; k++)
 			atomic_store(&s->option[k], 0);
 		atomic_store(&s->has_local, 0);

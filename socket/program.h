@@ -118,13 +118,14 @@ struct program_slot {
 	_Atomic int32_t pid; /* p: who has it, as far as is known */
 	uint16_t family;     /* c */
 	uint16_t type;       /* c: SOCK_STREAM, SOCK_DGRAM, SOCK_RAW */
-	_Atomic uint32_t has_local;               /* a: `local` is valid */
-	struct program_addr local;                /* g */
-	struct program_addr remote;               /* g */
-	_Atomic uint32_t told;                    /* p: connect() has said how it ended */
-	uint16_t protocol;                        /* c */
-	_Atomic uint16_t linger;                  /* p: SO_LINGER: s that close() waits; 0: none */
-	uint8_t unused[4];                        /* c: a slot is two cache lines */
+	_Atomic uint32_t has_local; /* a: `local` is valid */
+	struct program_addr local;  /* g */
+	struct program_addr remote; /* g */
+	_Atomic uint32_t told;      /* p: connect() has said how it ended */
+	uint16_t protocol;          /* c */
+	_Atomic uint16_t linger;    /* p: SO_LINGER: s that close() waits; 0: none */
+	_Atomic uint32_t
+	    listener; /* g: of what came in: the id for which the name is the gateway's; 0 */
 	_Atomic uint64_t option[PROGRAM_OPTIONS]; /* a: stored and not taken yet; 0: none */
 };
 _Static_assert(sizeof(struct program_slot) == 128, "two cache lines");

@@ -36,6 +36,7 @@ def leave(s):
 
 
 def options(s):
+	assert s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 2
 	return [s.getsockopt(*o) for o in ((socket.SOL_SOCKET, socket.SO_KEEPALIVE), (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
 		(socket.IPPROTO_TCP, socket.TCP_NODELAY), (socket.IPPROTO_IP, socket.IP_TTL))]
 
@@ -46,6 +47,7 @@ def made():
 	s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 77)
 	s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 	s.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 33)
+	s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 2)
 	return s
 
 

@@ -23,6 +23,7 @@ fetch="curl -sS --max-time 20 http://10.0.0.1:8000/file | cmp - '$DIR/www/file'"
 expect http_server_exact host bash -c "$fetch"
 expect http_server_parallel host curl -sS --max-time 20 -Z --parallel-max 20 -o "$DIR/p#1" 'http://10.0.0.1:8000/file?[1-20]'
 expect http_server_between_programs run bash -c "${fetch/10.0.0.1/127.0.0.1}"
+expect http_server_to_a_pid_namespace run unshare -pf --mount-proc bash -c "${fetch/10.0.0.1/127.0.0.1}"
 expect ss_shows_program bash -c "'$WEFT' ctl --control '$DIR/control' ss -ltnp | grep -q ':8000 .*python3'"
 kill -TERM $RUN
 wait $RUN
