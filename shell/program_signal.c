@@ -54,14 +54,15 @@ static bool is_job(void)
 	return getsid(parent) == getsid(0) && getpgid(parent) != getpgrp();
 }
 
-/* By the same signal, so that the shell can say why.  Returns when we are continued. */
-static void stop_by(int signal)
+/* By the same signal, so that the shell can say why, even if we were begun to ignore it.  Returns when we are continued. */
+static void stop_by(int what)
 {
 	sigset_t one;
 
+	signal(what, SIG_DFL);
 	sigemptyset(&one);
-	sigaddset(&one, signal);
-	kill(getpid(), signal);
+	sigaddset(&one, what);
+	kill(getpid(), what);
 	sigprocmask(SIG_UNBLOCK, &one, NULL);
 	sigprocmask(SIG_BLOCK, &one, NULL);
 }

@@ -101,11 +101,32 @@ def without_a_shell(command):
 	assert p.wait(SECONDS) == 7
 
 
+def ignoring(command):
+	"""A parent that ignores a terminal's stops, and so `weft run` is begun."""
+	def own_job():
+		os.setpgid(0, 0)
+		signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+	p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=own_job)
+	pids = [int(n) for n in p.stdout.readline().split()[1:]]
+	p.stdin.write("default\n")
+	p.stdin.flush()
+	assert p.stdout.readline() == "read default\n"
+	os.kill(pids[0], signal.SIGTSTP)
+	until(stopped, *pids)
+	os.killpg(p.pid, signal.SIGCONT)
+	until(running, *pids)
+	p.stdin.write("end\n")
+	p.stdin.flush()
+	assert p.wait(SECONDS) == 7
+
+
 def program():
 	print("pids", os.getpid(), os.getppid(), flush=True)
 	for line in sys.stdin:
 		if line.strip() == "ignore":
 			signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+		if line.strip() == "default":
+			signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 		print("read", line.strip(), flush=True)
 		if line.strip() == "end":
 			sys.exit(7)
@@ -115,5 +136,6 @@ if len(sys.argv) > 1:
 	command = sys.argv[1:] + [sys.executable, os.path.abspath(__file__)]
 	on_a_terminal(command)
 	without_a_shell(command)
+	ignoring(command)
 else:
 	program()
