@@ -8,10 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -21,6 +24,8 @@
 #include "socket/gateway.h"
 
 #define CLIENTS_MAX 64
+#define LOCK_TRIES 100
+#define LOCK_MS 20
 
 struct client {
 	int fd;
@@ -55,6 +60,22 @@ static bool control_replace(const char *path)
 	if (fd >= 0)
 		close(fd);
 	return fd == -ECONNREFUSED && unlink(path) == 0;
+}
+
+/*
+ * Who looks and then replaces is alone meanwhile, and not seen before it listens: the lock of the path's folder, or -1.
+ * Where somebody else has that for long it is done without.
+ */
+static int control_lock(const char *path)
+{
+	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int fd;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	fd = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB); i++)
+		poll(NULL, 0, LOCK_MS);
+	return fd;
 }
 
 static int control_listen(const char *path)
@@ -100,12 +121,16 @@ static const char *control_why(const char *path, int err)
 struct control *control_open(const char *path)
 {
 	struct control *c = calloc(1, sizeof(*c));
+	int lock;
 
 	if (!c) {
 		shell_error("control: no memory");
 		return NULL;
 	}
+	lock = control_lock(path);
 	c->fd = control_listen(path);
+	if (lock >= 0)
+		close(lock);
 	if (c->fd < 0) {
 		shell_error("control: %s: %s: name another with --control PATH", path,
 			    control_why(path, c->fd));

@@ -1,7 +1,7 @@
 #!/bin/bash
 # What keeps weft from starting: one line that says what, why and what to do, status 1, nothing left behind.
 . tests/harness/net.sh
-need setpriv
+need setpriv python3
 net_begin
 chmod 777 "$DIR"
 cp "$WEFT" "$DIR/weft"
@@ -71,6 +71,32 @@ else
 	fail control_in_use "$got"
 fi
 expect the_first_runs_on ctl help jobs
+
+# Another weft has the lock and its socket's name, and listens when the second has looked.
+got=$(host python3 - "$DIR" "$WEFT" 2>&1 <<'END'
+import fcntl, os, socket, subprocess, sys
+folder, weft = sys.argv[1:]
+path = folder + "/begun"
+lock = os.open(folder, os.O_RDONLY)
+fcntl.flock(lock, fcntl.LOCK_EX)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind(path)
+p = subprocess.Popen([weft, "--control", path, "--dev", "tap:tap1", "--addr", "10.0.1.1/24", "-c", "jobs"], stdin=subprocess.DEVNULL)
+def waits():
+	fds = "/proc/%d/fd/" % p.pid
+	return any(os.path.realpath(fds + f) == os.path.realpath(folder) for f in os.listdir(fds))
+while p.poll() is None and not waits():
+	pass
+s.listen()
+fcntl.flock(lock, fcntl.LOCK_UN)
+sys.exit(p.wait() != 1)
+END
+) || got="status $?: $got"
+if [[ $got == "weft: control: $DIR/begun: in use by another weft:"* ]]; then
+	pass control_of_one_that_begins
+else
+	fail control_of_one_that_begins "$got"
+fi
 expect ends weft_down
 
 # tun NAME TEXT SETUP DEVICE [COMMAND...]: with a /dev/net/tun of its own, run by COMMAND.
