@@ -76,6 +76,17 @@ kill $RUN
 wait $RUN 2>/dev/null
 
 run_start python3 -c 'import socket
+socket.create_server(("", 9005)).accept()[0].send(b"let in")'
+weft_listens 9005
+host python3 -c 'import re, socket
+name = next(re.search(r"@(ws\w{14})$", l) for l in open("/proc/net/unix") if re.search(r" 00010000 .*@ws\w{14}$", l))[1]
+s = socket.socket(socket.AF_UNIX)
+s.bind("\0wc" + name[2:8] + "00000000")
+s.connect("\0" + name)'
+expect strangers_goodbye_is_not_wefts host bash -c 'nc -d -w 10 10.0.0.1 9005 | grep -qx "let in"'
+wait $RUN
+
+run_start python3 -c 'import socket
 s = socket.create_server(("", 8000))
 print("listens", flush=True)
 s.accept()'
