@@ -93,7 +93,19 @@ ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags)
 	return socket_leave(&c, s, msg ? do_send(&c, s, msg, flags) : -EFAULT);
 }
 
-/* At least one message: an error of a later one is told by the next call, if it lasts. */
+static size_t msg_length(const struct msghdr *msg)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		n += msg->msg_iov[i].iov_len;
+	return n;
+}
+
+/*
+ * At least one message: an error of a later one is told by the next call, if it lasts.  One that was sent in part
+ * is the last, or what follows would take the place of its rest (Linux).
+ */
 int weft_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 {
 	unsigned done = 0;
@@ -108,11 +120,13 @@ int weft_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 		n = IOV_MAX;
 	if (!v && n)
 		r = -EFAULT;
-	for (; r >= 0 && done < n; done++) {
+	while (r >= 0 && done < n) {
 		r = do_send(&c, s, &v[done].msg_hdr, flags);
 		if (r < 0)
 			break;
 		v[done].msg_len = (unsigned)r;
+		if ((size_t)r < msg_length(&v[done++].msg_hdr))
+			break;
 	}
 	return (int)socket_leave(&c, s, done ? done : r);
 }
@@ -216,6 +230,18 @@ static void mmsg_time_left(struct stack *st, struct timespec *t, uint64_t deadli
 	t->tv_nsec = (long)(left % NSEC_PER_SEC);
 }
 
+/* An error behind messages that are told first: the next call tells it, or SO_ERROR (Linux). */
+static void error_keep(struct socket *s, ssize_t r)
+{
+	if (r == -EAGAIN || r == -EINTR || r == -ENETDOWN || r == -EBADF)
+		return;
+	sock_lock(s->sk);
+	if (!s->sk->err)
+		s->sk->err = (int16_t)-r;
+	socket_eventfd_settle(s);
+	sock_unlock(s->sk);
+}
+
 static ssize_t do_recvmmsg(struct call *c, struct socket *s, struct mmsghdr *v, unsigned n,
 			   int flags, uint64_t deadline)
 {
@@ -232,6 +258,8 @@ static ssize_t do_recvmmsg(struct call *c, struct socket *s, struct mmsghdr *v, 
 		if (deadline != ENV_NEVER && env_now(c->stack->env) >= deadline)
 			break;
 	}
+	if (done && r < 0)
+		error_keep(s, r);
 	return done ? (ssize_t)done : r;
 }
 
@@ -278,7 +306,7 @@ ssize_t weft_recv(int fd, void *buf, size_t n, int flags)
 	return weft_recvfrom(fd, buf, n, flags, NULL, NULL);
 }
 
-/* Unlike recv(), read() of nothing never waits (Linux, System V). */
+/* Unlike recv(), read() of nothing never waits, nor does it take a datagram (Linux, System V). */
 static ssize_t read_nothing(int fd)
 {
 	struct call c;
@@ -298,22 +326,36 @@ ssize_t weft_write(int fd, const void *buf, size_t n)
 	return weft_send(fd, buf, n, 0);
 }
 
+static bool iov_is_empty(const struct iovec *iov, int niov)
+{
+	for (int i = 0; iov && i < niov; i++) {
+		if (iov[i].iov_len)
+			return false;
+	}
+	return iov || !niov;
+}
+
 ssize_t weft_readv(int fd, const struct iovec *iov, int niov)
 {
 	struct msghdr msg = {.msg_iovlen = (size_t)niov};
 
 	if (niov < 0 || niov > IOV_MAX)
 		return socket_answer(-EINVAL);
+	if (iov_is_empty(iov, niov))
+		return read_nothing(fd);
 	memcpy(&msg.msg_iov, &iov, sizeof(iov));
 	return weft_recvmsg(fd, &msg, 0);
 }
 
+/* Unlike write(), writev() of nothing sends no empty datagram (Linux). */
 ssize_t weft_writev(int fd, const struct iovec *iov, int niov)
 {
 	struct msghdr msg = {.msg_iovlen = (size_t)niov};
 
 	if (niov < 0 || niov > IOV_MAX)
 		return socket_answer(-EINVAL);
+	if (iov_is_empty(iov, niov))
+		return read_nothing(fd);
 	memcpy(&msg.msg_iov, &iov, sizeof(iov));
 	return weft_sendmsg(fd, &msg, 0);
 }

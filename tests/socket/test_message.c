@@ -504,69 +504,10 @@ END_TEST
 
 /* --- several at once --------------------------------------------------------------------------- */
 
-#define MANY 3
-
-static struct mmsghdr many[MANY];
-static struct iovec many_iov[MANY];
-static char many_buf[MANY][8];
-
-static void many_make(struct sockaddr_in *to)
-{
-	for (int i = 0; i < MANY; i++) {
-		memset(many_buf[i], 'a' + i, sizeof(many_buf[i]));
-		many_iov[i] = (struct iovec){many_buf[i], (size_t)i + 1};
-		many[i].msg_hdr = (struct msghdr){.msg_name = to,
-						  .msg_namelen = to ? SA_LEN : 0,
-						  .msg_iov = &many_iov[i],
-						  .msg_iovlen = 1};
-		many[i].msg_len = 99;
-	}
-}
-
-START_TEST(test_several_messages_in_one_call)
-{
-	many_make(&at_b);
-	ck_assert_int_eq(weft_sendmmsg(a, many, MANY, 0), MANY);
-	for (int i = 0; i < MANY; i++)
-		ck_assert_uint_eq(many[i].msg_len, (unsigned)i + 1);
-	many_make(NULL);
-	for (int i = 0; i < MANY; i++)
-		many_iov[i].iov_len = sizeof(many_buf[i]);
-	ck_assert_int_eq(weft_recvmmsg(b, many, 2, 0, NULL), 2);
-	ck_assert_uint_eq(many[0].msg_len, 1);
-	ck_assert_uint_eq(many[1].msg_len, 2);
-	ck_assert_mem_eq(many_buf[1], "bbb", 3); /* two of them came */
-	ck_assert_int_eq(weft_recvmmsg(b, many, MANY, MSG_WAITFORONE, NULL), 1);
-	ck_assert_uint_eq(many[0].msg_len, 3);
-	ck_assert_errno(weft_recvmmsg(b, many, MANY, MSG_DONTWAIT, NULL), EAGAIN);
-}
-END_TEST
-
-START_TEST(test_several_messages_end_at_the_first_error)
-{
-	struct timespec none = {0}, bad = {.tv_nsec = 1000000000};
-
-	many_make(&at_b);
-	many[1].msg_hdr.msg_namelen = 1;
-	ck_assert_int_eq(weft_sendmmsg(a, many, MANY, 0), 1);
-	ck_assert_errno(weft_sendmmsg(a, many + 1, 1, 0), EINVAL);
-	ck_assert_errno(weft_sendmmsg(a, NULL, 1, 0), EFAULT);
-	ck_assert_errno(weft_recvmmsg(b, NULL, 1, 0, NULL), EFAULT);
-	ck_assert_errno(weft_recvmmsg(b, many, 1, 0, &bad), EINVAL);
-	ck_assert_errno(weft_sendmmsg(-1, many, 1, 0), EBADF);
-	ck_assert_int_eq(weft_sendmmsg(a, many, 0, 0), 0);
-	send_b();
-	many_make(NULL);
-	ck_assert_int_eq(weft_recvmmsg(b, many, MANY, 0, &none), 1); /* and its time is over */
-}
-END_TEST
-
-static void tests_of_streams_and_many(TCase *tc)
+static void tests_of_streams(TCase *tc)
 {
 	tcase_add_test(tc, test_inq_tells_what_is_left);
 	tcase_add_test(tc, test_zerocopy_says_that_it_copied);
-	tcase_add_test(tc, test_several_messages_in_one_call);
-	tcase_add_test(tc, test_several_messages_end_at_the_first_error);
 }
 
 int main(void)
@@ -591,6 +532,6 @@ int main(void)
 	tcase_add_test(tc, test_stream_error_queue_is_empty);
 	tcase_add_test(tc, test_datagram_trunc_tells_the_length);
 	tcase_add_test(tc, test_error_queue_by_recvmsg);
-	tests_of_streams_and_many(tc);
+	tests_of_streams(tc);
 	return unit_run("message", tc);
 }
