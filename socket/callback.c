@@ -396,8 +396,10 @@ int weft_cb_connect(int fd, const struct sockaddr *addr, socklen_t len,
 	lock = &g.cb->state->lock;
 	before = g.cb->connecting;
 	was = g.cb->fns;
-	if (!before)
+	if (!before) {
 		g.cb->fns.connected = fn;
+		g.cb->begun = false;
+	}
 	g.cb->connecting = true;
 	mutex_unlock(lock);
 	err = g.s->ops->connect(&g.call, g.s, addr, len);
@@ -409,6 +411,8 @@ int weft_cb_connect(int fd, const struct sockaddr *addr, socklen_t len,
 		g.cb->connecting = false;
 		g.cb->fns.connected = was.connected;
 	}
+	if (g.cb && !before)
+		g.cb->begun = true;
 	if (g.cb)
 		return setting_end(&g, err);
 	mutex_unlock(lock);

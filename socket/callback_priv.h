@@ -37,6 +37,7 @@ struct callback {
 	bool is_ready, closed;          /* q */
 	bool stands;                    /* q: on the queue of s; before that nothing is told */
 	bool connecting;                /* q: weft_cb_connect() is to be answered */
+	bool begun;                     /* q: it has called connect(): before, the sock is as new */
 	struct callback_fns fns;        /* q */
 	uint64_t interval, poll_next;   /* q: ns; 0: none */
 	uint32_t owed;                  /* q: bytes told, weft_cb_recved() has not come for */

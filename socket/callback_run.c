@@ -21,7 +21,7 @@ struct look {
 	unsigned state; /* enum tcp_state_name */
 	uint32_t ev;
 	uint64_t acked;
-	bool connecting;
+	bool connecting, begun;
 };
 
 static bool callback_enter(struct callback *cb, struct call *c)
@@ -88,7 +88,10 @@ static int tell_one(const struct callback_fns *f, const struct weft_cb_event *e)
 	return 0;
 }
 
-/* By what is set now, and to that same is owed what it is told; what is closed is told nothing. */
+/*
+ * By what is set now, and to that same is owed what it is told; what is closed is told nothing.  A connection
+ * that nobody is told of is refused.
+ */
 static int callback_tell_owed(struct callback *cb, struct weft_cb_event e, uint32_t owed)
 {
 	struct callback_fns f;
@@ -100,10 +103,12 @@ static int callback_tell_owed(struct callback *cb, struct weft_cb_event e, uint3
 	if (f.recv || f.event)
 		cb->owed += owed;
 	mutex_unlock(&cb->state->lock);
-	if (closed)
-		return 0;
-	if (e.type != WEFT_CB_ACCEPT)
+	if (e.type == WEFT_CB_ACCEPT)
+		closed |= !f.accept && !f.event;
+	else
 		e.fd = cb->fd;
+	if (closed)
+		return e.type == WEFT_CB_ACCEPT;
 	return tell_one(&f, &e);
 }
 
@@ -146,6 +151,7 @@ static bool callback_look(struct callback *cb, struct look *k)
 	mutex_lock(&cb->state->lock);
 	k->fns = cb->fns;
 	k->connecting = cb->connecting;
+	k->begun = cb->begun;
 	mutex_unlock(&cb->state->lock);
 	sk = cb->s->sk;
 	sock_lock(sk);
@@ -186,14 +192,24 @@ static int accept_one(struct callback *cb, const struct callback_fns *f)
 	return err ? err : fd;
 }
 
-static void run_listener(struct callback *cb, const struct look *k)
+/* A connection stays where it is while nobody wants it; the last one's callback may have set others. */
+static bool listener_wants(struct callback *cb, struct callback_fns *f)
 {
+	mutex_lock(&cb->state->lock);
+	*f = cb->fns;
+	mutex_unlock(&cb->state->lock);
+	return f->accept || f->event;
+}
+
+static void run_listener(struct callback *cb)
+{
+	struct callback_fns f;
 	int fd;
 
-	if (!k->fns.accept && !k->fns.event)
-		return;
 	for (unsigned i = 0; i < CALLBACK_ACCEPTS; i++) {
-		fd = accept_one(cb, &k->fns);
+		if (!listener_wants(cb, &f))
+			return;
+		fd = accept_one(cb, &f);
 		if (fd == -EMFILE || fd == -ENOBUFS || fd == -ENOMEM)
 			callback_retry(cb);
 		if (fd < 0)
@@ -209,7 +225,7 @@ static void run_connecting(struct callback *cb, const struct look *k)
 	struct call c;
 	int err;
 
-	if (!(k->ev & (EPOLLOUT | EPOLLERR | EPOLLHUP)) || !callback_enter(cb, &c))
+	if (!k->begun || !(k->ev & (EPOLLOUT | EPOLLERR | EPOLLHUP)) || !callback_enter(cb, &c))
 		return;
 	err = inet_lock(cb->s);
 	if (!err) {
@@ -378,7 +394,7 @@ static void callback_run(struct callback *cb)
 	if (!callback_look(cb, &k))
 		return;
 	if (k.state == TCP_LISTEN)
-		run_listener(cb, &k);
+		run_listener(cb);
 	else if (k.connecting)
 		run_connecting(cb, &k);
 	else if (cb->open || (k.state != TCP_CLOSE && k.state != TCP_SYN_SENT))

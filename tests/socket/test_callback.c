@@ -250,6 +250,41 @@ START_TEST(test_lossy_wire_echo_is_whole)
 }
 END_TEST
 
+static int on_accept_once(void *arg, int fd)
+{
+	struct end *e = arg;
+
+	e->came++;
+	e->fd = fd;
+	return weft_cb_accept(s.listener, NULL);
+}
+
+/* Whom the callback of the one before has taken away from is not accepted behind the program's back. */
+START_TEST(test_accept_taken_away_leaves_the_next_in_the_queue)
+{
+	struct sockaddr_in a = in4("10.0.0.2", SIM_PORT);
+	int fd[2];
+
+	weft_use(s.st[0]);
+	for (int i = 0; i < 2; i++) {
+		fd[i] = weft_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		ck_assert_errno(weft_connect(fd[i], sa(&a), SA_LEN), EINPROGRESS);
+	}
+	run_ms(50);
+	ck_assert_int_eq(weft_cb_arg(s.listener, &server), 0);
+	ck_assert_int_eq(weft_cb_accept(s.listener, on_accept_once), 0);
+	run_ms(50);
+	ck_assert_uint_eq(server.came, 1);
+	close_end(&server);
+	ck_assert_int_eq(weft_cb_accept(s.listener, on_accept_once), 0);
+	run_ms(50);
+	ck_assert_uint_eq(server.came, 2);
+	close_end(&server);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(weft_close(fd[i]), 0);
+}
+END_TEST
+
 START_TEST(test_half_close_is_not_counted_as_sent)
 {
 	client.todo = 10;
@@ -532,6 +567,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_connection_tells_both_ends_in_order);
 	tcase_add_loop_test(tc, test_lossy_wire_echo_is_whole, 0, 3);
+	tcase_add_test(tc, test_accept_taken_away_leaves_the_next_in_the_queue);
 	tcase_add_test(tc, test_half_close_is_not_counted_as_sent);
 	tcase_add_test(tc, test_bytes_not_recved_stop_at_the_window);
 	tcase_add_test(tc, test_bytes_refused_are_told_again);

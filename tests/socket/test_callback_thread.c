@@ -10,6 +10,7 @@
 
 #define CALLERS 4
 #define ROUNDS 20
+#define ATTEMPTS 300
 
 static int echo(void *arg, int fd, const void *data, size_t n)
 {
@@ -128,11 +129,52 @@ START_TEST(test_threads_begin_one_socket)
 }
 END_TEST
 
+static _Atomic bool settled;
+
+static void *set_args(void *fd)
+{
+	weft_use(threads);
+	while (!settled)
+		weft_cb_arg(*(int *)fd, NULL);
+	return NULL;
+}
+
+static void on_outcome(void *arg, int fd, int err)
+{
+	ck_assert_int_eq(err, 0);
+	settled = true;
+}
+
+/* The thread that tells looks at a socket all the while its connect() begins: that is not an end of it. */
+START_TEST(test_threads_look_while_it_connects)
+{
+	struct sockaddr_in at;
+	pthread_t t;
+	int listener, fd;
+
+	threads = sockets_begin();
+	listener = sockets_listener(&at);
+	for (int i = 0; i < ATTEMPTS; i++) {
+		settled = false;
+		fd = weft_socket(AF_INET, SOCK_STREAM, 0);
+		ck_assert_int_eq(weft_cb_arg(fd, NULL), 0);
+		ck_assert_int_eq(pthread_create(&t, NULL, set_args, &fd), 0);
+		ck_assert_int_eq(weft_cb_connect(fd, sa(&at), SA_LEN, on_outcome), 0);
+		ck_assert_int_eq(pthread_join(t, NULL), 0);
+		ck_assert_int_eq(weft_close(fd), 0);
+		ck_assert_int_eq(weft_close(weft_accept(listener, NULL, NULL)), 0);
+	}
+	ck_assert_int_eq(weft_close(listener), 0);
+	sockets_end(threads);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("callback_thread");
 
 	tcase_add_test(tc, test_threads_echo_and_end);
 	tcase_add_test(tc, test_threads_begin_one_socket);
+	tcase_add_test(tc, test_threads_look_while_it_connects);
 	return unit_run("callback_thread", tc);
 }
