@@ -19,11 +19,17 @@
 #include "shell/options.h"
 #include "shell/shell_priv.h"
 
+/* One that is read back as it is: an operator that stands alone is one. */
+static bool word_is_plain(const char *word)
+{
+	return *word && (!strpbrk(word, " \t\r\n\"'\\#;&<>|") || !word[strspn(word, ";&<>|")]);
+}
+
 /* Appends one word, quoted if it would not be read back as it is. */
 static int line_append(char *line, const char *word)
 {
 	size_t at = strlen(line);
-	bool plain = *word && !strpbrk(word, " \t\n\"'\\#");
+	bool plain = word_is_plain(word);
 	char *quoted = plain ? NULL : words_quote(word);
 	const char *text = plain ? word : quoted;
 	bool fits = text && at + strlen(text) + 2 <= CONTROL_LINE;

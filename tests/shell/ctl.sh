@@ -25,6 +25,7 @@ is errors_and_status "$?,$(cat "$DIR/one" "$DIR/two")" = '127,weft: nosuch: unkn
 is one_word_is_a_line "$(ctl 'nosuch; help jobs' 2>/dev/null | head -n 1)" = 'usage: jobs'
 is words_are_words "$(ctl help "a; b \"c\\d" 2>&1)" = 'weft: help: a; b "c\d: unknown command (see help)'
 is empty_word "$(ctl help '' 2>&1)" = 'weft: help: : unknown command (see help)'
+is operators_in_words "$(ctl help 'a;exit' 'b&' 2>&1 | head -n 1)" = 'weft: help: b&: one command at a time'
 is operators_alone "$(ctl nosuch \; help jobs 2>/dev/null | head -n 1)" = 'usage: jobs'
 long=$(head -c 60000 /dev/zero | tr '\0' x)
 is long_word "$(ctl help "$long" 2>&1 | wc -c)" -gt 60000
