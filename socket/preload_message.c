@@ -1,6 +1,6 @@
 /*
- * socket/preload_message.c - the hooks of messages.  Those without an address and control messages go past us:
- * the kernel's send and recv are not hooked.
+ * socket/preload_message.c - the hooks of messages.  Those without an address and control messages go past us;
+ * sendto() and recvfrom() without an address are send() and recv(), preload_data.c's.
  */
 #include <errno.h>
 #include <string.h>
@@ -27,7 +27,9 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct s
 	    .msg_name = (void *)(uintptr_t)a, .msg_namelen = len, .msg_iov = &iov, .msg_iovlen = 1};
 	struct guest_socket s;
 
-	if (!a || !len || !guest_find(preload_guest(), fd, &s))
+	if (!a)
+		return send(fd, buf, n, flags);
+	if (!len || !guest_find(preload_guest(), fd, &s))
 		return syscall(SYS_sendto, fd, buf, n, flags, a, len);
 	return preload_answer(guest_sendmsg(&s, &m, flags));
 }
@@ -73,6 +75,8 @@ HOOK ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *a
 	struct guest_socket s;
 	long k;
 
+	if (!a && !(flags & MSG_ERRQUEUE))
+		return recv(fd, buf, n, flags);
 	if (!((a && len) || flags & MSG_ERRQUEUE) || !guest_find(preload_guest(), fd, &s))
 		return syscall(SYS_recvfrom, fd, buf, n, flags, a, len);
 	m.msg_namelen = a && len ? *len : 0;

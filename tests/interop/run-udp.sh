@@ -24,6 +24,20 @@ try:
 except ConnectionRefusedError:
 	pass
 assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0'
+expect udp_refused_without_a_name run python3 -c '
+import ctypes, errno, select, socket
+libc = ctypes.CDLL(None, use_errno=True)
+calls = (lambda fd: libc.recvfrom(fd, ctypes.create_string_buffer(9), 9, 0, None, None),
+	lambda fd: libc.sendto(fd, b"x", 1, 0, None, 0))
+for call in calls:
+	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	s.connect(("10.0.0.2", 9))
+	s.send(b"x")
+	p = select.poll()
+	p.register(s, select.POLLIN)
+	assert p.poll(10000)
+	assert call(s.fileno()) == -1
+	assert ctypes.get_errno() == errno.ECONNREFUSED, ctypes.get_errno()'
 expect udp_several_in_time run python3 tests/harness/run_several.py
 # More than the gateway takes in a turn, to somebody and connected: all go on.
 sent() {
