@@ -34,16 +34,28 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct s
 	return preload_answer(guest_sendmsg(&s, &m, flags));
 }
 
+static size_t message_len(const struct msghdr *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->msg_iovlen; i++)
+		n += m->msg_iov[i].iov_len;
+	return n;
+}
+
+/* What a stream takes in part is the last: another would come before its rest. */
 HOOK int sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 {
 	unsigned done = 0;
+	bool whole = true;
 	ssize_t k = 0;
 
-	for (; done < n; done++) {
+	while (done < n && whole) {
 		k = sendmsg(fd, &v[done].msg_hdr, flags);
 		if (k < 0)
 			break;
-		v[done].msg_len = (unsigned)k;
+		whole = (size_t)k == message_len(&v[done].msg_hdr);
+		v[done++].msg_len = (unsigned)k;
 	}
 	return done ? (int)done : (int)k;
 }

@@ -1,4 +1,5 @@
-"""Under `weft run`: recvmmsg() with room for names has its time, and says what is left of it."""
+"""Under `weft run`: recvmmsg() with room for names has its time, and says what is left of it; sendmmsg() ends at
+what was sent in part."""
 import ctypes
 import errno
 import socket
@@ -43,3 +44,13 @@ assert several(2, time) == 1  # it is over after the first
 assert (time.s, time.ns) == (0, 0), (time.s, time.ns)
 for wrong in Time(-1, 0), Time(0, 10**9):
 	assert several(2, wrong) == -1 and ctypes.get_errno() == errno.EINVAL
+
+# A stream that took a message in part takes none behind it.
+server = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(server.getsockname())
+c.setblocking(False)
+large = ctypes.create_string_buffer(64 << 20)
+parts = [Vector(ctypes.addressof(large), len(large)), Vector(ctypes.addressof(large), 0)]
+messages = (Message * 2)(*[Message(None, 0, ctypes.pointer(v), 1) for v in parts])
+assert libc.sendmmsg(c.fileno(), messages, 2, 0) == 1
+assert 0 < messages[0].got < len(large), messages[0].got
