@@ -23,8 +23,8 @@ while True:
 	passed_run=$!
 	until_true 20 test -e "$DIR/came.ready" || return 1
 	rm "$DIR/came.ready"
-	kill -"$1" "$(pgrep -P $passed_run)"
-	wait $passed_run
+	kill -"$1" "$(pgrep -P "$passed_run")"
+	wait "$passed_run"
 	[ $? = 7 ] && [ "$(cat "$DIR/came")" = "SIG$1" ]
 }
 for signal in INT QUIT USR1 USR2 TERM HUP; do
