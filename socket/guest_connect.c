@@ -47,7 +47,10 @@ int guest_connect_outcome(const struct guest_socket *s)
 	return err ? -err : -ECONNABORTED;
 }
 
-/* The request, and as much behind it as makes the socket full. */
+/*
+ * The request, and as much behind it as makes the socket full.  A refusal may come, and the gateway be gone, while
+ * that is written: then the slot tells.
+ */
 static int connect_say(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
 {
 	static uint8_t pad[PROGRAM_PAD]; /* never written to */
@@ -57,7 +60,7 @@ static int connect_say(const struct guest_socket *s, const struct sockaddr *a, s
 
 	memcpy(q.secret, s->guest->token.secret, PROGRAM_SECRET);
 	memcpy(q.bytes, a, n < sizeof(q.bytes) ? n : sizeof(q.bytes));
-	return kernel_sendmsg(s->fd, &m, MSG_NOSIGNAL) == PROGRAM_PAD ? 0 : -ENETDOWN;
+	return kernel_sendmsg(s->fd, &m, MSG_NOSIGNAL) >= (ssize_t)sizeof(q) ? 0 : -ENETDOWN;
 }
 
 static int connect_begin(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
