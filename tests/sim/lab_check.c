@@ -174,10 +174,13 @@ void lab_check_conn(struct lab_conn *c)
 {
 	uint32_t una[2] = {c->end[0].una, c->end[1].una};
 
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 2; i++) {
 		lab_check_end(&c->end[i]);
-	if (una[0] != c->end[0].una || una[1] != c->end[1].una)
+		if (una[i] == c->end[i].una)
+			continue;
+		c->end[i].taken_before = c->taken;
 		lab_conn_moved(c);
+	}
 	check_pair(&c->end[0], &c->end[1]);
 	check_pair(&c->end[1], &c->end[0]);
 }

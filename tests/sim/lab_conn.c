@@ -38,12 +38,17 @@ void lab_end_ready(struct lab_end *e)
 void lab_conn_moved(struct lab_conn *c)
 {
 	c->moved = lab_now(c->w);
-	c->taken = 0;
+	c->taken_before = c->taken;
 }
 
 bool lab_conn_cut_off(const struct lab_conn *c)
 {
-	return c->taken >= CUT_OFF || c->w->hurt > c->moved;
+	return c->taken - c->taken_before >= CUT_OFF || c->w->hurt > c->moved;
+}
+
+bool lab_end_cut_off(const struct lab_end *e)
+{
+	return e->conn->taken - e->taken_before >= CUT_OFF || lab_conn_cut_off(e->conn);
 }
 
 /* From here on e has a descriptor, and its sock is looked at until it is gone. */

@@ -308,7 +308,7 @@ static void patience_ends(struct lab_conn *c)
 static bool end_gave_up(const struct lab_end *e)
 {
 	return e->sk && e->fd < 0 && (e->sk->err == ETIMEDOUT || e->sk->err == EHOSTUNREACH) &&
-	       lab_conn_cut_off(e->conn);
+	       lab_end_cut_off(e);
 }
 
 /* Who only waits is not told that its peer has given up: its program does not wait for ever. */

@@ -134,6 +134,7 @@ struct lab_end {
 	bool seen;
 	uint32_t snd_edge, rcv_edge, una;
 	uint64_t rto; /* ns, the largest since SND.UNA moved: what a timer may have been set for */
+	uint32_t taken_before; /* of the connection's `taken`: when SND.UNA moved */
 };
 
 struct lab_run; /* of a job */
@@ -150,10 +151,11 @@ struct lab_conn {
 	bool thinking;   /* ... and the next waits for its time */
 	bool slow_waits; /* a slow reader waits for its time */
 	uint64_t begun, ended;
-	uint64_t moved;      /* when something last got on */
-	uint64_t hurt;       /* when the network last took or held back something of it */
-	uint32_t taken;      /* frames the network took since it last got on */
-	uint64_t carried[2]; /* TCP payload bytes that reached each end, again ones too */
+	uint64_t moved;        /* when something last got on */
+	uint64_t hurt;         /* when the network last took or held back something of it */
+	uint32_t taken;        /* frames the network took ... */
+	uint32_t taken_before; /* ... until something last got on */
+	uint64_t carried[2];   /* TCP payload bytes that reached each end, again ones too */
 	struct lab_conn *next_ready, *next_touched, *next_hash, *next, **prev;
 };
 
@@ -247,6 +249,8 @@ void lab_job_conn_over(struct lab_conn *c); /* both its programs are done */
 void lab_conn_moved(struct lab_conn *c);
 /* So many transmissions in a row were lost that giving up is what TCP does. */
 bool lab_conn_cut_off(const struct lab_conn *c);
+/* The same of what one end sends: its peer's may have got on meanwhile. */
+bool lab_end_cut_off(const struct lab_end *e);
 struct lab_conn *lab_conn_open(struct lab_run *r); /* NULL: no port now, or no memory */
 void lab_conn_port(struct lab_conn *c);
 void lab_conn_accept(struct lab_run *r);
