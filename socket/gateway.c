@@ -61,12 +61,20 @@ void gateway_free_later(struct gateway *g, void *p)
 	g->dead[g->ndead++] = p;
 }
 
-int gateway_let_in(struct gateway *g, const struct gateway_watch *w)
+void gateway_let_in(struct gateway *g, struct gateway_watch *w,
+		    void (*in)(struct gateway *g, int fd))
 {
-	int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd;
 
-	g->starved |= fd < 0 && errno != EAGAIN && errno != ECONNABORTED;
-	return fd;
+	for (int i = 0; i < GATEWAY_TURN; i++) {
+		fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			g->starved |= errno != EAGAIN && errno != ECONNABORTED;
+			return;
+		}
+		in(g, fd);
+	}
+	gateway_watch_again(g, w, EPOLLIN);
 }
 
 /* Of who waits yet nothing is told anew: tried again when something has happened, which may have closed some. */

@@ -138,15 +138,7 @@ static void caller_accept(struct gateway *g, int fd)
 
 void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
-	int fd = 0;
-
-	for (int i = 0; i < GATEWAY_TURN && fd >= 0; i++) {
-		fd = gateway_let_in(g, w);
-		if (fd >= 0)
-			caller_accept(g, fd);
-	}
-	if (fd >= 0)
-		gateway_watch_again(g, w, EPOLLIN);
+	gateway_let_in(g, w, caller_accept);
 }
 
 /* Its state says whether it came to be; the program's socket becomes writable when the pad is drained. */

@@ -164,8 +164,9 @@ void gateway_watch_again(struct gateway *g, struct gateway_watch *w, uint32_t ev
 void gateway_watch_close(struct gateway *g, struct gateway_watch *w);
 /* Frees p when the round is over. */
 void gateway_free_later(struct gateway *g, void *p);
-/* A connection to w's socket, or -1: there is none, or no descriptor for it yet. */
-int gateway_let_in(struct gateway *g, const struct gateway_watch *w);
+/* Gives in() each connection that waits at w's socket, as many as have their turn and there are descriptors for. */
+void gateway_let_in(struct gateway *g, struct gateway_watch *w,
+		    void (*in)(struct gateway *g, int fd));
 /* True: the secret is ours. */
 bool gateway_knows(const struct gateway *g, const uint8_t *secret);
 

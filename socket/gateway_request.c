@@ -326,13 +326,5 @@ static void request_accept(struct gateway *g, int fd)
 
 void gateway_request_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
-	int fd = 0;
-
-	for (int i = 0; i < GATEWAY_TURN && fd >= 0; i++) {
-		fd = gateway_let_in(g, w);
-		if (fd >= 0)
-			request_accept(g, fd);
-	}
-	if (fd >= 0)
-		gateway_watch_again(g, w, EPOLLIN);
+	gateway_let_in(g, w, request_accept);
 }

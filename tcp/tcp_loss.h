@@ -373,6 +373,9 @@ uint32_t tcp_limit_ms(const struct tcp_sock *ts, enum tcp_limit which);
 bool tcp_pace_hold(struct tcp_sock *ts);
 uint32_t tcp_pace_quantum(const struct tcp_sock *ts); /* most that goes as one burst */
 void tcp_pace_sent(struct tcp_sock *ts, uint32_t n, uint64_t now);
+/* Bytes of a super-segment's datagram now; and when something was lost or refused: 64 KB from then on. */
+uint32_t tcp_gso_max(const struct tcp_sock *ts);
+void tcp_gso_doubt(struct tcp_sock *ts);
 uint64_t tcp_pace_estimate(const struct tcp_sock *ts);
 void tcp_pace_set(struct tcp_sock *ts, uint64_t rate); /* 0: not paced */
 

@@ -1,6 +1,6 @@
 /*
- * tcp/tcp_pace.c - sending spread over time, at the rate that the algorithm sets (draft-ietf-ccwg-bbr,
- * 5.6.2) or SO_MAX_PACING_RATE allows.
+ * tcp/tcp_pace.c - how much goes at once: sending spread over time, at the rate that the algorithm sets
+ * (draft-ietf-ccwg-bbr, 5.6.2) or SO_MAX_PACING_RATE allows, and what the path takes in one piece.
  *
  * rare->pace_next is when the next byte may go.  tcp_push() asks before each segment, which is no
  * larger than about a millisecond's worth, and what is held back comes with TCP_DUE_PACE.  The wheel
@@ -109,4 +109,29 @@ void tcp_pace_sent(struct tcp_sock *ts, uint32_t n, uint64_t now)
 	if (from + PACE_CREDIT_NS < now)
 		from = now - PACE_CREDIT_NS;
 	ts->rare_own->pace_next = from + n * NSEC_PER_SEC / rate;
+}
+
+/* --- the largest super-segment --------------------------------------------------------------------- */
+
+/*
+ * A big one must fit the send buffer several times, and is not for what is lost or where the device had no room
+ * for one before: the host wants pages in a row for it.
+ */
+uint32_t tcp_gso_max(const struct tcp_sock *ts)
+{
+	const struct tcp_xfer *x = ts->est->xfer;
+
+	if (!x || !x->big || ts->rare->big_failed || ts->ca_state != CA_OPEN ||
+	    (ts->flags & TCP_F_TX_FULL) || ts->sk.sndbuf / 4 < TCP_GSO_BIG)
+		return TCP_GSO_MAX;
+	return TCP_GSO_BIG;
+}
+
+/* Between us and the host nothing is lost: should it be that it takes none of that size, then no more of them. */
+void tcp_gso_doubt(struct tcp_sock *ts)
+{
+	struct tcp_rare *k = ts->est->xfer->big ? tcp_rare_get(ts) : NULL;
+
+	if (k)
+		k->big_failed = true;
 }

@@ -455,8 +455,6 @@ static inline uint32_t tcp_seg_rest(const struct tcp_sock *ts, uint32_t n)
 		return n < ts->mss ? n : 0;
 	return n % ts->mss;
 }
-uint32_t tcp_gso_max(const struct tcp_sock *ts); /* bytes of a super-segment's datagram now */
-void tcp_gso_doubt(struct tcp_sock *ts);    /* something was lost or refused: 64 KB from now on */
 uint32_t tcp_xmit_max(struct tcp_sock *ts); /* bytes one tcp_xmit() may take */
 void tcp_send_ack(struct tcp_sock *ts);
 void tcp_send_probe(struct tcp_sock *ts);   /* below the window, so that it is answered */

@@ -211,29 +211,6 @@ struct span {
 	bool fin, whole; /* whole: one segment, however long */
 };
 
-/*
- * A big one must fit the send buffer several times, and is not for what is lost or where the device had no room
- * for one before: the host wants pages in a row for it.
- */
-uint32_t tcp_gso_max(const struct tcp_sock *ts)
-{
-	const struct tcp_xfer *x = ts->est->xfer;
-
-	if (!x || !x->big || ts->rare->big_failed || ts->ca_state != CA_OPEN ||
-	    (ts->flags & TCP_F_TX_FULL) || ts->sk.sndbuf / 4 < TCP_GSO_BIG)
-		return TCP_GSO_MAX;
-	return TCP_GSO_BIG;
-}
-
-/* Between us and the host nothing is lost: should it be that it takes none of that size, then no more of them. */
-void tcp_gso_doubt(struct tcp_sock *ts)
-{
-	struct tcp_rare *k = ts->est->xfer->big ? tcp_rare_get(ts) : NULL;
-
-	if (k)
-		k->big_failed = true;
-}
-
 /* Not of urgent data: who cuts leaves the pointer as it is, which counts from its segment's own number. */
 uint32_t tcp_xmit_max(struct tcp_sock *ts)
 {
