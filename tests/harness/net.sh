@@ -81,16 +81,21 @@ ctl() {
 	"$WEFT" ctl --control "$DIR/control" "$@"
 }
 
-# The log is a file that weft writes and a tail that ends with the line it waits for.
-weft_up() {
+# weft_begin COMMAND...: a weft by COMMAND.  The log is a file that it writes and a tail that ends with the line it waits
+# for; emptied here, for the shell of the background may be late, and then an older weft's line would be found.
+weft_begin() {
 	: >"$DIR/log"
-	ip netns exec "$NS" "$WEFT" -d --control "$DIR/control" "$@" >"$DIR/log" 2>&1 </dev/null &
+	"$@" >"$DIR/log" 2>&1 </dev/null &
 	WEFT_PID=$!
 	if ! timeout 30 sh -c "tail -n +1 -F --pid=$WEFT_PID '$DIR/log' 2>/dev/null | grep -q -m1 '^weft: ready'"; then
 		sed 's/^/  | /' "$DIR/log"
 		fail weft_starts "no 'weft: ready' within 30 s"
 		exit 1
 	fi
+}
+
+weft_up() {
+	weft_begin ip netns exec "$NS" "$WEFT" -d --control "$DIR/control" "$@"
 }
 
 weft_down() {

@@ -11,9 +11,7 @@ host_listens 8000
 # A weft of another network is nobody's here.
 export XDG_RUNTIME_DIR=$DIR/elsewhere
 mkdir "$XDG_RUNTIME_DIR"
-unshare -n "$WEFT" -d >"$DIR/log" 2>&1 </dev/null &
-WEFT_PID=$!
-until_true 20 grep -q '^weft: ready' "$DIR/log"
+weft_begin unshare -n "$WEFT" -d
 
 fetch=(curl -sS --max-time 20 -o "$DIR/got")
 expect default_device host timeout 60 "$WEFT" run -- "${fetch[@]}" http://10.0.0.2:8000/file
@@ -50,9 +48,7 @@ if ! ("${user[@]}" unshare -Un true) 2>/dev/null; then
 fi
 # shellcheck disable=SC2016
 asked='exec 3<>/dev/tcp/10.0.0.1/7 && echo over >&3 && read -r -u 3 got && [ "$got" = over ] && id -u'
-"${user[@]}" timeout 60 "$DIR/weft" -d -c 'inetd echo' >"$DIR/log" 2>&1 </dev/null &
-WEFT_PID=$!
-until_true 20 grep -q '^weft: ready' "$DIR/log"
+weft_begin "${user[@]}" timeout 60 "$DIR/weft" -d -c 'inetd echo'
 expect rootless_joins test "$("${user[@]}" timeout 60 "$DIR/weft" run -- bash -c "$asked")" = 65534
 weft_down
 "${user[@]}" timeout 60 "$DIR/weft" run -- bash -c 'id -u; : >/dev/tcp/10.0.0.2/9' >"$DIR/said" 2>&1

@@ -142,9 +142,7 @@ user=(ip netns exec "$NS" unshare -m sh -c '
 	exec setpriv --reuid=65534 --regid=65534 --clear-groups env XDG_RUNTIME_DIR="$DIR/run" "$@"' sh)
 expect of_its_own host timeout 60 "$DIR/weft" run -- "$DIR/cc" fetch 10.0.0.2 9100
 if ("${user[@]}" unshare -Un true) 2>/dev/null; then
-	"${user[@]}" timeout 60 "$DIR/weft" -d -c 'inetd echo' >"$DIR/log" 2>&1 </dev/null &
-	WEFT_PID=$!
-	until_true 20 grep -q '^weft: ready' "$DIR/log"
+	weft_begin "${user[@]}" timeout 60 "$DIR/weft" -d -c 'inetd echo'
 	cp "$(command -v cat)" "$DIR/capable"
 	python3 -c 'import os, struct, sys
 os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0))' "$DIR/capable"

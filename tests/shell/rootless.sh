@@ -25,11 +25,7 @@ export DIR
 
 # up OPTION...: weft -d by that user.
 up() {
-	: >"$DIR/log"
-	"${user[@]}" "$DIR/weft" -d "$@" >"$DIR/log" 2>&1 </dev/null &
-	WEFT_PID=$!
-	timeout 30 sh -c "tail -n +1 -F --pid=$WEFT_PID '$DIR/log' 2>/dev/null | grep -q -m1 '^weft: ready'" ||
-		fail starts "$(cat "$DIR/log")"
+	weft_begin "${user[@]}" "$DIR/weft" -d "$@"
 }
 
 if ! ("${user[@]}" unshare -Un true) 2>/dev/null; then

@@ -75,10 +75,8 @@ wait "$client"
 gone blocked
 exec 3>&- 4>&-
 
-# A second SIGTERM, and one before it is ready, do no harm.
-ip netns exec "$NS" "$WEFT" -d --control "$DIR/control" >"$DIR/log" 2>&1 &
-WEFT_PID=$!
-shows "$DIR/log" ready
+# A second SIGTERM does no harm.
+weft_up
 kill -TERM "$WEFT_PID"
 kill -TERM "$WEFT_PID" 2>/dev/null
 wait "$WEFT_PID"

@@ -291,22 +291,13 @@ static void asks(int signal)
 	errno = was;
 }
 
-/*
- * What a signal has kept back of a call that was made is told when the handler has returned.  One in some
- * thousands is lost: the kernel throws an answer away that comes when the signal has woken its thread.
- */
-static int run_handler(char **v)
+/* How many of n calls of bind() were made and not told. */
+static int binds_lost(int n)
 {
-	const struct sigaction act = {.sa_handler = asks, .sa_flags = SA_RESTART};
-	const struct itimerval tick = {.it_interval = {.tv_usec = 150},
-				       .it_value = {.tv_usec = 150}};
 	struct sockaddr_in sa = address("127.0.0.1", "0");
 	int lost = 0;
 
-	asked = socket(AF_INET, SOCK_STREAM, 0);
-	must(sigaction(SIGALRM, &act, NULL) == 0);
-	must(setitimer(ITIMER_REAL, &tick, NULL) == 0);
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < n; i++) {
 		int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 		must(fd >= 0);
@@ -314,8 +305,29 @@ static int run_handler(char **v)
 			lost++;
 		must(close(fd) == 0);
 	}
-	printf("lost %d\n", lost);
-	must(lost < 30);
+	return lost;
+}
+
+/*
+ * What a signal has kept back of a call that was made is told when the handler has returned.  Now and then one
+ * is lost, several in a row on a busy machine: the kernel throws an answer away that comes when the signal has woken
+ * its thread.  Of ten rounds one loses none; where nothing is told each loses some, up to a third.
+ */
+static int run_handler(char **v)
+{
+	const struct sigaction act = {.sa_handler = asks, .sa_flags = SA_RESTART};
+	const struct itimerval tick = {.it_interval = {.tv_usec = 150},
+				       .it_value = {.tv_usec = 150}};
+	int lost = 1;
+
+	asked = socket(AF_INET, SOCK_STREAM, 0);
+	must(sigaction(SIGALRM, &act, NULL) == 0);
+	must(setitimer(ITIMER_REAL, &tick, NULL) == 0);
+	for (int round = 0; round < 10 && lost; round++) {
+		lost = binds_lost(300);
+		printf("lost %d\n", lost);
+	}
+	must(lost == 0);
 	return 0;
 }
 
