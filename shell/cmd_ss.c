@@ -11,6 +11,7 @@
 #include "ip/raw.h"
 #include "lib/wire/ip4.h"
 #include "shell/parse.h"
+#include "shell/text.h"
 #include "tcp/tcp.h"
 #include "udp/udp.h"
 
@@ -195,7 +196,9 @@ static void ss_print_program(struct ss *s, int fd)
 		name[strcspn(name, "\n")] = '\0';
 	if (f)
 		fclose(f);
-	fprintf(s->out, " users:((\"%s\",pid=%d))", name, pid);
+	fputs(" users:((\"", s->out);
+	text_show(s->out, name);
+	fprintf(s->out, "\",pid=%d))", pid);
 }
 
 static void ss_print_tcb(FILE *out, const struct tcp_view *v)

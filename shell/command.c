@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shell/shell_priv.h"
+#include "shell/text.h"
 
 const struct command commands[] = {
     {.name = "arp", .args = "", .text = "the same as arpcache", .run = cmd_arp},
@@ -171,10 +173,17 @@ const struct command *command_find(const char *name)
 static void __attribute__((format(printf, 2, 0)))
 cmd_say(struct cmd *c, const char *fmt, va_list ap)
 {
+	char *text = NULL;
+
 	fflush(c->out);
-	fprintf(c->err, "weft: %s: ", c->argv[0]);
-	vfprintf(c->err, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	fputs("weft: ", c->err);
+	text_show(c->err, c->argv[0]);
+	fputs(": ", c->err);
+	text_show(c->err, text ? text : strerror(ENOMEM));
 	fputc('\n', c->err);
+	free(text);
 }
 
 int cmd_error(struct cmd *c, const char *fmt, ...)

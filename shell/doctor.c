@@ -13,6 +13,7 @@
 #include "shell/missed.h"
 #include "shell/program.h"
 #include "shell/shell_priv.h"
+#include "shell/text.h"
 
 static const char usage[] =
     "usage: weft doctor [--json]                      what weft needs and does not find here\n"
@@ -35,20 +36,6 @@ struct doctor {
 
 /* --- JSON ------------------------------------------------------------------------------------------------- */
 
-static void json_string(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			printf("\\%c", *text);
-		else if ((unsigned char)*text < ' ')
-			printf("\\u%04x", (unsigned)(unsigned char)*text);
-		else
-			putchar(*text);
-	}
-	putchar('"');
-}
-
 static void json_row(struct doctor *d)
 {
 	fputs(d->any ? ",\n {" : "\n {", stdout);
@@ -58,7 +45,7 @@ static void json_row(struct doctor *d)
 static void json_member(const char *name, const char *text, bool more)
 {
 	printf("\"%s\": ", name);
-	json_string(text);
+	text_show_json(stdout, text);
 	if (more)
 		fputs(", ", stdout);
 }
@@ -71,9 +58,11 @@ static void finding_show(struct doctor *d, const char *name, const struct findin
 	    [FINDING_OK] = "ok", [FINDING_NOTE] = "note", [FINDING_MISSING] = "missing"};
 
 	if (!d->json) {
-		printf("%-8s%-11s %s\n", kinds[f->kind], name, f->text);
+		printf("%-8s%-11s ", kinds[f->kind], name);
+		text_show(stdout, f->text);
 		if (*f->hint)
-			printf("%20s%s\n", "", f->hint);
+			printf("\n%20s%s", "", f->hint);
+		putchar('\n');
 		return;
 	}
 	json_row(d);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "shell/shell_priv.h"
+#include "shell/text.h"
 
 /* What is waited for; done() is asked under the shell's lock. */
 struct job_condition {
@@ -201,14 +202,15 @@ void cmd_ready(struct cmd *c)
 static void job_print(const struct job *j, FILE *out)
 {
 	if (j->ended && j->status)
-		fprintf(out, "%-4d exit %-5d %s\n", j->id, j->status, j->text);
+		fprintf(out, "%-4d exit %-5d ", j->id, j->status);
 	else
-		fprintf(out, "%-4d %-10s %s\n", j->id,
+		fprintf(out, "%-4d %-10s ", j->id,
 			j->ended         ? "done"
 			: j->client >= 0 ? "client"
 			: j->ready       ? "listening"
-					 : "running",
-			j->text);
+					 : "running");
+	text_show(out, j->text);
+	fputc('\n', out);
 }
 
 /* In memory first: what `out` is may block, and the lock is everybody's. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "net/netdev.h"
+#include "shell/text.h"
 
 #define MTU_MAX 65521 /* the kernel's of a TAP */
 
@@ -43,7 +44,7 @@ int option_dev(struct options *o, const char *v)
 	if (strncmp(v, "tap:", 4) && strncmp(v, "tun:", 4) && !device_is_packet(&new))
 		return option_error("--dev", "%s: not tap:NAME, tun:NAME or packet:NAME", v);
 	name = device_name(&new);
-	if (!*name || strlen(name) >= NETDEV_NAME || strpbrk(name, "/: \t%"))
+	if (!*name || strlen(name) >= NETDEV_NAME || strpbrk(name, "/: %") || !text_is_plain(name))
 		return option_error("--dev", "%s: not a name of 1 to %d characters", v,
 				    NETDEV_NAME - 1);
 	for (unsigned i = 0; i < o->ndevice; i++) {

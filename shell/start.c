@@ -16,7 +16,17 @@
 #include "ip/route.h"
 #include "shell/control.h"
 #include "shell/shell_priv.h"
+#include "shell/text.h"
 #include "socket/gateway.h"
+
+/* In one write: others write there too. */
+static void line_say(const char *line)
+{
+	char *shown = text_shown(line);
+
+	fprintf(stderr, "weft: %s\n", shown ? shown : strerror(ENOMEM));
+	free(shown);
+}
 
 void shell_error(const char *fmt, ...)
 {
@@ -27,7 +37,7 @@ void shell_error(const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	fflush(stdout);
-	fprintf(stderr, "weft: %s\n", line);
+	line_say(line);
 }
 
 void shell_verbose(const struct options *o, const char *fmt, ...)
@@ -40,7 +50,7 @@ void shell_verbose(const struct options *o, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "weft: %s\n", line);
+	line_say(line);
 }
 
 void shell_ready(struct shell *sh)

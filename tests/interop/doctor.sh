@@ -35,6 +35,13 @@ chmod 755 "$DIR"
 expect no_library_is_1 doctor 1 host "$DIR/weft" doctor
 expect no_library_is_missing is missing library
 cp "$WEFT_BUILD/libweft_preload.so" "$DIR"
+odd=$DIR/$'odd"\e[31m\n\xff'
+mkdir "$odd"
+cp "$DIR/weft" "$DIR/libweft_preload.so" "$odd"
+expect odd_path doctor 0 host "$odd/weft" doctor
+expect odd_path_is_shown grep -Eq '^ok +library +/.*/odd"\\x1b\[31m\\x0a\\xff/' "$DIR/report"
+expect odd_path_in_json doctor 0 host "$odd/weft" doctor --json
+expect odd_path_is_valid_json python3 -m json.tool "$DIR/report"
 host setpriv --reuid=65534 --regid=65534 --clear-groups "$DIR/weft" doctor >"$DIR/report" 2>&1
 expect no_privilege_is_a_note is note rights
 expect no_privilege_no_uplink grep -q '^note *uplink *none without privilege' "$DIR/report"

@@ -9,6 +9,7 @@ run() {
 	timeout 30 "$WEFT" run --control "$DIR/control" -- "$@"
 }
 
+mkfifo "$DIR/stays"
 mkdir "$DIR/www"
 head -c 5000000 /dev/urandom >"$DIR/www/file"
 (cd "$DIR/www" && exec ip netns exec "$NS" python3 -m http.server --bind 10.0.0.2 8000 >"$DIR/server" 2>&1) &
@@ -19,6 +20,19 @@ expect curl_came_from_weft grep -q '^10\.0\.0\.1 ' "$DIR/server"
 expect curl_parallel run curl -sS --max-time 20 -Z --parallel-max 20 -o "$DIR/p#1" 'http://10.0.0.2:8000/file?[1-20]'
 parallel=$(cmp "$DIR/www/file" "$DIR/p20" && find "$DIR" -name 'p[0-9]*' -size 5000000c | wc -l)
 expect curl_parallel_exact test "$parallel" = 20
+
+run python3 -c '
+import socket
+s = socket.create_connection(("10.0.0.2", 8000))
+open("/proc/self/comm", "wb").write(b"\x1b[2J\xff\xc3\xa4")
+print("there", flush=True)
+input()
+' <>"$DIR/stays" >"$DIR/odd" &
+odd=$!
+until_true 10 grep -q there "$DIR/odd"
+expect odd_name_is_shown seen 'users:\(\("\\x1b\[2J\\xffä",pid=' ctl ss -tnp
+echo >"$DIR/stays"
+wait $odd
 
 before=$(date +%s%N)
 run curl -sS --max-time 20 http://10.0.0.2:8001/ >/dev/null 2>&1
