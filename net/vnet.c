@@ -17,7 +17,12 @@
 #include "net/net_priv.h"
 #include "net/tap.h"
 
-#define UDP_SEGMENTS_MAX 128 /* of one call, Linux's limit */
+#define UDP_SEGMENTS_MAX 128u /* of one call, Linux's limit */
+/*
+ * 64 KB by the 8 bytes that 40 of options leave of an MSS of 48, below which Linux cuts nothing; a forwarding host may join
+ * smaller ones, but not so many.  Each becomes a packet where weft must cut.
+ */
+#define TCP_SEGMENTS_MAX 8192u
 
 /*
  * The field lies in the packet, behind the link header, and then in the header part: so near that the room
@@ -84,7 +89,7 @@ static bool vnet_udp_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hlen
 	bool v4 = vnet_ether_type(b, hlen, ETHER_TYPE_IP4) && vnet_ip4(b, hlen, IP_PROTO_UDP);
 	uint32_t n = b->len - l4 - UDP_HLEN;
 
-	if (h->gso_size == 0 || n / h->gso_size > UDP_SEGMENTS_MAX || l4 + UDP_HLEN > PKBUF_TX_HEAD)
+	if (h->gso_size == 0 || n > h->gso_size * UDP_SEGMENTS_MAX || l4 + UDP_HLEN > PKBUF_TX_HEAD)
 		return false;
 	if (!v4 && !(vnet_ether_type(b, hlen, ETHER_TYPE_IP6) && vnet_ip6(b, hlen, IP_PROTO_UDP)))
 		return false;
@@ -117,7 +122,10 @@ static bool vnet_gso_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hlen
 		return false;
 	b->l3 = (uint16_t)(b->head + hlen);
 	b->l4 = b->csum_start;
-	if (b->len - (b->l4 - b->head) - n <= h->gso_size)
+	n = b->len - (uint32_t)(b->l4 - b->head) - n;
+	if (n > h->gso_size * TCP_SEGMENTS_MAX)
+		return false;
+	if (n <= h->gso_size)
 		return true; /* one segment after all */
 	b->gso_type = v4 ? GSO_TCP4 : GSO_TCP6;
 	b->gso_size = h->gso_size;

@@ -366,7 +366,7 @@ START_TEST(test_packet_udp_segments_refused)
 	const unsigned n = sizeof(bad) / sizeof(bad[0]);
 
 	for (unsigned i = 0; i < n; i++)
-		put(udp_frame(1700), &bad[i], 0);
+		put(udp_frame(128 * 10 + 1), &bad[i], 0);
 	ck_assert_int_eq(netdev_poll(&t.dev->queue[0], 8), (int)n);
 	ck_assert_ptr_null(pkq_take(&t.got));
 	ck_assert_uint_eq(pkbuf_drops(t.stack, DROP_VNET_HDR), n);

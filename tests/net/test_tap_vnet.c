@@ -128,6 +128,13 @@ static void bad_gso_size_zero(void)
 	t.vh.gso_size = 0;
 }
 
+/* More than 64 KB by the least segment of a TCP: an MSS of 48 whose options take 40. */
+static void bad_gso_segments(void)
+{
+	t.len = frame_tcp4(t.frame, 8193);
+	t.vh.gso_size = 1;
+}
+
 static void bad_gso_without_csum(void)
 {
 	t.vh.flags = 0;
@@ -220,6 +227,7 @@ static void (*const bad[])(void) = {
     bad_gso_udp_l4,
     bad_ecn_alone,
     bad_gso_size_zero,
+    bad_gso_segments,
     bad_gso_without_csum,
     bad_gso_data_valid_only,
     bad_gso_udp_field,
