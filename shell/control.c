@@ -24,6 +24,7 @@
 #include "socket/gateway.h"
 
 #define CLIENTS_MAX 64
+#define STARVED_NS (100 * NSEC_PER_MSEC) /* without a descriptor to accept with it tries again */
 #define LOCK_TRIES 100
 #define LOCK_MS 20
 
@@ -40,6 +41,7 @@ struct control {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct client client[CLIENTS_MAX];
 	unsigned nclient;
+	bool starved; /* who waits could not be accepted */
 	struct {
 		struct control_request head;
 		char line[CONTROL_LINE];
@@ -288,8 +290,10 @@ static void control_accept(struct control *c)
 {
 	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
+		c->starved = errno != EAGAIN && errno != ECONNABORTED;
 		return;
+	}
 	if (!control_peer_ok(fd) || c->nclient == CLIENTS_MAX) {
 		close(fd);
 		return;
@@ -297,11 +301,15 @@ static void control_accept(struct control *c)
 	c->client[c->nclient++] = (struct client){.fd = fd};
 }
 
-unsigned control_poll(struct control *c, struct pollfd *fds, unsigned max)
+unsigned control_poll(struct shell *sh, struct pollfd *fds, unsigned max, uint64_t *until)
 {
+	struct control *c = sh->control;
+	bool accepts = c->nclient < CLIENTS_MAX && !c->starved;
 	unsigned n = 0;
 
-	fds[n++] = (struct pollfd){.fd = c->nclient < CLIENTS_MAX ? c->fd : -1, .events = POLLIN};
+	*until = c->starved ? env_now(sh->stack->env) + STARVED_NS : ENV_NEVER;
+	c->starved = false;
+	fds[n++] = (struct pollfd){.fd = accepts ? c->fd : -1, .events = POLLIN};
 	for (unsigned i = 0; i < c->nclient && n < max; i++)
 		fds[n++] = (struct pollfd){.fd = c->client[i].lost ? -1 : c->client[i].fd,
 					   .events = POLLIN};

@@ -77,8 +77,8 @@ int control_choose(const struct options *o, struct control_place *p);
 struct control *control_open(const char *path);
 /* Removes the socket. */
 void control_close(struct control *c);
-/* For the watching thread: fills in what is to be polled, at most max; how many. */
-unsigned control_poll(struct control *c, struct pollfd *fds, unsigned max);
+/* For the watching thread: fills in what is to be polled, at most max, and until when; how many. */
+unsigned control_poll(struct shell *sh, struct pollfd *fds, unsigned max, uint64_t *until);
 /* Its answer: accepts, starts, interrupts. */
 void control_ready(struct control *c, struct shell *sh, const struct pollfd *fds, unsigned n);
 /* The end of a client's command: told by its job, forgotten by the watching thread. */

@@ -99,6 +99,7 @@ static void watch_front(struct shell *sh)
 void shell_watch(struct shell *sh)
 {
 	struct pollfd fds[WATCHED];
+	uint64_t until;
 	unsigned n;
 
 	for (;;) {
@@ -108,8 +109,8 @@ void shell_watch(struct shell *sh)
 		if (atomic_load(&sh->stopping))
 			return;
 		fds[0] = (struct pollfd){.fd = sh->signals, .events = POLLIN};
-		n = 1 + control_poll(sh->control, fds + 1, WATCHED - 1);
-		if (env_wait(sh->stack->env, sh->watcher, fds, (int)n, ENV_NEVER) <= 0)
+		n = 1 + control_poll(sh, fds + 1, WATCHED - 1, &until);
+		if (env_wait(sh->stack->env, sh->watcher, fds, (int)n, until) <= 0)
 			continue;
 		if (fds[0].revents)
 			watch_signals(sh);

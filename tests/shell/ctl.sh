@@ -2,7 +2,7 @@
 # `weft ctl`: the client's descriptors, folder, words, status and SIGINT; who may; clients that vanish.
 # sanitize: yes
 . tests/harness/net.sh
-need python3 setpriv
+need prlimit python3 setpriv
 net_begin
 weft_up
 
@@ -27,6 +27,7 @@ is words_are_words "$(ctl help "a; b \"c\\d" 2>&1)" = 'weft: help: a; b "c\d: un
 is empty_word "$(ctl help '' 2>&1)" = 'weft: help: : unknown command (see help)'
 is operators_in_words "$(ctl help 'a;exit' 'b&' 2>&1 | head -n 1)" = 'weft: help: b&: one command at a time'
 is operators_alone "$(ctl nosuch \; help jobs 2>/dev/null | head -n 1)" = 'usage: jobs'
+is no_escapes_in_errors "$(ctl help $'\e[2J\tx' 2>&1)" = 'weft: help: \x1b[2J\x09x: unknown command (see help)'
 long=$(head -c 60000 /dev/zero | tr '\0' x)
 is long_word "$(ctl help "$long" 2>&1 | wc -c)" -gt 60000
 is too_long "$(ctl help "$long" "$long" 2>&1)" = 'weft: ctl: the command is longer than 65535 bytes'
@@ -41,9 +42,10 @@ is input_arrived "$(cat "$DIR/there/out")" = 'some
 data'
 
 : >"$DIR/one"
-"$WEFT" ctl --control "$DIR/control" ping -i 0.01 127.0.0.1 >"$DIR/one" 2>&1 &
+"$WEFT" ctl --control "$DIR/control" $'ping -i 0.01 127.0.0.1 # \e[2J\x9b' >"$DIR/one" 2>&1 &
 client=$!
 shows "$DIR/one" 'seq'
+is no_escapes_in_jobs "$(ctl jobs | sed -E 's/^[0-9]+ +//')" = 'client     ping -i 0.01 127.0.0.1 # \x1b[2J\x9b'
 kill -INT $client
 wait $client
 is interrupt_is_the_commands "$?,$(grep -c 'packets transmitted' "$DIR/one")" = 0,1 # as ping ends
@@ -122,6 +124,20 @@ for data in (b"",) * 10 + (b"x", b"tfew", struct.pack("<II", 0x77656674, 99), st
 ' "$DIR/control"
 is bad_clients_do_no_harm "$(ctl help jobs | head -n 1)" = 'usage: jobs'
 is bad_clients_leave_no_descriptor "$(($(find "/proc/$WEFT_PID/fd" | wc -l) < 40))" = 1
+
+# Who waits while there is no descriptor to accept with is not asked for again and again.
+ticks() {
+	awk '{ print $14 + $15 }' "/proc/$WEFT_PID/stat"
+}
+full=0
+while [ -e "/proc/$WEFT_PID/fd/$full" ]; do full=$((full + 1)); done
+prlimit --pid "$WEFT_PID" --nofile=$full:
+spent=$(ticks)
+timeout 2 "$WEFT" ctl --control "$DIR/control" help jobs >"$DIR/one"
+is no_descriptor_waits "$?,$(cat "$DIR/one")" = 124,
+is no_descriptor_no_spin $(($(ticks) - spent)) -lt 40
+prlimit --pid "$WEFT_PID" --nofile=1024:
+is descriptors_again "$(ctl help jobs | head -n 1)" = 'usage: jobs'
 
 "$WEFT" ctl --control "$DIR/control" ping -i 100 127.0.0.1 >"$DIR/one" 2>"$DIR/two" &
 client=$!
