@@ -8,6 +8,7 @@
  *
  *	plain		without offload: a segment a frame, sums verified and made here, a batch is 16 frames at most
  *	spin		never asleep
+ *	sockets		small messages are found, kept, read and written as under the socket calls (bare_socket.c)
  *	copy		frames are read into 16 buffers in turn, and each write of a source is copied into the next
  *	compute=NS	a request takes so long to answer
  *	group=N		and is answered with up to N others of its batch
@@ -53,13 +54,15 @@ static void text(struct bare *b, uint16_t client, const char *data, size_t n)
 	struct conn *c = &b->conn[client];
 
 	c->rcv_nxt += (uint32_t)n;
+	if (b->is.sockets)
+		data = bare_socket_read(b);
 	switch (c->port) {
 	case PORT_SINK:
 		take(b, client, data, n);
 		break;
 	case PORT_CONN:
 	case PORT_CONN_BRIEF:
-		bare_segment(b, client, TCP_ACK | TCP_PSH | TCP_FIN, data, n);
+		bare_message(b, client, TCP_ACK | TCP_PSH | TCP_FIN, data, n);
 		break;
 	case PORT_RELAY:
 		bare_relay_in(b, client, data, n);
@@ -68,7 +71,7 @@ static void text(struct bare *b, uint16_t client, const char *data, size_t n)
 		bare_answer(b, client, data, n);
 		break;
 	default:
-		bare_segment(b, client, TCP_ACK | TCP_PSH, data, n);
+		bare_message(b, client, TCP_ACK | TCP_PSH, data, n);
 	}
 }
 
@@ -115,6 +118,8 @@ static void open_conn(struct bare *b, uint16_t client, const struct ether_hdr *e
 	memcpy(c->e.dst, e->src, ETHER_ALEN);
 	if (c->port == PORT_RELAY)
 		bare_relay_open(b, client);
+	if (b->is.sockets)
+		bare_socket_open(b, client, ip, t);
 	bare_segment(b, client, TCP_SYN | TCP_ACK, NULL, 0);
 }
 
@@ -138,6 +143,8 @@ static void tcp_rx(struct bare *b, const struct ether_hdr *e, const struct ip4_h
 	if (t->flags & TCP_RST)
 		reset(b, client);
 	if (t->flags & (TCP_SYN | TCP_RST) || !c->open)
+		return;
+	if (b->is.sockets && !bare_socket_in(b, ip, t, be32_get(t->seq) == c->rcv_nxt ? n : 0))
 		return;
 	c->snd_una = be32_get(t->ack);
 	c->snd_wnd = (uint32_t)be16_get(t->wnd) << c->shift;
@@ -235,6 +242,7 @@ static void bare_init(struct bare *b, const char *dev, const struct ways *is)
 	for (unsigned i = 0; i < KEPT; i++)
 		b->kept[i] = malloc(FRAME_MAX);
 	b->rx = bare_keep(b);
+	b->sockets = is->sockets ? bare_sockets_create() : NULL;
 	if (!b->conn || !b->app || !b->rx)
 		errx(1, "memory");
 	b->fd = tapfd_open(dev, flags, is->plain ? 0 : TUN_F_CSUM | TUN_F_TSO4);
@@ -298,16 +306,16 @@ static bool is_path(const char *word, const char *name, const char **to)
 static bool is_known(const char *word, struct ways *is)
 {
 	return is_flag(word, "plain", &is->plain) || is_flag(word, "spin", &is->spin) ||
-	       is_flag(word, "copy", &is->copy) || is_number(word, "compute", &is->compute) ||
-	       is_number(word, "group", &is->group) || is_number(word, "queues", &is->queues) ||
-	       is_path(word, "relay=", &is->relay);
+	       is_flag(word, "sockets", &is->sockets) || is_flag(word, "copy", &is->copy) ||
+	       is_number(word, "compute", &is->compute) || is_number(word, "group", &is->group) ||
+	       is_number(word, "queues", &is->queues) || is_path(word, "relay=", &is->relay);
 }
 
 int main(int argc, char **argv)
 {
 	struct ways is = {0};
-	static const char usage[] = "usage: bare DEV [plain] [spin] [copy] [compute=NS] [group=N] "
-				    "[queues=N] [relay=PATH]";
+	static const char usage[] = "usage: bare DEV [plain] [spin] [sockets] [copy] [compute=NS] "
+				    "[group=N] [queues=N] [relay=PATH]";
 	struct bare b[QUEUES_MAX];
 	pthread_t thread;
 

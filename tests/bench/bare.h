@@ -1,6 +1,6 @@
 /*
  * tests/bench/bare.h - what the bare responder's parts share: bare.c takes frames in, bare_out.c sends them,
- * bare_relay.c has a program between.
+ * bare_relay.c has a program between, bare_socket.c has what the socket calls ask for.
  */
 #pragma once
 #include <stdbool.h>
@@ -37,6 +37,7 @@ struct conn {
 struct ways {
 	bool plain;        /* no offload */
 	bool spin;         /* never asleep */
+	bool sockets;      /* small messages go by socks */
 	bool copy;         /* each write is kept in a buffer, each frame read into the next one */
 	unsigned compute;  /* ns for the answer of a request */
 	unsigned group;    /* requests answered together, at most */
@@ -49,6 +50,8 @@ struct answer {
 	uint16_t n;
 	char data[QUESTION];
 };
+
+struct bare_sockets;
 
 struct bare {
 	int fd, epfd; /* the latter for streams */
@@ -64,6 +67,7 @@ struct bare {
 	unsigned npending;
 	struct answer held[GROUP_MAX];
 	unsigned nheld;
+	struct bare_sockets *sockets;
 };
 
 /* The next of the buffers that bytes are kept in. */
@@ -72,6 +76,8 @@ char *bare_keep(struct bare *b);
 char *bare_app(struct bare *b, size_t n);
 /* To this client. */
 void bare_segment(struct bare *b, uint16_t client, uint8_t flags, const void *data, size_t n);
+/* The same of a message. */
+void bare_message(struct bare *b, uint16_t client, uint8_t flags, const void *data, size_t n);
 /* A source: as much as the client takes. */
 void bare_pump(struct bare *b, uint16_t client);
 /* The answer to a request, after so much computing; held for others where the arguments say so. */
@@ -83,6 +89,13 @@ void bare_relay_open(struct bare *b, uint16_t client);
 void bare_relay_close(struct bare *b, uint16_t client);
 void bare_relay_in(struct bare *b, uint16_t client, const void *data, size_t n);
 void bare_relay_run(struct bare *b);
+/* Small messages by socks: bytes taken in (false: nobody's), what is read of them, the answer. */
+struct bare_sockets *bare_sockets_create(void);
+void bare_socket_open(struct bare *b, uint16_t client, const struct ip4_hdr *ip,
+		      const struct tcp_hdr *t);
+bool bare_socket_in(struct bare *b, const struct ip4_hdr *ip, const struct tcp_hdr *t, size_t n);
+const char *bare_socket_read(struct bare *b);
+void bare_socket_write(struct bare *b, uint16_t client, uint8_t flags, const void *data, size_t n);
 /* Frames until there are none. */
 void bare_batch(struct bare *b);
 /* Of the pseudo header. */

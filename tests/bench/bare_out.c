@@ -86,6 +86,14 @@ void bare_segment(struct bare *b, uint16_t client, uint8_t flags, const void *da
 	c->owed = false;
 }
 
+void bare_message(struct bare *b, uint16_t client, uint8_t flags, const void *data, size_t n)
+{
+	if (b->is.sockets)
+		bare_socket_write(b, client, flags, data, n);
+	else
+		bare_segment(b, client, flags, data, n);
+}
+
 /* --- bytes to send ---------------------------------------------------------------------------- */
 
 char *bare_keep(struct bare *b)
@@ -139,7 +147,7 @@ static void compute(unsigned ns)
 static void held_send(struct bare *b)
 {
 	for (unsigned i = 0; i < b->nheld; i++)
-		bare_segment(b, b->held[i].client, TCP_ACK | TCP_PSH, b->held[i].data,
+		bare_message(b, b->held[i].client, TCP_ACK | TCP_PSH, b->held[i].data,
 			     b->held[i].n);
 	b->nheld = 0;
 }
@@ -151,7 +159,7 @@ void bare_answer(struct bare *b, uint16_t client, const void *data, size_t n)
 	if (b->is.compute)
 		compute(b->is.compute);
 	if (n > QUESTION || b->is.group < 2) {
-		bare_segment(b, client, TCP_ACK | TCP_PSH, data, n);
+		bare_message(b, client, TCP_ACK | TCP_PSH, data, n);
 		return;
 	}
 	a->client = client;

@@ -7,7 +7,7 @@ from rows import BOTH, EVERY, FLOOR, Section, case, row
 
 WAYS = (('out', 'received by the stack'), ('in', 'sent by the stack'))
 BULK = ('rate', 'bytes')
-COPYING, QUEUES = ('copying',), ('queues',)
+COPYING, QUEUES, SOCKETS, SPINNING = ('copying',), ('queues',), ('sockets',), ('spinning', 'spinning')
 
 
 def floor_beside(base, floor):
@@ -71,9 +71,10 @@ def plain():
     return Section('Frames of 1500 bytes, no offload at either end', cases, rows)
 
 
-def round_trips(place, title, goal50, goal99, floor='bare'):
+def round_trips(place, title, goal50, goal99, floors=('sockets', 'bare')):
+    """floors: of TCP and of UDP."""
     cases, rows = [], []
-    for proto, option in (('TCP', ''), ('UDP', '-u ')):
+    for proto, option, floor in (('TCP', '', floors[0]), ('UDP', '-u ', floors[1])):
         for size in (64, 1400):
             name = 'rtt-%s-%d-%s' % (proto, size, place)
             peers = EVERY if proto == 'TCP' and size == 64 else FLOOR
@@ -86,7 +87,7 @@ def round_trips(place, title, goal50, goal99, floor='bare'):
     return Section('Round trip, ' + title, cases, rows)
 
 
-def rates(cases, title, floor='bare'):
+def rates(cases, title, floor):
     """Each of `cases`: name, command, seconds, stacks, text, goal."""
     rows = [row(text, '1/s', name, 'rate', base, goal if base == 'kernel' else '', floor_beside(base, floor))
             for name, _, _, stacks, text, goal in cases for base in stacks if base != 'weft']
@@ -95,14 +96,15 @@ def rates(cases, title, floor='bare'):
 
 
 def connections():
-    plain = [('conns-%d' % n, '-n %d conns' % n, 0.6, EVERY, '%d at a time' % n, '>= 1.5') for n in (1, 16)]
-    brief = [('conns-%d-brief' % n, '-b -n %d conns' % n, 0.6, FLOOR, '%d at a time, fewest packets' % n, '>= 1.8')
+    plain = [('conns-%d' % n, '-n %d conns' % n, 0.6, EVERY + SOCKETS, '%d at a time' % n, '>= 1.5') for n in (1, 16)]
+    brief = [('conns-%d-brief' % n, '-b -n %d conns' % n, 0.6, FLOOR + SOCKETS, '%d at a time, fewest packets' % n,
+              '>= 1.8')
              for n in (1, 16)]
-    return rates(plain + brief, 'Connections: connect, request, answer, close; blocking server; free')
+    return rates(plain + brief, 'Connections: connect, request, answer, close; blocking server; free', 'sockets')
 
 
 def requests():
-    return rates([('requests-%d' % n, '-n %d requests' % n, 0.6, EVERY + ('computing', 'grouping'),
+    return rates([('requests-%d' % n, '-n %d requests' % n, 0.6, EVERY + SOCKETS + ('grouping',),
                    'over %d connections' % n, '>= 1.3') for n in (64, 1000)], 'Requests, epoll server, free', 'grouping')
 
 
@@ -128,6 +130,6 @@ def asking():
 def sections():
     return [bulk(), streams('free', 'free', (2, 8)), streams('one', 'one CPU', (1, 2, 8)), plain(),
             round_trips('one', 'both ends on one CPU', '<= 0.85', '<= 1.5'),
-            round_trips('split', 'client on CPU 0, server on CPU 1', '<= 0.4', '', 'spinning'),
-            round_trips('free', 'free', '<= 0.4', '', 'spinning'), connections(), requests(), asking(), programs.section(),
+            round_trips('split', 'client on CPU 0, server on CPU 1', '<= 0.4', '', SPINNING),
+            round_trips('free', 'free', '<= 0.4', '', SPINNING), connections(), requests(), asking(), programs.section(),
             idle.section(), steps.segments(), steps.floor(), waits.section()]

@@ -2,8 +2,8 @@
 from math import log
 
 NAMES = {'kernel': 'kernel', 'gvisor': 'gVisor', 'lwip': 'lwIP', 'bare': 'bare responder', 'copying': 'copying',
-         'spinning': 'never asleep', 'computing': '0.4 us each', 'grouping': '0.4 us, grouped', 'queues': 'copying, 2 queues',
-         'relay': 'bare relay'}
+         'spinning': 'never asleep', 'sockets': 'with sockets', 'grouping': 'sockets, grouped',
+         'queues': 'copying, 2 queues', 'relay': 'bare relay'}
 
 
 def digits(number):

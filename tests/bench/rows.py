@@ -12,8 +12,8 @@ EVERY = ('kernel', 'weft', 'gvisor', 'lwip', 'bare')
 BOTH = ('kernel', 'weft')
 FLOOR = ('kernel', 'weft', 'bare')
 # The bare responder's ways (bare.c), by the names they have here: each a stack of its own, in fewer rounds.
-WAYS = {'bare': (), 'copying': ('copy',), 'spinning': ('spin',), 'computing': ('compute=400',),
-        'grouping': ('compute=400', 'group=64'), 'queues': ('copy', 'queues=2'), 'relay': ()}
+WAYS = {'bare': (), 'copying': ('copy',), 'spinning': ('spin',), 'sockets': ('sockets',),
+        'grouping': ('sockets', 'group=64'), 'queues': ('copy', 'queues=2'), 'relay': ()}
 FLOORS = tuple(way for way in WAYS if way != 'bare')
 # Of the others than kernel and weft at most.
 FLOOR_ROUNDS, PEER_ROUNDS = 3, 5
