@@ -60,9 +60,10 @@ def document(machine, table, figures):
         to_json(machine), to_json(figures.failed), ',\n'.join(map(to_json, rows)), ',\n'.join(map(to_json, raw)))
 
 
-# --- the plot: a line a row, its ratio as a dot with its extremes on a logarithmic axis, its goal as a bar
+# --- the plot: a line a row, its ratio as a dot with its extremes on a logarithmic axis, its goal and its floor as bars
 
 LEFT, WIDTH, STEP, TOP = 430, 640, 16, 46
+GOAL, FLOOR = '#1a56b0', '#c77700'
 LOW, HIGH = 1 / 16, 16
 TICKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8, 16)
 
@@ -91,9 +92,10 @@ def svg_row(y, row, result):
              svg_line(across(result['low']), y, across(result['high']), y, colour, 2),
              '<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/>' % (across(result['ratio']), y, colour),
              svg_text(LEFT + WIDTH + 8, y + 4, '%.2f %s' % (result['ratio'], row.goal and '(%s)' % row.goal))]
-    if row.goal:
-        x = across(float(row.goal.split()[1]))
-        parts.append(svg_line(x, y - 6, x, y + 6, '#1a56b0', 2))
+    for ratio, colour in ((row.goal and float(row.goal.split()[1]), GOAL), (result['floor_ratio'], FLOOR)):
+        if ratio:
+            x = across(ratio)
+            parts.append(svg_line(x, y - 6, x, y + 6, colour, 2))
     return parts
 
 
@@ -113,5 +115,6 @@ def plot(machine, table):
     return '\n'.join(
         ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="11">'
          % (LEFT + WIDTH + 120, y + STEP), '<rect width="100%" height="100%" fill="white"/>',
-         svg_text(12, 18, 'weft %(commit)s, Linux %(kernel)s, %(cpus)s CPUs (%(cpu)s): ratios; bars are goals' % machine,
-                  'font-weight="bold"')] + grid + parts + ['</svg>', ''])
+         svg_text(12, 18, 'weft %(commit)s, Linux %(kernel)s, %(cpus)s CPUs (%(cpu)s): ratios' % machine,
+                  'font-weight="bold"'),
+         svg_text(LEFT, 18, 'goal', 'fill="%s"' % GOAL), svg_text(LEFT + 40, 18, 'floor', 'fill="%s"' % FLOOR)] + grid + parts + ['</svg>', ''])
