@@ -182,7 +182,8 @@ bool program_library(char *path, size_t size)
 int program_environment(const char *token)
 {
 	const char *others = getenv("LD_PRELOAD");
-	char path[768], value[1024];
+	char path[768], *value;
+	int err;
 
 	if (!program_library(path, sizeof(path))) {
 		shell_error("run: " PROGRAM_LIBRARY
@@ -194,7 +195,10 @@ int program_environment(const char *token)
 			    path);
 		return -1;
 	}
-	snprintf(value, sizeof(value), "%s%s%s", path, others && *others ? ":" : "",
-		 others ? others : "");
-	return setenv("LD_PRELOAD", value, 1) || setenv(PROGRAM_VARIABLE, token, 1) ? -1 : 0;
+	if (asprintf(&value, "%s%s%s", others ? others : "", others && *others ? ":" : "", path) <
+	    0)
+		return -1;
+	err = setenv("LD_PRELOAD", value, 1) || setenv(PROGRAM_VARIABLE, token, 1) ? -1 : 0;
+	free(value);
+	return err;
 }

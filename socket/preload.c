@@ -6,9 +6,9 @@
  */
 #include "socket/preload.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 
 struct guest *preload_guest(void)
@@ -21,10 +21,34 @@ struct guest *preload_guest(void)
 	return &self;
 }
 
+static void next_find(struct preload_next *next)
+{
+	*(void **)&next->recv = dlsym(RTLD_NEXT, "recv");
+	*(void **)&next->fclose = dlsym(RTLD_NEXT, "fclose");
+	*(void **)&next->execvpe = dlsym(RTLD_NEXT, "execvpe");
+	*(void **)&next->posix_spawn = dlsym(RTLD_NEXT, "posix_spawn");
+	*(void **)&next->posix_spawnp = dlsym(RTLD_NEXT, "posix_spawnp");
+	*(void **)&next->getaddrinfo = dlsym(RTLD_NEXT, "getaddrinfo");
+}
+
+const struct preload_next *preload_next(void)
+{
+	/* LOCKING: constant once `found`; written once or twice with the same before */
+	static struct preload_next next;
+	static _Atomic bool found;
+
+	if (!atomic_load(&found)) {
+		next_find(&next);
+		atomic_store(&found, true);
+	}
+	return &next;
+}
+
 /* Constructors of other libraries may come first. */
 __attribute__((constructor)) static void preload_begin(void)
 {
 	preload_guest();
+	preload_next();
 }
 
 long preload_answer(long r)
@@ -97,18 +121,30 @@ HOOK int accept(int fd, struct sockaddr *a, socklen_t *n)
 
 /* --- connect ----------------------------------------------------------------------------------------- */
 
-/* Until it has ended, or the time is over; err says that it goes on. */
+static void buffer_set(int fd, int size)
+{
+	size /= 2; /* the kernel doubles it */
+	kernel_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+/*
+ * Until it has ended; err says that it goes on.  The pad is all that its buffer holds, and send() waits for room as the
+ * kernel's connect() for its peer: as long as SO_SNDTIMEO says, and past a handler with SA_RESTART.  It sends nothing,
+ * for there is nothing to read at NULL.
+ */
 static int connect_wait(const struct guest_socket *s, int err)
 {
-	struct pollfd p = {.fd = s->fd, .events = POLLOUT};
-	int ms, n;
+	int end;
 
-	if (!guest_waits(s->fd, SO_SNDTIMEO, &ms))
+	if (fcntl(s->fd, F_GETFL) & O_NONBLOCK)
 		return err;
-	n = poll(&p, 1, ms);
-	if (n < 0)
-		return -errno;
-	return n == 0 ? err : guest_connect_outcome(s);
+	buffer_set(s->fd, PROGRAM_PAD);
+	kernel_send(s->fd, NULL, 1, MSG_NOSIGNAL);
+	end = errno;
+	buffer_set(s->fd, PROGRAM_SNDBUF);
+	if (end == EINTR)
+		return -EINTR;
+	return end == EAGAIN ? err : guest_connect_outcome(s);
 }
 
 static int connect_run(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)

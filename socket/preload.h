@@ -2,6 +2,10 @@
  * socket/preload.h - between the files of the preload library: libc's names that are ours.
  */
 #pragma once
+#include <netdb.h>
+#include <spawn.h>
+#include <stdio.h>
+
 #include "socket/guest.h"
 #include "socket/guest_kernel.h"
 
@@ -11,6 +15,21 @@
 int preload_replace(int fd, int fresh);
 /* libc's: ends a program built with _FORTIFY_SOURCE that would write behind its buffer. */
 void __chk_fail(void) __attribute__((noreturn));
+typedef int preload_spawn_fn(pid_t *, const char *, const posix_spawn_file_actions_t *,
+			     const posix_spawnattr_t *, char *const[], char *const[]);
+
+/* Behind our hooks: those that have no other name in libc. */
+struct preload_next {
+	ssize_t (*recv)(int fd, void *buf, size_t n, int flags);
+	int (*fclose)(FILE *f);
+	int (*execvpe)(const char *file, char *const argv[], char *const env[]);
+	preload_spawn_fn *posix_spawn, *posix_spawnp;
+	int (*getaddrinfo)(const char *node, const char *service, const struct addrinfo *hints,
+			   struct addrinfo **res);
+};
+
+/* Found when the library is loaded, for a signal handler may call the hooks. */
+const struct preload_next *preload_next(void);
 /* This program's. */
 struct guest *preload_guest(void);
 /*

@@ -4,9 +4,7 @@
  *
  * As Linux has it, a program that ends without closing does not wait.
  */
-#include <dlfcn.h>
 #include <fcntl.h>
-#include <stdio.h>
 
 #include "socket/preload.h"
 
@@ -65,17 +63,11 @@ HOOK int dup2(int old, int fd)
 
 HOOK int fclose(FILE *f)
 {
-	/* LOCKING: atomic, written once or twice with the same */
-	static _Atomic(int (*)(FILE *)) libcs;
-	int (*next)(FILE *) = atomic_load(&libcs), r;
 	struct closing c;
+	int r;
 
-	if (!next) {
-		*(void **)&next = dlsym(RTLD_NEXT, "fclose");
-		atomic_store(&libcs, next);
-	}
 	closing_begin(&c, guest_may_linger(preload_guest()) ? fileno(f) : -1);
-	r = next(f);
+	r = preload_next()->fclose(f);
 	closing_end(&c);
 	return r;
 }

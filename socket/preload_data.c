@@ -4,7 +4,6 @@
  *
  * libc's other names for them are called, for a thread may be cancelled there.
  */
-#include <dlfcn.h>
 #include <errno.h>
 
 #include "socket/preload.h"
@@ -17,8 +16,6 @@ ssize_t __write(int fd, const void *buf, size_t n);
 ssize_t __send(int fd, const void *buf, size_t n, int flags);
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
-
-typedef ssize_t recv_fn(int fd, void *buf, size_t n, int flags);
 
 bool preload_again(int fd, ssize_t *n, int *tries)
 {
@@ -76,20 +73,6 @@ HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
 	return k;
 }
 
-/* The one call that has no other name. */
-static recv_fn *libc_recv(void)
-{
-	/* LOCKING: atomic, written once or twice with the same */
-	static _Atomic(recv_fn *) found;
-	recv_fn *fn = atomic_load(&found);
-
-	if (!fn) {
-		*(void **)&fn = dlsym(RTLD_NEXT, "recv");
-		atomic_store(&found, fn);
-	}
-	return fn;
-}
-
 HOOK ssize_t recv(int fd, void *buf, size_t n, int flags)
 {
 	int tries = 0;
@@ -98,7 +81,7 @@ HOOK ssize_t recv(int fd, void *buf, size_t n, int flags)
 	if (flags & MSG_ERRQUEUE)
 		return recvfrom(fd, buf, n, flags, NULL, NULL);
 	do
-		k = libc_recv()(fd, buf, n, flags);
+		k = preload_next()->recv(fd, buf, n, flags);
 	while (k <= 0 && n && preload_again(fd, &k, &tries));
 	return k;
 }

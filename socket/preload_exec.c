@@ -1,26 +1,27 @@
 /*
  * socket/preload_exec.c - what a program starts is served too, also when it cleared the environment.
  *
- * The two variables are put back into the vector that the new program gets; its memory is mapped, for
- * between vfork and exec nothing else is safe.
+ * What is missing is put back into the vector that the new program gets.  It is on the stack, as execl()'s words are: between
+ * vfork and exec nothing else is safe, and what was mapped would stay the parent's.
  */
+#include <alloca.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "socket/preload.h"
 
 #define ARGS_MAX 1024 /* of execl() and its like */
+#define LIST "LD_PRELOAD="
+#define MORE 4 /* of ours, and the end */
 
 /* As it was when this program began: name=value. */
 struct kept {
-	char preload[512];
+	const char *library; /* NULL: no weft serves us */
 	char token[sizeof(PROGRAM_VARIABLE) + PROGRAM_TOKEN];
 	char dns[sizeof(PROGRAM_DNS) + 16]; /* "": resolv.conf's */
 };
@@ -30,67 +31,93 @@ static struct kept kept;
 
 __attribute__((constructor)) static void exec_begin(void)
 {
-	const char *library = getenv("LD_PRELOAD"), *token = getenv(PROGRAM_VARIABLE);
-	const char *dns = getenv(PROGRAM_DNS);
+	const char *token = getenv(PROGRAM_VARIABLE), *dns = getenv(PROGRAM_DNS);
+	Dl_info own;
 
-	if (!library || !token)
+	if (!token || !dladdr(&kept, &own))
 		return;
-	snprintf(kept.preload, sizeof(kept.preload), "LD_PRELOAD=%s", library);
+	kept.library = own.dli_fname;
 	snprintf(kept.token, sizeof(kept.token), PROGRAM_VARIABLE "=%s", token);
 	if (dns)
 		snprintf(kept.dns, sizeof(kept.dns), PROGRAM_DNS "=%s", dns);
 }
 
-static bool has(char *const *env, const char *assignment)
+static size_t env_len(char *const *env)
+{
+	size_t n = 0;
+
+	while (env && env[n])
+		n++;
+	return n;
+}
+
+/* What env has of the variable that is assigned; NULL: nothing. */
+static char *env_find(char *const *env, const char *assignment)
 {
 	size_t name = strcspn(assignment, "=") + 1;
 
 	for (; env && *env; env++) {
 		if (strncmp(*env, assignment, name) == 0)
-			return strstr(*env, assignment + name) != NULL;
+			return *env;
 	}
-	return false;
+	return NULL;
 }
 
-static bool is_ours(const char *assignment)
+/* Bytes for what env_complete() makes. */
+static size_t env_room(char *const *env)
 {
-	return strncmp(assignment, "LD_PRELOAD=", 11) == 0 ||
-	       strncmp(assignment, PROGRAM_VARIABLE "=", sizeof(PROGRAM_VARIABLE)) == 0 ||
-	       (kept.dns[0] && strncmp(assignment, PROGRAM_DNS "=", sizeof(PROGRAM_DNS)) == 0);
+	const char *list = env_find(env, LIST);
+
+	return (env_len(env) + MORE) * sizeof(*env) + (list ? strlen(list) : 0) +
+	       (kept.library ? sizeof(LIST) + strlen(kept.library) + 1 : 0);
 }
 
-/* env itself if nothing is missing. */
-static char *const *env_complete(char *const *env)
+/* Behind all others, for it stands where the kernel does: what they hook goes to it. */
+static void list_join(char *to, const char *list)
 {
-	size_t n = 0;
-	char **own;
+	size_t own = strlen(kept.library), n;
 
-	if (!kept.token[0] || (has(env, kept.preload) && has(env, kept.token) &&
-			       (!kept.dns[0] || has(env, kept.dns))))
+	to = stpcpy(to, LIST);
+	for (list += list ? strlen(LIST) : 0; list && *list; list += n + (list[n] != 0)) {
+		n = strcspn(list, ": ");
+		if (n == 0 || (n == own && memcmp(list, kept.library, n) == 0))
+			continue;
+		to = mempcpy(to, list, n);
+		*to++ = ':';
+	}
+	strcpy(to, kept.library);
+}
+
+/* env and what it lacks.  A token or a name server that it has stays: `weft run` within `weft run` has its own. */
+static char *const *env_complete(char *const *env, void *room)
+{
+	size_t len = env_len(env), n = 0;
+	char **own = room, *text = (char *)(own + len + MORE), *list = env_find(env, LIST);
+
+	if (!kept.library)
 		return env;
-	while (env && env[n])
-		n++;
-	own = mmap(NULL, (n + 4) * sizeof(*own), PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (own == MAP_FAILED)
-		return env;
-	own[0] = kept.preload;
-	own[1] = kept.token;
-	n = 2;
-	if (kept.dns[0])
+	list_join(text, list);
+	for (; n < len; n++)
+		own[n] = env[n] == list ? text : env[n];
+	if (!list)
+		own[n++] = text;
+	if (!env_find(env, kept.token))
+		own[n++] = kept.token;
+	if (kept.dns[0] && !env_find(env, kept.dns))
 		own[n++] = kept.dns;
-	for (; env && *env; env++) {
-		if (!is_ours(*env))
-			own[n++] = *env;
-	}
+	own[n] = NULL;
 	return own;
 }
+
+/* Of what is longer than a quarter of the stack the kernel makes no program: E2BIG. */
+#pragma GCC diagnostic ignored "-Walloca"
+#define COMPLETE(env) env_complete(env, alloca(env_room(env)))
 
 /* --- exec ------------------------------------------------------------------------------------------- */
 
 HOOK int execve(const char *path, char *const argv[], char *const env[])
 {
-	return (int)syscall(SYS_execve, path, argv, env_complete(env));
+	return (int)syscall(SYS_execve, path, argv, COMPLETE(env));
 }
 
 HOOK int execv(const char *path, char *const argv[])
@@ -100,21 +127,18 @@ HOOK int execv(const char *path, char *const argv[])
 
 HOOK int fexecve(int fd, char *const argv[], char *const env[])
 {
-	return (int)syscall(SYS_execveat, fd, "", argv, env_complete(env), AT_EMPTY_PATH);
+	return (int)syscall(SYS_execveat, fd, "", argv, COMPLETE(env), AT_EMPTY_PATH);
 }
 
 HOOK int execveat(int dir, const char *path, char *const argv[], char *const env[], int flags)
 {
-	return (int)syscall(SYS_execveat, dir, path, argv, env_complete(env), flags);
+	return (int)syscall(SYS_execveat, dir, path, argv, COMPLETE(env), flags);
 }
 
 /* libc searches the path. */
 HOOK int execvpe(const char *file, char *const argv[], char *const env[])
 {
-	int (*next)(const char *, char *const[], char *const[]);
-
-	*(void **)&next = dlsym(RTLD_NEXT, "execvpe");
-	return next(file, argv, env_complete(env));
+	return preload_next()->execvpe(file, argv, COMPLETE(env));
 }
 
 HOOK int execvp(const char *file, char *const argv[])
@@ -183,23 +207,14 @@ HOOK int execle(const char *path, const char *arg, ...)
 
 /* --- posix_spawn -------------------------------------------------------------------------------------- */
 
-typedef int spawn_fn(pid_t *, const char *, const posix_spawn_file_actions_t *,
-		     const posix_spawnattr_t *, char *const[], char *const[]);
-
 HOOK int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa,
 		     const posix_spawnattr_t *at, char *const argv[], char *const env[])
 {
-	spawn_fn *next;
-
-	*(void **)&next = dlsym(RTLD_NEXT, "posix_spawn");
-	return next(pid, path, fa, at, argv, env_complete(env));
+	return preload_next()->posix_spawn(pid, path, fa, at, argv, COMPLETE(env));
 }
 
 HOOK int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa,
 		      const posix_spawnattr_t *at, char *const argv[], char *const env[])
 {
-	spawn_fn *next;
-
-	*(void **)&next = dlsym(RTLD_NEXT, "posix_spawnp");
-	return next(pid, file, fa, at, argv, env_complete(env));
+	return preload_next()->posix_spawnp(pid, file, fa, at, argv, COMPLETE(env));
 }

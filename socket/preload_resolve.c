@@ -6,7 +6,6 @@
  * freeaddrinfo() expects them: a block each, with its sockaddr.
  */
 #include <ares.h>
-#include <dlfcn.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -14,8 +13,6 @@
 #include <string.h>
 
 #include "socket/preload.h"
-
-typedef int getaddrinfo_fn(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
 /* One look-up, on its caller's frame. */
 struct lookup {
@@ -154,13 +151,11 @@ static int of_libc(const char *node, const char *service, const struct addrinfo 
 		   struct addrinfo **res)
 {
 	struct addrinfo numeric = *hints;
-	getaddrinfo_fn *next;
 
-	*(void **)&next = dlsym(RTLD_NEXT, "getaddrinfo");
 	numeric.ai_flags &= ~AI_ADDRCONFIG; /* the host's interfaces are not ours */
 	if (node)
 		numeric.ai_flags |= AI_NUMERICHOST;
-	return next(node, service, &numeric, res);
+	return preload_next()->getaddrinfo(node, service, &numeric, res);
 }
 
 HOOK int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
