@@ -153,6 +153,7 @@ static struct slot *slot_reuse(struct stack *st)
 		none = NULL;
 		if (atomic_compare_exchange_strong(&s->owner, &none, &thread_record)) {
 			atomic_store(&s->waiter.cancel, false);
+			s->rhythm = (struct rhythm){0};
 			return s;
 		}
 	}

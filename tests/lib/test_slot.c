@@ -121,6 +121,28 @@ START_TEST(test_slot_of_ended_thread_keeps_counters_and_is_reused)
 }
 END_TEST
 
+static void *serve_main(void *arg)
+{
+	static const struct rhythm none;
+
+	t.seen = slot_get(t.stack);
+	ck_assert_mem_eq(&t.seen->rhythm, &none, sizeof(none));
+	memset(&t.seen->rhythm, 1, sizeof(none));
+	return NULL;
+}
+
+/* How a thread called says nothing of the next. */
+START_TEST(test_slot_reused_has_no_rhythm)
+{
+	struct slot *first;
+
+	run_thread(serve_main, NULL);
+	first = t.seen;
+	run_thread(serve_main, NULL);
+	ck_assert_ptr_eq(t.seen, first);
+}
+END_TEST
+
 static void *outlive_main(void *arg)
 {
 	struct stack *other = arg;
@@ -253,6 +275,7 @@ int main(void)
 	tcase_add_test(tc, test_slot_get_is_the_same_each_time);
 	tcase_add_test(tc, test_slot_of_many_stacks_found_again);
 	tcase_add_test(tc, test_slot_of_ended_thread_keeps_counters_and_is_reused);
+	tcase_add_test(tc, test_slot_reused_has_no_rhythm);
 	tcase_add_test(tc, test_stack_may_end_before_its_thread);
 	tcase_add_test(tc, test_slot_fini_releases_once);
 	tcase_add_test(tc, test_slot_counters_of_many_threads_sum_up);
