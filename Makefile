@@ -187,6 +187,10 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(HARNESS) $(LAB) $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(call pkg_libs,check) -lm
 
+# What a library of its own is made of.
+$(B)/tests/socket/test_packetdrill: $(PD_OBJ)
+$(B)/tests/socket/test_packetdrill: ALL_LDFLAGS += $(B)/obj/libweft-all.a
+
 # The shell's tests want what it wants.
 $(B)/tests/shell/%: $(B)/obj/tests/shell/%.o $(HARNESS) $(B)/obj/libshell.a $(LAB) $(B)/obj/libweft-all.a
 	$(say) LD $@

@@ -92,10 +92,11 @@ static int sleep_driver(struct world *w, struct waiter *wt, uint64_t deadline)
 			continue;
 		if (deadline == ENV_NEVER)
 			return -EDEADLK;
-		env_lab_advance(w->inner, deadline - env_now(w->inner));
+		if (env_now(w->inner) < deadline)
+			env_lab_advance(w->inner, deadline - env_now(w->inner));
 		return -ETIMEDOUT;
 	}
-	return 0;
+	return atomic_load(&wt->cancel) ? -EINTR : 0;
 }
 
 struct bell {
