@@ -43,6 +43,7 @@ static int host_add(struct host *h, const struct host_net *net)
 	return MNL_CB_OK;
 }
 
+#define LOOKS_MAX 100
 #define ATTRIBUTES 32 /* more than we ask for */
 
 static int host_on_attr(const struct nlattr *a, void *arg)
@@ -120,19 +121,29 @@ static int host_dump(struct host *h, int type, mnl_cb_t cb)
 	return host_talk(h, nlh, cb);
 }
 
+/* All that the host has, by a new socket: what is left of a list broken off would stand in the way. */
+static int host_look(struct host *h)
+{
+	int err;
+
+	h->n = 0;
+	if (h->nl)
+		mnl_socket_close(h->nl);
+	h->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	err = h->nl && mnl_socket_bind(h->nl, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
+	if (!err)
+		err = host_dump(h, RTM_GETADDR, host_on_addr);
+	return err ? err : host_dump(h, RTM_GETROUTE, host_on_route);
+}
+
+/* A list during which something has changed ends with EINTR. */
 struct host *host_open(void)
 {
 	struct host *h = calloc(1, sizeof(*h));
-	int err = -ENOMEM;
+	int err = h ? -EINTR : -ENOMEM;
 
-	if (h) {
-		h->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-		err = h->nl && mnl_socket_bind(h->nl, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
-	}
-	if (!err)
-		err = host_dump(h, RTM_GETADDR, host_on_addr);
-	if (!err)
-		err = host_dump(h, RTM_GETROUTE, host_on_route);
+	for (int i = 0; err == -EINTR && i < LOOKS_MAX; i++)
+		err = host_look(h);
 	if (!err)
 		return h;
 	shell_error("host: its addresses and routes: %s", strerror(-err));

@@ -125,4 +125,15 @@ ip -n "$NS" tuntap add dev tap5 mode tap user 65534
 tun made_but_not_configured "tap5: the host's end: Operation not permitted: run weft as root, or configure tap5 beforehand and give --host-addr none" \
 	'mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200' tap5 \
 	setpriv --reuid=65534 --regid=65534 --clear-groups
+
+# A host whose addresses come and go while they are read: the kernel breaks such a list off.
+for i in $(seq 4000); do echo "addr add 172.16.$((i / 250)).$((i % 250))/32 dev eth7"; done | ip -n "$NS" -batch -
+while ip -n "$NS" addr add 172.30.0.1/32 dev eth7; do ip -n "$NS" addr del 172.30.0.1/32 dev eth7; done &
+changes=$!
+twenty_times() {
+	for _ in $(seq 20); do host "$WEFT" --control "$DIR/control" -c 'help jobs' || return; done
+}
+expect changing_host twenty_times
+kill $changes
+wait $changes 2>/dev/null
 exit $failed
