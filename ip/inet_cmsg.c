@@ -96,9 +96,9 @@ static int pktinfo_in(struct sock *sk, const struct control *in, struct dgram_co
 		return -EINVAL;
 	c->ifindex = (uint32_t)info.ipi_ifindex;
 	c->src = ip_addr4_be((const uint8_t *)&info.ipi_spec_dst);
-	if (!ip_addr_is_any(&c->src) && ip_addr_type(sk->stack, &c->src) != ROUTE_LOCAL)
-		return -EINVAL;
-	return 0;
+	if (ip_addr_is_any(&c->src) || ip_addr_type(sk->stack, &c->src) == ROUTE_LOCAL)
+		return 0;
+	return ip_addr_is_multicast(&c->src) || ip_addr_is_bcast(&c->src) ? -EINVAL : -ENETUNREACH;
 }
 
 static int number_in(const struct control *in, int min, int *v)

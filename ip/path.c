@@ -81,12 +81,15 @@ static int path_link_wide(struct path *p, const struct ip_flow *f)
 
 static int path_broadcast(struct path *p, const struct ip_flow *f)
 {
-	if (!f->broadcast)
-		return -EACCES;
+	int err = 0;
+
 	if (ip_addr_is_bcast(&f->dst))
-		return path_link_wide(p, f);
-	p->dev = netdev_of_bcast(p->stack, &f->dst);
-	return p->dev ? 0 : -ENETUNREACH;
+		err = path_link_wide(p, f);
+	else
+		p->dev = netdev_of_bcast(p->stack, &f->dst);
+	if (err || !p->dev)
+		return -ENETUNREACH;
+	return f->broadcast ? 0 : -EACCES;
 }
 
 /* A device named without a route to it: the destination is taken to be on its link. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include "ip/ip_priv.h"
 #include "ip/raw_priv.h"
 #include "lib/checksum.h"
 #include "lib/wire/icmp4.h"
@@ -30,8 +31,13 @@ static int ping_port(struct sock *sk, uint16_t port)
 static int ping_bind(struct sock *sk, const struct ip_addr *a, uint16_t port)
 {
 	struct ip_addr was = sk->c.laddr;
-	int err = sk->c.lport ? -EINVAL : raw_bind(sk, a, 0);
+	int err = sk->c.lport ? -EINVAL : 0;
 
+	if (!err && !ip_addr_is_any(a) && !(sk->flags & SOCK_FREEBIND) &&
+	    ip_addr_type(sk->stack, a) != ROUTE_LOCAL)
+		err = -EADDRNOTAVAIL; /* a group or broadcast sends no echoes back */
+	if (!err)
+		err = raw_bind(sk, a, 0);
 	if (err)
 		return err;
 	err = ping_port(sk, port);

@@ -22,7 +22,8 @@
  */
 struct route_state {
 	struct mutex lock;                             /* c: rank ROUTE */
-	_Atomic uint32_t generation;                   /* a */
+	_Atomic uint32_t generation;                   /* a: changed under l */
+	_Atomic uint32_t *shown;                       /* l: who else has it; NULL: nobody */
 	struct route_node *root;                       /* l */
 	struct route_entry *by_length[PREFIX_MAX + 1]; /* l: for those who want all of them */
 	unsigned count;                                /* l */
@@ -42,9 +43,32 @@ uint32_t route_generation(struct stack *st)
 	return atomic_load_explicit(&st->ip->route->generation, memory_order_acquire);
 }
 
+static void route_generation_to(struct route_state *s, uint32_t generation) REQUIRES(&s->lock);
+
+static void route_generation_to(struct route_state *s, uint32_t generation)
+{
+	atomic_store_explicit(&s->generation, generation, memory_order_release);
+	if (s->shown)
+		atomic_store_explicit(s->shown, generation, memory_order_release);
+}
+
 void route_generation_bump(struct stack *st)
 {
-	atomic_fetch_add_explicit(&st->ip->route->generation, 1, memory_order_release);
+	struct route_state *s = st->ip->route;
+
+	mutex_lock(&s->lock);
+	route_generation_to(s, s->generation + 1);
+	mutex_unlock(&s->lock);
+}
+
+void route_generation_show(struct stack *st, _Atomic uint32_t *to)
+{
+	struct route_state *s = st->ip->route;
+
+	mutex_lock(&s->lock);
+	s->shown = to;
+	route_generation_to(s, s->generation);
+	mutex_unlock(&s->lock);
 }
 
 /* --- entries: the lock is held ---------------------------------------------------------------- */

@@ -47,6 +47,8 @@ unsigned route_list(struct stack *st, struct route *out, unsigned max);
 bool route_lookup(struct stack *st, const struct ip_addr *dst, uint32_t ifindex, struct route *out);
 /* Moves whenever a cached path may be wrong: routes, addresses, devices, path MTUs. */
 uint32_t route_generation(struct stack *st);
+/* Writes it there too, now and whenever it moves; NULL: no more, when this returns. */
+void route_generation_show(struct stack *st, _Atomic uint32_t *to);
 
 /*
  * How to get to one destination now.  A sock keeps one and asks path_is_current() before each use.

@@ -88,7 +88,7 @@ static long bytes_out(struct notify_call *c, const struct its_message *i, struct
 	m->msg_iov = &own;
 	m->msg_iovlen = 1;
 	r = guest_sendmsg(&c->s, m, flags | MSG_NOSIGNAL);
-	if (r == -EPIPE && !(flags & MSG_NOSIGNAL) && target_sleeps(c))
+	if (r == -EPIPE && !(flags & MSG_NOSIGNAL) && c->s.type == SOCK_STREAM && target_sleeps(c))
 		syscall(SYS_tkill, c->tid, SIGPIPE);
 	return r;
 }
@@ -136,7 +136,9 @@ void call_sendto(struct notify_call *c)
 
 	message_of_args(c, &i);
 	i.m.msg_namelen = (socklen_t)c->data.args[5];
-	if (!i.m.msg_namelen)
+	if (i.name && !i.m.msg_namelen && c->s.type != SOCK_STREAM)
+		notify_answer(c, -EINVAL);
+	else if (!i.m.msg_namelen)
 		c->end = NOTIFY_NATIVE;
 	else
 		sent(c, message_out(c, &i, flags_of(c, 3)), (int)c->data.args[3]);

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "ip/route.h"
 #include "lib/stack.h"
 #include "net/netdev.h"
 #include "socket/gateway_priv.h"
@@ -266,6 +267,7 @@ static int table_make(struct gateway *g)
 	}
 	g->table->magic = PROGRAM_MAGIC;
 	g->table->pid = getpid();
+	route_generation_show(g->stack, &g->table->routes);
 	return 0;
 }
 
@@ -287,10 +289,11 @@ static int gateway_open(struct gateway *g)
 	if (err)
 		return err;
 	g->buffer = malloc(GATEWAY_BUFFER);
+	g->behind = malloc(GATEWAY_BEHIND);
 	g->epoll = weft_epoll_create1(0);
 	g->kernel = epoll_create1(EPOLL_CLOEXEC);
 	g->stop.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!g->buffer || g->epoll < 0 || g->kernel < 0 || g->stop.fd < 0)
+	if (!g->buffer || !g->behind || g->epoll < 0 || g->kernel < 0 || g->stop.fd < 0)
 		return -ENOMEM;
 	err = gateway_watch_add(g, &g->stop, EPOLLIN);
 	if (!err)
@@ -312,6 +315,7 @@ static void gateway_free(struct gateway *g)
 		close(g->kernel);
 	if (g->epoll >= 0)
 		weft_close(g->epoll);
+	route_generation_show(g->stack, NULL);
 	if (g->table)
 		munmap(g->table, sizeof(*g->table));
 	if (g->table_fd >= 0)
@@ -319,6 +323,7 @@ static void gateway_free(struct gateway *g)
 	bury(g);
 	free(g->dead);
 	free(g->buffer);
+	free(g->behind);
 	mutex_fini(&g->lock);
 	free(g);
 }

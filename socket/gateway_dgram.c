@@ -40,23 +40,31 @@ static void dgram_error(struct gateway_end *e, int err)
 
 /* --- from the program ------------------------------------------------------------------------------- */
 
+/* 0, also where it was lost, or a positive errno. */
+static int up_try(struct gateway_end *e, const struct msghdr *m, int flags)
+{
+	struct program_slot *s = gateway_slot(e);
+	int err = weft_sendmsg(e->fd, m, flags | MSG_DONTWAIT) < 0 ? errno : 0;
+
+	if (err && m->msg_name)
+		gateway_unreachable(e->gateway, m->msg_name, err);
+	if (s && !atomic_load(&s->has_local))
+		gateway_slot_names(e);
+	return err == EAGAIN ? 0 : err; /* a datagram may be lost */
+}
+
 /* An error of before is told now, and takes the place of the first try. */
 static void up_send(struct gateway_end *e, const struct msghdr *m, int flags)
 {
-	struct program_slot *s = gateway_slot(e);
+	int err;
 
 	gateway_end_options(e);
 	for (int i = 0; i < 2; i++) {
-		if (weft_sendmsg(e->fd, m, flags | MSG_DONTWAIT) >= 0)
+		err = up_try(e, m, flags);
+		if (!err)
 			break;
-		if (errno == EAGAIN)
-			break; /* a datagram may be lost */
-		e->up_error = errno;
+		e->up_error = err;
 	}
-	if (e->up_error && m->msg_name)
-		gateway_unreachable(e->gateway, m->msg_name, e->up_error);
-	if (s && !atomic_load(&s->has_local))
-		gateway_slot_names(e);
 }
 
 static void up_to(struct gateway_end *e, uint64_t key, uint8_t *bytes, size_t n)
@@ -65,34 +73,54 @@ static void up_to(struct gateway_end *e, uint64_t key, uint8_t *bytes, size_t n)
 	struct iovec iov = {bytes, n};
 	struct msghdr m = {.msg_name = &sa, .msg_iov = &iov, .msg_iovlen = 1};
 
-	m.msg_namelen = gateway_key_address(e, key, &sa);
+	if (e->connected && key == e->remote)
+		m.msg_name = NULL; /* the stack has its path */
+	else
+		m.msg_namelen = gateway_key_address(e, key, &sa);
 	up_send(e, &m, 0);
 }
 
-/* To whom and how stands before it. */
-static void up_headed(struct gateway_end *e, uint8_t *bytes, size_t n)
-{
-	struct program_dgram head;
+/* A datagram with its header: to whom and how. */
+struct headed {
 	struct sockaddr_storage sa;
 	struct iovec iov;
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct msghdr m;
+	int flags;
+};
+
+/* False: it is none. */
+static bool headed_read(const struct gateway_end *e, uint8_t *bytes, size_t n, struct headed *h)
+{
+	struct program_dgram head;
 
 	if (n < sizeof(head))
-		return;
+		return false;
 	memcpy(&head, bytes, sizeof(head));
 	if (head.magic != PROGRAM_MAGIC || head.control > n - sizeof(head) ||
 	    head.control > PROGRAM_CONTROL)
-		return;
+		return false;
+	h->iov =
+	    (struct iovec){bytes + sizeof(head) + head.control, n - sizeof(head) - head.control};
+	h->m = (struct msghdr){.msg_iov = &h->iov, .msg_iovlen = 1};
+	h->flags = (int)(head.flags & (MSG_CONFIRM | MSG_DONTROUTE | MSG_MORE | MSG_OOB));
 	if (head.named) {
-		m.msg_name = &sa;
-		m.msg_namelen = gateway_key_address(e, (uint64_t)head.addr << 16 | head.port, &sa);
+		h->m.msg_name = &h->sa;
+		h->m.msg_namelen =
+		    gateway_key_address(e, (uint64_t)head.addr << 16 | head.port, &h->sa);
 	}
 	if (head.control) {
-		m.msg_control = bytes + sizeof(head);
-		m.msg_controllen = head.control;
+		h->m.msg_control = bytes + sizeof(head);
+		h->m.msg_controllen = head.control;
 	}
-	iov = (struct iovec){bytes + sizeof(head) + head.control, n - sizeof(head) - head.control};
-	up_send(e, &m, (int)(head.flags & (MSG_CONFIRM | MSG_DONTROUTE)));
+	return true;
+}
+
+static void up_headed(struct gateway_end *e, uint8_t *bytes, size_t n)
+{
+	struct headed h;
+
+	if (headed_read(e, bytes, n, &h))
+		up_send(e, &h.m, h.flags);
 }
 
 /* Anybody may send to an abstract name: what the program has sent counts.  Bytes or -1. */
@@ -131,6 +159,25 @@ static void up_from(struct gateway_end *e, int fd, struct gateway_peer *p)
 	e->up_error = 0;
 	if (err)
 		dgram_error(e, err);
+}
+
+/* What the program has sent until now. */
+static void up_all(struct gateway_end *e)
+{
+	struct gateway_peer *p;
+
+	up_from(e, e->watch.fd, NULL);
+	p = e->connected ? gateway_peer_get(e, e->remote) : NULL;
+	if (p)
+		up_from(e, p->watch.fd, p);
+}
+
+int gateway_dgram_send(struct gateway_end *e, uint8_t *bytes, size_t n)
+{
+	struct headed h;
+
+	up_all(e);
+	return headed_read(e, bytes, n, &h) ? -up_try(e, &h.m, h.flags) : -EINVAL;
 }
 
 void gateway_peer_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
@@ -249,12 +296,7 @@ static int message_take(struct gateway_end *e, struct gateway_message *m, uint8_
 /* What the program sent before is on its way first: the kernel throws away what lies unread when it shows one. */
 static void error_tell(struct gateway_end *e, int err)
 {
-	struct gateway_peer *p;
-
-	up_from(e, e->watch.fd, NULL);
-	p = e->connected ? gateway_peer_get(e, e->remote) : NULL;
-	if (p)
-		up_from(e, p->watch.fd, p);
+	up_all(e);
 	dgram_error(e, err);
 }
 
@@ -359,6 +401,8 @@ int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, sockl
 		return -err;
 	e->connected = sa.ss_family != AF_UNSPEC;
 	e->remote = e->connected ? gateway_key_of(e, &sa) : 0;
+	if (e->connected && !(e->remote >> 16)) /* to 0.0.0.0 is to this host */
+		e->remote |= (uint64_t)INADDR_LOOPBACK << 16;
 	gateway_slot_names(e);
 	if (s)
 		atomic_store(&s->state, e->connected ? PROGRAM_CONNECTED : PROGRAM_NEW);

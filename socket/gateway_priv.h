@@ -17,8 +17,9 @@
 #include "socket/socket.h"
 
 #define GATEWAY_BUFFER 262144u /* bytes moved by one call */
-#define GATEWAY_ROUNDS 4       /* buffers a turn: then others have theirs */
-#define GATEWAY_TURN 64 /* connections or bells that are heard at once: anybody can make more */
+#define GATEWAY_BEHIND (sizeof(struct program_dgram) + PROGRAM_CONTROL + PROGRAM_DATAGRAM)
+#define GATEWAY_ROUNDS 4 /* buffers a turn: then others have theirs */
+#define GATEWAY_TURN 64  /* connections or bells that are heard at once: anybody can make more */
 #define GATEWAY_STRANGERS 512u /* who may be connected and say nothing: any user can */
 #define GATEWAY_PEERS 1024     /* remotes of one UDP socket that keep a socket of their own */
 
@@ -151,6 +152,8 @@ struct gateway {
 	void **dead;                 /* t: freed when the round is over */
 	unsigned ndead, dead_room;   /* t */
 	uint8_t *buffer;             /* c: GATEWAY_BUFFER bytes */
+	uint8_t *behind;             /* c: GATEWAY_BEHIND bytes: */
+	size_t nbehind;              /* t: what came behind a request, so many */
 	bool stopping;               /* t */
 };
 
@@ -291,6 +294,8 @@ int gateway_stream_disconnect(struct gateway_end *e);
 int gateway_dgram_open(struct gateway_end *e);
 int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, socklen_t n);
 void gateway_dgram_run(struct gateway_end *e);
+/* A datagram of the program's with its header, behind those it sent before: 0 or -errno. */
+int gateway_dgram_send(struct gateway_end *e, uint8_t *bytes, size_t n);
 /* Weft ends: the program's calls on it say so. */
 void gateway_dgram_goodbye(struct gateway_end *e);
 /* The program's descriptor shows an error no more; if there are some it shall. */

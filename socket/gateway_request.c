@@ -168,6 +168,10 @@ static int request_end(struct gateway_end *e, const struct asker *a,
 			   ? gateway_dgram_connect(
 				 e, (const struct sockaddr *)(const void *)q->bytes, q->len)
 			   : -EOPNOTSUPP;
+	case PROGRAM_SEND:
+		return e->role == GATEWAY_DGRAM
+			   ? gateway_dgram_send(e, e->gateway->behind, e->gateway->nbehind)
+			   : -EOPNOTSUPP;
 	case PROGRAM_SETOPT:
 		return request_setopt(e, q);
 	case PROGRAM_GETOPT:
@@ -214,6 +218,16 @@ static bool gateway_settled(struct gateway *g)
 	return settled;
 }
 
+/* Where a datagram socket may send hangs on these: what its program knows of that is void. */
+static void dgram_changed(struct gateway_end *e, uint32_t kind)
+{
+	struct program_slot *s = gateway_slot(e);
+
+	if (s && e->role == GATEWAY_DGRAM &&
+	    (kind == PROGRAM_BIND || kind == PROGRAM_CONNECT || kind == PROGRAM_SETOPT))
+		atomic_fetch_add(&s->changes, 1);
+}
+
 /* Before the close, and when it is done: true, there is nothing to wait for. */
 static bool request_linger(struct gateway *g, struct asker *a, const struct program_request *q)
 {
@@ -255,6 +269,8 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 		if (!e && err == -EINVAL && is_option(q))
 			err = option_of_none(g, q, &r);
 		r.err = e ? request_end(e, a, q, &r, &note) : err;
+		if (e && !r.err)
+			dgram_changed(e, q->kind);
 	}
 	answer(a, &r, note >= 0 ? note : fd);
 	if (note >= 0)
@@ -275,14 +291,17 @@ static void asker_over(struct gateway *g, struct asker *a)
 static bool asker_read(struct gateway *g, struct asker *a)
 {
 	struct program_request q;
-	ssize_t n = recv(a->watch.fd, &q, sizeof(q), MSG_DONTWAIT);
+	struct iovec iov[] = {{&q, sizeof(q)}, {g->behind, GATEWAY_BEHIND}};
+	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
+	ssize_t n = recvmsg(a->watch.fd, &m, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (n == sizeof(q) && q.magic == PROGRAM_MAGIC && q.len <= PROGRAM_VALUE &&
+	if (n >= (ssize_t)sizeof(q) && q.magic == PROGRAM_MAGIC && q.len <= PROGRAM_VALUE &&
 	    gateway_knows(g, q.secret)) {
 		g->nstrangers -= !a->known;
 		a->known = true;
+		g->nbehind = (size_t)n - sizeof(q);
 		request_do(g, a, &q);
 	}
 	if (a->watch.gone)

@@ -45,8 +45,7 @@ static int request_connect(const struct guest *g)
 }
 
 /* With the descriptor that came, or -1 in *passed. */
-static int request_run(int fd, const struct program_request *q, struct program_reply *r,
-		       int *passed)
+static int request_run(int fd, const struct msghdr *q, struct program_reply *r, int *passed)
 {
 	union ancillary a;
 	struct iovec iov = {r, sizeof(*r)};
@@ -56,8 +55,8 @@ static int request_run(int fd, const struct program_request *q, struct program_r
 	long n;
 
 	*passed = -1;
-	if (kernel_send(fd, q, sizeof(*q), MSG_NOSIGNAL) != sizeof(*q))
-		return -ENETDOWN;
+	if (kernel_sendmsg(fd, q, MSG_NOSIGNAL) < 0)
+		return errno == EFAULT ? -EFAULT : -ENETDOWN;
 	do
 		n = kernel_recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
@@ -75,12 +74,14 @@ void guest_request_sign(const struct guest *g, struct program_request *q)
 
 int guest_request_staying(const struct guest *g, struct program_request *q, struct program_reply *r)
 {
+	struct iovec iov = {q, sizeof(*q)};
+	const struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	int fd = request_connect(g), passed = -1, err;
 
 	if (fd < 0)
 		return fd;
 	guest_request_sign(g, q);
-	err = request_run(fd, q, r, &passed);
+	err = request_run(fd, &m, r, &passed);
 	if (passed >= 0)
 		kernel_close(passed);
 	if (!err)
@@ -89,16 +90,39 @@ int guest_request_staying(const struct guest *g, struct program_request *q, stru
 	return err;
 }
 
-int guest_request_passing(const struct guest *g, struct program_request *q, struct program_reply *r,
-			  int *passed)
+static int request_once(const struct guest *g, const struct msghdr *q, struct program_reply *r,
+			int *passed)
 {
 	int fd = request_connect(g), err;
 
 	if (fd < 0)
 		return fd;
-	guest_request_sign(g, q);
 	err = request_run(fd, q, r, passed);
 	kernel_close(fd);
+	return err;
+}
+
+int guest_request_passing(const struct guest *g, struct program_request *q, struct program_reply *r,
+			  int *passed)
+{
+	struct iovec iov = {q, sizeof(*q)};
+	const struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	guest_request_sign(g, q);
+	return request_once(g, &m, r, passed);
+}
+
+int guest_request_with(const struct guest *g, struct program_request *q, struct iovec *parts,
+		       size_t n, struct program_reply *r)
+{
+	const struct msghdr m = {.msg_iov = parts, .msg_iovlen = n};
+	int passed = -1, err;
+
+	guest_request_sign(g, q);
+	parts[0] = (struct iovec){q, sizeof(*q)};
+	err = request_once(g, &m, r, &passed);
+	if (passed >= 0)
+		kernel_close(passed);
 	return err;
 }
 

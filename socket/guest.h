@@ -13,6 +13,20 @@
 
 #include "socket/program.h"
 
+#define GUEST_WAYS 4096
+
+/*
+ * A datagram that the stack took: another like it will be, until something has changed.  Written by several, so each
+ * word tells whether the other belongs to it.
+ *
+ * LOCKING
+ *	a	atomic
+ */
+struct guest_way {
+	_Atomic uint64_t key;  /* a: whose, where and how, ^ well */
+	_Atomic uint64_t well; /* a: of what changes the state << 32 | bytes */
+};
+
 /*
  * Between a program and its weft.
  *
@@ -24,7 +38,9 @@ struct guest {
 	_Atomic(struct program_table *) table; /* a: fetched with the first call */
 	int pid;                               /* c: the program's; 0: this process */
 	_Atomic bool
-	    lingers; /* a: a socket of this process or its parent's has lingered, or will */
+	    lingers;        /* a: a socket of this process or its parent's has lingered, or will */
+	_Atomic bool sizes; /* a: one wants to hear what is larger than its path takes */
+	struct guest_way way[GUEST_WAYS]; /* see there */
 };
 
 /* A descriptor of the program's that is ours. */
@@ -55,6 +71,9 @@ void guest_request_sign(const struct guest *g, struct program_request *q);
 /* With the descriptor that came with the answer, or -1. */
 int guest_request_passing(const struct guest *g, struct program_request *q, struct program_reply *r,
 			  int *passed);
+/* With what stands behind it, from parts[1] on; parts[0] is the request's. */
+int guest_request_with(const struct guest *g, struct program_request *q, struct iovec *parts,
+		       size_t n, struct program_reply *r);
 /* One of a socket without more in it or in the answer. */
 int guest_ask(const struct guest_socket *s, enum program_request_kind kind);
 /* An address as a request carries it. */
@@ -119,13 +138,15 @@ bool guest_option_is_kernels(int level, int name);
 int guest_setsockopt(const struct guest_socket *s, int level, int name, const void *v, socklen_t n);
 int guest_getsockopt(const struct guest_socket *s, int level, int name, void *v, socklen_t *n);
 
-/* --- guest_message.c ---------------------------------------------------------------------------------- */
+/* --- guest_send.c, guest_message.c --------------------------------------------------------------------- */
 
 /* Why a call on a datagram socket said ECONNRESET; 0: it is known already, the call is to be made again. */
 int guest_dgram_cause(const struct guest_socket *s);
 /* Messages with a name or control messages, or of the error queue; others are the kernel's own. */
 bool guest_message_is_ours(const struct msghdr *m, int flags);
 long guest_sendmsg(const struct guest_socket *s, const struct msghdr *m, int flags);
+/* True: n bytes without a name may be more than a datagram takes, or than its path does, and the kernel does not say. */
+bool guest_size_matters(const struct guest *g, size_t n);
 long guest_recvmsg(const struct guest_socket *s, struct msghdr *m, int flags);
 
 /* --- guest_number.c ------------------------------------------------------------------------------------ */

@@ -198,6 +198,7 @@ static int connect_dgram(const struct guest_socket *s, const struct sockaddr *a,
 	if (a->sa_family == AF_UNSPEC)
 		return dgram_leave(s);
 	addr = guest_address_ip4(a, &port);
+	addr = addr ? addr : INADDR_LOOPBACK;
 	return dgram_join(s, addr, s->protocol == IPPROTO_UDP ? port : 0);
 }
 

@@ -1,8 +1,8 @@
 /*
- * socket/guest_message.c - messages with an address or control messages, and those of the error queue.
+ * socket/guest_message.c - messages that are received with an address or control messages, and those of the error
+ * queue.
  *
- * A datagram to an address goes to the gateway's end 0:0 with that address before its bytes; the sender of one
- * that came is the name of the end it came from, or stands in the note that came beside it.
+ * The sender of a datagram that came is the name of the end it came from, or stands in the note that came beside it.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -12,8 +12,7 @@
 #include "socket/guest.h"
 #include "socket/guest_kernel.h"
 
-#define PARTS 64 /* of one message that has an address */
-#define TRIES 2  /* where an error was shown that the program has read in the queue */
+#define TRIES 2 /* where an error was shown that the program has read in the queue */
 
 union ancillary {
 	struct cmsghdr align;
@@ -25,68 +24,6 @@ bool guest_message_is_ours(const struct msghdr *m, int flags)
 	return (m->msg_name && m->msg_namelen) || (m->msg_control && m->msg_controllen) ||
 	       flags & MSG_ERRQUEUE;
 }
-
-/* --- sending -------------------------------------------------------------------------------------- */
-
-static int head_fill(const struct guest_socket *s, const struct msghdr *m, int flags,
-		     struct program_dgram *head)
-{
-	int err;
-
-	*head = (struct program_dgram){.magic = PROGRAM_MAGIC,
-				       .flags = (uint32_t)flags,
-				       .control = (uint32_t)m->msg_controllen};
-	if (m->msg_controllen > PROGRAM_CONTROL || m->msg_iovlen > PARTS)
-		return m->msg_iovlen > PARTS ? -EMSGSIZE : -ENOBUFS;
-	if (!m->msg_name || !m->msg_namelen)
-		return 0;
-	err = guest_address_check(m->msg_name, m->msg_namelen, s->family);
-	if (err)
-		return err;
-	head->named = 1;
-	head->addr = guest_address_ip4(m->msg_name, &head->port);
-	return 0;
-}
-
-/* The header and the control messages stand before the program's own parts. */
-static long dgram_out(const struct guest_socket *s, const struct msghdr *m, int flags)
-{
-	const struct program_name to = {.kind = PROGRAM_PEER, .slot = (uint16_t)s->id};
-	struct program_dgram head;
-	struct iovec iov[2 + PARTS] = {{&head, sizeof(head)}, {m->msg_control, m->msg_controllen}};
-	struct sockaddr_un sa;
-	struct msghdr out = {.msg_name = &sa, .msg_iov = iov, .msg_iovlen = 2 + m->msg_iovlen};
-	int err = head_fill(s, m, flags, &head);
-	long n;
-
-	if (err)
-		return err;
-	if (!head.named && atomic_load(&s->slot->state) != PROGRAM_CONNECTED)
-		return -EDESTADDRREQ;
-	memcpy(iov + 2, m->msg_iov, m->msg_iovlen * sizeof(*iov));
-	out.msg_namelen = program_address(&sa, s->guest->token.instance, &to);
-	n = kernel_sendmsg(s->fd, &out, flags | MSG_NOSIGNAL);
-	if (n < 0 && errno == ECONNREFUSED && guest_ask(s, PROGRAM_OPEN) == 0)
-		n = kernel_sendmsg(s->fd, &out, flags | MSG_NOSIGNAL);
-	return n < 0 ? -errno : n - (long)(sizeof(head) + head.control);
-}
-
-static long message_out(const struct guest_socket *s, const struct msghdr *m, int flags)
-{
-	struct msghdr plain = *m;
-	long n;
-
-	if (s->type != SOCK_STREAM)
-		return s->slot ? dgram_out(s, m, flags) : -ENETDOWN;
-	if (flags & MSG_FASTOPEN)
-		return -EOPNOTSUPP;
-	plain.msg_name = NULL; /* a stream's peer is known: Linux ignores the name */
-	plain.msg_namelen = 0;
-	n = kernel_sendmsg(s->fd, &plain, flags);
-	return n < 0 ? -errno : n;
-}
-
-/* --- receiving -------------------------------------------------------------------------------------- */
 
 /* An address as the program wants it, or none. */
 static void sender_put(const struct guest_socket *s, uint32_t addr, uint16_t port, struct msghdr *m)
@@ -250,13 +187,6 @@ static long message_in(const struct guest_socket *s, struct msghdr *m, int flags
 	m->msg_flags = in.msg_flags;
 	m->msg_namelen = 0;
 	return n;
-}
-
-/* --- both ------------------------------------------------------------------------------------------- */
-
-long guest_sendmsg(const struct guest_socket *s, const struct msghdr *m, int flags)
-{
-	return guest_answer(s->guest, PROGRAM_CALL_SEND, flags, 0, message_out(s, m, flags));
 }
 
 long guest_recvmsg(const struct guest_socket *s, struct msghdr *m, int flags)

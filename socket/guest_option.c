@@ -114,12 +114,21 @@ static int option_ask(const struct guest_socket *s, int level, int name, const v
 	return err;
 }
 
+static bool refuses_large(int pmtudisc)
+{
+	return pmtudisc == IP_PMTUDISC_DO || pmtudisc == IP_PMTUDISC_PROBE ||
+	       pmtudisc == IP_PMTUDISC_INTERFACE;
+}
+
 static int option_set(const struct guest_socket *s, int level, int name, const void *v, socklen_t n)
 {
 	int err = option_ask(s, level, name, v, n);
 
 	if (!err && level == SOL_SOCKET && name == SO_LINGER)
 		guest_linger_set(s, v, n);
+	if (!err && level == IPPROTO_IP && name == IP_MTU_DISCOVER && s->type != SOCK_STREAM &&
+	    refuses_large(number_of(v, n)))
+		atomic_store(&s->guest->sizes, true);
 	return err;
 }
 

@@ -157,6 +157,8 @@ int guest_shutdown(const struct guest_socket *s, int how)
 		return -EINVAL;
 	if (unconnected && s->type == SOCK_STREAM)
 		return -ENOTCONN;
+	if (s->slot && s->type != SOCK_STREAM && how != SHUT_RD)
+		atomic_fetch_or(&s->slot->flags, PROGRAM_SHUT);
 	err = kernel_shutdown(s->fd, how) ? -errno : 0;
 	return unconnected ? -ENOTCONN : err;
 }

@@ -60,25 +60,48 @@ static int msg_set_control(struct sock_msg *m, const struct socket *s, const str
 	return s->family == AF_INET6 && sock_control_names(m, IPPROTO_IPV6) ? -EINVAL : 0;
 }
 
+/* Linux: where UDP and raw sockets of AF_INET send to, AF_UNSPEC is the same; ICMP's datagrams know only AF_INET. */
+static bool names_nothing_else(const struct socket *s, const struct sockaddr *a, socklen_t n)
+{
+	return s->family == AF_INET && s->type != SOCK_STREAM &&
+	       (s->type == SOCK_RAW || s->protocol == IPPROTO_UDP) &&
+	       n >= sizeof(struct sockaddr_in) && a->sa_family == AF_UNSPEC;
+}
+
+/* Where it goes, into m. */
+static int msg_set_name(struct sock_msg *m, struct socket *s, const struct msghdr *msg)
+{
+	socklen_t most = sizeof(struct sockaddr_storage), n = msg->msg_namelen;
+	const struct sockaddr *a = msg->msg_name;
+	struct sockaddr_in in;
+	int err;
+
+	n = (int)n > (int)most ? most : n;
+	if (names_nothing_else(s, a, n)) {
+		memcpy(&in, a, sizeof(in));
+		in.sin_family = AF_INET;
+		a = (const struct sockaddr *)&in;
+	}
+	err = sockaddr_get(a, n, s->family, &m->addr, &m->port);
+	if (!err && (!ip_addr_is4(&m->addr) || socket_is_v6only(s)))
+		err = -ENETUNREACH;
+	m->has_addr = true;
+	if (err == -EAFNOSUPPORT && s->type == SOCK_STREAM)
+		err = -EOPNOTSUPP; /* MSG_FASTOPEN to AF_UNSPEC */
+	return err;
+}
+
 /* A stream's peer is known: a name in the message means nothing there but to Fast Open (Linux). */
 static ssize_t do_send(struct call *c, struct socket *s, const struct msghdr *msg, int flags)
 {
-	const socklen_t most = sizeof(struct sockaddr_storage), named = msg->msg_namelen;
 	struct sock_msg m = {.flags = flags};
 	int err = flags & ~SEND_FLAGS ? -EOPNOTSUPP : msg_set_iov(&m, msg);
 
 	if (!err)
 		err = msg_set_control(&m, s, msg);
 	if (!err && msg->msg_name && msg->msg_namelen &&
-	    (s->type != SOCK_STREAM || flags & MSG_FASTOPEN)) {
-		err = sockaddr_get(msg->msg_name, (int)named > (int)most ? most : named, s->family,
-				   &m.addr, &m.port);
-		if (!err && (!ip_addr_is4(&m.addr) || socket_is_v6only(s)))
-			err = -ENETUNREACH;
-		m.has_addr = true;
-		if (err == -EAFNOSUPPORT && s->type == SOCK_STREAM)
-			err = -EOPNOTSUPP; /* MSG_FASTOPEN to AF_UNSPEC */
-	}
+	    (s->type != SOCK_STREAM || flags & MSG_FASTOPEN))
+		err = msg_set_name(&m, s, msg);
 	return err ? err : s->ops->send(c, s, &m);
 }
 

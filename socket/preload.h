@@ -37,5 +37,7 @@ struct guest *preload_guest(void);
  * as the program shall see them.
  */
 bool preload_again(int fd, ssize_t *n, int *tries);
+/* A message without a name, of so many bytes that the stack has to say: true, *k is the answer. */
+bool preload_sent_by_size(int fd, const struct msghdr *m, int flags, ssize_t *k);
 /* -1 and errno of a negative errno. */
 long preload_answer(long r);

@@ -21,6 +21,9 @@ bool preload_again(int fd, ssize_t *n, int *tries)
 {
 	struct guest_socket s;
 
+	if (*n < 0 && errno == ENOTCONN && guest_find(preload_guest(), fd, &s) &&
+	    s.type != SOCK_STREAM)
+		errno = EDESTADDRREQ;
 	if (*n < 0 ? errno != ECONNRESET : *n > 0 || !guest_is_lost(preload_guest()))
 		return false;
 	if (!guest_find(preload_guest(), fd, &s) || s.type == SOCK_STREAM)
@@ -51,11 +54,22 @@ HOOK ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
 	return read(fd, buf, n);
 }
 
+/* Of a datagram socket whether n bytes are too many the stack says: true, *k is the answer. */
+static bool sent_by_size(int fd, const void *buf, size_t n, int flags, ssize_t *k)
+{
+	struct iovec iov = {(void *)(uintptr_t)buf, n};
+	const struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	return guest_size_matters(preload_guest(), n) && preload_sent_by_size(fd, &m, flags, k);
+}
+
 HOOK ssize_t write(int fd, const void *buf, size_t n)
 {
 	int tries = 0;
 	ssize_t k;
 
+	if (sent_by_size(fd, buf, n, 0, &k))
+		return k;
 	do
 		k = __write(fd, buf, n);
 	while (k < 0 && preload_again(fd, &k, &tries));
@@ -67,6 +81,8 @@ HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
 	int tries = 0;
 	ssize_t k;
 
+	if (sent_by_size(fd, buf, n, flags, &k))
+		return k;
 	do
 		k = __send(fd, buf, n, flags);
 	while (k < 0 && preload_again(fd, &k, &tries));

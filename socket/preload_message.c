@@ -10,12 +10,46 @@
 
 #define SECOND 1000000000ll
 
+static size_t message_len(const struct msghdr *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->msg_iovlen; i++)
+		n += m->msg_iov[i].iov_len;
+	return n;
+}
+
+bool preload_sent_by_size(int fd, const struct msghdr *m, int flags, ssize_t *k)
+{
+	struct guest_socket s;
+
+	if (!guest_find(preload_guest(), fd, &s) || s.type == SOCK_STREAM)
+		return false;
+	*k = preload_answer(guest_sendmsg(&s, m, flags));
+	return true;
+}
+
+/* One that names nobody. */
+static ssize_t send_plain(int fd, const struct msghdr *m, int flags)
+{
+	int tries = 0;
+	ssize_t k;
+
+	if (m && guest_size_matters(preload_guest(), message_len(m)) &&
+	    preload_sent_by_size(fd, m, flags, &k))
+		return k;
+	do
+		k = kernel_sendmsg(fd, m, flags);
+	while (k < 0 && preload_again(fd, &k, &tries));
+	return k;
+}
+
 HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
 	struct guest_socket s;
 
 	if (!m || !guest_message_is_ours(m, 0) || !guest_find(preload_guest(), fd, &s))
-		return kernel_sendmsg(fd, m, flags);
+		return send_plain(fd, m, flags);
 	return preload_answer(guest_sendmsg(&s, m, flags));
 }
 
@@ -29,18 +63,13 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct s
 
 	if (!a)
 		return send(fd, buf, n, flags);
-	if (!len || !guest_find(preload_guest(), fd, &s))
+	if (!guest_find(preload_guest(), fd, &s))
 		return syscall(SYS_sendto, fd, buf, n, flags, a, len);
+	if (len > sizeof(struct sockaddr_storage) || (!len && s.type != SOCK_STREAM))
+		return preload_answer(-EINVAL);
+	if (!len)
+		return send(fd, buf, n, flags);
 	return preload_answer(guest_sendmsg(&s, &m, flags));
-}
-
-static size_t message_len(const struct msghdr *m)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < m->msg_iovlen; i++)
-		n += m->msg_iov[i].iov_len;
-	return n;
 }
 
 /* What a stream takes in part is the last: another would come before its rest. */

@@ -87,6 +87,8 @@ enum program_state {
 #define PROGRAM_CORK 2u
 /* Of a datagram socket: it wants to hear of errors (IP_RECVERR). */
 #define PROGRAM_ERRORS 4u
+/* Of a datagram socket: its program has shut it for sending. */
+#define PROGRAM_SHUT 16u
 /* Of a stream: the kernel's descriptor has it, so that its children get it. */
 #define PROGRAM_OOBINLINE 8u
 #define PROGRAM_UNCORKED                                                                           \
@@ -124,8 +126,10 @@ struct program_slot {
 	_Atomic uint32_t told;      /* p: connect() has said how it ended */
 	uint16_t protocol;          /* c */
 	_Atomic uint16_t linger;    /* p: SO_LINGER: s that close() waits; 0: none */
-	_Atomic uint32_t
-	    listener; /* g: of what came in: the id for which the name is the gateway's; 0 */
+	union {
+		_Atomic uint32_t listener; /* g: of what came in: the id for which the name is; 0 */
+		_Atomic uint32_t changes;  /* g: of a datagram socket: bind, connect, options */
+	};
 	_Atomic uint64_t option[PROGRAM_OPTIONS]; /* a: stored and not taken yet; 0: none */
 };
 _Static_assert(sizeof(struct program_slot) == 128, "two cache lines");
@@ -161,12 +165,13 @@ struct program_miss {
  *	c	constant		a	atomic
  */
 struct program_table {
-	uint32_t magic;         /* c */
-	int32_t pid;            /* c: weft's */
-	_Atomic uint32_t first; /* a: no slot below this is free, as far as is known */
-	_Atomic uint32_t top;   /* a: no slot from this on has ever been taken */
-	_Atomic uint32_t lost;  /* a: weft was killed, says `weft run` */
-	uint32_t unused[26];    /* c */
+	uint32_t magic;          /* c */
+	int32_t pid;             /* c: weft's */
+	_Atomic uint32_t first;  /* a: no slot below this is free, as far as is known */
+	_Atomic uint32_t top;    /* a: no slot from this on has ever been taken */
+	_Atomic uint32_t lost;   /* a: weft was killed, says `weft run` */
+	_Atomic uint32_t routes; /* a: moves with the stack's addresses, routes and path MTUs */
+	uint32_t unused[25];     /* c */
 	struct program_slot slot[PROGRAM_SLOTS];  /* see above */
 	struct program_miss miss[PROGRAM_MISSES]; /* see above */
 };
@@ -222,6 +227,7 @@ enum program_request_kind {
 	PROGRAM_COLLECT, /* the table is full: sockets that were closed give their slots back */
 	PROGRAM_LINGER, /* before a close(), on a connection that stays; again with a name after it: answered
 			    when the peer has everything, or at once if others have the socket yet */
+	PROGRAM_SEND, /* behind it what would go to 0:0, a struct program_dgram first: sent at once */
 	PROGRAM_DEVICES, /* bytes, of the answer: struct program_device, as many as fit from `name` on */
 };
 
@@ -252,7 +258,8 @@ struct program_connect {
 	uint8_t bytes[sizeof(struct sockaddr_storage)];
 };
 
-#define PROGRAM_CONTROL 512 /* bytes of control messages of one datagram, at most */
+#define PROGRAM_CONTROL 512     /* bytes of control messages of one datagram, at most */
+#define PROGRAM_DATAGRAM 65535u /* its own, at most */
 
 /* Before what goes to the gateway's end 0:0: control messages, then the bytes of the datagram. */
 struct program_dgram {

@@ -22,7 +22,7 @@ static const struct option {
 } options[] = {
     {SOL_SOCKET, SO_REUSEADDR, INT_MIN, INT_MAX, BOTH},
     {SOL_SOCKET, SO_REUSEPORT, INT_MIN, INT_MAX, BOTH},
-    {SOL_SOCKET, SO_BROADCAST, INT_MIN, INT_MAX, BOTH},
+    {SOL_SOCKET, SO_BROADCAST, 1, INT_MAX, BOTH}, /* without it what could be sent cannot be */
     {SOL_SOCKET, SO_KEEPALIVE, INT_MIN, INT_MAX, STREAM},
     {SOL_SOCKET, SO_LINGER, 0, INT_MAX, STREAM}, /* 0: off; else its time and 1 */
     {SOL_SOCKET, SO_SNDBUF, 0, INT_MAX, BOTH},

@@ -42,8 +42,10 @@ static int udp_out_addr(struct sock *sk, const struct sock_msg *m, struct ip_add
 	} else {
 		*dst = udp_dst(&m->addr);
 		*port = m->port;
+		if (!*port)
+			return -EINVAL;
 	}
-	return *port ? 0 : -EINVAL;
+	return 0;
 }
 
 /* A connected sock keeps its path; sendto() elsewhere, or with wishes, asks for one each time. */

@@ -143,6 +143,9 @@ START_TEST(test_broadcast_needs_permission)
 	ck_assert_ptr_null(p.neigh);
 	f.dst = ip_addr_bcast4;
 	ck_assert_int_eq(path_to(&f, &p), -ENETUNREACH);
+	f.broadcast = false; /* where it goes is asked first (Linux) */
+	ck_assert_int_eq(path_to(&f, &p), -ENETUNREACH);
+	f.broadcast = true;
 	f.ifindex = l.eth->dev->ifindex;
 	ck_assert_int_eq(path_to(&f, &p), 0);
 	ck_assert_ptr_eq(p.dev, l.eth->dev);

@@ -129,6 +129,26 @@ START_TEST(test_errors_of_its_requests)
 }
 END_TEST
 
+/* Echoes cannot come from what is no host's. */
+START_TEST(test_bind_takes_own_addresses_only)
+{
+	const char *const none[] = {"10.0.0.255", "255.255.255.255", "224.0.0.1", "10.0.0.9"};
+	struct sock *other = sock_alloc(raw_lab.st, &ping_ops);
+	struct ip_addr a;
+
+	ping_open(other);
+	sock_lock(other);
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		a = ip_of(none[i]);
+		ck_assert_int_eq(ping_ops.bind(other, &a, 0), -EADDRNOTAVAIL);
+	}
+	a = ip_of("10.0.0.1");
+	ck_assert_int_eq(ping_ops.bind(other, &a, 0), 0);
+	sock_unlock(other);
+	raw_lab_end(other);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("ping");
@@ -137,5 +157,6 @@ int main(void)
 	tcase_add_test(tc, test_answers_of_its_identifier_only);
 	tcase_add_test(tc, test_bad_checksum);
 	tcase_add_test(tc, test_errors_of_its_requests);
+	tcase_add_test(tc, test_bind_takes_own_addresses_only);
 	return unit_run("ping", tc);
 }

@@ -158,6 +158,21 @@ START_TEST(test_change_moves_generation)
 }
 END_TEST
 
+START_TEST(test_generation_is_shown)
+{
+	static _Atomic uint32_t shown;
+
+	add("192.0.2.0/24", l.eth->dev, 0);
+	route_generation_show(l.st, &shown);
+	ck_assert_uint_eq(shown, route_generation(l.st));
+	del("192.0.2.0/24", NULL, 0);
+	ck_assert_uint_eq(shown, route_generation(l.st));
+	route_generation_show(l.st, NULL);
+	add("192.0.2.0/24", l.eth->dev, 0);
+	ck_assert_uint_eq(shown + 1, route_generation(l.st));
+}
+END_TEST
+
 START_TEST(test_address_brings_and_takes_its_net)
 {
 	struct ip_addr a = ip_of("10.3.0.1"), b = ip_of("10.3.0.7"), host = ip_of("10.4.0.1");
@@ -366,6 +381,7 @@ int main(void)
 	tcase_add_test(tc, test_add_gateway_must_be_on_link);
 	tcase_add_test(tc, test_del_fits_what_is_given);
 	tcase_add_test(tc, test_change_moves_generation);
+	tcase_add_test(tc, test_generation_is_shown);
 	tcase_add_test(tc, test_address_brings_and_takes_its_net);
 	tcase_add_test(tc, test_address_takes_routes_that_send_from_it);
 	tcase_add_test(tc, test_same_net_on_two_devices_second_serves_when_first_is_down);

@@ -230,6 +230,8 @@ START_TEST(test_pktinfo_chooses_the_source)
 	ck_assert_int_eq(weft_recvfrom(b, buf, sizeof(buf), 0, sa(&from), &n), 3);
 	ck_assert_uint_eq(from.sin_addr.s_addr, info.ipi_spec_dst.s_addr);
 	info.ipi_spec_dst = in4("10.9.9.9", 0).sin_addr; /* not ours */
+	ck_assert_errno(send_with(IPPROTO_IP, IP_PKTINFO, &info, sizeof(info)), ENETUNREACH);
+	info.ipi_spec_dst = in4("255.255.255.255", 0).sin_addr; /* nobody's */
 	ck_assert_errno(send_with(IPPROTO_IP, IP_PKTINFO, &info, sizeof(info)), EINVAL);
 	a = old;
 }

@@ -225,6 +225,21 @@ START_TEST(test_destinations_that_cannot_be)
 }
 END_TEST
 
+/* Linux: but to ICMP's datagrams it is another. */
+START_TEST(test_sendto_without_a_family)
+{
+	struct sockaddr_in to = at_b;
+	int ping = weft_socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+
+	to.sin_family = AF_UNSPEC;
+	ck_assert_int_eq(weft_sendto(a, "x", 1, 0, sa(&to), SA_LEN), 1);
+	ck_assert_int_eq(weft_recv(b, buf, sizeof(buf), 0), 1);
+	ck_assert_errno(weft_sendto(a, "x", 1, 0, sa(&to), SA_LEN - 1), EINVAL);
+	ck_assert_errno(weft_sendto(ping, "\10\0\0\0\0\0\0", 8, 0, sa(&to), SA_LEN), EAFNOSUPPORT);
+	weft_close(ping);
+}
+END_TEST
+
 START_TEST(test_full_receiver_drops_and_stays_exact)
 {
 	int small = 1, got = 0;
@@ -255,6 +270,7 @@ int main(void)
 	tcase_add_test(tc, test_shutdown_ends_each_way);
 	tcase_add_test(tc, test_shutdown_wakes_a_reader);
 	tcase_add_test(tc, test_destinations_that_cannot_be);
+	tcase_add_test(tc, test_sendto_without_a_family);
 	tcase_add_test(tc, test_full_receiver_drops_and_stays_exact);
 	return unit_run("udp", tc);
 }

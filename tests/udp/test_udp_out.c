@@ -68,6 +68,19 @@ START_TEST(test_send_binds_a_port_and_picks_the_source)
 }
 END_TEST
 
+/* Linux: sendto() names no port 0, but who is connected to it sends there. */
+START_TEST(test_connected_to_port_0)
+{
+	struct sock *sk = udp_lab_sock();
+
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 0), 0);
+	ck_assert_int_eq(udp_lab_send(sk, NULL, 0, "x", 1), 1);
+	ck_assert(udp_lab_sent(&sent));
+	ck_assert_uint_eq(sent.dport, 0);
+	udp_lab_end(sk);
+}
+END_TEST
+
 /* Each -errno of send(), and nothing goes out. */
 START_TEST(test_send_refusals)
 {
@@ -365,6 +378,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_send_binds_a_port_and_picks_the_source);
+	tcase_add_test(tc, test_connected_to_port_0);
 	tcase_add_test(tc, test_send_refusals);
 	tcase_add_test(tc, test_send_flags_not_offered);
 	tcase_add_test(tc, test_send_broadcast_with_so_broadcast);
