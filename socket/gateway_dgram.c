@@ -15,6 +15,7 @@
 #include "socket/gateway_priv.h"
 
 #define MESSAGES 64 /* a turn */
+#define TURNS 64
 
 /* --- errors ----------------------------------------------------------------------------------------- */
 
@@ -137,8 +138,8 @@ static ssize_t up_recv(struct gateway_end *e, int fd, bool *its_own)
 	return k;
 }
 
-/* A turn of what lies there, and the error that came of it. */
-static void up_from(struct gateway_end *e, int fd, struct gateway_peer *p)
+/* A turn of what lies there, and the error that came of it.  True: there may be more. */
+static bool up_from(struct gateway_end *e, int fd, struct gateway_peer *p)
 {
 	struct gateway_watch *w = p ? &p->watch : &e->watch;
 	uint8_t *buf = e->gateway->buffer;
@@ -159,24 +160,31 @@ static void up_from(struct gateway_end *e, int fd, struct gateway_peer *p)
 	e->up_error = 0;
 	if (err)
 		dgram_error(e, err);
+	return n >= 0;
 }
 
-/* What the program has sent until now. */
-static void up_all(struct gateway_end *e)
+/* No more than a queue of the kernel's holds, for who goes on sending. */
+static void up_whole(struct gateway_end *e, int fd, struct gateway_peer *p)
+{
+	for (int i = 0; i < TURNS && up_from(e, fd, p); i++)
+		;
+}
+
+void gateway_dgram_up(struct gateway_end *e)
 {
 	struct gateway_peer *p;
 
-	up_from(e, e->watch.fd, NULL);
+	up_whole(e, e->watch.fd, NULL);
 	p = e->connected ? gateway_peer_get(e, e->remote) : NULL;
 	if (p)
-		up_from(e, p->watch.fd, p);
+		up_whole(e, p->watch.fd, p);
 }
 
 int gateway_dgram_send(struct gateway_end *e, uint8_t *bytes, size_t n)
 {
 	struct headed h;
 
-	up_all(e);
+	gateway_dgram_up(e);
 	return headed_read(e, bytes, n, &h) ? -up_try(e, &h.m, h.flags) : -EINVAL;
 }
 
@@ -296,7 +304,7 @@ static int message_take(struct gateway_end *e, struct gateway_message *m, uint8_
 /* What the program sent before is on its way first: the kernel throws away what lies unread when it shows one. */
 static void error_tell(struct gateway_end *e, int err)
 {
-	up_all(e);
+	gateway_dgram_up(e);
 	dgram_error(e, err);
 }
 

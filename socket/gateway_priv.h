@@ -294,6 +294,8 @@ int gateway_stream_disconnect(struct gateway_end *e);
 int gateway_dgram_open(struct gateway_end *e);
 int gateway_dgram_connect(struct gateway_end *e, const struct sockaddr *a, socklen_t n);
 void gateway_dgram_run(struct gateway_end *e);
+/* What the program has sent until now. */
+void gateway_dgram_up(struct gateway_end *e);
 /* A datagram of the program's with its header, behind those it sent before: 0 or -errno. */
 int gateway_dgram_send(struct gateway_end *e, uint8_t *bytes, size_t n);
 /* Weft ends: the program's calls on it say so. */

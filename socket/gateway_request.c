@@ -218,14 +218,25 @@ static bool gateway_settled(struct gateway *g)
 	return settled;
 }
 
-/* Where a datagram socket may send hangs on these: what its program knows of that is void. */
-static void dgram_changed(struct gateway_end *e, uint32_t kind)
+/* Of a datagram socket: where it may send hangs on these. */
+static bool is_change(const struct gateway_end *e, const struct program_request *q)
+{
+	return e->role == GATEWAY_DGRAM &&
+	       (q->kind == PROGRAM_BIND || q->kind == PROGRAM_CONNECT || q->kind == PROGRAM_SETOPT);
+}
+
+/* What was sent before is not subject to it, and what its program knows is void. */
+static int request_change(struct gateway_end *e, const struct asker *a,
+			  const struct program_request *q, struct program_reply *r)
 {
 	struct program_slot *s = gateway_slot(e);
+	int none, err;
 
-	if (s && e->role == GATEWAY_DGRAM &&
-	    (kind == PROGRAM_BIND || kind == PROGRAM_CONNECT || kind == PROGRAM_SETOPT))
+	gateway_dgram_up(e);
+	err = request_end(e, a, q, r, &none);
+	if (s)
 		atomic_fetch_add(&s->changes, 1);
+	return err;
 }
 
 /* Before the close, and when it is done: true, there is nothing to wait for. */
@@ -268,9 +279,12 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 		e = gateway_end_get(g, q->id, &a->who, &err);
 		if (!e && err == -EINVAL && is_option(q))
 			err = option_of_none(g, q, &r);
-		r.err = e ? request_end(e, a, q, &r, &note) : err;
-		if (e && !r.err)
-			dgram_changed(e, q->kind);
+		if (!e)
+			r.err = err;
+		else if (is_change(e, q))
+			r.err = request_change(e, a, q, &r);
+		else
+			r.err = request_end(e, a, q, &r, &note);
 	}
 	answer(a, &r, note >= 0 ? note : fd);
 	if (note >= 0)

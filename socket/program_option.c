@@ -32,8 +32,8 @@ static const struct option {
     {IPPROTO_TCP, TCP_KEEPCNT, 1, 127, STREAM},
     {IPPROTO_TCP, TCP_USER_TIMEOUT, 0, INT_MAX, STREAM},
     {IPPROTO_TCP, TCP_QUICKACK, 0, 1, STREAM},
-    {IPPROTO_IP, IP_TOS, 0, 252, BOTH},
-    {IPPROTO_IP, IP_TTL, 1, 255, BOTH},
+    {IPPROTO_IP, IP_TOS, 0, 252, STREAM}, /* of datagrams it is for those that come behind */
+    {IPPROTO_IP, IP_TTL, 1, 255, STREAM},
 };
 #define NOPTIONS (sizeof(options) / sizeof(options[0]))
 

@@ -120,6 +120,22 @@ for i in range(200):
 	b.sendto(b"%d" % i + bytes(i * i % 300), a.getsockname())
 for i in range(200):
 	assert a.recv(1000).rstrip(b"\0") == b"%d" % i, i'
+# An option is for what is sent behind it.
+expect options_stay_in_order run --mode preload -- python3 -c '
+import socket, struct
+a, b = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+a.settimeout(10)
+a.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1000000)
+a.setsockopt(socket.IPPROTO_IP, 12, 1) # IP_RECVTTL
+a.bind(("127.0.0.1", 0))
+for i in range(1, 200):
+	b.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, i)
+	b.sendto(b"x", a.getsockname())
+	b.sendto(b"y", a.getsockname())
+for i in range(1, 200):
+	for data in b"x", b"y":
+		got, control, _, _ = a.recvmsg(10, 100)
+		assert got == data and struct.unpack("i", control[0][2]) == (i,), (i, got, control)'
 # To 0.0.0.0 is to this host, and its answers come from there.
 expect to_any_is_to_oneself run -- python3 -c '
 import socket
