@@ -1,7 +1,8 @@
 /*
  * tcp/tcp_delack.c - when an ACK of text goes (RFC 9293, 3.8.6.3; RFC 5681, 4.2): at once for every
  * second full segment and for the first ones of a burst; else it waits for an answer to ride on, or
- * for the next segment, 40 to 200 ms, or until the program has read all where the sender may have stopped.
+ * for the next segment, 40 to 200 ms, or until the program has read all where the sender may have stopped;
+ * that of a request before accept(), 2 ms.
  *
  * How long follows the pace at which segments come, as Linux has it: a wait that was in vain doubles
  * it, and a sender that was quiet longer than an RTO is in slow start and gets its ACKs at once.
@@ -10,6 +11,7 @@
 
 #define ATO_MIN_MS ((uint32_t)(TCP_ATO_MIN_NS / NSEC_PER_MSEC))
 #define ATO_MAX_MS ((uint32_t)(TCP_ATO_MAX_NS / NSEC_PER_MSEC))
+#define HOLD_NS (2 * NSEC_PER_MSEC)
 
 static uint32_t rto_ms(const struct tcp_sock *ts)
 {
@@ -54,6 +56,26 @@ void tcp_ack_delay(struct tcp_sock *ts)
 	tcp_timer_set(ts, TCP_DUE_ACK, tcp_now(ts) + ack_wait_ms(ts) * NSEC_PER_MSEC);
 }
 
+/*
+ * A request that nobody has accepted yet: the program is busy with others, and will answer as soon as it has seen it.
+ * So the ACK is held for a moment although the sender may be in slow start, where it has sent all it wants to say.
+ */
+static void ack_hold(struct tcp_sock *ts, uint64_t now)
+{
+	if (ts->flags & TCP_F_ACK_DELAY)
+		return;
+	ts->flags |= TCP_F_ACK_DELAY;
+	tcp_timer_set(ts, TCP_DUE_ACK, now + HOLD_NS);
+}
+
+/* None of the first ACKs has gone. */
+static bool ack_is_held(const struct tcp_sock *ts)
+{
+	return (ts->flags & (TCP_F_ACK_DELAY | TCP_F_PASSIVE | TCP_F_PINGPONG)) ==
+		   (TCP_F_ACK_DELAY | TCP_F_PASSIVE) &&
+	       ts->quickacks == TCP_QUICKACKS;
+}
+
 void tcp_ack_schedule(struct tcp_sock *ts, bool pushed)
 {
 	uint64_t now = tcp_now(ts);
@@ -65,6 +87,10 @@ void tcp_ack_schedule(struct tcp_sock *ts, bool pushed)
 		return;
 	}
 	if (ts->quickacks > 0 && !(ts->flags & TCP_F_PINGPONG)) {
+		if (pushed && !atomic_load_explicit(&ts->sk.socket, memory_order_relaxed)) {
+			ack_hold(ts, now);
+			return;
+		}
 		ts->quickacks--;
 		ts->flags |= TCP_F_ACK_NOW;
 		return;
@@ -83,16 +109,19 @@ void tcp_ack_read(struct tcp_sock *ts)
 	tcp_push(&ts->sk);
 }
 
-/*
- * The program, whose connect() is over, waits for the peer to speak first: the ACK of the SYN that was to
- * ride on its request goes now, for the peer may accept no sooner.
- */
+/* The ACK of the peer's SYN is owed, which may accept no sooner. */
+static bool ack_opens(const struct tcp_sock *ts)
+{
+	return (ts->flags & (TCP_F_ACK_DELAY | TCP_F_PASSIVE)) == TCP_F_ACK_DELAY &&
+	       ts->rcv_nxt == ts->est->irs + 1 && !ts->rare->defer_accept;
+}
+
+/* The program waits for the peer to speak: what was to ride on its request, or on its first answer, goes now. */
 void tcp_await(struct sock *sk)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
 
-	if (!(ts->flags & TCP_F_ACK_DELAY) || (ts->flags & TCP_F_PASSIVE) ||
-	    ts->rcv_nxt != ts->est->irs + 1 || ts->rare->defer_accept)
+	if (!ack_opens(ts) && !ack_is_held(ts))
 		return;
 	ts->flags |= TCP_F_ACK_NOW;
 	tcp_push(sk);
@@ -103,7 +132,7 @@ void tcp_ack_waited(struct tcp_sock *ts)
 {
 	if (!(ts->flags & TCP_F_ACK_DELAY))
 		return;
-	if (ts->flags & TCP_F_PINGPONG)
+	if (ts->flags & TCP_F_PINGPONG || ack_is_held(ts))
 		ts->est->ato_ms = (uint16_t)ATO_MIN_MS;
 	else
 		ts->est->ato_ms = ato_bound(ts, 2u * ts->est->ato_ms);

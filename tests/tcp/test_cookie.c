@@ -72,6 +72,7 @@ START_TEST(test_cookie_third_ack_with_text)
 	tcp_lab_listen(5);
 	syn_full();
 	rx(ACK | PSH, .seq = 1, .ack = 1, .len = 100);
+	wait_ms(3);
 	tx(ACK, .seq = 1, .ack = 101);
 	ck_assert_int_ge(tcp_lab_accept(), 0);
 	tcp_lab_read(100);
@@ -89,6 +90,7 @@ START_TEST(test_cookie_timestamp_is_not_ahead)
 		tcp_lab_peer(i);
 		first = syn_full().tsval;
 		rx(ACK | PSH, .seq = 1, .ack = 1, .len = 10);
+		wait_ms(3);
 		s = tx(ACK, .seq = 1, .ack = 11);
 		ck_assert_int_ge((int32_t)(s.tsval - first), 0);
 		ck_assert_int_lt((int32_t)(s.tsval - first), 128);
@@ -259,6 +261,7 @@ START_TEST(test_flood_leaves_client_its_options)
 		flood_syn(i);
 	tcp_lab_drop();
 	rx(ACK | PSH, .seq = 1, .ack = 1, .len = 500, .wnd = 1024);
+	wait_ms(3);
 	tx(ACK, .seq = 1, .ack = 501);
 	ck_assert(tcp_lab_view(&v));
 	ck_assert_uint_eq(v.snd_wscale, 8);

@@ -49,6 +49,7 @@ START_TEST(test_defer_bare_ack_does_not_open)
 	ck_assert_int_eq(tcp_lab_accept(), -1);
 	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPDeferAcceptDrop), 1);
 	rx(ACK | PSH, .seq = 1, .ack = 1, .len = 10);
+	wait_ms(3);
 	tx(ACK, .seq = 1, .ack = 11);
 	ck_assert_int_ge(tcp_lab_accept(), 0);
 	tcp_lab_read(10);

@@ -148,6 +148,7 @@ START_TEST(test_server_bad_cookie_text_not_taken)
 	open_plain(0);
 	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPFastOpenPassiveFail), 1);
 	rx(ACK, .seq = 1, .ack = 1, .len = 10); /* it comes again */
+	wait_ms(3);
 	tx(ACK, .seq = 1, .ack = 11);
 	ck_assert_int_ge(tcp_lab_accept(), 0);
 	tcp_lab_read(10);

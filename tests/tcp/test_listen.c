@@ -201,6 +201,7 @@ START_TEST(test_third_ack_with_text_delivers)
 	tcp_lab_listen(5);
 	syn_from(0);
 	rx(ACK | PSH, .seq = 1, .ack = 1, .len = 100);
+	wait_ms(3);
 	tx(ACK, .seq = 1, .ack = 101);
 	ck_assert_int_ge(tcp_lab_accept(), 0);
 	tcp_lab_read(100);
@@ -324,6 +325,7 @@ START_TEST(test_accept_gets_what_came_before_fin)
 	tcp_lab_listen(5);
 	open_from(0);
 	rx(FIN | ACK, .seq = 1, .ack = 1, .len = 7);
+	wait_ms(3);
 	tx(ACK, .seq = 1, .ack = 9);
 	ck_assert_int_ge(tcp_lab_accept(), 0);
 	tcp_lab_read(7);

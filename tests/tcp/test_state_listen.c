@@ -108,6 +108,7 @@ START_TEST(test_listen_syn_with_text_not_acked_beyond)
 	rx(SYN, .seq = 0, .mss = 1460, .len = 50);
 	tx(SYN | ACK, .seq = 0, .ack = 1); /* without fast open: the text comes again */
 	rx(ACK, .seq = 1, .ack = 1, .len = 50);
+	wait_ms(3);
 	tx(ACK, .seq = 1, .ack = 51);
 	tcp_lab_accept();
 	tcp_lab_read(50);

@@ -272,6 +272,8 @@ START_TEST(test_synrcvd_ack_with_fin_to_closewait)
 {
 	tcp_lab_state(TCP_SYN_RECV, _i ? ACTIVE : PASSIVE);
 	rx(FIN | ACK, .seq = 1, .ack = 1, .len = 10);
+	if (!_i)
+		wait_ms(3);
 	tx(ACK, .seq = 1, .ack = 12);
 	ck_state(TCP_CLOSE_WAIT);
 	if (!_i)
