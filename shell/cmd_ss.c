@@ -9,9 +9,9 @@
 
 #include "ip/inet_hash.h"
 #include "ip/raw.h"
+#include "lib/text.h"
 #include "lib/wire/ip4.h"
 #include "shell/parse.h"
-#include "shell/text.h"
 #include "tcp/tcp.h"
 #include "udp/udp.h"
 

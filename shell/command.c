@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/text.h"
 #include "shell/shell_priv.h"
-#include "shell/text.h"
 
 const struct command commands[] = {
     {.name = "arp", .args = "", .text = "the same as arpcache", .run = cmd_arp},

@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/text.h"
 #include "shell/client.h"
 #include "shell/missed.h"
 #include "shell/program.h"
 #include "shell/shell_priv.h"
-#include "shell/text.h"
 
 static const char usage[] =
     "usage: weft doctor [--json]                      what weft needs and does not find here\n"

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/text.h"
 #include "shell/shell_priv.h"
-#include "shell/text.h"
 
 /* What is waited for; done() is asked under the shell's lock. */
 struct job_condition {

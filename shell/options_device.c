@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/text.h"
 #include "net/netdev.h"
-#include "shell/text.h"
 
 #define MTU_MAX 65521 /* the kernel's of a TAP */
 

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "ip/route.h"
+#include "lib/text.h"
 #include "shell/control.h"
 #include "shell/shell_priv.h"
-#include "shell/text.h"
 #include "socket/gateway.h"
 
 /* In one write: others write there too. */

@@ -37,6 +37,8 @@ says empty "<stdin>:0: there is no link, as 'link a b delay 10ms'" -
 says pcap_of_a_hunt "--pcap: is of one run, not of a hunt" clean --find 2 --pcap "$dir/x"
 says report_of_a_scene "--report: takes --seed and --json only" clean --report
 
+says no_escapes_in_errors '\x1b[2J: neither a file nor a name of --list' "$(printf '\033[2J')"
+
 printf 'host a b\nlink a b delay 5ms loss 1%%\nbulk a b 100KB\n' >"$dir/net"
 printf 'host a b\nlink a b\nbluk a b\n' >"$dir/bad"
 says bad_line "$dir/bad:3: no statement 'bluk'; there are host, router, link, sysctl, seed, until, \

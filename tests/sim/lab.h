@@ -26,7 +26,6 @@ struct lab_result {
 /* lab_result.c.  pcap: NULL: none.  False: the scene cannot be, or the file not written; why[LAB_WHY]. */
 bool lab_scene_run(const struct lab_scene *s, const char *pcap, struct lab_result *r, char *why);
 void lab_result_print(const struct lab_result *r, FILE *f);
-void lab_json_text(const char *text, FILE *f);
 void lab_result_json(const struct lab_result *r, const char *replay, FILE *f);
 
 /* lab_child.c: the same in a process of its own, so that an assertion that stops it is a violation too. */

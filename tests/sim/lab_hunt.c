@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/text.h"
 #include "tests/sim/lab.h"
 
 #define PROGRESS_EACH 20u
@@ -40,7 +41,7 @@ static void hunt_shrink(const struct lab_scene *s, bool json)
 
 	if (text && json) {
 		printf("{\"smaller\":");
-		lab_json_text(text, stdout);
+		text_show_json(stdout, text);
 		printf(",\"runs\":%u}\n", runs);
 	}
 	if (text && !json)

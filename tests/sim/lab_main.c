@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/text.h"
 #include "tests/sim/lab.h"
 #include "tests/sim/lab_report.h"
 
@@ -14,7 +15,13 @@
 static int sim_error(const char *what, const char *why)
 {
 	fflush(stdout);
-	fprintf(stderr, "weft: sim: %s%s%s\n", what, why ? ": " : "", why ? why : "");
+	fputs("weft: sim: ", stderr);
+	text_show(stderr, what);
+	if (why) {
+		fputs(": ", stderr);
+		text_show(stderr, why);
+	}
+	fputc('\n', stderr);
 	return LAB_USAGE;
 }
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/text.h"
 #include "tests/sim/lab.h"
 
 static void result_take(struct lab_world *w, struct lab_result *r)
@@ -90,20 +91,6 @@ void lab_result_print(const struct lab_result *r, FILE *f)
 	fprintf(f, ", digest %016" PRIx64 "\n", r->digest);
 }
 
-void lab_json_text(const char *text, FILE *f)
-{
-	fputc('"', f);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fputc('\\', f);
-		if ((unsigned char)*text < ' ')
-			fprintf(f, "\\u%04x", (unsigned char)*text);
-		else
-			fputc(*text, f);
-	}
-	fputc('"', f);
-}
-
 void lab_result_json(const struct lab_result *r, const char *replay, FILE *f)
 {
 	fprintf(f,
@@ -116,9 +103,9 @@ void lab_result_json(const struct lab_result *r, const char *replay, FILE *f)
 		r->timeouts, r->digest);
 	if (r->bad.set) {
 		fprintf(f, ",\"violation\":{\"seconds\":%.9f,\"what\":", (double)r->bad.when / 1e9);
-		lab_json_text(r->bad.what, f);
+		text_show_json(f, r->bad.what);
 		fputs(",\"replay\":", f);
-		lab_json_text(replay, f);
+		text_show_json(f, replay);
 		fputc('}', f);
 	}
 	fputs("}\n", f);

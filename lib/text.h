@@ -1,5 +1,5 @@
 /*
- * shell/text.h - text that others have chosen, on its way to a terminal or into JSON.
+ * lib/text.h - text that others have chosen, on its way to a terminal or into JSON.
  *
  * A program's name, a job's words or a path may have what a terminal obeys: such a byte is shown as \xNN.
  */

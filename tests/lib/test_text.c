@@ -1,10 +1,10 @@
 /*
- * tests/shell/test_text.c - text that others have chosen: what a terminal would obey is shown by its number, and
+ * tests/lib/test_text.c - text that others have chosen: what a terminal would obey is shown by its number, and
  * whatever the bytes, JSON is UTF-8 without them.
  */
 #include <stdlib.h>
 
-#include "shell/text.h"
+#include "lib/text.h"
 #include "tests/harness/unit.h"
 
 static const struct {

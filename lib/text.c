@@ -1,7 +1,7 @@
 /*
- * shell/text.c - text that others have chosen: characters told apart from what a terminal obeys.
+ * lib/text.c - text that others have chosen: characters told apart from what a terminal obeys.
  */
-#include "shell/text.h"
+#include "lib/text.h"
 
 #include <stdint.h>
 #include <stdlib.h>
