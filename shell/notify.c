@@ -69,7 +69,8 @@ static void target_forget(struct notify_call *c)
 
 	if (c->give >= 0)
 		close(c->give);
-	guest_ask(&none, PROGRAM_COLLECT);
+	while (guest_ask(&none, PROGRAM_COLLECT) == -EAGAIN)
+		;
 }
 
 static void call_answer(struct notify_call *c)

@@ -354,6 +354,8 @@ int gateway_start(struct stack *st, struct gateway **out)
 	g->data = (struct gateway_watch){.fd = -1, .ready = gateway_data_ready};
 	g->request = (struct gateway_watch){.fd = -1, .ready = gateway_request_ready};
 	g->bell = (struct gateway_watch){.fd = -1, .ready = bell_ready};
+	g->askers.ready = gateway_asker_ready;
+	g->callers.ready = gateway_caller_ready;
 	TAILQ_INIT(&g->again);
 	token_draw(g);
 	descriptors_raise();
@@ -384,8 +386,8 @@ void gateway_stop(struct gateway *g)
 		gateway_end_close(e);
 	}
 	gateway_processes_end(g);
-	gateway_requests_end(g);
-	gateway_callers_end(g);
+	gateway_strangers_end(g, &g->askers);
+	gateway_strangers_end(g, &g->callers);
 	gateway_free(g);
 }
 

@@ -9,27 +9,6 @@
 
 #include "socket/gateway_priv.h"
 
-/* A stream that has not said yet which socket it is. */
-struct caller {
-	struct gateway_watch watch; /* first */
-	LIST_ENTRY(caller) next;
-	uid_t uid;
-};
-
-static void caller_end(struct gateway *g, struct caller *c)
-{
-	LIST_REMOVE(c, next);
-	g->ncallers--;
-	gateway_watch_close(g, &c->watch);
-	gateway_free_later(g, c);
-}
-
-void gateway_callers_end(struct gateway *g)
-{
-	while (!LIST_EMPTY(&g->callers))
-		caller_end(g, LIST_FIRST(&g->callers));
-}
-
 static void connect_begin(struct gateway_end *e, const struct program_connect *q)
 {
 	struct program_slot *s = gateway_slot(e);
@@ -52,18 +31,19 @@ static void connect_begin(struct gateway_end *e, const struct program_connect *q
 }
 
 /* The stream becomes its end's. */
-static void caller_become(struct gateway *g, struct caller *c, const struct program_connect *q)
+static void caller_become(struct gateway *g, struct gateway_stranger *c,
+			  const struct program_connect *q)
 {
 	int err, fd = c->watch.fd;
 	struct gateway_end *e = gateway_end_get(g, q->id, NULL, &err);
 
 	if (!e || e->role != GATEWAY_BOUND || e->fd < 0 || e->watch.fd >= 0) {
-		caller_end(g, c);
+		gateway_stranger_end(g, &g->callers, c);
 		return;
 	}
 	epoll_ctl(g->kernel, EPOLL_CTL_DEL, fd, NULL);
 	c->watch.fd = -1;
-	caller_end(g, c);
+	gateway_stranger_end(g, &g->callers, c);
 	e->watch.fd = fd;
 	e->watch.ready = gateway_stream_ready;
 	e->skip = PROGRAM_PAD;
@@ -73,8 +53,9 @@ static void caller_become(struct gateway *g, struct caller *c, const struct prog
 		connect_begin(e, q);
 }
 
-static void caller_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
+void gateway_caller_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
+	struct gateway_stranger *c = (struct gateway_stranger *)(void *)w;
 	struct program_connect q;
 	ssize_t n = recv(w->fd, &q, sizeof(q), MSG_PEEK | MSG_DONTWAIT);
 
@@ -82,58 +63,14 @@ static void caller_ready(struct gateway *g, struct gateway_watch *w, uint32_t ev
 		return;
 	if (n == sizeof(q) && q.magic == PROGRAM_MAGIC && q.len <= sizeof(q.bytes) &&
 	    gateway_knows(g, q.secret))
-		caller_become(g, (struct caller *)(void *)w, &q);
+		caller_become(g, c, &q);
 	else
-		caller_end(g, (struct caller *)(void *)w);
-}
-
-/* Who has said nothing for longest makes room: of the last one's user, who else could push out others; or of all. */
-static void callers_limit(struct gateway *g, const struct caller *last)
-{
-	struct caller *c, *eldest = NULL, *own = NULL;
-
-	if (g->ncallers <= GATEWAY_STRANGERS)
-		return;
-	LIST_FOREACH(c, &g->callers, next)
-	{
-		if (c == last)
-			continue;
-		eldest = c;
-		own = c->uid == last->uid ? c : own;
-	}
-	caller_end(g, own ? own : eldest);
-}
-
-/* It waits for what it says. */
-static void caller_wait(struct gateway *g, struct caller *c)
-{
-	struct ucred peer;
-	socklen_t n = sizeof(peer);
-
-	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) ||
-	    gateway_watch_add(g, &c->watch, EPOLLIN)) {
-		caller_end(g, c);
-		return;
-	}
-	c->uid = peer.uid;
-	callers_limit(g, c);
+		gateway_stranger_end(g, &g->callers, c);
 }
 
 static void caller_accept(struct gateway *g, int fd)
 {
-	struct caller *c = calloc(1, sizeof(*c));
-
-	if (!c) {
-		close(fd);
-		return;
-	}
-	c->watch.fd = fd;
-	c->watch.ready = caller_ready;
-	LIST_INSERT_HEAD(&g->callers, c, next);
-	g->ncallers++;
-	caller_ready(g, &c->watch, EPOLLIN); /* most have spoken by now */
-	if (!c->watch.gone)
-		caller_wait(g, c);
+	gateway_stranger_begin(g, &g->callers, calloc(1, sizeof(struct gateway_stranger)), fd);
 }
 
 void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)

@@ -40,12 +40,20 @@ int gateway_end_watch(struct gateway_end *e)
 	return weft_epoll_ctl(e->gateway->epoll, EPOLL_CTL_ADD, e->fd, &ev) ? -errno : 0;
 }
 
+void gateway_stack_reset(int fd)
+{
+	const struct linger now = {.l_onoff = 1};
+
+	weft_setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	weft_close(fd);
+}
+
 struct gateway_end *gateway_end_make(struct gateway *g, uint32_t id, int fd, enum gateway_role role)
 {
 	struct gateway_end *e = gateway_end_find(g, id) ? NULL : calloc(1, sizeof(*e));
 
 	if (!e) {
-		weft_close(fd);
+		gateway_stack_reset(fd);
 		return NULL;
 	}
 	*e = (struct gateway_end){.gateway = g, .id = id, .fd = fd, .role = role, .watch.fd = -1};
@@ -262,18 +270,34 @@ static void linger_none(int fd)
 		weft_setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 }
 
-void gateway_end_stack_close(struct gateway_end *e)
+/* Out of its end. */
+static int stack_take(struct gateway_end *e)
 {
 	struct gateway *g = e->gateway;
 	int fd = e->fd;
 
-	if (fd < 0)
-		return;
 	mutex_lock(&g->lock);
 	e->fd = -1;
 	mutex_unlock(&g->lock);
+	return fd;
+}
+
+void gateway_end_stack_close(struct gateway_end *e)
+{
+	int fd = stack_take(e);
+
+	if (fd < 0)
+		return;
 	linger_none(fd);
 	weft_close(fd);
+}
+
+void gateway_reset(struct gateway_end *e)
+{
+	int fd = stack_take(e);
+
+	if (fd >= 0)
+		gateway_stack_reset(fd);
 }
 
 void gateway_end_close(struct gateway_end *e)

@@ -94,7 +94,7 @@ static int child_begin(struct gateway_end *l, int fd)
 	int err;
 
 	if (!id) {
-		weft_close(fd);
+		gateway_stack_reset(fd);
 		return -ENOBUFS;
 	}
 	e = gateway_end_make(g, id, fd, GATEWAY_STREAM);

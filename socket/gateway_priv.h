@@ -123,7 +123,23 @@ TAILQ_HEAD(gateway_end_list, gateway_end);
 struct gateway_process {
 	struct gateway_watch watch; /* first: a pidfd */
 	int pid;
+	uint32_t at; /* it has ended: its slots below this were looked at */
 	LIST_ENTRY(gateway_process) next;
+};
+
+/* LOCKING: the gateway's thread only. */
+struct gateway_stranger {
+	struct gateway_watch watch; /* first */
+	LIST_ENTRY(gateway_stranger) next;
+	struct ucred who;
+	bool known; /* has said the secret */
+};
+
+/* LOCKING: the gateway's thread only. */
+struct gateway_strangers {
+	LIST_HEAD(, gateway_stranger) list;
+	unsigned silent; /* of them those who have not said the secret */
+	void (*ready)(struct gateway *g, struct gateway_watch *w, uint32_t events);
 };
 
 /*
@@ -143,18 +159,17 @@ struct gateway {
 	struct gateway_end_tree ends;                   /* l */
 	struct gateway_end_list again;                  /* t */
 	LIST_HEAD(, gateway_process) processes;         /* t */
-	LIST_HEAD(, asker) askers;                      /* t */
-	LIST_HEAD(, caller) callers; /* t: streams that have not said who they are */
-	unsigned nstrangers;         /* t: of the askers those who have not said the secret */
-	unsigned ncallers;           /* t */
-	bool starved;                /* t: somebody could not be let in, for want of descriptors */
-	struct gateway_end *probe;   /* t: the next to be looked at */
-	void **dead;                 /* t: freed when the round is over */
-	unsigned ndead, dead_room;   /* t */
-	uint8_t *buffer;             /* c: GATEWAY_BUFFER bytes */
-	uint8_t *behind;             /* c: GATEWAY_BEHIND bytes: */
-	size_t nbehind;              /* t: what came behind a request, so many */
-	bool stopping;               /* t */
+	struct gateway_strangers askers;                /* t: connections for requests */
+	struct gateway_strangers callers; /* t: streams that have not said whose they are */
+	bool starved;              /* t: somebody could not be let in, for want of descriptors */
+	struct gateway_end *probe; /* t: the next to be looked at */
+	uint32_t collect;          /* t: likewise of slots, when the table is full */
+	void **dead;               /* t: freed when the round is over */
+	unsigned ndead, dead_room; /* t */
+	uint8_t *buffer;           /* c: GATEWAY_BUFFER bytes */
+	uint8_t *behind;           /* c: GATEWAY_BEHIND bytes: */
+	size_t nbehind;            /* t: what came behind a request, so many */
+	bool stopping;             /* t */
 };
 
 /* --- gateway.c -------------------------------------------------------------------------------------- */
@@ -200,6 +215,10 @@ static inline ssize_t gateway_send(int fd, const void *buf, size_t n, int flags)
  */
 struct gateway_end *gateway_end_get(struct gateway *g, uint32_t id, const struct ucred *who,
 				    int *err);
+/* Closes a descriptor of the stack's: the peer sees a reset, whatever was on its way. */
+void gateway_stack_reset(int fd);
+/* Likewise that of an end. */
+void gateway_reset(struct gateway_end *e);
 /* One with the stack's descriptor fd, taken over also when it fails: no memory, or a program has spoilt the table. */
 struct gateway_end *gateway_end_make(struct gateway *g, uint32_t id, int fd,
 				     enum gateway_role role);
@@ -235,7 +254,10 @@ bool gateway_probe(struct gateway_end *e);
 /* The program's socket is there no more. */
 bool gateway_name_is_free(struct gateway_end *e);
 void gateway_probe_two(struct gateway *g);
-void gateway_probe_all(struct gateway *g);
+/* All the gateway knows: they may have ports. */
+void gateway_probe_ends(struct gateway *g);
+/* Some of all slots in turn.  True: those were the last. */
+bool gateway_collect(struct gateway *g);
 void gateway_processes_end(struct gateway *g);
 
 /* --- gateway_linger.c: SO_LINGER with a time ---------------------------------------------------------- */
@@ -249,17 +271,25 @@ bool gateway_linger_closed(struct gateway *g, uint32_t id);
 /* Nobody waits any more. */
 void gateway_linger_over(struct gateway *g, uint32_t id);
 
+/* --- gateway_stranger.c: who has connected, to ask or to connect --------------------------------------- */
+
+/* s was allocated, NULL: there was no memory; fd is taken over. */
+void gateway_stranger_begin(struct gateway *g, struct gateway_strangers *all,
+			    struct gateway_stranger *s, int fd);
+void gateway_stranger_known(struct gateway_strangers *all, struct gateway_stranger *s);
+void gateway_stranger_end(struct gateway *g, struct gateway_strangers *all,
+			  struct gateway_stranger *s);
+void gateway_strangers_end(struct gateway *g, struct gateway_strangers *all);
+
 /* --- gateway_request.c, gateway_listen.c, gateway_connect.c, gateway_stream.c, gateway_dgram.c ---------- */
 
 void gateway_request_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
+void gateway_asker_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
 /* Is there one who waits for this id?  All of them are answered. */
 bool gateway_is_awaited(struct gateway *g, uint32_t id);
 void gateway_awaited(struct gateway *g, uint32_t id);
-/* Those who are connected still, when the gateway's thread has ended. */
-void gateway_requests_end(struct gateway *g);
 void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
-/* Those who were about to connect, likewise. */
-void gateway_callers_end(struct gateway *g);
+void gateway_caller_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
 int gateway_listen(struct gateway_end *e, int backlog, const struct ucred *who);
 /* One that it handed over is accepted, or has gone. */
 void gateway_accepted(struct gateway_end *e);
@@ -285,8 +315,6 @@ void gateway_stream_ready(struct gateway *g, struct gateway_watch *w, uint32_t e
 void gateway_stream_run(struct gateway_end *e);
 /* A flag has changed that bytes wait for: those that were written before it go with them. */
 void gateway_stream_bell(struct gateway_end *e);
-/* The peer sees a reset, whatever was on its way. */
-void gateway_reset(struct gateway_end *e);
 /* The stack answered err: the program sees a reset, SO_ERROR says why. */
 void gateway_stream_fail(struct gateway_end *e, int err);
 /* connect(AF_UNSPEC): the peer sees a reset. */

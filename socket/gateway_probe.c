@@ -12,6 +12,8 @@
 
 #include "socket/gateway_priv.h"
 
+#define PROBES 256 /* at once: then others have their turn */
+
 static bool name_is_free(struct gateway *g, uint32_t id, bool dgram)
 {
 	const struct program_name n = {.kind = dgram ? PROGRAM_DGRAM : PROGRAM_STREAM, .id = id};
@@ -56,42 +58,57 @@ void gateway_probe_two(struct gateway *g)
 	}
 }
 
-/* Slots of sockets that the gateway never heard of; pid 0: of anybody. */
-static void slots_probe(struct gateway *g, int pid)
+static void slot_probe(struct gateway *g, uint32_t id, int owner)
+{
+	struct program_slot *s = &g->table->slot[id % PROGRAM_SLOTS];
+	struct gateway_end *e = gateway_end_find(g, id);
+
+	if (e)
+		gateway_probe(e);
+	else if (owner && name_is_free(g, id, s->type != SOCK_STREAM) &&
+		 atomic_load(&s->pid) == owner) /* not taken meanwhile */
+		program_slot_free(g->table, id);
+}
+
+/* So many of a process's from *at on, pid 0: of anybody's, for a program can forge all.  True: there are no more. */
+static bool slots_probe(struct gateway *g, int pid, uint32_t *at)
 {
 	struct program_table *t = g->table;
 	uint32_t top = atomic_load(&t->top);
 
 	if (top > PROGRAM_SLOTS)
 		top = PROGRAM_SLOTS;
-	for (uint32_t i = 1; i < top; i++) {
-		uint32_t word = atomic_load(&t->slot[i].word), id = (word >> 1 & 0xffff) << 16 | i;
-		int owner = atomic_load(&t->slot[i].pid);
+	for (int n = 0; *at < top; ++*at) {
+		uint32_t word = atomic_load(&t->slot[*at].word);
+		int owner = atomic_load(&t->slot[*at].pid);
 
-		if (!(word & 1) || (pid ? owner != pid : owner == 0) || gateway_end_find(g, id))
+		if (!(word & 1) || (pid && owner != pid))
 			continue;
-		if (name_is_free(g, id, t->slot[i].type != SOCK_STREAM) &&
-		    atomic_load(&t->slot[i].pid) == owner) /* not taken meanwhile */
-			program_slot_free(t, id);
+		if (n++ == PROBES)
+			return false;
+		slot_probe(g, (word >> 1 & 0xffff) << 16 | *at, owner);
 	}
+	return true;
 }
 
-static void ends_probe(struct gateway *g, int pid)
+void gateway_probe_ends(struct gateway *g)
 {
 	struct gateway_end *e, *next;
 
 	for (e = RB_MIN(gateway_end_tree, &g->ends); e; e = next) {
 		next = RB_NEXT(gateway_end_tree, &g->ends, e);
-		if (!pid || e->pid == pid)
-			gateway_probe(e);
+		gateway_probe(e);
 	}
 }
 
-void gateway_probe_all(struct gateway *g)
+bool gateway_collect(struct gateway *g)
 {
-	ends_probe(g, 0);
-	slots_probe(g, 0);
+	bool all = slots_probe(g, 0, &g->collect);
+
+	if (all)
+		g->collect = 0;
 	atomic_store(&g->table->first, 1);
+	return all;
 }
 
 /* --- processes ------------------------------------------------------------------------------------ */
@@ -106,11 +123,11 @@ static void process_end(struct gateway *g, struct gateway_process *p)
 static void process_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
 	struct gateway_process *p = (struct gateway_process *)(void *)w;
-	int pid = p->pid;
 
-	process_end(g, p);
-	ends_probe(g, pid);
-	slots_probe(g, pid);
+	if (slots_probe(g, p->pid, &p->at))
+		process_end(g, p);
+	else
+		gateway_watch_again(g, w, EPOLLIN);
 }
 
 void gateway_process_seen(struct gateway *g, int pid)

@@ -14,50 +14,34 @@
 
 /* A connection whose request has not come yet; `weft run` stays on one. */
 struct asker {
-	struct gateway_watch watch; /* first */
-	LIST_ENTRY(asker) next;
-	struct ucred who;
-	bool known; /* it has said the secret */
+	struct gateway_stranger from; /* first */
 	bool stays;
 	uint32_t awaits; /* the id of the socket that its program closes; 0: none */
 };
 
-static void asker_end(struct gateway *g, struct asker *a)
+static struct asker *asker_first(const struct gateway *g)
 {
-	LIST_REMOVE(a, next);
-	g->nstrangers -= !a->known;
-	gateway_watch_close(g, &a->watch);
-	gateway_free_later(g, a);
+	return (struct asker *)(void *)LIST_FIRST(&g->askers.list);
 }
 
-/* Who has said nothing for longest makes room: of the last one's user, who else could push out others; or of all. */
-static void strangers_limit(struct gateway *g, const struct asker *last)
+static struct asker *asker_next(const struct asker *a)
 {
-	struct asker *a, *eldest = NULL, *own = NULL;
+	return (struct asker *)(void *)LIST_NEXT(&a->from, next);
+}
 
-	if (g->nstrangers <= GATEWAY_STRANGERS)
-		return;
-	LIST_FOREACH(a, &g->askers, next)
-	{
-		if (a->known || a == last)
-			continue;
-		eldest = a;
-		own = a->who.uid == last->who.uid ? a : own;
-	}
-	asker_end(g, own ? own : eldest);
+static void asker_end(struct gateway *g, struct asker *a)
+{
+	gateway_stranger_end(g, &g->askers, &a->from);
 }
 
 static void answer(struct asker *a, const struct program_reply *r, int fd)
 {
-	gateway_send_with(a->watch.fd, r, sizeof(*r), fd);
+	gateway_send_with(a->from.watch.fd, r, sizeof(*r), fd);
 }
 
 bool gateway_is_awaited(struct gateway *g, uint32_t id)
 {
-	struct asker *a;
-
-	LIST_FOREACH(a, &g->askers, next)
-	{
+	for (const struct asker *a = asker_first(g); a; a = asker_next(a)) {
 		if (a->awaits == id)
 			return true;
 	}
@@ -69,19 +53,13 @@ void gateway_awaited(struct gateway *g, uint32_t id)
 	const struct program_reply done = {.magic = PROGRAM_MAGIC};
 	struct asker *a, *next;
 
-	for (a = LIST_FIRST(&g->askers); a; a = next) {
-		next = LIST_NEXT(a, next);
+	for (a = asker_first(g); a; a = next) {
+		next = asker_next(a);
 		if (a->awaits != id)
 			continue;
 		answer(a, &done, -1);
 		asker_end(g, a);
 	}
-}
-
-void gateway_requests_end(struct gateway *g)
-{
-	while (!LIST_EMPTY(&g->askers))
-		asker_end(g, LIST_FIRST(&g->askers));
 }
 
 /* A port may be held by a socket that was closed unseen. */
@@ -91,7 +69,7 @@ static int request_bind(struct gateway_end *e, const struct program_request *q)
 	int err = weft_bind(e->fd, sa, q->len) ? -errno : 0;
 
 	if (err == -EADDRINUSE) {
-		gateway_probe_all(e->gateway);
+		gateway_probe_ends(e->gateway);
 		err = weft_bind(e->fd, sa, q->len) ? -errno : 0;
 	}
 	gateway_slot_names(e);
@@ -162,7 +140,8 @@ static int request_end(struct gateway_end *e, const struct asker *a,
 	case PROGRAM_BIND:
 		return request_bind(e, q);
 	case PROGRAM_LISTEN:
-		return e->role == GATEWAY_DGRAM ? -EOPNOTSUPP : gateway_listen(e, q->name, &a->who);
+		return e->role == GATEWAY_DGRAM ? -EOPNOTSUPP
+						: gateway_listen(e, q->name, &a->from.who);
 	case PROGRAM_CONNECT:
 		return e->role == GATEWAY_DGRAM
 			   ? gateway_dgram_connect(
@@ -260,10 +239,10 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 	case PROGRAM_STAY:
 		fd = g->table_fd;
 		a->stays = q->kind == PROGRAM_STAY;
-		gateway_process_seen(g, a->who.pid);
+		gateway_process_seen(g, a->from.who.pid);
 		break;
 	case PROGRAM_COLLECT:
-		gateway_probe_all(g);
+		r.err = gateway_collect(g) ? 0 : -EAGAIN;
 		break;
 	case PROGRAM_SETTLED:
 		r.err = gateway_settled(g) ? 0 : -EAGAIN;
@@ -276,7 +255,7 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 		gateway_devices(g, (unsigned)q->name, &r);
 		break;
 	default:
-		e = gateway_end_get(g, q->id, &a->who, &err);
+		e = gateway_end_get(g, q->id, &a->from.who, &err);
 		if (!e && err == -EINVAL && is_option(q))
 			err = option_of_none(g, q, &r);
 		if (!e)
@@ -307,18 +286,17 @@ static bool asker_read(struct gateway *g, struct asker *a)
 	struct program_request q;
 	struct iovec iov[] = {{&q, sizeof(q)}, {g->behind, GATEWAY_BEHIND}};
 	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
-	ssize_t n = recvmsg(a->watch.fd, &m, MSG_DONTWAIT);
+	ssize_t n = recvmsg(a->from.watch.fd, &m, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n >= (ssize_t)sizeof(q) && q.magic == PROGRAM_MAGIC && q.len <= PROGRAM_VALUE &&
 	    gateway_knows(g, q.secret)) {
-		g->nstrangers -= !a->known;
-		a->known = true;
+		gateway_stranger_known(&g->askers, &a->from);
 		g->nbehind = (size_t)n - sizeof(q);
 		request_do(g, a, &q);
 	}
-	if (a->watch.gone)
+	if (a->from.watch.gone)
 		return false;
 	if (a->stays && n > 0)
 		return true;
@@ -327,7 +305,7 @@ static bool asker_read(struct gateway *g, struct asker *a)
 }
 
 /* To its end: it is told of once, be there a request, the end of file or both. */
-static void asker_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
+void gateway_asker_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
 	struct asker *a = (struct asker *)(void *)w;
 
@@ -338,23 +316,8 @@ static void asker_ready(struct gateway *g, struct gateway_watch *w, uint32_t eve
 static void request_accept(struct gateway *g, int fd)
 {
 	struct asker *a = calloc(1, sizeof(*a));
-	struct ucred peer;
-	socklen_t n = sizeof(peer);
 
-	if (!a || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n)) {
-		close(fd);
-		free(a);
-		return;
-	}
-	a->watch.fd = fd;
-	a->watch.ready = asker_ready;
-	a->who = peer;
-	LIST_INSERT_HEAD(&g->askers, a, next);
-	g->nstrangers++;
-	asker_ready(g, &a->watch, EPOLLIN); /* most have asked by now */
-	if (!a->watch.gone && gateway_watch_add(g, &a->watch, EPOLLIN))
-		asker_end(g, a);
-	strangers_limit(g, a);
+	gateway_stranger_begin(g, &g->askers, a ? &a->from : NULL, fd);
 }
 
 void gateway_request_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ip/inet_sock.h"
+#include "lib/iov.h"
 #include "socket/gateway_priv.h"
 
 #define STREAM_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP)
@@ -34,16 +35,6 @@ void gateway_rest_done(struct gateway_rest *r, uint32_t n)
 		return;
 	free(r->bytes);
 	r->bytes = NULL;
-}
-
-/* The peer sees a reset, whatever was on its way. */
-void gateway_reset(struct gateway_end *e)
-{
-	const struct linger now = {.l_onoff = 1};
-
-	if (e->fd >= 0)
-		weft_setsockopt(e->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	gateway_end_stack_close(e);
 }
 
 /* Of one that went out the slot stays: its socket is the program's to close. */
@@ -152,10 +143,8 @@ static uint32_t down_take(struct sock_sink *k, const struct iovec *iov, int n, b
 	const struct iovec first = {iov->iov_base, 1};
 	ssize_t sent =
 	    urgent ? down_send(d->end, &first, 1, MSG_OOB) : down_send(d->end, iov, n, 0);
-	uint32_t all = 0;
+	uint32_t all = (uint32_t)iov_bytes(iov, (size_t)n);
 
-	for (int i = 0; i < n; i++)
-		all += (uint32_t)iov[i].iov_len;
 	if (sent >= 0) {
 		d->full = urgent || (uint32_t)sent == all ? 0 : EAGAIN;
 		return (uint32_t)sent;

@@ -17,11 +17,13 @@ static uint32_t slot_take(struct guest *g, struct program_table *t)
 {
 	const struct guest_socket none = {.guest = g};
 	uint32_t id = program_slot_take(t);
+	int err = -EAGAIN;
 
-	if (id)
-		return id;
-	guest_ask(&none, PROGRAM_COLLECT);
-	return program_slot_take(t);
+	while (!id && err == -EAGAIN) {
+		err = guest_ask(&none, PROGRAM_COLLECT);
+		id = program_slot_take(t);
+	}
+	return id;
 }
 
 static int protocol_of(int type, int protocol)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "ip/inet_cmsg.h"
+#include "lib/iov.h"
 #include "lib/stack.h"
 #include "socket/socket_priv.h"
 
@@ -116,15 +117,6 @@ ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags)
 	return socket_leave(&c, s, msg ? do_send(&c, s, msg, flags) : -EFAULT);
 }
 
-static size_t msg_length(const struct msghdr *msg)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < msg->msg_iovlen; i++)
-		n += msg->msg_iov[i].iov_len;
-	return n;
-}
-
 /*
  * At least one message: an error of a later one is told by the next call, if it lasts.  One that was sent in part
  * is the last, or what follows would take the place of its rest (Linux).
@@ -143,13 +135,14 @@ int weft_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 		n = IOV_MAX;
 	if (!v && n)
 		r = -EFAULT;
-	while (r >= 0 && done < n) {
-		r = do_send(&c, s, &v[done].msg_hdr, flags);
+	for (bool whole = r >= 0; whole && done < n; done++) {
+		const struct msghdr *m = &v[done].msg_hdr;
+
+		r = do_send(&c, s, m, flags);
 		if (r < 0)
 			break;
 		v[done].msg_len = (unsigned)r;
-		if ((size_t)r < msg_length(&v[done++].msg_hdr))
-			break;
+		whole = (size_t)r == iov_bytes(m->msg_iov, m->msg_iovlen);
 	}
 	return (int)socket_leave(&c, s, done ? done : r);
 }

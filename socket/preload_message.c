@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/iov.h"
 #include "socket/preload.h"
 
 #define SECOND 1000000000ll
@@ -83,7 +84,7 @@ HOOK int sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 		k = sendmsg(fd, &v[done].msg_hdr, flags);
 		if (k < 0)
 			break;
-		whole = (size_t)k == message_len(&v[done].msg_hdr);
+		whole = (size_t)k == iov_bytes(v[done].msg_hdr.msg_iov, v[done].msg_hdr.msg_iovlen);
 		v[done++].msg_len = (unsigned)k;
 	}
 	return done ? (int)done : (int)k;

@@ -224,7 +224,7 @@ enum program_request_kind {
 	PROGRAM_DISCONNECT, /* a stream: its connection is reset, its options stay for PROGRAM_ADOPT */
 	PROGRAM_ADOPT, /* name: the id of a stream that is connected no more; its socket becomes ours */
 	PROGRAM_ERRORS_LEFT, /* a call took the error that the descriptor shows: more may wait in the queue */
-	PROGRAM_COLLECT, /* the table is full: sockets that were closed give their slots back */
+	PROGRAM_COLLECT, /* the table is full: sockets that were closed give their slots back; -EAGAIN: more may */
 	PROGRAM_LINGER, /* before a close(), on a connection that stays; again with a name after it: answered
 			    when the peer has everything, or at once if others have the socket yet */
 	PROGRAM_SEND, /* behind it what would go to 0:0, a struct program_dgram first: sent at once */

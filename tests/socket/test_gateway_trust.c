@@ -158,6 +158,38 @@ static int connecting(uint16_t port)
 	return fd;
 }
 
+/* And closed here. */
+static void reset(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	ck_assert_int_eq(weft_poll(&p, 1, SOON), 1);
+	ck_assert_int_eq(weft_recv(fd, &(char){0}, 1, 0), -1);
+	ck_assert_int_eq(errno, ECONNRESET);
+	weft_close(fd);
+}
+
+/* All that are free become a process's, without sockets.  How many. */
+static unsigned slots_forge(int pid)
+{
+	unsigned n = 0;
+
+	for (uint32_t id; (id = program_slot_take(table)); n++) {
+		program_slot_of(table, id)->type = SOCK_STREAM;
+		atomic_store(&program_slot_of(table, id)->pid, pid);
+	}
+	return n;
+}
+
+static unsigned slots_taken(void)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 1; i < PROGRAM_SLOTS; i++)
+		n += atomic_load(&table->slot[i].word) & 1;
+	return n;
+}
+
 /* Another user's process; its status. */
 static int other_user(int (*what)(uint32_t), uint32_t id)
 {
@@ -204,13 +236,60 @@ START_TEST(test_slot_made_free_by_a_program_harms_its_connections_only)
 	atomic_fetch_and(&program_slot_of(table, other)->word, ~1u);
 	atomic_store(&table->first, 1);
 	p.fd = connecting((uint16_t)fd);
-	ck_assert_int_eq(weft_poll(&p, 1, SOON), 1); /* it has no end, and is closed */
-	ck_assert_int_le(weft_recv(p.fd, &(char){0}, 1, 0), 0);
-	weft_close(p.fd);
+	reset(p.fd); /* it has no end */
 	p.fd = connecting((uint16_t)fd);
 	ck_assert_int_eq(poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, SOON), 1);
 	weft_close(p.fd);
 	close(listener);
+}
+END_TEST
+
+/* What its peer has sent is lost, and it is told. */
+START_TEST(test_connection_without_a_slot_is_reset)
+{
+	uint32_t id = slot(SOCK_STREAM, IPPROTO_TCP);
+	struct program_request q = {.kind = PROGRAM_LISTEN, .id = id, .name = 8};
+	int listener = program(id, SOCK_STREAM);
+	uint16_t port;
+
+	ck_assert_int_eq(listen(listener, 8), 0);
+	port = bound(id);
+	ck_assert_int_eq(ask_once(&q), 0);
+	slots_forge(getpid());
+	reset(connecting(port));
+	close(listener);
+}
+END_TEST
+
+/* So many at once that others are heard between. */
+START_TEST(test_table_forged_full_is_looked_at_by_turns)
+{
+	struct program_request q = {.kind = PROGRAM_COLLECT};
+	unsigned forged = slots_forge(getpid()), turns = 1, was = slots_taken(), now;
+
+	for (; ask_once(&q) == -EAGAIN; turns++, was = now) {
+		now = slots_taken();
+		ck_assert_uint_lt(now, was);
+		ck_assert_uint_le(was - now, 256);
+	}
+	ck_assert_uint_ge(turns, forged / 256);
+	ck_assert_uint_eq(slots_taken(), 0);
+}
+END_TEST
+
+START_TEST(test_slots_forged_by_a_process_are_free_when_it_has_ended)
+{
+	struct program_request q = {.kind = PROGRAM_HELLO};
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		ck_assert_int_eq(ask_once(&q), 0);
+		slots_forge(getpid());
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	while (slots_taken())
+		seen();
 }
 END_TEST
 
@@ -481,6 +560,9 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_raw_socket_not_by_flags_in_the_type);
 	tcase_add_test(tc, test_slot_made_free_by_a_program_harms_its_connections_only);
+	tcase_add_test(tc, test_connection_without_a_slot_is_reset);
+	tcase_add_test(tc, test_table_forged_full_is_looked_at_by_turns);
+	tcase_add_test(tc, test_slots_forged_by_a_process_are_free_when_it_has_ended);
 	tcase_add_test(tc, test_slot_taken_is_kept_before_its_socket_has_a_name);
 	tcase_add_test(tc, test_bell_heard_behind_noise);
 	tcase_add_loop_test(tc, test_noise_without_end_locks_nobody_out, 0, 3);
