@@ -34,6 +34,9 @@ says no_time "--until: $want" clean --until 10
 says unwritable "$dir/no/such: No such file or directory" clean --pcap "$dir/no/such"
 says empty "<stdin>:0: there is no link, as 'link a b delay 10ms'" -
 
+says a_folder "$dir: Is a directory" "$dir"
+head -c 1100000 /dev/zero | tr '\0' '\n' >"$dir/long"
+says too_long "$dir/long: File too large" "$dir/long"
 says pcap_of_a_hunt "--pcap: is of one run, not of a hunt" clean --find 2 --pcap "$dir/x"
 says report_of_a_scene "--report: takes --seed and --json only" clean --report
 

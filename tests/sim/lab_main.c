@@ -39,7 +39,7 @@ static int sim_usage(FILE *f)
 	      "       weft sim --list | --report [--seed S] [--json] | [FILE | NAME | -] --print "
 	      "[--seed S]\n"
 	      "Without a scene one is drawn from the seed.  Exit status: 0, 1 a violation, 2 "
-	      "usage.\n",
+	      "usage or a file.\n",
 	      f);
 	return f == stdout ? sim_end(LAB_OK) : LAB_USAGE;
 }
@@ -146,39 +146,57 @@ static bool options_fit(struct lab_options *o)
 
 /* --- the scene -------------------------------------------------------------------------------------- */
 
+/* All of a stream; NULL with errno when that is not to be had. */
 static char *stream_read(FILE *f)
 {
 	char *text = malloc(TEXT_MAX);
-	size_t n = text ? fread(text, 1, TEXT_MAX - 1, f) : 0;
+	size_t n = text ? fread(text, 1, TEXT_MAX, f) : 0;
 
-	if (text)
+	if (text && !ferror(f) && n < TEXT_MAX) {
 		text[n] = '\0';
+		return text;
+	}
+	if (n == TEXT_MAX)
+		errno = EFBIG;
+	free(text);
+	return NULL;
+}
+
+static const char *source_name(const struct lab_options *o)
+{
+	return strcmp(o->source, "-") == 0 ? "<stdin>" : o->source;
+}
+
+/* What is in the file or on standard input; NULL when that has been said to be impossible. */
+static char *source_read(const struct lab_options *o)
+{
+	FILE *f = strcmp(o->source, "-") == 0 ? stdin : fopen(o->source, "re");
+	char *text;
+
+	if (!f) {
+		sim_error(o->source, errno == ENOENT ? "neither a file nor a name of --list"
+						     : strerror(errno));
+		return NULL;
+	}
+	text = stream_read(f);
+	if (!text)
+		sim_error(source_name(o), strerror(errno));
+	if (f != stdin)
+		fclose(f);
 	return text;
 }
 
 static bool scene_read(struct lab_options *o)
 {
 	const struct lab_named *named = lab_named_find(o->source);
-	char why[LAB_WHY], *text;
-	FILE *f = NULL;
+	char why[LAB_WHY], *text = named ? NULL : source_read(o);
 	bool ok;
 
-	if (named) {
-		text = strdup(named->text);
-	} else {
-		f = strcmp(o->source, "-") == 0 ? stdin : fopen(o->source, "re");
-		if (!f) {
-			sim_error(o->source, errno == ENOENT ? "neither a file nor a name of --list"
-							     : strerror(errno));
-			return false;
-		}
-		text = stream_read(f);
-		if (f != stdin)
-			fclose(f);
-	}
-	ok = text && lab_scene_parse(&o->scene, f == stdin ? "<stdin>" : o->source, text, why);
+	if (!named && !text)
+		return false;
+	ok = lab_scene_parse(&o->scene, source_name(o), named ? named->text : text, why);
 	if (!ok)
-		sim_error(text ? why : "no memory", NULL);
+		sim_error(why, NULL);
 	free(text);
 	return ok;
 }

@@ -57,7 +57,7 @@ static bool error_expected(const struct lab_end *e, int err)
 	if (err == ECONNRESET)
 		return c->hurt && server_may_refuse(c);
 	if (err == ETIMEDOUT || err == EHOSTUNREACH)
-		return lab_conn_cut_off(c);
+		return lab_end_cut_off(e);
 	return false;
 }
 

@@ -108,7 +108,7 @@ char *lab_quantity_print(char *to, enum lab_unit unit, uint64_t value);
 
 /* --- lab_text.c, lab_text_link.c, lab_text_job.c, lab_print.c -------------------------------------- */
 
-#define LAB_WHY 320
+#define LAB_WHY 384
 /* `file` stands in errors.  False with why[LAB_WHY] set: "file:line: what is wrong; what would be right". */
 bool lab_scene_parse(struct lab_scene *s, const char *file, const char *text, char *why);
 /* Text that lab_scene_parse() reads back to the same.  The caller frees it; NULL: no memory. */

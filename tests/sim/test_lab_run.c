@@ -96,6 +96,16 @@ static const char *const found[] = {
     "seed 1455\nrouter r1\nhost a1 b3\nlink a1 r1\nlink r1 b3 -> <- rate 9264kbit queue 5p\n"
     "sysctl * net.ipv4.tcp_fastopen=3\n"
     "many a1 b3 28 size 1B 1B once 14 rcvbuf 87383B fastopen\n",
+    /* all that one end sent was lost until it gave up, and then its last did come: no fault of TCP's */
+    "seed 765\nrouter r1 r2 r3\nhost a1 b1 a2 b2\n"
+    "link r1 r2 arp -> rate 876kbit delay 5ms queue 70p reorder 3.69% 20ms dup 5.36% "
+    "<- delay 10ms\nlink r2 r3 -> delay 2ms <- delay 176ms jitter 61ms\n"
+    "link a1 r1 -> jitter 100ms loss 7.83% <-\nlink r3 b1 mtu 662\n"
+    "link a2 r1 -> jitter 4ms gilbert 0.95% 17% 83% reorder 26.77% 38ms dup 0.02% corrupt 0.01% "
+    "<- gilbert 0.95% 17% 83% reorder 26.77% 38ms dup 0.02% corrupt 0.01%\n"
+    "link r3 b2 -> rate 2235kbit delay 158ms queue 15p <- delay 159ms gilbert 0.15% 25% 88%\n"
+    "halfclose a1 b1 1B reply 988B at 2161ms\n"
+    "bulk a2 b2 494260B reply 1B both at 1384ms rcvbuf 7831B\n",
 };
 
 START_TEST(test_found_scene_holds)
