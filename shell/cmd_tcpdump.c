@@ -104,7 +104,7 @@ static int tcpdump_print(struct tcpdump *t)
 			break;
 		seen++;
 		dump_print(t->c->out, &p);
-		if (fflush(t->c->out))
+		if (fflush(t->c->out) || ferror(t->c->out))
 			break;
 	}
 	capture_del(t->dev, &cap);

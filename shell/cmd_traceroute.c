@@ -138,7 +138,7 @@ static int trace_hop(struct trace *t, int ttl)
 	fprintf(t->c->out, "%2d", ttl);
 	t->shown = ip_addr_any;
 	for (uint64_t q = 0; q < t->queries; q++) {
-		if (fflush(t->c->out))
+		if (fflush(t->c->out) || ferror(t->c->out))
 			return CMD_FAIL;
 		r = trace_send(t, ttl);
 		if (r) {

@@ -101,6 +101,7 @@ const struct command commands[] = {
      .text = "the same from inside the stack",
      .run = cmd_ping2,
      .help = "Options as ping's."},
+    {.name = "quit", .args = "[STATUS]", .text = "the same as exit", .run = cmd_exit},
     {.name = "route",
      .args = "[show | get ADDR | add|del [-net|-host] NET/LEN|default gw|via ADDR [dev DEV] "
 	     "[metric N] [mtu [lock] N] [advmss N] [initcwnd N] [src ADDR]]",

@@ -114,6 +114,12 @@ expect tcpdump_file_ends wait $STARTED
 expect tcpdump_file_says grep -qx '3 packets captured' "$DIR/said"
 expect tcpdump_file_count sh -c "tcpdump -nr '$DIR/three.pcap' 2>/dev/null | wc -l | grep -qx 3"
 fails tcpdump_full_disk 1 'tcpdump: /dev/full: No space left on device' tcpdump -w /dev/full
+ip netns exec "$NS" ping -q -i 0.1 10.0.0.1 >/dev/null 4>&- &
+pings=$!
+expect tcpdump_ends_with_its_reader bash -c "timeout 20 '$WEFT' ctl --control '$DIR/control' tcpdump 2>/dev/null |
+	head -n 1 >/dev/null; test \${PIPESTATUS[0]} = 1"
+kill $pings
+wait $pings 2>/dev/null
 says help_letter '^usage: tcpdump ' tcpdump -h
 fails tcpdump_device 1 'tap9: no such device' tcpdump -i tap9
 fails tcpdump_no_file 1 '/nowhere/x: No such file or directory' tcpdump -w /nowhere/x
