@@ -245,7 +245,7 @@ $(B)/tests/script/drill: $(DRILL_OBJ) $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-.PHONY: all tests check unit coverage coverage-run interop bench profile paths bench-programs programs fuzz soak install clean tags lines leak format style
+.PHONY: all tests check unit coverage coverage-run interop bench profile paths bench-programs programs fuzz soak install uninstall clean tags lines leak format style
 
 tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN) $(B)/tests/script/drill
 
@@ -325,6 +325,11 @@ install: all
 	install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/weft/
 	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/weft/docs/
+
+uninstall:
+	cd $(DESTDIR)$(PREFIX) && rm -f bin/weft lib/libweft.a lib/libweft.so lib/libweft.so.$(ABI) lib/libweft_preload.so \
+	  lib/libweft_packetdrill.so lib/pkgconfig/libweft.pc share/man/man1/weft.1 share/man/man3/weft.3
+	cd $(DESTDIR)$(PREFIX) && rm -rf include/weft share/doc/weft
 
 format:
 	find . -name build -prune -o -name '*.[ch]' -print | xargs clang-format -i

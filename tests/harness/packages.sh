@@ -42,12 +42,12 @@ may_be_root() {
 	[ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && sudo true; }
 }
 
-# apt ARGS...: quiet; when it fails, $why is its own last word.
+# apt ARGS...: quiet; when it fails, $why is its own first complaint, the cause of the others.
 apt() {
 	log=$(mktemp) || exit 1
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@" >"$log" 2>&1
 	status=$?
-	why=$(grep -E '^(E|Err):' "$log" | tail -n 1)
+	why=$(grep -E '^(E|Err):' "$log" | head -n 1)
 	[ -n "$why" ] || why=$(tail -n 1 "$log")
 	rm -f "$log"
 	return $status

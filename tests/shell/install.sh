@@ -57,7 +57,10 @@ PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 export PKG_CONFIG_PATH
 expect pkg_config_version test "$(pkg-config --modversion libweft)" = "$("$prefix/bin/weft" --version | sed 's/.* //')"
 
-# A program of the public header alone, elsewhere.
+# README's program, and others of the public header alone, elsewhere.
+awk '/^```/ { inside = $0 == "```c"; next } inside' README.md >"$dir/readme.c"
+# shellcheck disable=SC2046 # flags are words
+expect readme_builds "${CC:-cc}" -Wall -Werror -o "$dir/readme" "$dir/readme.c" $(pkg-config --cflags --libs libweft)
 cp tests/examples/two_stacks.c tests/examples/udp_echo.c "$dir"
 cd "$dir" || exit 1
 for program in two_stacks udp_echo; do
@@ -91,4 +94,8 @@ if command -v c++ >/dev/null; then
 else
 	echo "skip cxx: no c++"
 fi
+cd "$OLDPWD" || exit 1
+expect make_uninstall make -s uninstall PREFIX="$prefix"
+find "$prefix" ! -type d >"$dir/left"
+expect uninstall_leaves_nothing test ! -s "$dir/left"
 exit $failed
