@@ -6,7 +6,7 @@
 # RESULTS names a file that gets the same as `suite unit P F S` and each failure as `not ok unit ...`.
 set -u
 
-limit=300 # seconds a program; each test in it has CK_DEFAULT_TIMEOUT
+limit=${LIMIT:-300} # seconds a program; each test in it has CK_DEFAULT_TIMEOUT
 export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-60}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
