@@ -225,6 +225,48 @@ START_TEST(test_push_ends_a_run_but_for_ourselves)
 }
 END_TEST
 
+/* Timestamps behind the header of the frame made last, which has n bytes: RFC 7323, appendix A. */
+static void frame_stamp(uint32_t n, uint8_t stamp)
+{
+	const uint8_t option[12] = {1, 1, 8, 10, 0, 0, 0, stamp, 0, 0, 0, 7};
+
+	memmove(t.frame + FRAME_HLEN4 + sizeof(option), t.frame + FRAME_HLEN4, n);
+	memcpy(t.frame + FRAME_HLEN4, option, sizeof(option));
+	tcp()->off = (TCP_HLEN + sizeof(option)) / 4 << 4;
+	ip()->len = be16_of((uint16_t)(be16_get(ip()->len) + sizeof(option)));
+}
+
+START_TEST(test_timestamps_must_be_the_same)
+{
+	for (unsigned i = 0; i < FRAMES; i++) {
+		frame_make(i, SIZE);
+		frame_stamp(SIZE, _i && i == 1 ? 6 : 5);
+		frame_seal_and_write(SIZE + 12);
+	}
+	read_all(FRAMES);
+	ck_assert_uint_eq(t.got.count, _i ? FRAMES : 1);
+}
+END_TEST
+
+/* What a sender on this host owes is owed by the joined frame too, if it is TCP's sum. */
+START_TEST(test_sums_that_are_owed)
+{
+	struct vnet_hdr h = {.flags = VNET_F_NEEDS_CSUM, .csum_start = ETHER_HLEN + IP4_HLEN};
+	struct iovec iov[2] = {{&h, VNET_HLEN}, {t.frame, FRAME_HLEN4 + SIZE}};
+
+	for (unsigned i = 0; i < FRAMES; i++) {
+		frame_make(i, SIZE);
+		ip()->csum = 0;
+		ip()->csum = csum_finish(csum_add(0, ip(), IP4_HLEN));
+		h.csum_offset = _i && i == 1 ? 6 : offsetof(struct tcp_hdr, csum);
+		ck_assert_int_gt(writev(t.peer, iov, 2), 0);
+	}
+	read_all(FRAMES);
+	ck_assert_uint_eq(t.got.count, _i ? FRAMES : 1);
+	ck_assert_uint_eq(t.got.head->csum, CSUM_PARTIAL);
+}
+END_TEST
+
 /* --- kept apart ------------------------------------------------------------------------------- */
 
 static void other_seq(void)
@@ -377,6 +419,8 @@ int main(void)
 	tcase_add_test(tc, test_header_part_of_a_joined_frame_is_used_again);
 	tcase_add_test(tc, test_run_ends_when_its_references_are_used_up);
 	tcase_add_loop_test(tc, test_push_ends_a_run_but_for_ourselves, 0, 2);
+	tcase_add_loop_test(tc, test_timestamps_must_be_the_same, 0, 2);
+	tcase_add_loop_test(tc, test_sums_that_are_owed, 0, 2);
 	tcase_add_loop_test(tc, test_what_differs_stays_apart, 0,
 			    (int)(sizeof(apart) / sizeof(apart[0])));
 	tcase_add_loop_test(tc, test_identification_of_what_may_be_cut, 0, 2);

@@ -351,6 +351,41 @@ START_TEST(test_tx_cut_in_part_is_no_error)
 }
 END_TEST
 
+/* A TCP header of 16 bytes, which gso_cut() does not take. */
+START_TEST(test_tx_what_cannot_be_cut_is_dropped)
+{
+	struct pkbuf *b = superframe(st, GSO_TCP4, 2800, 1400);
+
+	b->hdr[b->l4 + 12] = 4 << 4;
+	ck_assert_int_eq(netdev_tx(t->dev, b), -EINVAL);
+	ck_assert_uint_eq(t->dev->stats.tx_dropped, 1);
+	ck_assert_uint_eq(t->sent.count, 0);
+}
+END_TEST
+
+/* As one that netem has held meanwhile. */
+START_TEST(test_tx_down_behind_netem_drops)
+{
+	netdev_down(t->dev);
+	ck_assert_int_eq(netdev_tx_xmit(t->dev, received(60)), -ENETDOWN);
+	ck_assert_uint_eq(t->dev->stats.tx_dropped, 1);
+	ck_assert_uint_eq(pkbuf_drops(st, DROP_DEV_DOWN), 1);
+}
+END_TEST
+
+START_TEST(test_rx_what_cannot_be_cut_is_dropped)
+{
+	struct pkbuf *b = received(2000);
+
+	b->gso_type = GSO_UDP4;
+	b->gso_size = 500;
+	b->l3 = b->l4 = b->head;
+	netdev_rx(t->dev, b);
+	ck_assert_uint_eq(t->dev->stats.rx_dropped, 1);
+	ck_assert_uint_eq(got.count, 0);
+}
+END_TEST
+
 /* --- alarms ----------------------------------------------------------------------------------- */
 
 static void ring(void *arg)
@@ -407,6 +442,9 @@ int main(void)
 	tcase_add_test(tc, test_tx_cuts_what_only_the_host_takes);
 	tcase_add_test(tc, test_tx_cut_goes_on_after_an_error);
 	tcase_add_test(tc, test_tx_cut_in_part_is_no_error);
+	tcase_add_test(tc, test_tx_what_cannot_be_cut_is_dropped);
+	tcase_add_test(tc, test_tx_down_behind_netem_drops);
+	tcase_add_test(tc, test_rx_what_cannot_be_cut_is_dropped);
 	tcase_add_test(tc, test_alarm_belongs_to_the_reader);
 	return unit_run("netdev", tc);
 }
