@@ -239,8 +239,10 @@ void dgram_control_flow(const struct dgram_control *c, struct ip_flow *f)
 {
 	if (c->tos >= 0)
 		f->tos = (uint8_t)c->tos;
-	if (c->ttl >= 0)
+	if (c->ttl >= 0) {
 		f->ttl = (uint8_t)c->ttl;
+		f->stays = false;
+	}
 	if (c->ifindex)
 		f->ifindex = c->ifindex;
 	if (!ip_addr_is_any(&c->src))

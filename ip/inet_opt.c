@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,10 +92,10 @@ static int opt_mcast_ttl_get(struct sock *sk)
 }
 
 static const struct inet_opt inet_opts[] = {
-    {IP_TOS, 0, 255, opt_tos_set, opt_tos_get},
+    {IP_TOS, INT_MIN, INT_MAX, opt_tos_set, opt_tos_get}, /* one byte of it (Linux) */
     {IP_TTL, -1, 255, opt_ttl_set, opt_ttl_get},
     {IP_MINTTL, 0, 255, opt_minttl_set, opt_minttl_get},
-    {IP_MTU_DISCOVER, PMTUDISC_DONT, PMTUDISC_PROBE, opt_pmtudisc_set, opt_pmtudisc_get},
+    {IP_MTU_DISCOVER, PMTUDISC_DONT, PMTUDISC_OMIT, opt_pmtudisc_set, opt_pmtudisc_get},
     {IP_MTU, 0, 0, NULL, opt_mtu_get},
     {IP_MULTICAST_TTL, 0, 0, NULL, opt_mcast_ttl_get}, /* inet_mcast_ttl_set() */
 };
@@ -231,10 +232,7 @@ static int inet_range_get(const struct sock *sk, void *v, socklen_t *n)
 	return 0;
 }
 
-/*
- * RFC 1112, 6.1: how far what goes to a group may go; -1 is the default, 1.  Of 0 Linux makes a datagram for this
- * host alone; no group hears one here.
- */
+/* RFC 1112, 6.1: how far what goes to a group may go; -1 is the default, 1; 0: to this host's members alone. */
 static int inet_mcast_ttl_set(struct sock *sk, const void *v, socklen_t n)
 {
 	int ttl = 0, err = sk->ops->type == SOCK_STREAM ? -EINVAL : inet_opt_int(v, n, &ttl);
@@ -242,7 +240,7 @@ static int inet_mcast_ttl_set(struct sock *sk, const void *v, socklen_t n)
 
 	if (err)
 		return err;
-	if (ttl < -1 || ttl == 0 || ttl > 255)
+	if (ttl < -1 || ttl > 255)
 		return -EINVAL;
 	k = sock_rare_get(sk);
 	if (!k)

@@ -369,10 +369,16 @@ void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow 
 	};
 	if (!mcast)
 		return;
+	f->stays = f->ttl == 0 && !f->hdrincl;
 	if (!f->ifindex)
 		f->ifindex = sk->rare->mcast_ifindex;
 	if (ip_addr_is_any(&f->src))
 		f->src = sk->rare->mcast_addr;
+}
+
+bool sock_believes_mtu(const struct sock *sk)
+{
+	return sk->pmtudisc < PMTUDISC_INTERFACE;
 }
 
 struct path *sock_path(struct sock *sk, int *err)

@@ -299,6 +299,8 @@ void sock_snd_uncharge(struct sock *sk, uint32_t bytes);
 /* The current path to c.raddr, looked up anew when routes moved: the sock's own reference, good
  * while it is locked.  NULL with *err. */
 struct path *sock_path(struct sock *sk, int *err);
+/* False: what ICMP says of a path's MTU is not for it (IP_PMTUDISC_INTERFACE, IP_PMTUDISC_OMIT). */
+bool sock_believes_mtu(const struct sock *sk);
 /* What ip_out() needs of this sock towards dst. */
 void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow *f);
 /* The source towards dst of a sock that bind() named none for; any: by route. */

@@ -18,6 +18,8 @@ enum ip_pmtudisc {
 	PMTUDISC_WANT,  /* DF set; fragmented here when larger than the path MTU is known to be */
 	PMTUDISC_DO,    /* DF set; larger than the path MTU: -EMSGSIZE */
 	PMTUDISC_PROBE, /* DF set, path MTU ignored */
+	PMTUDISC_INTERFACE, /* DF clear; larger than the device's MTU: -EMSGSIZE; no ICMP is believed */
+	PMTUDISC_OMIT,      /* DF clear, fragmented by the device's MTU; no ICMP is believed */
 };
 
 /* What a sender wants of a datagram. */
@@ -30,6 +32,7 @@ struct ip_flow {
 	uint8_t pmtudisc; /* enum ip_pmtudisc */
 	uint8_t optlen;   /* bytes of opt, a multiple of 4 */
 	bool broadcast;   /* SO_BROADCAST: else a broadcast dst is -EACCES */
+	bool stays;       /* to a group with a TTL of 0: the copy that comes back here is all */
 	bool no_loop;     /* no copy of what goes to a group comes back here */
 	bool hdrincl; /* b begins with a whole IP header (IP_HDRINCL): id, checksum and src 0 are
 			 filled in */

@@ -107,7 +107,7 @@ int ip_finish(struct pkbuf *b, struct path *path, uint32_t mtu)
 
 uint32_t ip_out_mtu(const struct ip_flow *f, const struct path *path)
 {
-	if (f->pmtudisc == PMTUDISC_PROBE)
+	if (f->pmtudisc >= PMTUDISC_PROBE)
 		return atomic_load_explicit(&path->dev->mtu, memory_order_relaxed);
 	return path->mtu;
 }
@@ -123,7 +123,7 @@ static bool out_wants_df(const struct pkbuf *b, const struct ip_flow *f, const s
 
 static uint8_t out_ttl(const struct stack *st, const struct ip_flow *f, const struct path *path)
 {
-	if (f->ttl)
+	if (f->ttl || f->stays)
 		return f->ttl;
 	return path->type == ROUTE_MULTICAST ? 1 : (uint8_t)sysctl_get(st, ip_default_ttl);
 }
@@ -169,7 +169,7 @@ static int ip4_header(struct pkbuf *b, const struct ip_flow *f, struct path *pat
 	h = (struct ip4_hdr *)pkbuf_push(b, hlen);
 	b->l3 = b->head;
 	df = out_wants_df(b, f, path);
-	if (df && pkbuf_wire_len(b) > ip_out_mtu(f, path))
+	if ((df || f->pmtudisc == PMTUDISC_INTERFACE) && pkbuf_wire_len(b) > ip_out_mtu(f, path))
 		return -EMSGSIZE;
 	h->ver_ihl = (uint8_t)(0x40 | hlen / 4);
 	h->tos = f->tos;
@@ -263,6 +263,10 @@ static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path
 		return err < 0 ? err : 0;
 	if (out_wants_copy(b, f, path))
 		out_loop_copy(b, path);
+	if (f->stays) {
+		pkbuf_free(b);
+		return 0;
+	}
 	return ip_finish(b, path, ip_out_mtu(f, path));
 }
 

@@ -223,8 +223,11 @@ void raw_err(const struct ip_err *e)
 	    .dst = e->dst,
 	};
 	struct raw_found f = raw_collect(e->stack, e->proto, &w);
+	bool believes = false;
 
-	if (f.n && e->err == EMSGSIZE && raw_may_learn(e))
+	for (unsigned i = 0; i < f.n; i++)
+		believes |= sock_believes_mtu(f.sk[i]);
+	if (believes && e->err == EMSGSIZE && raw_may_learn(e))
 		se.mtu = pmtu_learn(e->stack, &e->dst, e->mtu, e->len);
 	for (unsigned i = 0; i < f.n; i++)
 		sock_deliver_error(f.sk[i], &se, e->msg, e->quote);

@@ -101,18 +101,13 @@ static void call_bind(struct notify_call *c)
 	notify_answer(c, err ? err : guest_bind(&c->s, (struct sockaddr *)&sa, len));
 }
 
-static void call_listen(struct notify_call *c)
-{
-	notify_answer(c, guest_listen(&c->s, (int)c->data.args[1]));
-}
-
 static void call_shutdown(struct notify_call *c)
 {
 	notify_answer(c, guest_shutdown(&c->s, (int)c->data.args[1]));
 }
 
 /* Its socket has connected once: another comes under its numbers. */
-static int connect_anew(struct notify_call *c, const struct sockaddr_storage *sa, socklen_t len)
+static int socket_renew(struct notify_call *c)
 {
 	int fresh = guest_connect_fresh(&c->s), err;
 
@@ -123,7 +118,27 @@ static int connect_anew(struct notify_call *c, const struct sockaddr_storage *sa
 	c->s.fd = fresh;
 	if (!err && !guest_find(c->s.guest, fresh, &c->s))
 		err = -EBADF;
+	return err;
+}
+
+static int connect_anew(struct notify_call *c, const struct sockaddr_storage *sa, socklen_t len)
+{
+	int err = socket_renew(c);
+
 	return err ? err : guest_connect(&c->s, (const struct sockaddr *)sa, len);
+}
+
+static void call_listen(struct notify_call *c)
+{
+	const int backlog = (int)c->data.args[1];
+	int err = guest_listen(&c->s, backlog);
+
+	if (err == -ERESTART) {
+		c->s.guest->pid = target_pid(c);
+		err = socket_renew(c);
+		err = err ? err : guest_listen(&c->s, backlog);
+	}
+	notify_answer(c, err);
 }
 
 static void connect_begin(struct notify_call *c)

@@ -91,6 +91,7 @@ long guest_answer(struct guest *g, enum program_call call, int first, int second
 int guest_open(struct guest *g, int family, int type, int protocol);
 int guest_bind(const struct guest_socket *s, const struct sockaddr *a, socklen_t n);
 int guest_shutdown(const struct guest_socket *s, int how);
+/* -ERESTART: as guest_connect(), after a connect() that failed. */
 int guest_listen(const struct guest_socket *s, int backlog);
 /* The descriptor of a connection, whose remote is told; -ERESTART: it was none, and more may wait. */
 int guest_accept(const struct guest_socket *s, int flags, struct program_addr *remote);

@@ -141,6 +141,9 @@ int guest_listen(const struct guest_socket *s, int backlog)
 	struct program_request q = {.kind = PROGRAM_LISTEN, .id = s->id, .name = backlog};
 	struct program_reply r;
 
+	if (s->type == SOCK_STREAM && !s->accepted && s->slot &&
+	    atomic_load(&s->slot->state) == PROGRAM_CLOSED)
+		return atomic_load(&s->slot->error) ? -EINVAL : -ERESTART;
 	if (kernel_listen(s->fd, s->type == SOCK_STREAM ? BACKLOG : backlog))
 		return -errno;
 	return guest_request(s->guest, &q, &r);

@@ -80,13 +80,34 @@ HOOK int bind(int fd, const struct sockaddr *a, socklen_t n)
 	return (int)preload_answer(guest_bind(&s, a, n));
 }
 
+/* Another socket under the program's numbers. */
+static int socket_renew(struct guest_socket *s)
+{
+	const int fd = s->fd, fresh = guest_connect_fresh(s);
+	int err;
+
+	if (fresh < 0)
+		return fresh;
+	err = preload_replace(fd, fresh);
+	kernel_close(fresh);
+	if (err)
+		return err;
+	return guest_find(s->guest, fd, s) ? 0 : -EBADF;
+}
+
 HOOK int listen(int fd, int backlog)
 {
 	struct guest_socket s;
+	int err;
 
 	if (!guest_find(preload_guest(), fd, &s))
 		return kernel_listen(fd, backlog);
-	return (int)preload_answer(guest_listen(&s, backlog));
+	err = guest_listen(&s, backlog);
+	if (err == -ERESTART) {
+		err = socket_renew(&s);
+		err = err ? err : guest_listen(&s, backlog);
+	}
+	return (int)preload_answer(err);
 }
 
 HOOK int shutdown(int fd, int how)
@@ -154,19 +175,11 @@ static int connect_run(const struct guest_socket *s, const struct sockaddr *a, s
 	return err == -EINPROGRESS || err == -EALREADY ? connect_wait(s, err) : err;
 }
 
-/* Another socket under the program's numbers. */
-static int connect_anew(const struct guest_socket *s, const struct sockaddr *a, socklen_t n)
+static int connect_anew(struct guest_socket *s, const struct sockaddr *a, socklen_t n)
 {
-	int fresh = guest_connect_fresh(s), err;
-	struct guest_socket again;
+	int err = socket_renew(s);
 
-	if (fresh < 0)
-		return fresh;
-	err = preload_replace(s->fd, fresh);
-	kernel_close(fresh);
-	if (err)
-		return err;
-	return guest_find(s->guest, s->fd, &again) ? connect_run(&again, a, n) : -EBADF;
+	return err ? err : connect_run(s, a, n);
 }
 
 HOOK int connect(int fd, const struct sockaddr *a, socklen_t n)

@@ -110,8 +110,11 @@ static void syn_too_large(struct tcp_sock *ts, uint32_t mtu)
 /* RFC 1191, 6.4: what was too large goes again at once, in segments that fit. */
 static void err_mtu(struct tcp_sock *ts, const struct sock_err *e)
 {
-	uint32_t mtu = pmtu_learn(ts->sk.stack, &ts->sk.c.raddr, e->mtu, e->len);
+	uint32_t mtu;
 
+	if (!sock_believes_mtu(&ts->sk))
+		return;
+	mtu = pmtu_learn(ts->sk.stack, &ts->sk.c.raddr, e->mtu, e->len);
 	if (mtu && tcp_state_of(ts) == TCP_SYN_SENT && tcp_flight(ts) > 1 &&
 	    ts->rare->total_retrans == 0)
 		syn_too_large(ts, mtu);

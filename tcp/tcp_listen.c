@@ -26,9 +26,7 @@ static uint32_t listen_backlog(struct stack *st, int backlog)
 {
 	uint32_t most = (uint32_t)sysctl_get(st, somaxconn);
 
-	if (backlog < 0 || (uint32_t)backlog > most)
-		return most;
-	return backlog ? (uint32_t)backlog : 1;
+	return backlog < 0 || (uint32_t)backlog > most ? most : (uint32_t)backlog;
 }
 
 /* What may fail for want of memory comes first: a refused listen() leaves the port as it was. */
@@ -73,9 +71,10 @@ int tcp_listen(struct sock *sk, int backlog)
 
 /* --- the accept queue --------------------------------------------------------------------------- */
 
+/* One more than was asked for, as Linux: listen(0) is a queue, too. */
 bool tcp_accept_full(const struct tcp_listen *l)
 {
-	return l->accept_count >= l->backlog;
+	return l->accept_count > l->backlog;
 }
 
 /* Takes the caller's reference of child. */

@@ -190,7 +190,7 @@ void udp_err(const struct ip_err *e)
 
 	if (!sk)
 		return;
-	if (e->err == EMSGSIZE)
+	if (e->err == EMSGSIZE && sock_believes_mtu(sk))
 		se.mtu = pmtu_learn(e->stack, &e->dst, e->mtu, e->len);
 	sock_deliver_error(sk, &se, e->msg, e->l4_at + UDP_HLEN);
 	sock_put(sk);

@@ -99,6 +99,22 @@ def refused_first():
 		echoes(s, b"at last")
 
 
+def listens_after_refusal():
+	for bound in False, True:
+		s = made()
+		if bound:
+			s.bind(("127.0.0.1", 4747))
+		assert s.connect_ex(("127.0.0.1" if bound else HOST, CLOSED)) == errno.ECONNREFUSED
+		s.listen(1)
+		assert options(s) == [1, 77, 1, 33], options(s)
+		assert s.getsockname() == ("127.0.0.1", 4747) if bound else s.getsockname()[0] == "0.0.0.0"
+		client = socket.create_connection(("127.0.0.1", s.getsockname()[1]))
+		child, peer = s.accept()
+		assert peer == client.getsockname()
+		child.send(b"over")
+		assert client.recv(9) == b"over"
+
+
 def duplicates():
 	"""All of the process's, with their flags and what watches them; a child's are what they were."""
 	import fcntl
@@ -211,5 +227,5 @@ def only_six():
 		assert not select.select([by[socket.AF_INET6]], [], [], 0)[0]
 
 
-for test in sys.argv[4:] or "connected_anew refused_first duplicates shut over told only_six".split():
+for test in sys.argv[4:] or "connected_anew refused_first listens_after_refusal duplicates shut over told only_six".split():
 	globals()[test]()

@@ -12,7 +12,7 @@ run() {
 
 expect again_on_weft run python3 tests/harness/run_again.py 10.0.0.1 7 99
 expect again_notified timeout 60 "$WEFT" run --control "$DIR/control" --mode notify -- python3 tests/harness/run_again.py 10.0.0.1 7 99 \
-	connected_anew refused_first duplicates shut over only_six
+	connected_anew refused_first listens_after_refusal duplicates shut over only_six
 expect nothing_left until_true 10 bash -c "! '$WEFT' ctl --control '$DIR/control' ss -e -tu | grep -q 'python'"
 
 # waits NAME MODE SIGNAL FIRST CALL SAYS: weft is ended by the signal while the program waits in the call, and that says so.  A

@@ -153,7 +153,9 @@ START_TEST(test_pmtudisc_over_device_mtu)
 	} cases[] = {{PMTUDISC_DONT, 0, 3},
 		     {PMTUDISC_WANT, 0, 3},
 		     {PMTUDISC_DO, -EMSGSIZE, 0},
-		     {PMTUDISC_PROBE, -EMSGSIZE, 0}};
+		     {PMTUDISC_PROBE, -EMSGSIZE, 0},
+		     {PMTUDISC_INTERFACE, -EMSGSIZE, 0},
+		     {PMTUDISC_OMIT, 0, 3}};
 	struct ip_flow f = flow_to("10.0.0.2");
 	int df;
 
@@ -174,7 +176,7 @@ START_TEST(test_pmtudisc_that_fits)
 	f.pmtudisc = (uint8_t)_i;
 	ck_assert_int_eq(ip_lab_out(&l, &f, data, 1480), 0);
 	ck_assert_uint_eq(sent_all(&df), 1);
-	ck_assert_int_eq(df, f.pmtudisc != PMTUDISC_DONT);
+	ck_assert_int_eq(df, f.pmtudisc >= PMTUDISC_WANT && f.pmtudisc <= PMTUDISC_PROBE);
 }
 END_TEST
 
@@ -193,6 +195,11 @@ START_TEST(test_pmtudisc_over_learnt_mtu)
 	ck_assert_int_eq(ip_lab_out(&l, &f, data, 1200), 0);
 	ck_assert_uint_eq(sent_all(&df), 1);
 	ck_assert_int_eq(df, 1);
+	for (f.pmtudisc = PMTUDISC_INTERFACE; f.pmtudisc <= PMTUDISC_OMIT; f.pmtudisc++) {
+		ck_assert_int_eq(ip_lab_out(&l, &f, data, 1200), 0);
+		ck_assert_uint_eq(sent_all(&df), 1);
+		ck_assert_int_eq(df, 0);
+	}
 }
 END_TEST
 
@@ -463,8 +470,8 @@ int main(void)
 	tcase_add_test(tc, test_identifications_do_not_repeat);
 	tcase_add_test(tc, test_identifications_of_hosts_are_unrelated);
 	tcase_add_test(tc, test_options_follow_the_header);
-	tcase_add_loop_test(tc, test_pmtudisc_over_device_mtu, 0, 4);
-	tcase_add_loop_test(tc, test_pmtudisc_that_fits, 0, 4);
+	tcase_add_loop_test(tc, test_pmtudisc_over_device_mtu, 0, 6);
+	tcase_add_loop_test(tc, test_pmtudisc_that_fits, 0, 6);
 	tcase_add_test(tc, test_pmtudisc_over_learnt_mtu);
 	tcase_add_test(tc, test_no_df_where_path_is_below_least);
 	tcase_add_test(tc, test_no_pmtu_disc_sends_without_df);

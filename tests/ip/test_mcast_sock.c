@@ -300,6 +300,25 @@ START_TEST(test_own_copy)
 }
 END_TEST
 
+/* Linux: members on this host hear it, and no other. */
+START_TEST(test_ttl_0_stays_on_the_host)
+{
+	struct in_addr by = in_of("10.0.0.1");
+	struct ip_addr src;
+
+	ck_assert_int_eq(setopt(a, IP_MULTICAST_IF, &by, sizeof(by)), 0);
+	ck_assert_int_eq(set(a, IP_MULTICAST_TTL, 0), 0);
+	ck_assert_int_eq(raw_lab_send(a, GROUP, "x", 1), 1);
+	raw_lab_flush();
+	ck_assert(!hears(b));
+	ck_assert_int_eq(member(b, IP_ADD_MEMBERSHIP, GROUP, "10.0.0.1"), 0);
+	ck_assert_int_eq(raw_lab_send(a, GROUP, "x", 1), 1);
+	raw_lab_flush();
+	ck_assert(hears(b));
+	ck_assert_uint_eq(frames(raw_lab.eth, &src), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("mcast_sock");
@@ -316,5 +335,6 @@ int main(void)
 	tcase_add_test(tc, test_multicast_if);
 	tcase_add_test(tc, test_multicast_if_of_a_bound_device);
 	tcase_add_test(tc, test_own_copy);
+	tcase_add_test(tc, test_ttl_0_stays_on_the_host);
 	return unit_run("mcast_sock", tc);
 }

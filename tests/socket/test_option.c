@@ -63,7 +63,7 @@ static const struct row {
     {SOL_SOCKET, SO_TIMESTAMPNS, true, true, 0, 5, 1, NONE},
     {SOL_SOCKET, SO_RCVBUF, true, true, NONE, 10000, 20000, NONE},
     {SOL_SOCKET, SO_SNDBUF, true, true, NONE, 10000, 20000, NONE},
-    {IPPROTO_IP, IP_TOS, true, true, 0, 0x10, 0x10, 256},
+    {IPPROTO_IP, IP_TOS, true, true, 0, 0x110, 0x10, NONE},
     {IPPROTO_IP, IP_TTL, true, true, 64, 3, 3, 0},
     {IPPROTO_IP, IP_TTL, true, true, 64, 255, 255, 256},
     {IPPROTO_IP, IP_RECVERR, true, true, 0, 3, 1, NONE},

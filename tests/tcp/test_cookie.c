@@ -197,7 +197,7 @@ END_TEST
 
 START_TEST(test_cookie_accept_queue_full_ack_dropped)
 {
-	tcp_lab_listen(1);
+	tcp_lab_listen(0);
 	syn_full();
 	tcp_lab_peer(1);
 	syn_full();

@@ -318,7 +318,7 @@ END_TEST
 
 START_TEST(test_server_accept_queue_full_syn_dropped)
 {
-	serve(1, 5);
+	serve(0, 5);
 	open_fast(0);
 	tcp_lab_peer(1);
 	syn_cookie(10);

@@ -220,6 +220,26 @@ START_TEST(test_frag_needed_teaches_and_is_emsgsize)
 }
 END_TEST
 
+/* Who sends by the device's MTU alone lets nobody teach it, but hears of the error (Linux). */
+START_TEST(test_frag_needed_is_not_believed)
+{
+	struct sock *sk = udp_lab_bound("0.0.0.0", 5000);
+	struct ip_addr peer = ip_of("10.0.0.2");
+	static uint8_t data[1200];
+
+	ck_assert_int_eq(udp_lab_connect(sk, "10.0.0.2", 7), 0);
+	sk->pmtudisc = _i ? PMTUDISC_OMIT : PMTUDISC_INTERFACE;
+	ck_assert_int_eq(udp_lab_send(sk, NULL, 0, data, sizeof(data)), sizeof(data));
+	ck_assert(udp_lab_sent(&sent));
+	rx_case(&cases[4], 5000);
+	ck_assert_uint_eq(pmtu_get(udp_lab.st, &peer), 0);
+	ck_assert_int_eq(udp_lab_send(sk, NULL, 0, data, sizeof(data)), -EMSGSIZE); /* pending */
+	ck_assert_int_eq(udp_lab_send(sk, NULL, 0, data, sizeof(data)), sizeof(data));
+	ck_assert(udp_lab_sent(&sent));
+	udp_lab_end(sk);
+}
+END_TEST
+
 /* Anybody can quote a port: what no sock may have sent teaches nothing (RFC 5927, 7). */
 START_TEST(test_frag_needed_about_no_sock_teaches_nothing)
 {
@@ -284,6 +304,7 @@ int main(void)
 	tcase_add_test(tc, test_err_own_port_unreachable_by_loopback);
 	tcase_add_test(tc, test_err_neighbour_fails_host_unreachable);
 	tcase_add_test(tc, test_frag_needed_teaches_and_is_emsgsize);
+	tcase_add_loop_test(tc, test_frag_needed_is_not_believed, 0, 2);
 	tcase_add_test(tc, test_frag_needed_without_discovery_is_silent);
 	tcase_add_loop_test(tc, test_frag_needed_about_no_sock_teaches_nothing, 0, 3);
 	tcase_add_test(tc, test_option_of_another_level_enoprotoopt);
