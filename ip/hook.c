@@ -32,6 +32,10 @@ int hook_run(struct pkbuf *b, enum hook_point at, const struct hook_io *io)
 	struct hook *h = atomic_load_explicit(&b->stack->ip->hook[at], memory_order_acquire);
 	enum hook_verdict verdict = HOOK_ACCEPT;
 
+	if (h && pkbuf_settle(b) < 0) { /* a hook may keep it */
+		pkbuf_drop(b, DROP_NO_MEMORY);
+		return -ENOMEM;
+	}
 	for (; h && verdict == HOOK_ACCEPT; h = h->next)
 		verdict = h->fn(h, b, io);
 	if (verdict != HOOK_DROP)

@@ -40,5 +40,5 @@ struct hook {
 
 /* Before the stack's threads run, or never: a hook stays until the stack ends. */
 void hook_register(struct stack *st, enum hook_point at, struct hook *h);
-/* 0: b goes on.  Else it is gone: -EPERM: dropped, DROP_IP_HOOK; 1: stolen. */
+/* 0: b goes on.  Else it is gone: -EPERM: dropped, DROP_IP_HOOK; -ENOMEM; 1: stolen. */
 int hook_run(struct pkbuf *b, enum hook_point at, const struct hook_io *io);

@@ -60,6 +60,7 @@ _Static_assert(sizeof(struct sock_common) == 64, "one cache line");
 struct sock;
 struct socket;
 struct sock_stamps;
+struct landing;
 struct port_share;
 struct mcast_member;
 
@@ -82,6 +83,8 @@ struct sock_msg {
 	void *control;
 	size_t controllen;   /* send: bytes of it; recv: room */
 	size_t control_done; /* recv: bytes filled in */
+	struct landing *
+	    landing; /* recv, a stream that waits: what of iov is lent (net/landing.h); NULL: none may be */
 	struct sock_sink
 	    *sink; /* recv, a stream: it takes the bytes, up to len, and iov is not looked at */
 };
@@ -139,10 +142,12 @@ struct sock_ops {
 	struct sock *(*accept)(struct sock *sk, int *err);    /* optional; gives a reference */
 	ssize_t (*send)(struct sock *sk, struct sock_msg *m); /* required */
 	ssize_t (*recv)(struct sock *sk, struct sock_msg *m); /* required */
-	int (*shutdown)(struct sock *sk, int how);            /* required */
-	void (*close)(struct sock *sk);    /* required: no program holds it any more */
-	uint32_t (*poll)(struct sock *sk); /* required: EPOLL bits that hold now */
-	void (*await)(struct sock *sk);    /* optional: a poll has found nothing to read */
+	/* With m->landing required: the call is over, nothing refers to its buffer any more. */
+	void (*recv_end)(struct sock *sk, struct sock_msg *m);
+	int (*shutdown)(struct sock *sk, int how); /* required */
+	void (*close)(struct sock *sk);            /* required: no program holds it any more */
+	uint32_t (*poll)(struct sock *sk);         /* required: EPOLL bits that hold now */
+	void (*await)(struct sock *sk);            /* optional: a poll has found nothing to read */
 	int (*setopt)(struct sock *sk, int level, int name, const void *v,
 		      socklen_t n);                                                 /* optional */
 	int (*getopt)(struct sock *sk, int level, int name, void *v, socklen_t *n); /* optional */

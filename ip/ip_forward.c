@@ -129,6 +129,11 @@ void ip_forward(struct pkbuf *b)
 	static const struct icmp_error expired = {.type = ICMP_TIME_EXCEEDED, .code = ICMP_EXC_TTL};
 	struct path *path;
 
+	if (pkbuf_settle(b) < 0) {
+		mib_inc(b->stack, MIB_Ip_InDiscards);
+		pkbuf_drop(b, DROP_NO_MEMORY);
+		return;
+	}
 	if (forward_stays_on_link(b)) {
 		pkbuf_drop(b, DROP_IP_FORWARD_BCAST);
 		return;

@@ -20,6 +20,7 @@
 #include "lib/thread.h"
 
 struct batch;
+struct landing;
 struct pkbuf_cache;
 
 /*
@@ -51,6 +52,7 @@ struct slot {
 	struct batch *batch;                 /* o: the open batch */
 	struct pkbuf_cache *pkbuf_cache;     /* o: net/pkbuf.c; given back with the slot */
 	struct rhythm rhythm;                /* o: net/lead.c */
+	struct landing *landing;             /* o: net/landing.h: what it lends; NULL: nothing */
 	_Atomic uint64_t mib[MIB_MAX];       /* w */
 	_Atomic int64_t gauge[GAUGE_MAX];    /* w: one thread may go below 0, the sum does not */
 	struct cells cells[CELL_CLASSES];    /* o: lib/cell.h: by size */

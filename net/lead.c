@@ -16,6 +16,7 @@
 
 #include "lib/slot.h"
 #include "lib/stack.h"
+#include "net/landing.h"
 #include "net/net_priv.h"
 
 #define FAST_NS (50 * NSEC_PER_USEC) /* between two waits: who takes longer does not lead */
@@ -245,6 +246,15 @@ static void fds_copy(struct pollfd *to, const struct pollfd *from, int n)
 		memcpy(to, from, (size_t)n * sizeof(*to));
 }
 
+/* There is nothing to read, or another reads it. */
+static void wait_idle(struct stack *st)
+{
+	struct landing *l = landing_of(st);
+
+	if (l && l->idle)
+		l->idle(l);
+}
+
 /* As env_wait(), to `until`; -EAGAIN: there is a frame. */
 static int lead_sleep(struct lead *l, uint64_t until)
 {
@@ -252,6 +262,7 @@ static int lead_sleep(struct lead *l, uint64_t until)
 	struct pollfd *own = &all[l->n];
 	int r;
 
+	wait_idle(l->q->dev->stack);
 	fds_copy(all, l->fds, l->n);
 	*own = (struct pollfd){.fd = l->q->fd, .events = POLLIN};
 	r = env_wait(l->env, l->waiter, all, l->n + 1, until);
@@ -359,6 +370,7 @@ static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t de
 	if (!fast && l.q)
 		queue_call(l.q);
 	if (r == -EBUSY || r == -ENODEV) {
+		wait_idle(st);
 		atomic_store_explicit(&s->waiter.hot, fast && r == -EBUSY, memory_order_relaxed);
 		r = env_wait(st->env, &s->waiter, fds, n, deadline);
 		atomic_store_explicit(&s->waiter.hot, false, memory_order_relaxed);
@@ -379,5 +391,6 @@ int netdev_wait(struct stack *st, struct pollfd *fds, int n, uint64_t deadline)
 	owed_settle(w);
 	if (st->env->threaded && sysctl_get(st, lead))
 		return wait_leading(st, fds, n, deadline);
+	wait_idle(st);
 	return env_wait(st->env, w, fds, n, deadline);
 }

@@ -160,10 +160,12 @@ void netdev_rx(struct netdev *dev, struct pkbuf *b)
 	traffic_count(dev, NETDEV_RX_PACKETS, 1, b->len);
 	if (netdev_captured(dev))
 		capture_show(dev, b, false);
-	if (n && netem_is_on(n))
+	if (!n || !netem_is_on(n))
+		netdev_rx_link(dev, b);
+	else if (pkbuf_settle(b) == 0)
 		netem_in(n, b);
 	else
-		netdev_rx_link(dev, b);
+		pkbuf_drop(b, DROP_NO_MEMORY);
 }
 
 void netdev_rx_link(struct netdev *dev, struct pkbuf *b)

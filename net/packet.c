@@ -90,14 +90,16 @@ static int packet_read(struct netdev_queue *q, struct pkbuf **out)
 	struct rxbuf *r = &pq->rx;
 	char control[CMSG_SPACE(sizeof(struct tpacket_auxdata))]
 	    __attribute__((aligned(sizeof(struct cmsghdr))));
-	struct msghdr m = {
-	    .msg_iov = r->iov, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {.msg_control = control, .msg_controllen = sizeof(control)};
 	ssize_t n;
 
 	if (!rxbuf_ready(r, q->dev))
 		return packet_read_away(q);
-	m.msg_iovlen = (size_t)r->niov;
+	m.msg_iov = r->to;
+	m.msg_iovlen = (size_t)r->nto;
 	n = recvmsg(q->fd, &m, 0);
+	if (n < 0 && rxbuf_fault(r, errno))
+		return 0;
 	if (n < 0)
 		return packet_error(q->dev, errno);
 	if (m.msg_flags & MSG_TRUNC)

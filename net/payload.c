@@ -84,6 +84,7 @@ static void source_skip(struct source *s, size_t n)
 static void source_read(struct source *s, uint8_t *to, uint32_t n)
 {
 	while (n > 0) {
+		const uint8_t *from = (const uint8_t *)s->iov->iov_base + s->off;
 		size_t k = s->iov->iov_len - s->off;
 
 		if (k == 0) { /* an empty iovec */
@@ -93,7 +94,8 @@ static void source_read(struct source *s, uint8_t *to, uint32_t n)
 		}
 		if (k > n)
 			k = n;
-		memcpy(to, (const uint8_t *)s->iov->iov_base + s->off, k);
+		if (to != from) /* it may lie where it is to be, or near: net/landing.h */
+			memmove(to, from, k);
 		to += k;
 		n -= (uint32_t)k;
 		source_skip(s, k);
@@ -267,14 +269,14 @@ int pkbuf_append_copy(struct pkbuf *b, const struct pkbuf *from, uint32_t off, u
 	return append_source(b, &s, n);
 }
 
-/* n bytes of a frag, from its `off`: copied if small and there is room, else by reference. */
+/* n bytes of a frag, from its `off`: copied if lent, or small and there is room, else by reference. */
 static int append_frag(struct pkbuf *b, const struct frag *f, uint32_t off, uint32_t n)
 {
 	struct iovec iov = {piece_data(f->piece) + f->off + off, n};
 	struct source s = {.iov = &iov};
 	int r = 0;
 
-	if (n <= COPY_MAX && n <= last_room(b))
+	if (f->piece->class == DEPOT_CLASSES || (n <= COPY_MAX && n <= last_room(b)))
 		return append_source(b, &s, n);
 	while (r == 0 && !pkbuf_add_piece(b, f->piece, f->off + off, n))
 		r = frags_gather(b);
@@ -330,6 +332,16 @@ int pkbuf_unshare(struct pkbuf *b)
 		piece_put(old);
 	}
 	return 0;
+}
+
+/* A program's memory is shared with the program. */
+int pkbuf_settle_landed(struct pkbuf *b)
+{
+	int r = pkbuf_unshare(b);
+
+	if (r == 0)
+		b->landed = false;
+	return r;
 }
 
 void pkbuf_poke(struct pkbuf *b, uint32_t off, uint8_t value)

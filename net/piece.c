@@ -7,16 +7,6 @@
 #include "lib/stack.h"
 #include "net/net_priv.h"
 
-/*
- * LOCKING
- *	a	atomic		c	constant after creation
- */
-struct piece {
-	struct stack *stack;   /* c */
-	_Atomic uint32_t refs; /* a */
-	uint32_t size;         /* c: usable bytes */
-	uint8_t class;         /* c: enum depot_class */
-};
 _Static_assert(sizeof(struct piece) <= PIECE_HEAD, "payload follows");
 
 static const uint32_t piece_sizes[DEPOT_CLASSES] = {
@@ -39,6 +29,7 @@ static inline struct piece *piece_alloc_for(struct stack *st, uint32_t size, enu
 		return NULL;
 	p->stack = st;
 	atomic_init(&p->refs, 1);
+	p->data = (uint8_t *)p + PIECE_HEAD;
 	p->size = piece_sizes[c];
 	p->class = (uint8_t)c;
 	slot_gauge_add(s, GAUGE_pieces, 1);
@@ -78,7 +69,7 @@ void piece_put(struct piece *p)
 
 uint8_t *piece_data(struct piece *p)
 {
-	return (uint8_t *)p + PIECE_HEAD;
+	return p->data;
 }
 
 uint32_t piece_size(const struct piece *p)

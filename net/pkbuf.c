@@ -67,8 +67,11 @@ void pkbuf_drop(struct pkbuf *b, enum drop_reason why)
 struct pkbuf *pkbuf_clone(const struct pkbuf *b)
 {
 	struct slot *s = slot_get(b->stack);
-	struct pkbuf *c = depot_take(s, DEPOT_PKBUF, DEPOT_HEADER);
+	struct pkbuf *c;
 
+	if (b->landed)
+		return pkbuf_copy(b->stack, b);
+	c = depot_take(s, DEPOT_PKBUF, DEPOT_HEADER);
 	if (!c)
 		return NULL;
 	memcpy(c, b, offsetof(struct pkbuf, frag));
@@ -94,6 +97,7 @@ struct pkbuf *pkbuf_copy(struct stack *st, const struct pkbuf *b)
 	c->next = NULL;
 	c->txstamp = NULL;
 	c->stack = st;
+	c->landed = false;
 	c->pinned = sizeof(*c);
 	c->len = linear;
 	c->nfrag = 0;

@@ -11,6 +11,7 @@
  * pkbuf_drop() with a reason when it has not.
  */
 #pragma once
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,8 +35,20 @@ struct txstamp;
 #define PKBUF_FRAGS 16    /* 64 KB in 16 KB pieces, or a batch of wire frames joined */
 #define PKBUF_MAX 65549   /* 65535 + 14: largest frame carried */
 
-/* Payload bytes shared by reference; from the stack's depot, in three sizes. */
-struct piece;
+/*
+ * Payload bytes shared by reference; from the stack's depot, in three sizes, or lent by a program that waits
+ * (net/landing.h).
+ *
+ * LOCKING
+ *	a	atomic		c	constant after creation
+ */
+struct piece {
+	struct stack *stack;   /* c */
+	uint8_t *data;         /* c */
+	_Atomic uint32_t refs; /* a */
+	uint32_t size;         /* c: usable bytes */
+	uint8_t class;         /* c: enum depot_class */
+};
 #define PIECE_SMALL 2048u  /* one wire frame */
 #define PIECE_MID 16384u   /* a stretch of a send queue */
 #define PIECE_LARGE 65536u /* a received super-frame */
@@ -117,6 +130,7 @@ struct pkbuf {
 	uint8_t proto, ttl, tos;
 	bool forwarded;  /* routed for another host: its TTL was taken down */
 	bool netem_done; /* has passed its device's netem */
+	bool landed;     /* its payload is lent by a program: net/landing.h */
 	uint32_t mark;
 	struct ip_addr src, dst;
 	/* A room's own notes while it holds the packet: a struct of its own, with a static assert.
@@ -138,7 +152,7 @@ void pkbuf_free(struct pkbuf *b);
 void pkbuf_drop(struct pkbuf *b, enum drop_reason why);
 void pkbuf_count_drop(struct stack *st, enum drop_reason why);
 uint64_t pkbuf_drops(struct stack *st, enum drop_reason why);
-/* A copy with its own header part over the same pieces. */
+/* A copy with its own header part over the same pieces, but for what a program lends. */
 struct pkbuf *pkbuf_clone(const struct pkbuf *b);
 /* A copy that shares nothing, in the memory of `st` (another stack's too). */
 struct pkbuf *pkbuf_copy(struct stack *st, const struct pkbuf *b);
@@ -205,6 +219,12 @@ void pkbuf_read(const struct pkbuf *b, uint32_t off, void *to, uint32_t n);
 int pkbuf_iov(struct pkbuf *b, struct iovec *iov);
 /* Makes every piece this pkbuf's own, so that payload may be written.  0 or -ENOMEM. */
 int pkbuf_unshare(struct pkbuf *b);
+/* Likewise of what a program lends, for whoever puts a received packet aside.  0 or -ENOMEM. */
+int pkbuf_settle_landed(struct pkbuf *b);
+static inline int pkbuf_settle(struct pkbuf *b)
+{
+	return b->landed ? pkbuf_settle_landed(b) : 0;
+}
 /* Writes one byte; the pkbuf must be unshared. */
 void pkbuf_poke(struct pkbuf *b, uint32_t off, uint8_t value);
 

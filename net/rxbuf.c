@@ -11,13 +11,19 @@
 #include <string.h>
 
 #include "lib/stack.h"
+#include "lib/wire/ip4.h"
 #include "net/gro.h"
+#include "net/landing.h"
 #include "net/net_priv.h"
 #include "net/tap.h"
 
 /* Left free before what is read into the small piece: the header part's bytes may be put there (net/gro.c). */
 #define SMALL_FRONT PKBUF_RX_LINEAR
 
+/* A larger frame is one of many of its stream. */
+#define BULK 4096u
+
+_Static_assert(RXBUF_FLOW == LANDING_FLOW, "the same bytes");
 _Static_assert(PIECE_SMALL + PIECE_LARGE >= PKBUF_MAX, "every frame fits");
 
 static uint32_t small_room(const struct piece *p)
@@ -26,6 +32,13 @@ static uint32_t small_room(const struct piece *p)
 }
 
 /* --- where the next frame goes ----------------------------------------------------------------- */
+
+static void rxbuf_unaim(struct rxbuf *r)
+{
+	r->landing = NULL;
+	r->to = r->iov;
+	r->nto = r->niov;
+}
 
 /* A piece without memory is left out: the frame may not fit. */
 static void rxbuf_iov(struct rxbuf *r)
@@ -44,14 +57,13 @@ static void rxbuf_iov(struct rxbuf *r)
 		r->room += piece_size(r->large);
 	}
 	r->niov = (int)(v - r->iov);
+	rxbuf_unaim(r);
 }
 
-bool rxbuf_ready(struct rxbuf *r, struct netdev *dev)
+static bool rxbuf_make(struct rxbuf *r, struct netdev *dev)
 {
 	struct stack *st = dev->stack;
 
-	if (r->niov && r->small && r->large)
-		return true;
 	if (!r->head)
 		r->head = pkbuf_alloc(st, PKBUF_RX_HEAD);
 	if (!r->small)
@@ -62,6 +74,33 @@ bool rxbuf_ready(struct rxbuf *r, struct netdev *dev)
 		return false;
 	r->head->dev = dev;
 	rxbuf_iov(r);
+	return true;
+}
+
+/* Into the buffer that is lent, if what came last was for its program and there is room for a frame. */
+static void rxbuf_aim(struct rxbuf *r, uint32_t link)
+{
+	struct landing *l = r->lent;
+
+	rxbuf_unaim(r);
+	if (!r->bulk || l->room < LANDING_FRAME || !r->small || !r->large ||
+	    memcmp(l->flow, r->flow, sizeof(r->flow)) != 0)
+		return;
+	r->landing = l;
+	r->land_head = link + l->hlen;
+	r->land[0] = r->iov[0];
+	r->land[1] = (struct iovec){r->iov[1].iov_base, r->land_head};
+	r->land[2] = (struct iovec){l->piece.data + (l->piece.size - l->room), LANDING_FRAME};
+	r->to = r->land;
+	r->nto = RXBUF_LAND_IOV;
+}
+
+bool rxbuf_ready(struct rxbuf *r, struct netdev *dev)
+{
+	if (!(r->niov && r->small && r->large) && !rxbuf_make(r, dev))
+		return false;
+	if (r->lent)
+		rxbuf_aim(r, dev->link->hlen);
 	return true;
 }
 
@@ -126,7 +165,8 @@ static int rxbuf_take_large(struct rxbuf *r, struct pkbuf *b, uint32_t n)
 /* Gives b the n bytes that were read. */
 static int rxbuf_fill(struct rxbuf *r, struct pkbuf *b, uint32_t n)
 {
-	uint32_t part = n < PKBUF_RX_LINEAR ? n : PKBUF_RX_LINEAR;
+	uint32_t linear = r->landing ? r->land_head : PKBUF_RX_LINEAR;
+	uint32_t part = n < linear ? n : linear;
 	int err;
 
 	b->tail = (uint16_t)(b->tail + part);
@@ -134,6 +174,11 @@ static int rxbuf_fill(struct rxbuf *r, struct pkbuf *b, uint32_t n)
 	n -= part;
 	if (n == 0)
 		return 0;
+	if (r->landing) {
+		landing_take(r->landing, b, n);
+		r->filled = r->landing->full;
+		return 0;
+	}
 	part = n < small_room(r->small) ? n : small_room(r->small);
 	err = rxbuf_take_small(r, b, part);
 	n -= part;
@@ -156,11 +201,46 @@ static enum drop_reason rxbuf_check(struct rxbuf *r, struct pkbuf *b, size_t n)
 	return vnet_in(b, &r->vnet, b->dev->link->hlen) ? DROP_NONE : DROP_VNET_HDR;
 }
 
+/* The guess was wrong: what lies in the program's buffer is moved to where it had been read without one. */
+static void rxbuf_move(struct rxbuf *r, size_t n)
+{
+	const uint8_t *from = r->land[2].iov_base;
+	size_t skip = sizeof(r->vnet) + r->land_head, part;
+
+	r->landing->room = 0;
+	r->landing = NULL;
+	n -= n < skip ? n : skip;
+	for (struct iovec *v = r->iov; n > 0; v++) {
+		if (skip < v->iov_len) {
+			part = v->iov_len - skip < n ? v->iov_len - skip : n;
+			memcpy((uint8_t *)v->iov_base + skip, from, part);
+			from += part;
+			n -= part;
+		}
+		skip -= skip < v->iov_len ? skip : v->iov_len;
+	}
+}
+
+/* Of which stream was it, and was it a large one? */
+static void rxbuf_note(struct rxbuf *r, struct pkbuf *b, size_t n)
+{
+	r->bulk = n > BULK;
+	if (r->bulk)
+		memcpy(r->flow, pkbuf_data(b) + b->dev->link->hlen + offsetof(struct ip4_hdr, src),
+		       sizeof(r->flow));
+}
+
 struct pkbuf *rxbuf_take(struct rxbuf *r, size_t n)
 {
 	struct pkbuf *b = r->head;
-	enum drop_reason why = rxbuf_check(r, b, n);
+	enum drop_reason why;
 
+	if (r->landing && (n < sizeof(r->vnet) ||
+			   !landing_awaits(r->landing, b, (uint32_t)(n - sizeof(r->vnet)))))
+		rxbuf_move(r, n);
+	if (!r->landing)
+		rxbuf_note(r, b, n);
+	why = rxbuf_check(r, b, n);
 	if (why != DROP_NONE) {
 		rxbuf_drop(r, why);
 		return NULL;
@@ -178,6 +258,7 @@ struct pkbuf *rxbuf_copy(struct rxbuf *r, const struct vnet_hdr *vh, const uint8
 		rxbuf_drop(r, DROP_NO_MEMORY);
 		return NULL;
 	}
+	r->landing = NULL; /* it is copied in any case */
 	r->vnet = *vh;
 	for (int i = 1; i < r->niov && at < n; i++, at += part) {
 		part = n - at < r->iov[i].iov_len ? n - at : r->iov[i].iov_len;
@@ -198,6 +279,15 @@ void rxbuf_drop(struct rxbuf *r, enum drop_reason why)
 	r->niov = 0;
 }
 
+bool rxbuf_fault(struct rxbuf *r, int err)
+{
+	if (err != EFAULT || !r->landing)
+		return false;
+	r->landing->room = 0;
+	rxbuf_drop(r, DROP_NO_MEMORY);
+	return true;
+}
+
 /* --- a batch ------------------------------------------------------------------------------------ */
 
 /* Dropped frames count as read: a flood of bad ones ends a batch too. */
@@ -210,7 +300,9 @@ int rxbuf_batch(struct netdev_queue *q, struct rxbuf *r, struct pkq *out, int ma
 	int n = 0, err = 0;
 
 	gro_begin(&gro, q->dev, out);
-	while (n < max && bytes < NETDEV_BATCH_BYTES) {
+	r->lent = landing_of(q->dev->stack);
+	r->filled = false;
+	while (n < max && bytes < NETDEV_BATCH_BYTES && !r->filled) {
 		err = read_one(q, &b);
 		if (err == -EINTR)
 			continue;
@@ -226,5 +318,8 @@ int rxbuf_batch(struct netdev_queue *q, struct rxbuf *r, struct pkq *out, int ma
 		}
 	}
 	gro_end(&gro);
+	if (r->lent)
+		rxbuf_unaim(r);
+	r->lent = NULL;
 	return n ? n : err;
 }

@@ -11,6 +11,10 @@
 #include "net/netdev.h"
 
 #define RXBUF_IOV 4
+#define RXBUF_LAND_IOV 3
+#define RXBUF_FLOW 12 /* bytes of addresses and ports */
+
+struct landing;
 
 /* LOCKING: the holder of the queue's word. */
 struct rxbuf {
@@ -20,11 +24,20 @@ struct rxbuf {
 	struct iovec iov[RXBUF_IOV]; /* a vnet header and the frame behind it */
 	int niov;                    /* 0: to be made, a part was taken */
 	size_t room;                 /* bytes of them together */
+	struct iovec *to;            /* what the next frame is read into: iov[] or land[], */
+	int nto;                     /* so many of them */
+	bool bulk;                   /* the last frame was a large one, of this flow: */
+	uint8_t flow[RXBUF_FLOW];
+	struct landing *lent;    /* by the thread that reads this batch; NULL: nothing */
+	struct landing *landing; /* the same, where the next frame's payload goes there */
+	struct iovec land[RXBUF_LAND_IOV];
+	uint32_t land_head; /* bytes before it */
+	bool filled;        /* what landed last has filled it: the batch ends */
 };
 
 /*
- * Before each read, and when the device is made: an idle device always holds the same.  False: no memory for the
- * header part; without that for a piece iov[] is shorter.
+ * Before each read into to[], and when the device is made: an idle device always holds the same.  False: no memory for
+ * the header part; without that for a piece iov[] is shorter.
  */
 bool rxbuf_ready(struct rxbuf *r, struct netdev *dev);
 void rxbuf_end(struct rxbuf *r);
@@ -34,6 +47,8 @@ struct pkbuf *rxbuf_take(struct rxbuf *r, size_t n);
 struct pkbuf *rxbuf_copy(struct rxbuf *r, const struct vnet_hdr *vh, const uint8_t *data, size_t n);
 /* Counts and drops what was read there. */
 void rxbuf_drop(struct rxbuf *r, enum drop_reason why);
+/* The read said `err`: true if it was about memory that a program lent; the frame is lost, as dropped. */
+bool rxbuf_fault(struct rxbuf *r, int err);
 
 /* One frame of a queue: 0 with it in *out, or NULL there when it was dropped; -EINTR: once more, or -errno. */
 typedef int rxbuf_read_fn(struct netdev_queue *q, struct pkbuf **out);

@@ -43,7 +43,9 @@ static int tap_read(struct netdev_queue *q, struct pkbuf **out)
 	*out = NULL;
 	if (!rxbuf_ready(r, q->dev))
 		return tap_read_away(q);
-	n = queue_readv(q->fd, r->iov, r->niov);
+	n = queue_readv(q->fd, r->to, r->nto);
+	if (n < 0 && rxbuf_fault(r, errno))
+		return 0;
 	if (n <= 0)
 		return n < 0 ? -errno : -ENODEV; /* a TAP never ends; a socket pair does */
 	*out = rxbuf_take(r, (size_t)n);

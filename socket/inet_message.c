@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 
 #include "ip/inet_stamp.h"
+#include "net/landing.h"
 #include "socket/socket_priv.h"
 
 /*
@@ -157,9 +158,17 @@ static bool inet_recv_look(struct socket *s, struct sock_msg *m, size_t *done, s
 	return s->sk->shutdown & SOCK_SHUT_RD; /* no more will come */
 }
 
+/* A large buffer of a stream's reader that will wait may be read into by the device (net/landing.h). */
+static bool inet_recv_lends(const struct call *c, const struct socket *s, const struct sock_msg *m)
+{
+	return s->type == SOCK_STREAM && m->len >= LANDING_MIN && !m->sink &&
+	       !(m->flags & (MSG_PEEK | MSG_TRUNC)) && sysctl_get(c->stack, place);
+}
+
 ssize_t inet_recv(struct call *c, struct socket *s, struct sock_msg *m)
 {
 	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLIN};
+	struct landing landing;
 	bool waits = inet_recv_waits(s, m);
 	size_t done = 0;
 	ssize_t r = inet_lock(s);
@@ -167,11 +176,17 @@ ssize_t inet_recv(struct call *c, struct socket *s, struct sock_msg *m)
 	if (r)
 		return r;
 	w.deadline = waits ? socket_deadline(s, c->stack, false) : 0;
+	if (waits && inet_recv_lends(c, s, m)) {
+		landing.owner = NULL;
+		m->landing = &landing;
+	}
 	while (!inet_recv_look(s, m, &done, &r) && waits) {
 		r = sock_wait(&w);
 		if (r)
 			break;
 	}
+	if (m->landing)
+		s->sk->ops->recv_end(s->sk, m);
 	r = inet_stream_result(s, done, r);
 	if (r >= 0)
 		stream_control(s, m);

@@ -63,6 +63,7 @@ const struct sock_ops tcp_ops = {
     .accept = tcp_accept,
     .send = tcp_send,
     .recv = tcp_recv,
+    .recv_end = tcp_recv_end,
     .shutdown = tcp_shutdown,
     .close = tcp_close,
     .poll = tcp_poll,

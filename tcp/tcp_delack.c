@@ -7,8 +7,10 @@
  * How long follows the pace at which segments come, as Linux has it: a wait that was in vain doubles
  * it, and a sender that was quiet longer than an RTO is in slow start and gets its ACKs at once.
  */
+#include "net/landing.h"
 #include "tcp/tcp_priv.h"
 
+#define ACK_HELD_NS NSEC_PER_MSEC
 #define ATO_MIN_MS ((uint32_t)(TCP_ATO_MIN_NS / NSEC_PER_MSEC))
 #define ATO_MAX_MS ((uint32_t)(TCP_ATO_MAX_NS / NSEC_PER_MSEC))
 #define HOLD_NS (2 * NSEC_PER_MSEC)
@@ -99,6 +101,23 @@ void tcp_ack_schedule(struct tcp_sock *ts, bool pushed)
 	tcp_ack_delay(ts);
 }
 
+/*
+ * A program's buffer has been filled straight from the device (net/landing.h), and its thread goes back for a moment with more
+ * frames waiting: the ACK may be for the next buffer too.  It goes with that, or when the thread has found nothing more
+ * and is about to sleep, or else soon.  Who sees no end of its text has not stopped for want of it.
+ */
+bool tcp_ack_hold(struct tcp_sock *ts)
+{
+	const struct landing *l = landing_of(ts->sk.stack);
+
+	if (!l || l->owner != ts || !l->full || ts->rare->ofo ||
+	    tcp_state_of(ts) != TCP_ESTABLISHED ||
+	    ts->rcv_nxt - ts->ack_sent > NETDEV_BATCH_BYTES / 2)
+		return false;
+	tcp_timer_set(ts, TCP_DUE_ACK, tcp_now(ts) + ACK_HELD_NS);
+	return true;
+}
+
 /* The program has read all there was: it will not answer in the same breath unless it has before. */
 void tcp_ack_read(struct tcp_sock *ts)
 {
@@ -130,6 +149,10 @@ void tcp_await(struct sock *sk)
 /* What the ACK waited for, an answer or the next segment, did not come. */
 void tcp_ack_waited(struct tcp_sock *ts)
 {
+	if (ts->flags & TCP_F_ACK_NOW) { /* held; it tells nothing of the sender's pace */
+		tcp_push(&ts->sk);
+		return;
+	}
 	if (!(ts->flags & TCP_F_ACK_DELAY))
 		return;
 	if (ts->flags & TCP_F_PINGPONG || ack_is_held(ts))

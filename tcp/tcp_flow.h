@@ -44,9 +44,10 @@ struct tcp_tune {
  */
 
 void tcp_ack_schedule(struct tcp_sock *ts,
-		      bool pushed);       /* text has come in order, its end pushed */
-void tcp_ack_read(struct tcp_sock *ts);   /* ... and was read */
-void tcp_ack_delay(struct tcp_sock *ts);  /* an ACK is owed, and may ride on what is sent */
+		      bool pushed);      /* text has come in order, its end pushed */
+void tcp_ack_read(struct tcp_sock *ts);  /* ... and was read */
+void tcp_ack_delay(struct tcp_sock *ts); /* an ACK is owed, and may ride on what is sent */
+bool tcp_ack_hold(struct tcp_sock *ts); /* it is due, but the program comes back at once for more */
 void tcp_ack_waited(struct tcp_sock *ts); /* ... and its ACK long enough */
 void tcp_ack_rides(struct tcp_sock *ts, uint64_t now);
 

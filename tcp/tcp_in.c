@@ -4,6 +4,7 @@
  * Between look-up and lock the sock may have left its table, or a request become a connection; such
  * a segment is looked up anew when the batch ends and no lock is held (seg_again).
  */
+#include "net/landing.h"
 #include "tcp/tcp_priv.h"
 
 static void tcp_demux(struct pkbuf *b);
@@ -15,9 +16,16 @@ static void again_fn(struct later *l)
 	tcp_demux((struct pkbuf *)(void *)((char *)g - offsetof(struct pkbuf, cb)));
 }
 
-/* b is looked up anew at the batch's end, when no lock is held: its sock has left the table. */
+/*
+ * b is looked up anew at the batch's end, when no lock is held: its sock has left the table.  Until then a program that
+ * lends it its memory may be gone.
+ */
 static void seg_again(struct pkbuf *b)
 {
+	if (pkbuf_settle(b) < 0) {
+		pkbuf_drop(b, DROP_NO_MEMORY);
+		return;
+	}
 	tcp_seg(b)->again.fn = again_fn;
 	batch_later(b->stack, BATCH_PUSH, &tcp_seg(b)->again);
 }
@@ -133,6 +141,19 @@ static bool demux_found(struct sock_common *c, struct pkbuf *b)
 	}
 }
 
+/* What lies in a program's buffer is its own sock's alone. */
+static bool demux_settle(const struct sock_common *c, struct pkbuf *b)
+{
+	const struct landing *l = b->landed ? (const void *)b->frag[0].piece : NULL;
+
+	if (!l)
+		return true;
+	if (l->owner != c)
+		return pkbuf_settle(b) == 0;
+	mib_inc(b->stack, MIB_TcpExt_TCPPlaced);
+	return true;
+}
+
 static void tcp_demux(struct pkbuf *b)
 {
 	struct inet_table *t = b->stack->tcp->table;
@@ -143,10 +164,14 @@ static void tcp_demux(struct pkbuf *b)
 
 	seg_tuple(b, &tu);
 	c = inet_lookup(t, &tu);
-	if (c) {
+	if (!demux_settle(c, b)) {
+		pkbuf_drop(b, DROP_NO_MEMORY);
+		on = false;
+	} else if (c) {
 		on = demux_found(c, b);
-		inet_common_put(t, c);
 	}
+	if (c)
+		inet_common_put(t, c);
 	if (!on)
 		return;
 	sk = inet_lookup_bound(t, &tu);

@@ -269,7 +269,7 @@ static void push_ack(struct tcp_sock *ts)
 	ts->dupacks_owed = 0;
 	if (n)
 		tcp_ofo_ack_first(ts);
-	else if (ts->flags & TCP_F_ACK_NOW)
+	else if ((ts->flags & TCP_F_ACK_NOW) && !tcp_ack_hold(ts))
 		n = 1;
 	while (n--)
 		tcp_send_ack(ts);

@@ -494,6 +494,9 @@ void tcp_debug_out(const struct pkbuf *b, const struct ip_flow *f);
  */
 
 ssize_t tcp_recv(struct sock *sk, struct sock_msg *m);
+/* tcp_land.c: nothing is there and the caller will wait: m's buffer is lent, if that pays; and taken back. */
+void tcp_land_lend(struct tcp_sock *ts, struct sock_msg *m);
+void tcp_recv_end(struct sock *sk, struct sock_msg *m);
 int tcp_ioctl(struct sock *sk, unsigned long req, int *value);
 uint32_t tcp_poll(struct sock *sk);
 void tcp_await(struct sock *sk);

@@ -167,7 +167,7 @@ static bool fin_taken(const struct tcp_sock *ts)
  * What a read without data says.  Whoever has read to the peer's FIN has all there was, whatever came
  * behind it: an error is for who writes then, and for SO_ERROR (Linux).
  */
-static ssize_t recv_nothing(struct sock *sk)
+static ssize_t recv_nothing(struct sock *sk, struct sock_msg *m)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
 
@@ -180,6 +180,8 @@ static ssize_t recv_nothing(struct sock *sk)
 	if (tcp_state_in(ts, TCP_IN(TCP_CLOSE) | TCP_IN(TCP_LISTEN)))
 		return -ENOTCONN;
 	tcp_await(sk);
+	if (m->landing)
+		tcp_land_lend(ts, m);
 	return -EAGAIN;
 }
 
@@ -240,7 +242,7 @@ ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 	if (m->flags & MSG_OOB)
 		return recv_oob(sk, m);
 	if (!r.b)
-		return recv_nothing(sk);
+		return recv_nothing(sk, m);
 	if (mark == 0 && !(sk->flags & SOCK_OOBINLINE))
 		reader_skip(&r);
 	else if (mark == 0)
@@ -257,7 +259,7 @@ ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 	if (done == 0 && m->sink && ts->est->rcvq_head) /* it takes no more */
 		return -EAGAIN;
 	if (done == 0 && len) /* there was nothing but the urgent byte */
-		return recv_nothing(sk);
+		return recv_nothing(sk, m);
 	return done;
 }
 

@@ -21,6 +21,7 @@
 #include "lib/mib.h"
 #include "lib/stack.h"
 #include "net/netdev.h"
+#include "net/rxbuf.h"
 #include "socket/socket.h"
 #include "tcp/tcp.h"
 #include "tests/harness/tcp_seg.h"
@@ -67,6 +68,8 @@ struct tcp_lab {
 	uint32_t snd, rcv;    /* relative SND.NXT, RCV.NXT once tcp_lab_state() is done */
 	int64_t gauge[GAUGE_MAX];
 	uint32_t features; /* of the device; set before tcp_lab_open() */
+	struct rxbuf
+	    *rxbuf; /* the test's: what is received is read through it, as by a driver; NULL: not */
 	uint64_t seed;
 };
 

@@ -97,6 +97,10 @@ WEFT_API ssize_t weft_send(int fd, const void *buf, size_t n, int flags);
 WEFT_API ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags,
 			     const struct sockaddr *to, socklen_t len);
 WEFT_API ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags);
+/*
+ * Of a stream and a buffer of 128 KB or more: bytes behind those that are returned may have been written to, too
+ * (net.weft.place, docs/architecture.md).
+ */
 WEFT_API ssize_t weft_recv(int fd, void *buf, size_t n, int flags);
 WEFT_API ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
 			       socklen_t *len);
