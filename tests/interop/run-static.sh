@@ -31,7 +31,8 @@ connected() {
 }
 
 built() {
-	"$@" -std=gnu11 -O1 -D_GNU_SOURCE -pthread -static -o "$DIR/$1" tests/harness/static/served.c
+	"$@" -std=gnu11 -O1 -D_GNU_SOURCE -pthread -static -iquote . -o "$DIR/$1" \
+		tests/harness/static/served.c tests/harness/static/served_udp.c
 }
 
 # life NAME: of the program $DIR/NAME.
