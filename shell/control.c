@@ -145,12 +145,11 @@ struct control *control_open(const char *path)
 	return c;
 }
 
+/* The connections of clients end with the process: by that they see when it has ended. */
 void control_close(struct control *c)
 {
 	unlink(c->path);
 	close(c->fd);
-	while (c->nclient > 0)
-		close(c->client[--c->nclient].fd);
 	for (int i = 0; i < 2; i++) {
 		if (c->ns[i] >= 0)
 			close(c->ns[i]);

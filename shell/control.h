@@ -81,6 +81,6 @@ void control_close(struct control *c);
 unsigned control_poll(struct shell *sh, struct pollfd *fds, unsigned max, uint64_t *until);
 /* Its answer: accepts, starts, interrupts. */
 void control_ready(struct control *c, struct shell *sh, const struct pollfd *fds, unsigned n);
-/* The end of a client's command: told by its job, forgotten by the watching thread. */
+/* The end of a client's command: told by its job, forgotten by the watching thread, but when weft is to end. */
 void control_reply(int client, int status);
 void control_forget(struct control *c, int client);

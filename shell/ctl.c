@@ -96,11 +96,11 @@ static bool ctl_interrupt(int fd, int signals, unsigned *seen)
 	return ++*seen > 1;
 }
 
-/* Until the reply: the command's status. */
+/* Until weft hangs up, after its reply: at once, or when it has ended.  The command's status. */
 static int ctl_wait(int fd, int signals)
 {
 	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-	int fds[CONTROL_FDS], nfd, n;
+	int fds[CONTROL_FDS], nfd, n, status = -EPROTO;
 	struct control_reply r;
 	unsigned seen = 0;
 
@@ -117,8 +117,9 @@ static int ctl_wait(int fd, int signals)
 		if (n > 0)
 			control_close_fds(fds, nfd);
 		if (n == sizeof(r) && r.magic == CONTROL_MAGIC)
-			return r.status;
-		return n < 0 ? n : -EPROTO;
+			status = r.status;
+		else
+			return n < 0 && status < 0 ? n : status;
 	}
 }
 

@@ -41,6 +41,14 @@ static int packet_error(const char *name, int err)
 	return -1;
 }
 
+int tun_forbidden(int err)
+{
+	shell_error(
+	    "/dev/net/tun: %s: run weft as root, or let users open it: chmod 666 /dev/net/tun",
+	    strerror(-err));
+	return -1;
+}
+
 static int tap_error(const struct device_options *d, const char *name, int err)
 {
 	char next[2 * NETDEV_NAME];
@@ -54,6 +62,7 @@ static int tap_error(const struct device_options *d, const char *name, int err)
 			    strerror(-err));
 		break;
 	case EACCES:
+		return tun_forbidden(err);
 	case EPERM:
 		shell_error(
 		    "%s: %s: run weft as root, or on a TAP made for you (ip tuntap add dev %s "

@@ -227,7 +227,7 @@ void jobs_reap(struct shell *sh)
 		j->joined = true;
 		if (!told)
 			continue;
-		if (j->client >= 0)
+		if (j->client >= 0 && !atomic_load(&sh->stopping))
 			control_forget(sh->control, j->client);
 		job_free(j);
 	}

@@ -108,11 +108,8 @@ int rootless_enter(void)
 	gid_t gid = getegid();
 	int err;
 
-	if (access(TUN, R_OK | W_OK) && errno != ENOENT) {
-		shell_error("%s: %s: run weft as root, or let users open it: chmod 666 %s", TUN,
-			    strerror(errno), TUN);
-		return -1;
-	}
+	if (access(TUN, R_OK | W_OK) && errno != ENOENT)
+		return tun_forbidden(-errno);
 	err = unshare(CLONE_NEWUSER | CLONE_NEWNET) ? -errno : map_root(uid, gid);
 	if (err) {
 		shell_error(

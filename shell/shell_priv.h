@@ -170,6 +170,8 @@ void shell_watch(struct shell *sh);
 /* --- device.c -------------------------------------------------------------------------------------- */
 
 struct host;
+/* Says that the driver may not be opened, and what can be done; -1. */
+int tun_forbidden(int err);
 /* What becomes of links is told on standard error from now on.  Before the first device. */
 void devices_told(struct stack *st);
 /* The i-th of the command line, with its host's end.  0, or -1 with the error told. */

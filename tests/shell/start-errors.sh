@@ -122,6 +122,9 @@ tun no_permission '/dev/net/tun: Permission denied: run weft as root, or let use
 	setpriv --reuid=65534 --regid=65534 --clear-groups
 ip -n "$NS" route flush dev eth7
 ip -n "$NS" tuntap add dev tap5 mode tap user 65534
+tun made_but_no_permission '/dev/net/tun: Permission denied: run weft as root, or let users open it: chmod 666 /dev/net/tun' \
+	'mount -t tmpfs none /dev/net && mknod -m 600 /dev/net/tun c 10 200' tap5 \
+	setpriv --reuid=65534 --regid=65534 --clear-groups
 tun made_but_not_configured "tap5: the host's end: Operation not permitted: run weft as root, or configure tap5 beforehand and give --host-addr none" \
 	'mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200' tap5 \
 	setpriv --reuid=65534 --regid=65534 --clear-groups

@@ -58,6 +58,7 @@ gone hup
 weft_up
 ctl exit 5
 is exit_by_ctl $? = 5
+gone exit_waited
 wait "$WEFT_PID"
 is exit_status $? = 5
 gone exit
