@@ -153,6 +153,14 @@ static int inet_opt_int(const void *v, socklen_t n, int *out)
 	return 0;
 }
 
+/* Linux: to these nothing is 0, to others it is wrong. */
+static bool inet_opt_takes_nothing(int name)
+{
+	return name == IP_TOS || name == IP_PKTINFO || name == IP_MTU_DISCOVER ||
+	       name == IP_RECVERR || name == IP_RECVTTL || name == IP_RECVTOS ||
+	       name == IP_BIND_ADDRESS_NO_PORT;
+}
+
 /* A source route would need another destination on the wire than for the checksum: not offered. */
 static int inet_options_check(const uint8_t *opt, unsigned len)
 {
@@ -253,7 +261,7 @@ int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n)
 {
 	const struct inet_opt *o = inet_opt_find(name);
 	uint32_t flag = inet_flag_find(sk, name);
-	int x, err;
+	int x = 0, err;
 
 	assert(lock_is_held(&sk->c.lock));
 	if (name == IP_OPTIONS)
@@ -264,7 +272,7 @@ int inet_sock_setopt(struct sock *sk, int name, const void *v, socklen_t n)
 		return inet_range_set(sk, v, n);
 	if (!flag && (!o || !o->set))
 		return mcast_sock_setopt(sk, name, v, n);
-	err = inet_opt_int(v, n, &x);
+	err = n || !inet_opt_takes_nothing(name) ? inet_opt_int(v, n, &x) : 0;
 	if (err)
 		return err;
 	if (flag == SOCK_MCAST_ALL && x != 0 && x != 1)

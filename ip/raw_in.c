@@ -47,6 +47,7 @@ int raw_open(struct sock *sk, uint8_t proto)
 	if (proto == 0)
 		return -EPROTONOSUPPORT;
 	sk->c.proto = proto;
+	sk->flags |= SOCK_REUSEADDR;                   /* Linux says so of sockets without ports */
 	sk->c.lport = sk->ops == &raw_ops ? proto : 0; /* as Linux shows it */
 	if (proto == IP_PROTO_RAW)
 		sk->flags |= SOCK_HDRINCL;

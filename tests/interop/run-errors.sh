@@ -58,6 +58,29 @@ ctl route add default via 10.0.0.2
 with with_a_way default
 ctl route del default
 
+# Every option: what weft does not serve answers ENOPROTOOPT to who sets it, all else as the kernel does.  Not compared
+# are sizes of buffers, the congestion control, TCP_INFO's size, the window's bound and Fast Open's key, which is made here sooner.
+expect options_build cc -D_GNU_SOURCE -o "$DIR/options" tests/harness/differ/options.c
+compared() {
+	awk '$2 != "get:ENOPROTOOPT" { print $1, $2 }' "$1" >"$DIR/read"
+	awk '$3 != "set1/4:ENOPROTOOPT" { print $1 }' "$1" >"$DIR/written"
+	[ "$(wc -l <"$DIR/written")" -gt 60 ] || return 1
+	awk 'FNR == 1 { file++ } file == 1 { known[$1] = 1; next } file == 2 { set[$1] = 1; next }
+		$1 ~ /:(1\/[78]|6\/(10|11|13|33))$/ { next }
+		$1 in set { print; next } $1 in known { print $1, $2 }' "$DIR/read" "$DIR/written" "$2" >"$2.compared"
+}
+# shellcheck disable=SC2016 # the inner shell's
+native_of() {
+	unshare -n sh -c 'echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range; exec "$1"' sh "$1"
+}
+native_of "$DIR/options" >"$DIR/native"
+for mode in preload notify; do
+	run --mode $mode -- "$DIR/options" >"$DIR/options.$mode" 2>"$DIR/said"
+	expect "options_are_served_$mode" compared "$DIR/options.$mode" "$DIR/options.$mode"
+	compared "$DIR/options.$mode" "$DIR/native"
+	same "options_as_the_kernel_$mode" "$DIR/native.compared" "$DIR/options.$mode.compared"
+done
+
 # What was known is not when routes, path MTUs, options or the peer have changed.
 changes='
 import errno, socket, subprocess, sys

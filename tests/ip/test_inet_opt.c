@@ -89,11 +89,14 @@ START_TEST(test_option_of_one_byte)
 	socklen_t n = 1;
 
 	ck_assert_int_eq(inet_sock_setopt(sk, IP_TOS, &byte, 1), 0);
-	ck_assert_int_eq(inet_sock_setopt(sk, IP_TOS, &byte, 0), -EINVAL);
+	ck_assert_int_eq(inet_sock_setopt(sk, IP_TTL, &byte, 0), -EINVAL);
 	byte = 0;
 	ck_assert_int_eq(inet_sock_getopt(sk, IP_TOS, &byte, &n), 0);
 	ck_assert_uint_eq(n, 1);
 	ck_assert_uint_eq(byte, 0x20);
+	ck_assert_int_eq(inet_sock_setopt(sk, IP_TOS, &byte, 0), 0); /* Linux: 0 */
+	ck_assert_int_eq(inet_sock_getopt(sk, IP_TOS, &byte, &n), 0);
+	ck_assert_uint_eq(byte, 0);
 }
 END_TEST
 

@@ -95,6 +95,18 @@ static const struct row {
     {IPPROTO_TCP, TCP_LINGER2, false, true, 60, 10, 10, NONE},
 };
 
+/* Linux: as 0. */
+static bool takes_nothing(const struct row *r)
+{
+	static const int names[] = {IP_TOS,     IP_PKTINFO, IP_MTU_DISCOVER,        IP_RECVERR,
+				    IP_RECVTTL, IP_RECVTOS, IP_BIND_ADDRESS_NO_PORT};
+	bool takes = false;
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		takes |= r->level == IPPROTO_IP && r->name == names[i];
+	return takes;
+}
+
 static void row_check(int fd, const struct row *r)
 {
 	int v = r->good;
@@ -106,7 +118,8 @@ static void row_check(int fd, const struct row *r)
 	ck_assert_int_eq(get(fd, r->level, r->name), r->back);
 	if (r->bad != NONE)
 		ck_assert_errno(set(fd, r->level, r->name, r->bad), EINVAL);
-	ck_assert_errno(weft_setsockopt(fd, r->level, r->name, &v, 0), EINVAL);
+	if (!takes_nothing(r))
+		ck_assert_errno(weft_setsockopt(fd, r->level, r->name, &v, 0), EINVAL);
 	if (r->level != IPPROTO_IP) /* which takes a byte as well */
 		ck_assert_errno(weft_setsockopt(fd, r->level, r->name, &v, 3), EINVAL);
 	ck_assert_int_eq(get(fd, r->level, r->name), r->back);
