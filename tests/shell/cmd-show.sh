@@ -74,11 +74,11 @@ says ss_backlog '^LISTEN +0 +2 +0\.0\.0\.0:4000 ' ss -ltn
 connected() {
 	test "$(ctl ss -tn | grep -c '^ESTAB .*:4000 ')" = "$1"
 }
-for n in 1 2 3; do
+for n in 1 2 3 4; do
 	(exec 4>&- 5>&- && host nc -d 10.0.0.1 4000 >/dev/null) &
 	until_true 10 connected $n
 done
-expect ss_accept_queue until_true 10 seen '^LISTEN +2 +2 +0\.0\.0\.0:4000 ' ctl ss -ltn
+expect ss_accept_queue until_true 10 seen '^LISTEN +3 +2 +0\.0\.0\.0:4000 ' ctl ss -ltn
 expect ss_not_yet_accepted sh -c "! '$WEFT' ctl --control '$DIR/control' ss -te | grep -q orphan"
 expect accept_queue_full sh -c "! ip netns exec '$NS' nc -w 1 10.0.0.1 4000 </dev/null"
 says nstat_overflows '^TcpExtListenOverflows +[1-9]' nstat
