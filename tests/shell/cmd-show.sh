@@ -63,7 +63,7 @@ assert all(r[\"lport\"] == 7 for r in rows)'"
 fails ss_option 2 'unknown option -x' ss -x
 fails ss_word 2 'unknown word foo' ss foo
 
-# A listener that holds two it has not accepted, and a third that finds no place.
+# A listener that holds three it has not accepted (one more than its backlog), and a fourth that finds no place.
 says backlog_bound '^net\.core\.somaxconn = 2$' sysctl net.core.somaxconn=2
 mkfifo "$DIR/wait"
 exec 5<>"$DIR/wait"
