@@ -61,6 +61,8 @@ uint64_t control_netns(void);
 int control_address(struct sockaddr_un *sa, const char *path); /* 0 or -ENAMETOOLONG */
 /* True if the other end runs under our user, or is root. */
 bool control_peer_ok(int fd);
+/* The process that listens there; 0: it is in another pid namespace. */
+uint32_t control_peer_pid(int fd);
 /* One packet with up to CONTROL_FDS descriptors.  0 or -errno. */
 int control_send(int fd, struct iovec *iov, int niov, const int *fds, int nfd);
 /* The same: bytes, 0 at the end, or -errno; *nfd descriptors came, close-on-exec. */

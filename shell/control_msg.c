@@ -75,6 +75,15 @@ bool control_peer_ok(int fd)
 	return peer.uid == geteuid() || peer.uid == 0;
 }
 
+uint32_t control_peer_pid(int fd)
+{
+	struct ucred peer = {0};
+	socklen_t n = sizeof(peer);
+
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n);
+	return (uint32_t)peer.pid;
+}
+
 int control_connect(const char *path)
 {
 	struct sockaddr_un sa;

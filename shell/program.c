@@ -65,7 +65,11 @@ static int runner_ask(struct runner *r, int control, int *ns)
 	memcpy(r->text, p.token, sizeof(r->text));
 	if (p.reply.status)
 		return -p.reply.status;
-	return program_token_of(&r->token, r->text) ? 0 : -EPROTO;
+	if (!program_token_of(&r->token, r->text))
+		return -EPROTO;
+	r->token.pid = control_peer_pid(control);
+	program_token_text(&r->token, r->text);
+	return 0;
 }
 
 /* Its namespaces become ours: what programs and gateway call each other is known only there. */

@@ -244,6 +244,7 @@ static void token_draw(struct gateway *g)
 
 	for (int i = 0; i < PROGRAM_INSTANCE; i++, r >>= 5)
 		g->token.instance[i] = letters[r & 31];
+	g->token.pid = (uint32_t)getpid();
 	for (int i = 0; i < PROGRAM_SECRET; i += 8) {
 		r = env_random(g->stack->env);
 		memcpy(g->token.secret + i, &r, 8);
@@ -266,7 +267,6 @@ static int table_make(struct gateway *g)
 		return -ENOMEM;
 	}
 	g->table->magic = PROGRAM_MAGIC;
-	g->table->pid = getpid();
 	route_generation_show(g->stack, &g->table->routes);
 	return 0;
 }

@@ -239,6 +239,8 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 	case PROGRAM_STAY:
 		fd = g->table_fd;
 		a->stays = q->kind == PROGRAM_STAY;
+		r.len = sizeof(a->from.who.pid);
+		memcpy(r.bytes, &a->from.who.pid, r.len);
 		gateway_process_seen(g, a->from.who.pid);
 		break;
 	case PROGRAM_COLLECT:

@@ -18,9 +18,15 @@ union ancillary {
 	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
-int guest_pid(const struct guest *g)
+/* Anybody may have the name of a weft that has ended. */
+bool guest_is_weft(const struct guest *g, int fd, bool unseen)
 {
-	return g->pid ? g->pid : (int)syscall(SYS_getpid);
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n))
+		return false;
+	return peer.pid ? (uint32_t)peer.pid == g->token.pid : unseen;
 }
 
 /* --- requests ------------------------------------------------------------------------------------- */
@@ -38,7 +44,7 @@ static int request_connect(const struct guest *g)
 	do
 		r = kernel_connect(fd, &sa, len);
 	while (r < 0 && errno == EINTR);
-	if (r == 0)
+	if (r == 0 && guest_is_weft(g, fd, !guest_is_lost(g)))
 		return fd;
 	kernel_close(fd);
 	return -ENETDOWN;
@@ -172,16 +178,48 @@ static struct program_table *table_map(int fd)
 	return NULL;
 }
 
-struct program_table *guest_table(struct guest *g)
+/* The table's descriptor, or -1; weft tells our number. */
+static int hello(struct guest *g)
 {
 	struct program_request q = {.kind = PROGRAM_HELLO};
-	struct program_table *t = atomic_load(&g->table), *none = NULL;
+	uint32_t own = (uint32_t)syscall(SYS_getpid), seen = 0;
 	struct program_reply r;
+	int fd;
+
+	if (!g->token.instance[0] || guest_request_passing(g, &q, &r, &fd))
+		return -1;
+	if (r.len == sizeof(seen))
+		memcpy(&seen, r.bytes, sizeof(seen));
+	atomic_store(&g->seen, (uint64_t)own << 32 | (seen ? seen : own));
+	return fd;
+}
+
+/* A child of one whose number is another for weft has to ask anew. */
+int guest_pid(struct guest *g)
+{
+	uint32_t own = (uint32_t)syscall(SYS_getpid);
+	uint64_t seen = atomic_load(&g->seen);
+	int fd;
+
+	if (g->pid)
+		return g->pid;
+	if (seen >> 32 == own || seen >> 32 == (uint32_t)seen)
+		return seen >> 32 == own ? (int)(uint32_t)seen : (int)own;
+	fd = hello(g);
+	if (fd >= 0)
+		kernel_close(fd);
+	return (int)(uint32_t)atomic_load(&g->seen);
+}
+
+struct program_table *guest_table(struct guest *g)
+{
+	struct program_table *t = atomic_load(&g->table), *none = NULL;
 	int fd;
 
 	if (t)
 		return t;
-	if (!g->token.instance[0] || guest_request_passing(g, &q, &r, &fd) || fd < 0)
+	fd = hello(g);
+	if (fd < 0)
 		return NULL;
 	t = table_map(fd);
 	kernel_close(fd);

@@ -37,6 +37,7 @@ struct guest {
 	struct program_token token;            /* c */
 	_Atomic(struct program_table *) table; /* a: fetched with the first call */
 	int pid;                               /* c: the program's; 0: this process */
+	_Atomic uint64_t seen; /* a: a process's number, its own << 32, and as weft sees it */
 	_Atomic bool
 	    lingers;        /* a: a socket of this process or its parent's has lingered, or will */
 	_Atomic bool sizes; /* a: one wants to hear what is larger than its path takes */
@@ -57,7 +58,10 @@ struct guest_socket {
 
 /* NULL: no weft answers. */
 struct program_table *guest_table(struct guest *g);
-int guest_pid(const struct guest *g);
+/* The program's number, as weft sees it. */
+int guest_pid(struct guest *g);
+/* Is weft at the other end?  Where no number of it is to be seen, for it is in another pid namespace: `unseen`. */
+bool guest_is_weft(const struct guest *g, int fd, bool unseen);
 /* False: fd is something else, or nothing. */
 bool guest_find(struct guest *g, int fd, struct guest_socket *s);
 /* Asks, and waits for the gateway's answer.  q->magic and secret are filled in. */

@@ -75,6 +75,10 @@ static int connect_begin(const struct guest_socket *s, const struct sockaddr *a,
 	n = n < sizeof(struct sockaddr_storage) ? n : sizeof(struct sockaddr_storage);
 	if (kernel_connect(s->fd, &sa, len))
 		return errno == EINTR || errno == EAGAIN ? -errno : -ENETDOWN;
+	if (!guest_is_weft(s->guest, s->fd, !guest_is_lost(s->guest))) {
+		kernel_shutdown(s->fd, SHUT_RDWR);
+		return -ENETDOWN;
+	}
 	atomic_store(&s->slot->state, PROGRAM_CONNECTING);
 	err = connect_say(s, a, n);
 	return err ? err : -EINPROGRESS;

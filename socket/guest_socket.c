@@ -176,14 +176,9 @@ int guest_shutdown(const struct guest_socket *s, int how)
  */
 static bool from_weft(const struct guest_socket *s, int fd, const struct program_slot *slot)
 {
-	struct ucred peer;
-	socklen_t n = sizeof(peer);
-
-	if (kernel_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n))
-		return false;
-	if (peer.pid == 0)
-		return slot && atomic_load(&slot->listener) == s->id && !guest_is_lost(s->guest);
-	return peer.pid == guest_table(s->guest)->pid;
+	return guest_is_weft(s->guest, fd,
+			     slot && atomic_load(&slot->listener) == s->id &&
+				 !guest_is_lost(s->guest));
 }
 
 /* The connection's slot, or -errno: -ERESTART, it was no connection. */
@@ -202,7 +197,7 @@ static int accept_check(const struct guest_socket *s, int fd, const struct socka
 }
 
 /* A byte tells the gateway, and stays as the first residual one. */
-static void accept_tell(const struct guest *g, int fd, struct program_slot *slot)
+static void accept_tell(struct guest *g, int fd, struct program_slot *slot)
 {
 	const int room = PROGRAM_SNDBUF / 2;
 

@@ -89,6 +89,7 @@ void program_token_text(const struct program_token *t, char *text)
 	*text++ = ':';
 	for (int i = 0; i < PROGRAM_SECRET; i++, text += 2)
 		snprintf(text, 3, "%02x", t->secret[i]);
+	snprintf(text, 10, ":%08x", t->pid);
 }
 
 bool program_token_of(struct program_token *t, const char *text)
@@ -104,7 +105,7 @@ bool program_token_of(struct program_token *t, const char *text)
 			return false;
 		t->secret[i] = (uint8_t)byte;
 	}
-	return true;
+	return *text == ':' && id_of(&t->pid, text + 1);
 }
 
 /* --- slots ---------------------------------------------------------------------------------------- */

@@ -14,14 +14,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define PROGRAM_VARIABLE "WEFT_PROGRAM" /* INSTANCE:SECRET, a struct program_token as text */
+#define PROGRAM_VARIABLE "WEFT_PROGRAM" /* INSTANCE:SECRET:PID, a struct program_token as text */
 #define PROGRAM_DNS "WEFT_DNS"          /* the name server to ask; without it resolv.conf's */
 #define PROGRAM_LIBRARY "libweft_preload.so"
 #define PROGRAM_VERSION 2u
 #define PROGRAM_MAGIC (0x77656600u + PROGRAM_VERSION)
 #define PROGRAM_INSTANCE 6 /* characters that tell one weft's names from another's */
 #define PROGRAM_SECRET 16  /* bytes: who knows them was started by this weft's user */
-#define PROGRAM_TOKEN (PROGRAM_INSTANCE + 1 + 2 * PROGRAM_SECRET + 1)
+#define PROGRAM_TOKEN (PROGRAM_INSTANCE + 1 + 2 * PROGRAM_SECRET + 1 + 8 + 1)
 #define PROGRAM_SLOTS 65536u
 /*
  * The send buffer of a program's socket, as the kernel counts it: a quarter is more than one message of
@@ -53,6 +53,7 @@ enum program_kind {
 struct program_token {
 	char instance[PROGRAM_INSTANCE];
 	uint8_t secret[PROGRAM_SECRET];
+	uint32_t pid; /* weft's, as `weft run` sees it; 0: it does not */
 };
 
 struct program_name {
@@ -166,12 +167,11 @@ struct program_miss {
  */
 struct program_table {
 	uint32_t magic;          /* c */
-	int32_t pid;             /* c: weft's */
 	_Atomic uint32_t first;  /* a: no slot below this is free, as far as is known */
 	_Atomic uint32_t top;    /* a: no slot from this on has ever been taken */
 	_Atomic uint32_t lost;   /* a: weft was killed, says `weft run` */
 	_Atomic uint32_t routes; /* a: moves with the stack's addresses, routes and path MTUs */
-	uint32_t unused[25];     /* c */
+	uint32_t unused[26];     /* c */
 	struct program_slot slot[PROGRAM_SLOTS];  /* see above */
 	struct program_miss miss[PROGRAM_MISSES]; /* see above */
 };
@@ -211,7 +211,7 @@ void program_goodbye(const char *instance, uint32_t id, bool dgram);
 #define PROGRAM_VALUE 256 /* bytes of an option or an address */
 
 enum program_request_kind {
-	PROGRAM_HELLO, /* answered with the table's descriptor; the gateway learns the program's pid */
+	PROGRAM_HELLO, /* answered with the table's descriptor and the program's pid, as the gateway sees it */
 	PROGRAM_STAY,    /* `weft run`: answered likewise, and the connection ends with weft */
 	PROGRAM_SETTLED, /* -EAGAIN: what programs wrote waits to be sent yet */
 	PROGRAM_OPEN,    /* nothing but that the gateway knows the socket */

@@ -1,10 +1,13 @@
 /*
- * tests/socket/test_guest.c - how long a call on a program's descriptor waits.
+ * tests/socket/test_guest.c - how long a call on a program's descriptor waits; who is taken for weft.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "socket/guest.h"
@@ -78,6 +81,78 @@ START_TEST(test_nobody_lingers_who_has_not_asked)
 }
 END_TEST
 
+/* Has weft's name, and is heard when told: the bytes that came. */
+static void impersonate(const struct guest *g, enum program_kind kind, int talk)
+{
+	const struct program_name n = {.kind = kind};
+	int type = kind == PROGRAM_DATA ? SOCK_STREAM : SOCK_SEQPACKET, fd;
+	struct sockaddr_un sa;
+	socklen_t len = program_address(&sa, g->token.instance, &n);
+	char bytes[sizeof(struct program_request)];
+	ssize_t got;
+
+	fd = socket(AF_UNIX, type, 0);
+	if (bind(fd, (struct sockaddr *)&sa, len) || listen(fd, 1) || send(talk, "", 1, 0) != 1)
+		_exit(99);
+	got = recv(accept(fd, NULL, NULL), bytes, sizeof(bytes), 0);
+	_exit(got > 0 ? 1 : 0);
+}
+
+static pid_t impersonated(const struct guest *g, enum program_kind kind)
+{
+	pid_t pid = fork();
+	char byte;
+
+	if (pid == 0)
+		impersonate(g, kind, pair[1]);
+	ck_assert_int_eq(recv(pair[0], &byte, 1, 0), 1);
+	return pid;
+}
+
+static void ends_unheard(pid_t pid)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+
+static struct guest of_this_weft(void)
+{
+	struct guest g = {.token = {.secret = "secret", .pid = (uint32_t)getpid()}};
+
+	for (int i = 0, pid = getpid(); i < PROGRAM_INSTANCE; i++, pid /= 10)
+		g.token.instance[i] = (char)('0' + pid % 10);
+	return g;
+}
+
+/* Weft has ended, and another process has the name: it is not told the secret. */
+START_TEST(test_request_not_to_who_took_the_name)
+{
+	struct guest g = of_this_weft();
+	pid_t pid = impersonated(&g, PROGRAM_REQUEST);
+
+	ck_assert_ptr_null(guest_table(&g));
+	ends_unheard(pid);
+}
+END_TEST
+
+START_TEST(test_connect_not_to_who_took_the_name)
+{
+	struct guest g = of_this_weft();
+	struct program_slot slot = {0};
+	struct guest_socket s = {.guest = &g, .slot = &slot, .family = AF_INET};
+	const struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = 1};
+	pid_t pid = impersonated(&g, PROGRAM_DATA);
+
+	s.type = SOCK_STREAM;
+	s.fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	ck_assert_int_eq(guest_connect(&s, (const struct sockaddr *)&a, sizeof(a)), -ENETDOWN);
+	ends_unheard(pid);
+	close(s.fd);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("guest");
@@ -87,5 +162,7 @@ int main(void)
 	tcase_add_test(tc, test_waits_no_shorter_than_an_int_can_say);
 	tcase_add_test(tc, test_waits_not_at_all_when_nonblocking);
 	tcase_add_test(tc, test_nobody_lingers_who_has_not_asked);
+	tcase_add_test(tc, test_request_not_to_who_took_the_name);
+	tcase_add_test(tc, test_connect_not_to_who_took_the_name);
 	return unit_run("guest", tc);
 }

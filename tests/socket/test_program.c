@@ -56,7 +56,7 @@ END_TEST
 
 START_TEST(test_token_written_and_read)
 {
-	struct program_token t = {.instance = "abc234", .secret = {1, 2, 255}}, got;
+	struct program_token t = {.instance = "abc234", .secret = {1, 2, 255}, .pid = 77}, got;
 	char text[PROGRAM_TOKEN];
 
 	program_token_text(&t, text);
