@@ -17,9 +17,12 @@ static int number_replace(int fd, ino_t socket, int fresh)
 	struct guest_watch w[WATCHES];
 	unsigned n = guest_watches("/proc/self", fd, socket, w, WATCHES);
 	int cloexec = fcntl(fd, F_GETFD) & FD_CLOEXEC ? O_CLOEXEC : 0;
+	struct stat now;
 
 	for (unsigned i = 0; i < n; i++)
 		epoll_ctl(w[i].epoll, EPOLL_CTL_DEL, fd, NULL);
+	if (fstat(fd, &now) || now.st_ino != socket)
+		return 0; /* another thread has closed it meanwhile */
 	if (kernel_dup3(fresh, fd, cloexec) < 0)
 		return -errno;
 	for (unsigned i = 0; i < n; i++)

@@ -150,6 +150,35 @@ def duplicates():
 	echoes(twin, b"still there")
 
 
+def closed_meanwhile():
+	"""By another thread, for a file that gets the number: it stays.  Long walks of /proc give it the time."""
+	import os
+	import stat
+	import threading
+	import time
+	sys.setswitchinterval(1e-5)
+	held = [os.open("/dev/null", os.O_RDONLY) for _ in range(300)]
+	replaced = 0
+
+	def reopen(twin, at):
+		while time.monotonic() < at:
+			pass
+		os.close(twin)
+		held.append(os.open("/dev/null", os.O_RDONLY))
+
+	for i in range(400):
+		s = socket.create_connection((HOST, PORT))
+		other = threading.Thread(target=reopen, args=(s.dup().detach(), time.monotonic() + i * 0.00001))
+		other.start()
+		leave(s)
+		other.join()
+		replaced += not stat.S_ISCHR(os.fstat(held[-1]).st_mode)
+	for fd in held:
+		os.close(fd)
+	sys.setswitchinterval(0.005)
+	assert replaced <= 1, replaced
+
+
 def shut():
 	s = socket.socket()
 	assert error_of(s.shutdown, socket.SHUT_RDWR) == errno.ENOTCONN
@@ -227,5 +256,5 @@ def only_six():
 		assert not select.select([by[socket.AF_INET6]], [], [], 0)[0]
 
 
-for test in sys.argv[4:] or "connected_anew refused_first listens_after_refusal duplicates shut over told only_six".split():
+for test in sys.argv[4:] or "connected_anew refused_first listens_after_refusal duplicates closed_meanwhile shut over told only_six".split():
 	globals()[test]()
