@@ -67,8 +67,9 @@ void tcp_land_lend(struct tcp_sock *ts, struct sock_msg *m)
 	struct iovec room;
 
 	landing_withdraw(ts->sk.stack);
-	if (!lend_pays(ts) || !lend_room(m, &room) || (l->owner && piece_is_shared(&l->piece)))
+	if (!lend_pays(ts) || !lend_room(m, &room))
 		return;
+	assert(!l->owner || !piece_is_shared(&l->piece)); /* nothing is queued, in order or not */
 	l->owner = &ts->sk;
 	l->idle = ts->flags & TCP_F_ACK_NOW ? lend_idle : NULL;
 	l->next = ts->rcv_nxt;

@@ -18,7 +18,7 @@
 #include "tests/harness/sockets.h"
 #include "tests/harness/unit.h"
 
-enum { READERS = 3, TOTAL = 24 << 20, CHUNK = 256 << 10, CLOSES = 8 };
+enum { READERS = 3, TOTAL = 24 << 20, CHUNK = 256 << 10, CLOSES = 8, PASSES = 50 };
 
 static struct {
 	struct stack *st[2]; /* who reads, who sends */
@@ -160,18 +160,30 @@ static void *interrupt(void *arg)
 
 /* --- what happens ------------------------------------------------------------------------------- */
 
-START_TEST(test_one_reader)
+static void stream_pass(uint16_t port)
 {
 	pthread_t sender;
 
-	stream_open(80);
+	for (unsigned i = 0; i < 256; i++)
+		atomic_store(&t.got[i], 0);
+	stream_open(port);
 	pthread_create(&sender, NULL, send_all, NULL);
 	read_all(NULL);
 	pthread_join(sender, NULL);
 	all_arrived();
-	ck_assert_uint_gt(mib_read(t.st[0], MIB_TcpExt_TCPPlaced), 0);
 	weft_close(t.fd[0]);
 	weft_close(t.fd[1]);
+}
+
+/* Once more if the netdev thread has read it all. */
+START_TEST(test_one_reader)
+{
+	for (unsigned i = 0; i < PASSES; i++) {
+		stream_pass((uint16_t)(80 + i));
+		if (mib_read(t.st[0], MIB_TcpExt_TCPPlaced))
+			return;
+	}
+	ck_abort_msg("nothing was read into the buffer");
 }
 END_TEST
 

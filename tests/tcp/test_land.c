@@ -11,6 +11,7 @@
 
 #include "ip/hook.h"
 #include "lib/wire/ip4.h"
+#include "net/ifaddr.h"
 #include "net/netem.h"
 #include "tests/harness/tcp_lab.h"
 
@@ -29,6 +30,7 @@ static struct {
 	struct piece *piece[MOST];
 	unsigned npieces;
 	ssize_t nested;
+	int waiting; /* the socket whose recv() waits */
 } t;
 
 static void fire(void *arg)
@@ -441,6 +443,60 @@ START_TEST(test_disconnected_meanwhile)
 }
 END_TEST
 
+/* Its peer opens another connection from the same port, whose first text has the number that is waited for. */
+static void another(void)
+{
+	struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	ck_assert_int_eq(weft_connect(tl.fd, &none, sizeof(none)), 0);
+	tcp_lab_drop();
+	tl.rxbuf = NULL; /* these are read by another queue */
+	rx(SYN, .seq = FIRST, .mss = 1460, .opts = O_WS, .ws = 8);
+	tx(SYN | ACK, .seq = 0, .ack = 1 + FIRST);
+	rx(ACK, .seq = 1 + FIRST, .ack = 1);
+	ck_assert_int_ge(tcp_lab_accept(), 0);
+	tl.rxbuf = &t.rxbuf;
+	text(0, FRAME);
+	ck_assert(is_text(t.buf, 0, FRAME));
+	weft_shutdown(t.waiting, SHUT_RDWR);
+}
+
+START_TEST(test_text_of_another_connection)
+{
+	t.waiting = tl.fd;
+	wait_all(another);
+	spoil();
+	rest(0, FRAME);
+}
+END_TEST
+
+/* The address is taken away, and what comes is for another host then, which nobody knows yet. */
+static void moved_away(void)
+{
+	struct ip_addr own = ip_addr4(0x0a000001), other = ip_addr4(0x0a000009);
+	struct batch b;
+
+	tcp_lab_sysctl("net.ipv4.ip_forward", 1);
+	batch_begin(&b, tl.st);
+	ck_assert_int_eq(ifaddr_add(tl.dev, &other, IP_PREFIX4(24)), 0);
+	ck_assert_int_eq(ifaddr_del(tl.dev, &own), 0);
+	batch_end(&b);
+	text(0, 1400); /* what is larger needs no next hop to be refused */
+	ck_assert(is_text(t.buf, 0, 1400));
+}
+
+START_TEST(test_for_another_host)
+{
+	struct timeval tv = {.tv_usec = 2000};
+
+	ck_assert_int_eq(weft_setsockopt(tl.fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), 0);
+	ck_assert_int_eq(wait_all(moved_away), -1);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_Ip_ForwDatagrams), 1);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPPlaced), 0);
+	spoil();
+}
+END_TEST
+
 /* --- whoever keeps it has a copy ---------------------------------------------------------------- */
 
 START_TEST(test_raw_socket_has_its_own)
@@ -522,6 +578,8 @@ int main(void)
 	tcase_add_test(tc, test_timeout_with_a_hole);
 	tcase_add_test(tc, test_hole_is_filled);
 	tcase_add_test(tc, test_disconnected_meanwhile);
+	tcase_add_test(tc, test_text_of_another_connection);
+	tcase_add_test(tc, test_for_another_host);
 	tcase_add_test(tc, test_raw_socket_has_its_own);
 	tcase_add_test(tc, test_netem_has_its_own);
 	tcase_add_test(tc, test_hook_has_its_own);
