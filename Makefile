@@ -3,7 +3,8 @@
 #   make SANITIZE=address,undefined build into build/address,undefined (or =thread)
 #   make interop SANITIZE=thread    tests/shell and tests/interop against that build
 #   make READLINE=no                the shell without line editing
-#   make DEBUG=no B=build/release   release build: no asserts, no rank check (NDEBUG)
+#   make DEBUG=no B=build/release   release build: no asserts, no rank check (NDEBUG), compiled by a profile
+#                                   of itself (PROFILE=no: without, in half the time)
 #   make LTO=no                     each file compiled by itself, as tests have it
 
 CC       ?= cc
@@ -67,6 +68,18 @@ LTO_ROOMS  := -flinker-output=dyn
 ALL_LDFLAGS += -fno-lto
 endif
 
+# A release is compiled by a profile of its own code: which branches are taken and which calls are hot is not
+# guessed but counted, in a build of the rooms that runs the bench's segments on the virtual clock, always the same.
+# What does not run there is compiled as ever.
+RELEASE := B=build/release DEBUG=no
+PROFILE ?= $(if $(and $(filter no,$(DEBUG)),$(filter yes,$(LTO))),yes,no)
+# Functions by their number, for a static one's name has its object's folder in it.
+PROFILE_IDS := --param profile-func-internal-id=1
+ifeq ($(PROFILE),yes)
+LTO_CFLAGS += -fprofile-use -fprofile-partial-training $(PROFILE_IDS) -w
+PROFILED   := $(B)/profile/done
+endif
+
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pkg_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 SHELL_PKGS := libmnl libcap-ng libseccomp libpcap
@@ -83,6 +96,7 @@ GUEST_SRC := $(sort $(wildcard socket/guest*.c socket/program*.c))
 PRELOAD_SRC := $(sort $(wildcard socket/preload*.c)) $(GUEST_SRC)
 GATEWAY_SRC := $(sort $(wildcard socket/gateway*.c)) $(GUEST_SRC)
 LIB_SRC   := $(filter-out $(PD_SRC) $(filter-out $(GATEWAY_SRC),$(PRELOAD_SRC)),$(foreach r,$(ROOMS),$(sort $(wildcard $(r)/*.c))))
+HEADERS   := $(wildcard $(foreach r,$(ROOMS),$(r)/*.h $(r)/*/*.h $(r)/*/*/*.h $(r)/*.def))
 SHELL_SRC := $(sort $(wildcard shell/*.c))
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/obj/%.o)
 GATEWAY_OBJ := $(GATEWAY_SRC:%.c=$(B)/obj/%.o)
@@ -121,6 +135,17 @@ all: $(B)/weft $(B)/libweft.a $(B)/libweft.so $(B)/libweft_preload.so $(B)/libwe
 $(B)/obj/libweft-all.a: $(LIB_OBJ)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# With timestamps, which almost all peers have.  gcc finds a file's counts beside its object.
+TRAINING := 'receive 20000 1' 'send 20000 1' 'write 20000 1' 'request 20000 1' 'connection 2000 1'
+$(PROFILED): $(LIB_SRC) $(HEADERS) tests/bench/segments.c Makefile
+	$(say) PROFILE $(B)
+	$(Q)rm -rf $(@D)
+	$(Q)$(MAKE) --no-print-directory B=$(@D) PROFILE=no \
+	  CFLAGS='$(CFLAGS) -fprofile-generate $(PROFILE_IDS)' $(@D)/tests/bench/segments >&2
+	$(Q)for case in $(TRAINING); do $(@D)/tests/bench/segments $$case >/dev/null || exit 1; done
+	$(Q)cd $(@D) && find obj -name '*.gcda' -exec cp --parents -t .. {} + && touch done
+$(PUBLIC_OBJ): $(PROFILED)
 
 # The rooms as one relocatable object: the libraries are made of it.
 ROOMS_OBJ := $(B)/obj/rooms.o
@@ -245,7 +270,7 @@ $(B)/tests/script/drill: $(DRILL_OBJ) $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-.PHONY: all tests check unit coverage coverage-run interop bench profile paths bench-programs programs fuzz soak install uninstall clean tags lines leak format style
+.PHONY: all tests check unit coverage coverage-run interop bench profile paths bench-programs programs fuzz soak install install-built uninstall clean tags lines leak format style
 
 tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN) $(B)/tests/script/drill
 
@@ -272,19 +297,19 @@ SCRIPTS ?= $(sort $(wildcard tests/shell/*.sh tests/interop/*.sh))
 interop: all $(EXAMPLES)
 	$(Q)TSAN_OPTIONS=halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 sh tests/run-scripts.sh interop $(B) $(SCRIPTS)
 
-# Measured is what is installed: without asserts, in a folder of its own.  Text, and bench.json and bench.svg there.
+# Measured is what is installed.  Text, and bench.json and bench.svg there.
 bench:
-	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs >&2
+	$(Q)$(MAKE) --no-print-directory $(RELEASE) bench-programs >&2
 	$(Q)python3 -B tests/bench/table.py build/release $(if $(JSON),--json)
 
 # Where the time of its cases goes: a table, heads and flame graphs, by perf (package linux-perf).
 profile:
-	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs >&2
+	$(Q)$(MAKE) --no-print-directory $(RELEASE) bench-programs >&2
 	$(Q)python3 -B tests/bench/profile.py build/release
 
 # weft's TCP and the kernel's over the same bad paths.
 paths:
-	$(Q)$(MAKE) --no-print-directory B=build/release DEBUG=no bench-programs >&2
+	$(Q)$(MAKE) --no-print-directory $(RELEASE) bench-programs >&2
 	$(Q)python3 -B tests/bench/paths.py build/release $(if $(JSON),--json)
 
 # Debian's programs on weft: the table of docs/programs.md.
@@ -309,7 +334,11 @@ style:
 
 test: unit
 
-install: all
+# A release; what is built already is installed by `make install-built`.
+install:
+	$(Q)$(MAKE) --no-print-directory $(RELEASE) install-built
+
+install-built: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/weft \
 	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3 \
 	  $(DESTDIR)$(PREFIX)/share/doc/weft/docs

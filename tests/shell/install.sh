@@ -53,6 +53,7 @@ for file in bin/weft lib/libweft.a lib/libweft.so lib/libweft.so.0 include/weft/
 	share/man/man1/weft.1 share/man/man3/weft.3 share/doc/weft/LICENSE; do
 	expect "has $file" test -e "$prefix/$file"
 done
+expect installed_is_a_release sh -c "! nm '$prefix/lib/libweft.a' | grep -E '__assert_fail|lock_rank_push'"
 PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 export PKG_CONFIG_PATH
 expect pkg_config_version test "$(pkg-config --modversion libweft)" = "$("$prefix/bin/weft" --version | sed 's/.* //')"
