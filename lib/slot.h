@@ -33,6 +33,7 @@ struct rhythm {
 	uint32_t busy;    /* ns between a wait and the next, a moving average */
 	uint16_t skipped; /* waits since it last spun */
 	uint16_t retry;   /* ... and how many are to be before it tries again */
+	uint16_t told;    /* events that one of its waits tells, in sixteenths, a moving average */
 	uint8_t credit;   /* a spin has paid more often than not while this is above 0 */
 	bool serves;      /* others: it leads however long it is away, and reads all there is */
 };

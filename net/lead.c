@@ -22,6 +22,8 @@
 #define FAST_NS (50 * NSEC_PER_USEC) /* between two waits: who takes longer does not lead */
 #define SLOW_NS (2 * NSEC_PER_MSEC)  /* ... and more than this counts as this */
 #define SPIN_NS (50 * NSEC_PER_USEC) /* a wake costs about as much */
+#define TOLD_MANY (3 * 16) /* sixteenths of an event: some four, with what each wait takes off */
+#define TOLD_MAX 256
 #define SPIN_CREDIT 16
 #define SPIN_RETRY                                                                                 \
 	64 /* waits until a spin is tried again that has not paid, twice as many each time ... */
@@ -340,7 +342,10 @@ static int lead(struct lead *l)
 	return r;
 }
 
-/* The moving average of what the thread does between its waits; the first says little. */
+/*
+ * The moving average of what the thread does between its waits; the first says little.  Who is told of many events
+ * at a time has work for a CPU of its own, however soon it is back, and the next frames are read meanwhile.
+ */
 static bool rhythm_is_fast(struct rhythm *r, uint64_t now)
 {
 	uint64_t busy = r->left ? now - r->left : SLOW_NS;
@@ -350,7 +355,8 @@ static bool rhythm_is_fast(struct rhythm *r, uint64_t now)
 	if (!r->left)
 		r->busy = SLOW_NS;
 	r->busy = (uint32_t)(r->busy - r->busy / 4 + busy / 4);
-	return r->busy < FAST_NS || r->serves;
+	r->told -= r->told / 8;
+	return (r->busy < FAST_NS && r->told < TOLD_MANY) || r->serves;
 }
 
 static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t deadline)
@@ -382,6 +388,13 @@ static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t de
 void netdev_wait_serves(struct stack *st)
 {
 	slot_get(st)->rhythm.serves = true;
+}
+
+void netdev_wait_told(struct stack *st, int n)
+{
+	struct rhythm *r = &slot_get(st)->rhythm;
+
+	r->told = (uint16_t)(r->told - r->told / 4 + (n < TOLD_MAX ? n : TOLD_MAX) * 4);
 }
 
 int netdev_wait(struct stack *st, struct pollfd *fds, int n, uint64_t deadline)

@@ -226,6 +226,8 @@ int netdev_wait(struct stack *st, struct pollfd *fds, int n, uint64_t deadline);
  * between its waits, and reads a batch at a time.
  */
 void netdev_wait_serves(struct stack *st);
+/* The calling thread's wait told of n events at once: with many the netdev thread reads while this one sees to them. */
+void netdev_wait_told(struct stack *st, int n);
 
 /* Devices.  Each returns 0 or -errno and registers what it makes. */
 int loop_create(struct stack *st, struct netdev **out); /* "lo", 127.0.0.1/8, MTU 65535, up */

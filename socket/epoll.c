@@ -118,6 +118,8 @@ static int epoll_wait_for(struct call *c, struct epoll *ep, struct epoll_event *
 		n = epoll_harvest(ep, out, max);
 		if (atomic_load(&c->stack->down))
 			return -ENETDOWN; /* what its sockets tell is their end */
+		if (n)
+			netdev_wait_told(c->stack, n);
 		if (n || err == -ETIMEDOUT || timeout_ms == 0)
 			return n;
 		if (err < 0)

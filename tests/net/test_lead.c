@@ -382,6 +382,32 @@ START_TEST(test_lead_spin_that_does_not_pay)
 }
 END_TEST
 
+/* Told of many events at a time it lets the netdev thread read; waits for less take that back. */
+START_TEST(test_lead_not_who_is_told_of_many)
+{
+	struct program *p = &t.program[0];
+	struct slot *s = slot_get(t.stack);
+	int waits = 0;
+
+	start();
+	for (int i = 0; i < 10; i++)
+		netdev_wait_told(t.stack, 16);
+	p->rhythm = s->rhythm;
+	p->wait_ns = NSEC_PER_MSEC;
+	do {
+		netdev_lets_go();
+		program_start(0, true);
+		program_end(p);
+		waits++;
+	} while (atomic_load(&t.q->leader) != atomic_load(&p->waiter));
+	ck_assert_int_gt(waits, 3);
+	for (int i = 0; i < 10; i++)
+		netdev_wait_told(t.stack, 1);
+	p->rhythm = s->rhythm;
+	rhythm_after(p->rhythm);
+}
+END_TEST
+
 START_TEST(test_lead_sees_its_own_descriptors)
 {
 	struct pollfd f = {.events = POLLIN};
@@ -457,6 +483,7 @@ int main(void)
 	tcase_add_test(tc, test_lead_stop_calls_the_leader_off);
 	tcase_add_test(tc, test_lead_ends_in_time);
 	tcase_add_test(tc, test_lead_spin_that_does_not_pay);
+	tcase_add_test(tc, test_lead_not_who_is_told_of_many);
 	tcase_add_test(tc, test_lead_sees_its_own_descriptors);
 	tcase_add_test(tc, test_lead_alarm_wakes_who_stands_by);
 	tcase_add_test(tc, test_lead_lost_device);
