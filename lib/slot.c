@@ -154,6 +154,7 @@ static struct slot *slot_reuse(struct stack *st)
 		if (atomic_compare_exchange_strong(&s->owner, &none, &thread_record)) {
 			atomic_store(&s->waiter.cancel, false);
 			s->rhythm = (struct rhythm){0};
+			s->landing = NULL;
 			return s;
 		}
 	}

@@ -128,10 +128,12 @@ static void *serve_main(void *arg)
 	t.seen = slot_get(t.stack);
 	ck_assert_mem_eq(&t.seen->rhythm, &none, sizeof(none));
 	memset(&t.seen->rhythm, 1, sizeof(none));
+	ck_assert_ptr_null(t.seen->landing);
+	t.seen->landing = (struct landing *)(void *)t.seen;
 	return NULL;
 }
 
-/* How a thread called says nothing of the next. */
+/* How a thread called says nothing of the next, and what it lent when it was ended inside a call is gone. */
 START_TEST(test_slot_reused_has_no_rhythm)
 {
 	struct slot *first;
