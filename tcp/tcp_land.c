@@ -67,8 +67,11 @@ void tcp_land_lend(struct tcp_sock *ts, struct sock_msg *m)
 	struct iovec room;
 
 	landing_withdraw(ts->sk.stack);
-	if (!lend_pays(ts) || !lend_room(m, &room))
+	if (!lend_pays(ts) || !lend_room(m, &room)) {
+		if (ts->flags & TCP_F_ACK_NOW) /* that was held: here lend_idle() will not come */
+			tcp_push(&ts->sk);
 		return;
+	}
 	assert(!l->owner || !piece_is_shared(&l->piece)); /* nothing is queued, in order or not */
 	l->owner = &ts->sk;
 	l->idle = ts->flags & TCP_F_ACK_NOW ? lend_idle : NULL;

@@ -126,6 +126,31 @@ START_TEST(test_ack_goes_before_the_thread_sleeps)
 }
 END_TEST
 
+static void rest_is_sent(void)
+{
+	tx(ACK, .seq = 1, .ack = 1 + FIRST + 2 * FULL);
+	text(at, HALF - 2 * FULL);
+}
+
+static void fill_most(void)
+{
+	fill();
+	tx(ACK, .seq = 1, .ack = 1 + FIRST + FULL);
+	t.meanwhile = rest_is_sent;
+	env_alarm(tl.env, &t.alarm, env_now(tl.env) + 10 * NSEC_PER_USEC);
+}
+
+/* The same call waits for less than is worth lending for; its sender may wait, too. */
+START_TEST(test_ack_goes_before_the_rest_is_waited_for)
+{
+	at = 0;
+	t.meanwhile = fill_most;
+	env_alarm(tl.env, &t.alarm, env_now(tl.env) + NSEC_PER_MSEC);
+	ck_assert_int_eq(weft_recv(tl.fd, t.buf, HALF, MSG_WAITALL), HALF);
+	ck_assert(stream_is(t.buf, HALF, FIRST));
+}
+END_TEST
+
 START_TEST(test_ack_rides_on_an_answer)
 {
 	hold();
@@ -159,6 +184,7 @@ int main(void)
 	tcase_add_test(tc, test_ack_of_more_is_not_held);
 	tcase_add_test(tc, test_ack_goes_soon_when_nobody_comes);
 	tcase_add_test(tc, test_ack_goes_before_the_thread_sleeps);
+	tcase_add_test(tc, test_ack_goes_before_the_rest_is_waited_for);
 	tcase_add_test(tc, test_ack_rides_on_an_answer);
 	tcase_add_test(tc, test_ack_of_a_fin_is_not_held);
 	return unit_run("land_ack", tc);
