@@ -228,6 +228,25 @@ START_TEST(test_closed)
 }
 END_TEST
 
+/* Its call says so and returns before its memory is gone. */
+START_TEST(test_stopped)
+{
+	struct timespec pause = {.tv_nsec = 3000000};
+	pthread_t sender, reader;
+
+	stream_open(80);
+	pthread_create(&reader, NULL, read_all, NULL);
+	pthread_create(&sender, NULL, send_all, NULL);
+	nanosleep(&pause, NULL);
+	sockets_end(t.st[0]);
+	pthread_join(reader, NULL);
+	weft_use(t.st[1]);
+	weft_close(t.fd[1]);
+	pthread_join(sender, NULL);
+	t.st[0] = sockets_begin();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("land_thread");
@@ -236,5 +255,6 @@ int main(void)
 	tcase_add_test(tc, test_one_reader);
 	tcase_add_test(tc, test_readers_interrupted);
 	tcase_add_test(tc, test_closed);
+	tcase_add_test(tc, test_stopped);
 	return unit_run("land_thread", tc);
 }

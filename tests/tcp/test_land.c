@@ -377,6 +377,18 @@ START_TEST(test_closed_meanwhile)
 }
 END_TEST
 
+static void shut(void)
+{
+	two_land();
+	ck_assert_int_eq(weft_shutdown(tl.fd, SHUT_RD), 0);
+}
+
+START_TEST(test_shut_down_meanwhile)
+{
+	ck_assert_int_eq(wait_n(shut, BUF, MSG_WAITALL), 2 * FRAME);
+}
+END_TEST
+
 static void reset(void)
 {
 	two_land();
@@ -574,6 +586,7 @@ int main(void)
 	tcase_add_test(tc, test_another_reader);
 	tcase_add_test(tc, test_another_reader_of_all);
 	tcase_add_test(tc, test_closed_meanwhile);
+	tcase_add_test(tc, test_shut_down_meanwhile);
 	tcase_add_test(tc, test_reset_meanwhile);
 	tcase_add_test(tc, test_timeout_with_a_hole);
 	tcase_add_test(tc, test_hole_is_filled);
