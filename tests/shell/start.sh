@@ -23,7 +23,7 @@ lacks() {
 # fresh: a machine that has what every Debian has, a build that works, one package that is missing.
 fresh() {
 	rm -f "$dir/bin"/* "$dir"/*.log
-	for tool in cat dirname env grep mktemp nproc rm sh tail; do
+	for tool in cat dirname env grep head mktemp nproc rm sh tail; do
 		ln -s "$(command -v $tool)" "$dir/bin/$tool"
 	done
 	has dpkg-query 'exit 1'
