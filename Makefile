@@ -354,7 +354,7 @@ install-built: all
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/weft/
-	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/weft/docs/
+	install -m 644 docs/*.md docs/*.svg $(DESTDIR)$(PREFIX)/share/doc/weft/docs/
 
 uninstall:
 	cd $(DESTDIR)$(PREFIX) && rm -f bin/weft lib/libweft.a lib/libweft.so lib/libweft.so.$(ABI) lib/libweft_preload.so \
