@@ -104,8 +104,7 @@ ip netns exec "$PEER" tcpdump -i p0 -n -Z root -B 65536 -s 0 -U --immediate-mode
 capture=$!
 until_true 10 grep -q 'listening on' "$DIR/capture.log"
 carries plain
-kill -INT $capture
-wait $capture
+capture_end $capture "$DIR/capture.log"
 # looks ARGS...: tshark at what was captured, with an eye on checksums.
 looks() {
 	tshark -r "$DIR/cap" -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE "$@" 2>/dev/null
@@ -126,6 +125,9 @@ host python3 tests/harness/offload.py v0 on
 peer python3 tests/harness/offload.py p0 on
 
 # The link: lost, back, another MTU.
+times_down() {
+	[ "$(grep -c '^weft: v0: link down' "$DIR/log")" = "$1" ]
+}
 mtu_is() {
 	seen "mtu $1 " ctl ifconfig v0
 }
@@ -136,7 +138,7 @@ ip -n "$NS" link set v0 up
 expect up_is_told until_true 5 grep -q '^weft: v0: link up again' "$DIR/log"
 expect ping_again peer ping -q -c 1 -w 10 10.9.0.1
 ip -n "$NS" link set b0 down
-expect lost_carrier_is_told until_true 5 test "$(grep -c '^weft: v0: link down' "$DIR/log")" = 2
+expect lost_carrier_is_told until_true 5 times_down 2
 ip -n "$NS" link set b0 up
 expect carrier_again peer ping -q -c 1 -w 10 10.9.0.1
 for mtu in 9000 1400; do

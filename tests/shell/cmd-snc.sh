@@ -126,7 +126,9 @@ expect full_output bash -c "timeout 10 '$WEFT' ctl --control '$DIR/control' snc 
 expect full_output_of_ping bash -c "timeout 10 '$WEFT' ctl --control '$DIR/control' ping -i 0.01 10.0.0.2 2>&1 >/dev/full | grep -q 'output: No space left'"
 kill $socat
 wait $socat
-until_true 5 test "$(gauge sockets)" = 0
-expect no_socket_left test "$(gauge sockets)" = 0
+no_socket() {
+	[ "$(gauge sockets)" = 0 ]
+}
+expect no_socket_left until_true 5 no_socket
 expect weft_ends weft_down
 exit $failed
