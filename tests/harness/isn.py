@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """isn.py many|one < `tcpdump -n -S -tt` lines: initial sequence numbers as RFC 6528 wants them.
 
-many: of as many four-tuples; nothing in one tells of the next.  one: of one four-tuple again and again; each
-is ahead of the one before, by the clock of 4 us or a faster one.
+many: of as many four-tuples; nothing in one tells of the next.  one: of one four-tuple again and again, with the
+SYNs that ask for them; each is ahead of the one before, by the clock of 4 us or a faster one.
 """
 import re
 import sys
@@ -11,11 +11,18 @@ WORDS = 1 << 32
 
 
 def numbers():
-    found = []
+    """When each was asked for at the earliest, when it was there at the latest, and the number."""
+    found, asked = [], None
     for line in sys.stdin:
-        m = re.match(r"(\d+\.\d+) IP .* Flags \[S[.EW]*\], seq (\d+)", line)
-        if m:
-            found.append((float(m.group(1)), int(m.group(2))))
+        m = re.match(r"(\d+\.\d+) IP .* Flags \[S([.EW]*)\], seq (\d+)", line)
+        if not m:
+            continue
+        now = float(m.group(1))
+        if "." not in m.group(2):
+            asked = asked or now
+            continue
+        found.append((asked or now, now, int(m.group(3))))
+        asked = None
     return found
 
 
@@ -38,10 +45,10 @@ def many(isns):
 
 
 def one(found):
-    for (then, a), (now, b) in zip(found, found[1:]):
+    for (_, then, a), (now, _, b) in zip(found, found[1:]):
         step = (b - a) % WORDS
         ticks = (now - then) / 4e-6
-        if not ticks / 2 < step < 1 << 31:
+        if not max(ticks / 2, 0) < step < 1 << 31:
             return "%d follows %d after %.0f us" % (b, a, (now - then) * 1e6)
     return None
 
@@ -50,7 +57,7 @@ def main():
     found = numbers()
     if len(found) < int(sys.argv[2]):
         sys.exit("%d SYNs, not %s" % (len(found), sys.argv[2]))
-    why = many([isn for _, isn in found]) if sys.argv[1] == "many" else one(found)
+    why = many([isn for _, _, isn in found]) if sys.argv[1] == "many" else one(found)
     sys.exit(why)
 
 

@@ -9,7 +9,7 @@
 #	ctl_start COMMAND...		in the stack, in the background; $CTL_PID
 #	pass NAME; fail NAME WHY; expect NAME COMMAND...
 #	until_true SECONDS COMMAND...; until_full; weft_listens PORT; host_listens PORT
-#	host_capture FILE; host_capture_end; weft_capture FILE; weft_capture_end
+#	host_capture FILE; host_capture_end; capture_end PID LOG; weft_capture FILE; weft_capture_end
 #
 # weft is 10.0.0.1, the host 10.0.0.2, on tap0, as by default.
 
@@ -168,9 +168,22 @@ host_capture() {
 	until_true 10 grep -q 'listening on' "$DIR/host_capture.log"
 }
 
+# capture_whole PID LOG: tcpdump has written all that the kernel has for it, by its own count, which SIGUSR1 asks for.
+capture_whole() {
+	kill -USR1 "$1" 2>/dev/null || return 0 # it ends by itself when the device goes
+	sed -n 's/^.*[^0-9]\([0-9]*\) packets* captured, \([0-9]*\) .* filter, \([0-9]*\) .*$/\1 \2 \3/p' "$2" | tail -n 1 |
+		awk '{ whole = $1 + $3 >= $2 } END { exit !whole }'
+}
+
+# capture_end PID LOG: what it has not read yet at a SIGINT it would not write.
+capture_end() {
+	until_true 10 capture_whole "$1" "$2"
+	kill -INT "$1" 2>/dev/null
+	wait "$1"
+}
+
 host_capture_end() {
-	kill -INT "$HOST_CAPTURE" 2>/dev/null # it ends by itself when tap0 goes
-	wait "$HOST_CAPTURE"
+	capture_end "$HOST_CAPTURE" "$DIR/host_capture.log"
 }
 
 # weft_capture FILE [TCPDUMP ARGS]: the stack's own view of tap0, by its own tcpdump.

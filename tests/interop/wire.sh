@@ -14,7 +14,7 @@ dump() {
 host_capture "$DIR/cap"
 traffic
 host_capture_end
-grep -E 'dropped by kernel' "$DIR/host_capture.log" | grep -vq '^0 ' && echo "tcpdump lost frames"
+grep -Eq '^[1-9][0-9]* packets* dropped by kernel' "$DIR/host_capture.log" && echo "tcpdump lost frames"
 
 # The host's own stack leaves checksums to the TAP, which without offload finishes them.
 dump >"$DIR/dump"
@@ -76,7 +76,7 @@ host python3 tests/harness/connect_from.py 10.0.0.1 9 200
 host_capture_end
 expect isn_of_200_not_predictable \
 	sh -c "tcpdump -n -S -tt -r '$DIR/isn' 2>/dev/null | python3 tests/harness/isn.py many 200"
-host_capture "$DIR/isn" 'src 10.0.0.1 and tcp[tcpflags] & tcp-syn != 0'
+host_capture "$DIR/isn" 'tcp[tcpflags] & tcp-syn != 0'
 host python3 tests/harness/connect_from.py 10.0.0.1 9 20 40000
 host_capture_end
 expect isn_of_one_tuple_goes_ahead \
