@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""silence.py CAPTURE SENDER [SLACK_MS]: no silence of a sender with data is longer than the RTO it had armed.
+"""silence.py CAPTURE SENDER [SLACK_MS [STALLS]]: no silence of a sender with data is longer than the RTO it had armed.
 
 CAPTURE is a pcap of wire frames, taken where the sender's segments leave before anything can lose them.  The
 RTO is worked out from the capture alone as RFC 6298 says: samples by the timestamp that an acknowledgement
 gives back (RFC 7323, 4), or of segments sent once where there is none (Karn), at least 200 ms over the smoothed round trip (Linux's floor, which is the highest of the readings of rule 2.4), doubled
 by each retransmission that a silence ended, or whose segment had been out for an RTO when nothing was heard
 (a sender may count from there and not from the last ACK), put back by each acknowledgement that advances.  A sender that
-the window holds back is not silent; else it has data from its SYN to its FIN.
+the window holds back is not silent; else it has data from its SYN to its FIN.  The time of STALLS, which stalls.py
+writes, is nobody's silence: no timer runs out in it.
 """
 import struct
 import sys
@@ -31,6 +32,25 @@ def records(path):
         sec, part, have, _ = struct.unpack_from("<IIII", data, at)
         yield sec + part * unit, data[at + 16:at + 16 + have]
         at += 16 + have
+
+
+class Stalls:
+    """When the machine stood still, in order; those of several CPUs may overlap."""
+
+    def __init__(self, path=None):
+        self.spans = []
+        for line in open(path) if path else ():
+            self.spans.append(tuple(map(float, line.split())))
+        self.spans.sort()
+
+    def within(self, begin, end):
+        total = 0.0
+        for start, stop in self.spans:
+            start, stop = max(start, begin), min(stop, end)
+            if start < stop:
+                total += stop - start
+                begin = stop
+        return total
 
 
 class Segment:
@@ -106,12 +126,16 @@ class Sender:
             return False
         return ((self.edge - self.nxt) & 0xffffffff) < self.mss or seq_lt(self.edge, self.nxt)
 
-    def transmit(self, now, seg, slack):
+    def judge(self, silence, rto, slack):
+        if self.held_back() or self.ended:
+            return
+        self.worst = max(self.worst, silence / rto)
+        if silence > rto * 1.05 + slack:
+            self.silences.append((self.last, silence, rto, self.backoff))
+
+    def transmit(self, now, seg, slack, stalls):
         silence, rto = now - self.last, self.rto()
-        if not self.held_back() and not self.ended:
-            self.worst = max(self.worst, silence / rto)
-            if silence > rto * 1.05 + slack:
-                self.silences.append((self.last, silence, rto, self.backoff))
+        self.judge(silence - stalls.within(self.last, now), rto, slack)
         again = seq_lt(seg.seq, self.nxt)
         aged = now - self.sent.get(seg.end, now) > 0.8 * rto and now - self.heard > 0.01
         if again and (silence > 0.8 * rto or aged):
@@ -152,7 +176,7 @@ class Sender:
         self.last, self.backoff = now, 0
 
 
-def check(path, address, slack):
+def check(path, address, slack, stalls):
     conns, count = {}, 0
     for now, frame in records(path):
         seg = Segment(frame)
@@ -170,7 +194,7 @@ def check(path, address, slack):
         if seg.flags & SYN:
             sender.scales[0 if mine else 1] = seg.wscale
         if mine and seg.end != seg.seq:
-            sender.transmit(now, seg, slack)
+            sender.transmit(now, seg, slack, stalls)
             count += 1
         elif not mine and seg.flags & ACK:
             sender.acked(now, seg)
@@ -179,7 +203,8 @@ def check(path, address, slack):
 
 def main():
     slack = float(sys.argv[3]) / 1000 if len(sys.argv) > 3 else 0.1
-    senders, count = check(sys.argv[1], sys.argv[2], slack)
+    stalls = Stalls(*sys.argv[4:5])
+    senders, count = check(sys.argv[1], sys.argv[2], slack, stalls)
     if not senders or count < 3:
         sys.exit("the capture has no connection of %s" % sys.argv[2])
     bad = [s for sender in senders for s in sender.silences]

@@ -3,6 +3,8 @@
 . tests/harness/net.sh
 need nc python3 sha256sum
 net_begin
+host python3 tests/harness/stalls.py >"$DIR/stalls" &
+stalls=$!
 weft_up
 head -c 52428800 /dev/urandom >"$DIR/all"
 
@@ -41,7 +43,7 @@ to_weft() {
 
 # quiet NAME SENDER: the checker's verdict on the capture.
 quiet() {
-	expect "$1" python3 tests/harness/silence.py "$DIR/cap" "$2" "$slack"
+	expect "$1" python3 tests/harness/silence.py "$DIR/cap" "$2" "$slack" "$DIR/stalls"
 	tail -n 1 "$DIR/out"
 }
 
@@ -102,7 +104,11 @@ weft_capture "$DIR/cap" --cut
 to_host slow_rto_exact 40
 weft_capture_end
 ctl netem tap0 off
-expect slow_rto_is_seen sh -c "! python3 tests/harness/silence.py '$DIR/cap' 10.0.0.1 $slack"
+expect slow_rto_is_seen sh -c "! python3 tests/harness/silence.py '$DIR/cap' 10.0.0.1 $slack '$DIR/stalls'"
+echo 0 9999999999 >"$DIR/all_stalled"
+expect stalls_are_no_silence python3 tests/harness/silence.py "$DIR/cap" 10.0.0.1 "$slack" "$DIR/all_stalled"
+kill $stalls
+wait $stalls
 expect clean_again host ping -q -c 3 -i 0.01 -W 1 10.0.0.1
 expect weft_ends weft_down
 exit $failed
