@@ -104,15 +104,15 @@ void tcp_ack_schedule(struct tcp_sock *ts, bool pushed)
 /*
  * A program's buffer has been filled straight from the device (net/landing.h), and its thread goes back for a moment with more
  * frames waiting: the ACK may be for the next buffer too.  It goes with that, or when the thread has found nothing more
- * and is about to sleep, or else soon.  Who sees no end of its text has not stopped for want of it.
+ * and is about to sleep, or else soon.  A sender that has used half of its window is not kept from the rest.
  */
 bool tcp_ack_hold(struct tcp_sock *ts)
 {
 	const struct landing *l = landing_of(ts->sk.stack);
+	uint32_t owed = ts->rcv_nxt - ts->ack_sent, wnd = ts->rcv_adv - ts->ack_sent;
 
 	if (!l || l->owner != ts || !l->full || ts->rare->ofo ||
-	    tcp_state_of(ts) != TCP_ESTABLISHED ||
-	    ts->rcv_nxt - ts->ack_sent > NETDEV_BATCH_BYTES / 2)
+	    tcp_state_of(ts) != TCP_ESTABLISHED || owed > NETDEV_BATCH_BYTES / 2 || owed > wnd / 2)
 		return false;
 	tcp_timer_set(ts, TCP_DUE_ACK, tcp_now(ts) + ACK_HELD_NS);
 	return true;

@@ -10,6 +10,7 @@
 #define FIRST 5000u       /* bytes of the stream that came before: its frames are large ones */
 #define HALF (128u << 10) /* two frames of 65000 fill it */
 #define FULL 65000u
+#define LARGE (2 << 20) /* of a receive buffer: half of its window is more than is held */
 
 static struct {
 	struct rxbuf rxbuf;
@@ -34,9 +35,6 @@ static void setup(void)
 	env_alarm_add(tl.env, &t.alarm);
 	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
 	ck_assert_int_eq(weft_fcntl(tl.fd, F_SETFL, 0), 0);
-	rx(ACK, .seq = 1, .ack = 1, .len = FIRST);
-	tx(ACK, .seq = 1, .ack = 1 + FIRST);
-	tcp_lab_read(FIRST);
 }
 
 static void teardown(void)
@@ -61,6 +59,16 @@ static ssize_t wait_half(void (*meanwhile)(void))
 
 static uint32_t at;
 
+/* The first has come, and such a buffer is there for the rest. */
+static void begin(int rcvbuf)
+{
+	ck_assert_int_eq(weft_setsockopt(tl.fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf)), 0);
+	at = 0;
+	rx(ACK, .seq = 1, .ack = 1, .len = FIRST);
+	tx(ACK, .seq = 1, .ack = 1 + FIRST);
+	tcp_lab_read(FIRST);
+}
+
 static void fill(void)
 {
 	text(at, FULL);
@@ -77,7 +85,7 @@ static void filled(void)
 /* The ACK of a whole frame comes at once, that of what fills the buffer waits. */
 static void hold(void)
 {
-	at = 0;
+	begin(LARGE);
 	filled();
 	tx(ACK, .seq = 1, .ack = 1 + FIRST + FULL);
 	quiet();
@@ -94,9 +102,20 @@ static void overfill(void)
 
 START_TEST(test_ack_of_more_is_not_held)
 {
-	at = 0;
+	begin(LARGE);
 	ck_assert_int_eq(wait_half(overfill), HALF);
 	tx(ACK, .seq = 1, .ack = 1 + FIRST + 4 * FULL);
+	quiet();
+}
+END_TEST
+
+/* The whole of its window, here. */
+START_TEST(test_ack_of_half_a_window_is_not_held)
+{
+	begin(HALF);
+	filled();
+	tx(ACK, .seq = 1, .ack = 1 + FIRST + FULL);
+	tx(ACK, .seq = 1, .ack = 1 + FIRST + 2 * FULL);
 	quiet();
 }
 END_TEST
@@ -143,7 +162,7 @@ static void fill_most(void)
 /* The same call waits for less than is worth lending for; its sender may wait, too. */
 START_TEST(test_ack_goes_before_the_rest_is_waited_for)
 {
-	at = 0;
+	begin(LARGE);
 	t.meanwhile = fill_most;
 	env_alarm(tl.env, &t.alarm, env_now(tl.env) + NSEC_PER_MSEC);
 	ck_assert_int_eq(weft_recv(tl.fd, t.buf, HALF, MSG_WAITALL), HALF);
@@ -168,7 +187,7 @@ static void fill_and_fin(void)
 
 START_TEST(test_ack_of_a_fin_is_not_held)
 {
-	at = 0;
+	begin(LARGE);
 	ck_assert_int_eq(wait_half(fill_and_fin), 2 * FULL);
 	tx(ACK, .seq = 1, .ack = 1 + FIRST + FULL);
 	tx(ACK, .seq = 1, .ack = 2 + FIRST + 2 * FULL);
@@ -182,6 +201,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_ack_of_more_is_not_held);
+	tcase_add_test(tc, test_ack_of_half_a_window_is_not_held);
 	tcase_add_test(tc, test_ack_goes_soon_when_nobody_comes);
 	tcase_add_test(tc, test_ack_goes_before_the_thread_sleeps);
 	tcase_add_test(tc, test_ack_goes_before_the_rest_is_waited_for);
