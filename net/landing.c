@@ -10,6 +10,8 @@
 #include "lib/wire/tcp.h"
 #include "net/net_priv.h"
 
+_Static_assert(offsetof(struct landing, piece) == 0, "a piece is its landing: tcp/tcp_in.c");
+
 void landing_lend(struct landing *l, struct stack *st, void *data, uint32_t size)
 {
 	l->piece.stack = st;
