@@ -306,13 +306,16 @@ static bool asker_read(struct gateway *g, struct asker *a)
 	return false;
 }
 
-/* To its end: it is told of once, be there a request, the end of file or both. */
+/* To its end, for it is told of once, be there a request, the end of file or both; but a turn: who stays may go on asking. */
 void gateway_asker_ready(struct gateway *g, struct gateway_watch *w, uint32_t events)
 {
 	struct asker *a = (struct asker *)(void *)w;
+	int n = 0;
 
-	while (asker_read(g, a))
-		;
+	while (n < GATEWAY_TURN && asker_read(g, a))
+		n++;
+	if (n == GATEWAY_TURN)
+		gateway_watch_again(g, w, EPOLLIN);
 }
 
 static void request_accept(struct gateway *g, int fd)

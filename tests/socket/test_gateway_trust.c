@@ -370,6 +370,28 @@ START_TEST(test_noise_without_end_locks_nobody_out)
 }
 END_TEST
 
+/* Who asked once behind them is answered before the last of them; or a try came too late. */
+START_TEST(test_who_asks_much_has_a_turn_only)
+{
+	struct program_request q = {.kind = PROGRAM_STAY};
+	int much = to_gateway(SOCK_SEQPACKET, PROGRAM_REQUEST), n = 140, tries = 0;
+	struct program_reply r;
+
+	while (n == 140) {
+		ck_assert_int_lt(tries++, 5);
+		slots_forge(getpid());
+		for (n = 0; n < 140; n++) {
+			ask(much, &q, NULL);
+			q.kind = n < 70 ? PROGRAM_COLLECT : PROGRAM_SETTLED; /* slow at first */
+		}
+		ask(staying, &q, &r);
+		for (n = 0; recv(much, &r, sizeof(r), MSG_DONTWAIT) == sizeof(r);)
+			n++;
+	}
+	close(much);
+}
+END_TEST
+
 /* Says when it has the name, and hears when to look: is there a connection that the gateway has not closed? */
 static int squat(uint32_t id, int talk)
 {
@@ -566,6 +588,7 @@ int main(void)
 	tcase_add_test(tc, test_slot_taken_is_kept_before_its_socket_has_a_name);
 	tcase_add_test(tc, test_bell_heard_behind_noise);
 	tcase_add_loop_test(tc, test_noise_without_end_locks_nobody_out, 0, 3);
+	tcase_add_test(tc, test_who_asks_much_has_a_turn_only);
 	tcase_add_test(tc, test_connection_not_to_who_took_a_listeners_name);
 	tcase_add_test(tc, test_datagram_of_a_stranger_is_not_sent);
 	tcase_add_loop_test(tc, test_strangers_who_say_nothing_are_bounded, 0, 2);
