@@ -15,6 +15,7 @@
 #define PARTS 64       /* of one message that has an address */
 #define UDP_MOST 65507 /* bytes of a datagram, by IPv4 */
 #define ICMP_HEAD 8
+#define UNSENT 1
 
 /* One on its way, as the gateway gets it. */
 struct dgram {
@@ -59,7 +60,7 @@ static uint64_t key_of(const struct guest_socket *s, const struct msghdr *m, con
 
 	key = mixed(key, d->head.named << 1 | (d->head.port != 0));
 	if (s->protocol != IPPROTO_UDP) {
-		if (!m->msg_iovlen || m->msg_iov[0].iov_len < ICMP_HEAD)
+		if (!m->msg_iovlen || !m->msg_iov[0].iov_base || m->msg_iov[0].iov_len < ICMP_HEAD)
 			return 0;
 		key = mixed_bytes(key, m->msg_iov[0].iov_base, 2);
 	}
@@ -108,6 +109,8 @@ static int head_fill(const struct guest_socket *s, const struct msghdr *m, int f
 				       .control = (uint32_t)m->msg_controllen};
 	if (m->msg_controllen > PROGRAM_CONTROL || m->msg_iovlen > PARTS)
 		return m->msg_iovlen > PARTS ? -EMSGSIZE : -ENOBUFS;
+	if (m->msg_controllen && !m->msg_control)
+		return -EFAULT;
 	if (!m->msg_name || !m->msg_namelen)
 		return 0;
 	err = guest_address_check(m->msg_name, m->msg_namelen, s->family);
@@ -163,31 +166,41 @@ static int dgram_ask(const struct guest_socket *s, struct dgram *d)
 	return err;
 }
 
-static long dgram_out(const struct guest_socket *s, const struct msghdr *m, int flags)
+/* Without an answer: 0 or -errno; UNSENT: the gateway has no end of it, or an error was shown that is known already. */
+static int dgram_post(const struct guest_socket *s, struct dgram *d, int flags)
 {
 	const struct program_name to = {.kind = PROGRAM_PEER, .slot = (uint16_t)s->id};
 	struct sockaddr_un sa;
-	struct msghdr out = {.msg_name = &sa};
+	struct msghdr out = {.msg_name = &sa, .msg_iov = d->iov + 1, .msg_iovlen = d->parts - 1};
+	int err;
+
+	out.msg_namelen = program_address(&sa, s->guest->token.instance, &to);
+	if (kernel_sendmsg(s->fd, &out, flags | MSG_NOSIGNAL) >= 0)
+		return 0;
+	if (errno == ECONNREFUSED)
+		return UNSENT;
+	if (errno != ECONNRESET)
+		return -errno;
+	err = guest_dgram_cause(s);
+	return err ? -err : UNSENT;
+}
+
+/* What is not known goes without an answer too where there is no descriptor to ask by. */
+static long dgram_out(const struct guest_socket *s, const struct msghdr *m, int flags)
+{
 	struct dgram d;
-	int err = dgram_fill(s, m, flags, &d);
-	long n;
+	int err = dgram_fill(s, m, flags, &d), posted = UNSENT;
 
 	if (err)
 		return err;
-	if (is_known(s, &d)) {
-		out.msg_iov = d.iov + 1;
-		out.msg_iovlen = d.parts - 1;
-		out.msg_namelen = program_address(&sa, s->guest->token.instance, &to);
-		n = kernel_sendmsg(s->fd, &out, flags | MSG_NOSIGNAL);
-		if (n >= 0)
-			return (long)d.n;
-		if (errno == ECONNRESET)
-			err = -guest_dgram_cause(s);
-		else if (errno != ECONNREFUSED) /* the gateway's end is there no more */
-			err = -errno;
-	}
-	if (!err)
+	if (is_known(s, &d))
+		posted = dgram_post(s, &d, flags);
+	if (posted == UNSENT)
 		err = dgram_ask(s, &d);
+	if (err == -EMFILE || err == -ENFILE)
+		posted = dgram_post(s, &d, flags);
+	if (posted != UNSENT)
+		err = posted;
 	return err ? err : (long)d.n;
 }
 

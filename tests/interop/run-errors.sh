@@ -159,6 +159,26 @@ for i in range(1, 200):
 	for data in b"x", b"y":
 		got, control, _, _ = a.recvmsg(10, 100)
 		assert got == data and struct.unpack("i", control[0][2]) == (i,), (i, got, control)'
+# Without a descriptor to ask by it is sent all the same.
+expect sent_without_descriptors run --mode preload -- python3 -c '
+import resource, socket
+a, b = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+a.settimeout(10)
+a.bind(("0.0.0.0", 0))
+b.sendto(b"known", ("127.0.0.1", a.getsockname()[1]))
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+b.sendto(b"unknown", ("127.0.0.2", a.getsockname()[1]))
+assert [a.recv(10), a.recv(10)] == [b"known", b"unknown"]'
+# What cannot be read the library does not read.
+expect nothing_to_read_is_efault run --mode preload -- python3 -c '
+import ctypes, errno, os, socket, struct
+libc = ctypes.CDLL(None, use_errno=True)
+to = ctypes.create_string_buffer(struct.pack("=H", socket.AF_INET) + b"\0\7\x7f\0\0\1" + bytes(8), 16)
+for protocol in socket.IPPROTO_UDP, socket.IPPROTO_ICMP:
+	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, protocol)
+	header = ctypes.create_string_buffer(struct.pack("PIPNPNi", ctypes.addressof(to), 16, 0, 0, 0, 24, 0))
+	for r in libc.sendto(s.fileno(), None, 64, 0, to, 16), libc.sendmsg(s.fileno(), header, 0):
+		assert r == -1 and ctypes.get_errno() == errno.EFAULT, (protocol, r, ctypes.get_errno())'
 # To 0.0.0.0 is to this host, and its answers come from there.
 expect to_any_is_to_oneself run -- python3 -c '
 import socket
