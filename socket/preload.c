@@ -148,10 +148,15 @@ static void buffer_set(int fd, int size)
 	kernel_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
+static bool is_connecting(const struct guest_socket *s)
+{
+	return s->slot && atomic_load(&s->slot->state) == PROGRAM_CONNECTING;
+}
+
 /*
  * Until it has ended; err says that it goes on.  The pad is all that its buffer holds, and send() waits for room as the
- * kernel's connect() for its peer: as long as SO_SNDTIMEO says, and past a handler with SA_RESTART.  It sends nothing,
- * for there is nothing to read at NULL.
+ * kernel's connect() for its peer: as long as SO_SNDTIMEO says, past a handler with SA_RESTART, and a thread may be
+ * cancelled there.  It sends nothing, for there is nothing to read at NULL.
  */
 static int connect_wait(const struct guest_socket *s, int err)
 {
@@ -159,9 +164,11 @@ static int connect_wait(const struct guest_socket *s, int err)
 
 	if (fcntl(s->fd, F_GETFL) & O_NONBLOCK)
 		return err;
-	buffer_set(s->fd, PROGRAM_PAD);
-	kernel_send(s->fd, NULL, 1, MSG_NOSIGNAL);
-	end = errno;
+	do {
+		buffer_set(s->fd, PROGRAM_PAD);
+		__send(s->fd, NULL, 1, MSG_NOSIGNAL);
+		end = errno;
+	} while (end == EFAULT && is_connecting(s)); /* another's wait was over, and gave it room */
 	buffer_set(s->fd, PROGRAM_SNDBUF);
 	if (end == EINTR)
 		return -EINTR;

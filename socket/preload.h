@@ -15,6 +15,8 @@
 int preload_replace(int fd, int fresh);
 /* libc's: ends a program built with _FORTIFY_SOURCE that would write behind its buffer. */
 void __chk_fail(void) __attribute__((noreturn));
+/* libc's send(): a thread may be cancelled there. */
+ssize_t __send(int fd, const void *buf, size_t n, int flags);
 typedef int preload_spawn_fn(pid_t *, const char *, const posix_spawn_file_actions_t *,
 			     const posix_spawnattr_t *, char *const[], char *const[]);
 

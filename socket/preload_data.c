@@ -13,7 +13,6 @@
 /* libc's. */
 ssize_t __read(int fd, void *buf, size_t n);
 ssize_t __write(int fd, const void *buf, size_t n);
-ssize_t __send(int fd, const void *buf, size_t n, int flags);
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
 

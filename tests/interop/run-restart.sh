@@ -1,10 +1,10 @@
 #!/bin/bash
-# `weft run`: connect() and signals, as on the kernel's TCP: SA_RESTART, SO_SNDTIMEO, a jump out of the handler.
+# `weft run`: connect() and signals, as on the kernel's TCP: SA_RESTART, SO_SNDTIMEO, a jump out of the handler, a thread cancelled.
 . tests/harness/net.sh
 need cc socat
 net_begin
 weft_up -c inetd
-expect restart_builds cc -O1 -o "$DIR/restart" tests/harness/preload/restart.c
+expect restart_builds cc -O1 -pthread -o "$DIR/restart" tests/harness/preload/restart.c
 
 ip netns exec "$NS" socat TCP-LISTEN:7,fork,reuseaddr EXEC:cat >"$DIR/echo" 2>&1 &
 echo=$!

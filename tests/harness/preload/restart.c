@@ -1,11 +1,12 @@
 /*
  * tests/harness/preload/restart.c - for interop/run-restart.sh: connect() to where nobody answers, with and without
- * SA_RESTART, SO_SNDTIMEO and a jump out of the handler; then to ADDRESS PORT, an echo server, with signals all along.
+ * SA_RESTART, SO_SNDTIMEO and a jump out of the handler, and in a thread that is cancelled; then to ADDRESS PORT, an echo server, with signals all along.
  *
  * It prints what each said, which is to be as on the kernel's TCP.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -95,6 +96,25 @@ static void nobody(const char *address)
 	close(fd);
 }
 
+static void *connects(void *address)
+{
+	connect_to(socket(AF_INET, SOCK_STREAM, 0), address, 9);
+	return NULL;
+}
+
+/* While it waits, or before. */
+static void cancelled(char *address)
+{
+	pthread_t thread;
+	void *end;
+
+	pthread_create(&thread, NULL, connects, address);
+	usleep(50000);
+	pthread_cancel(thread);
+	pthread_join(thread, &end);
+	printf("cancelled: %s\n", end == PTHREAD_CANCELED ? "yes" : "no");
+}
+
 /* What it wrote comes back and nothing else: the wait writes nothing.  False: it differs. */
 static bool echoes(const char *address, int port)
 {
@@ -127,6 +147,7 @@ int main(int argc, char **argv)
 	if (argc != 4)
 		return 2;
 	nobody(argv[1]);
+	cancelled(argv[1]);
 	for (int i = 0; i < 20; i++)
 		exact += echoes(argv[2], atoi(argv[3]));
 	printf("echoes: %d exact\n", exact);
