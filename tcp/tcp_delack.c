@@ -10,10 +10,10 @@
 #include "net/landing.h"
 #include "tcp/tcp_priv.h"
 
-#define ACK_HELD_NS NSEC_PER_MSEC
+#define ACK_ACCEPT_NS (2 * NSEC_PER_MSEC) /* for a request that nobody has accepted */
+#define ACK_HELD_NS NSEC_PER_MSEC         /* behind a full buffer that the program had lent */
 #define ATO_MIN_MS ((uint32_t)(TCP_ATO_MIN_NS / NSEC_PER_MSEC))
 #define ATO_MAX_MS ((uint32_t)(TCP_ATO_MAX_NS / NSEC_PER_MSEC))
-#define HOLD_NS (2 * NSEC_PER_MSEC)
 
 static uint32_t rto_ms(const struct tcp_sock *ts)
 {
@@ -62,16 +62,16 @@ void tcp_ack_delay(struct tcp_sock *ts)
  * A request that nobody has accepted yet: the program is busy with others, and will answer as soon as it has seen it.
  * So the ACK is held for a moment although the sender may be in slow start, where it has sent all it wants to say.
  */
-static void ack_hold(struct tcp_sock *ts, uint64_t now)
+static void ack_await_accept(struct tcp_sock *ts, uint64_t now)
 {
 	if (ts->flags & TCP_F_ACK_DELAY)
 		return;
 	ts->flags |= TCP_F_ACK_DELAY;
-	tcp_timer_set(ts, TCP_DUE_ACK, now + HOLD_NS);
+	tcp_timer_set(ts, TCP_DUE_ACK, now + ACK_ACCEPT_NS);
 }
 
 /* None of the first ACKs has gone. */
-static bool ack_is_held(const struct tcp_sock *ts)
+static bool ack_awaits_answer(const struct tcp_sock *ts)
 {
 	return (ts->flags & (TCP_F_ACK_DELAY | TCP_F_PASSIVE | TCP_F_PINGPONG)) ==
 		   (TCP_F_ACK_DELAY | TCP_F_PASSIVE) &&
@@ -90,7 +90,7 @@ void tcp_ack_schedule(struct tcp_sock *ts, bool pushed)
 	}
 	if (ts->quickacks > 0 && !(ts->flags & TCP_F_PINGPONG)) {
 		if (pushed && !atomic_load_explicit(&ts->sk.socket, memory_order_relaxed)) {
-			ack_hold(ts, now);
+			ack_await_accept(ts, now);
 			return;
 		}
 		ts->quickacks--;
@@ -140,7 +140,7 @@ void tcp_await(struct sock *sk)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
 
-	if (!ack_opens(ts) && !ack_is_held(ts))
+	if (!ack_opens(ts) && !ack_awaits_answer(ts))
 		return;
 	ts->flags |= TCP_F_ACK_NOW;
 	tcp_push(sk);
@@ -155,7 +155,7 @@ void tcp_ack_waited(struct tcp_sock *ts)
 	}
 	if (!(ts->flags & TCP_F_ACK_DELAY))
 		return;
-	if (ts->flags & TCP_F_PINGPONG || ack_is_held(ts))
+	if (ts->flags & TCP_F_PINGPONG || ack_awaits_answer(ts))
 		ts->est->ato_ms = (uint16_t)ATO_MIN_MS;
 	else
 		ts->est->ato_ms = ato_bound(ts, 2u * ts->est->ato_ms);
