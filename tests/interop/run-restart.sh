@@ -1,5 +1,5 @@
 #!/bin/bash
-# `weft run`: connect() and signals, as on the kernel's TCP: SA_RESTART, SO_SNDTIMEO, a jump out of the handler, a thread cancelled.
+# `weft run`: connect() and signals, as on the kernel's TCP: SA_RESTART, SO_SNDTIMEO, a jump out of the handler, a thread cancelled, two at once.
 . tests/harness/net.sh
 need cc socat
 net_begin

@@ -1,6 +1,7 @@
 /*
  * tests/harness/preload/restart.c - for interop/run-restart.sh: connect() to where nobody answers, with and without
- * SA_RESTART, SO_SNDTIMEO and a jump out of the handler, and in a thread that is cancelled; then to ADDRESS PORT, an echo server, with signals all along.
+ * SA_RESTART, SO_SNDTIMEO and a jump out of the handler, in a thread that is cancelled and in two; then to ADDRESS PORT,
+ * an echo server, with signals all along.
  *
  * It prints what each said, which is to be as on the kernel's TCP.
  */
@@ -115,6 +116,43 @@ static void cancelled(char *address)
 	printf("cancelled: %s\n", end == PTHREAD_CANCELED ? "yes" : "no");
 }
 
+struct shared {
+	pthread_t thread;
+	int fd, err;
+	char *address;
+};
+
+static void *connects_too(void *arg)
+{
+	struct shared *s = arg;
+
+	s->err = connect_to(s->fd, s->address, 9);
+	return NULL;
+}
+
+/* Two threads wait on one socket: a signal ends the second one's wait, and the first goes on past another. */
+static void both(char *address)
+{
+	struct sigaction sa = {.sa_handler = handle};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct shared s[2] = {{.fd = fd, .address = address}, {.fd = fd, .address = address}};
+
+	sigaction(SIGUSR1, &sa, NULL);
+	sa.sa_flags = SA_RESTART;
+	sigaction(SIGUSR2, &sa, NULL);
+	for (int i = 0; i < 2; i++) {
+		pthread_create(&s[i].thread, NULL, connects_too, &s[i]);
+		usleep(100000);
+	}
+	pthread_kill(s[1].thread, SIGUSR1);
+	pthread_join(s[1].thread, NULL);
+	pthread_kill(s[0].thread, SIGUSR2);
+	pthread_join(s[0].thread, NULL);
+	say("the second", s[1].err);
+	say("the first", s[0].err);
+	close(fd);
+}
+
 /* What it wrote comes back and nothing else: the wait writes nothing.  False: it differs. */
 static bool echoes(const char *address, int port)
 {
@@ -148,6 +186,7 @@ int main(int argc, char **argv)
 		return 2;
 	nobody(argv[1]);
 	cancelled(argv[1]);
+	both(argv[1]);
 	for (int i = 0; i < 20; i++)
 		exact += echoes(argv[2], atoi(argv[3]));
 	printf("echoes: %d exact\n", exact);
