@@ -60,6 +60,7 @@ static void thread_end(void *record)
 		}
 	}
 	mutex_unlock(&living.lock);
+	thread_record.last = (struct thread_slot){0};
 	memset(thread_record.cache, 0, sizeof(thread_record.cache));
 }
 
@@ -179,10 +180,10 @@ static struct slot *slot_find(struct stack *st)
 
 struct slot *slot_enter(struct stack *st)
 {
-	unsigned i = st->id & (THREAD_SLOTS - 1);
-	struct slot *s = slot_find(st);
+	struct thread_slot *known = &thread_record.cache[st->id & (THREAD_SLOTS - 1)];
 
-	thread_record.cache[i].slot = s;
-	thread_record.cache[i].id = st->id;
-	return s;
+	if (known->id != st->id)
+		*known = (struct thread_slot){.id = st->id, .slot = slot_find(st)};
+	thread_record.last = *known;
+	return known->slot;
 }

@@ -65,11 +65,9 @@ struct slot *slot_enter(struct stack *st);
 /* The calling thread's slot in st, made when there is none.  Never NULL; takes no lock. */
 static inline struct slot *slot_get(struct stack *st)
 {
-	unsigned i = st->id & (THREAD_SLOTS - 1);
-
-	if (__builtin_expect(thread_record.cache[i].id != st->id, 0))
+	if (__builtin_expect(thread_record.last.id != st->id, 0))
 		return slot_enter(st);
-	return thread_record.cache[i].slot;
+	return thread_record.last.slot;
 }
 
 /* st joins the living stacks: gives it its id; a thread that ends looks for its slots there. */

@@ -15,11 +15,15 @@ struct slot;
 #define THREAD_SLOTS 8  /* stacks of one thread found without a search; a power of two */
 #define THREAD_RANKS 16 /* locks held at once: more than there are ranks */
 
+/* Where a thread has its slot in one stack. */
+struct thread_slot {
+	uint64_t id; /* the stack's, never used twice: a stale entry matches nothing */
+	struct slot *slot;
+};
+
 struct thread_record {
-	struct {
-		uint64_t id; /* the stack's, never used twice: a stale entry matches nothing */
-		struct slot *slot;
-	} cache[THREAD_SLOTS];
+	struct thread_slot last; /* in the stack it used last; most threads use one */
+	struct thread_slot cache[THREAD_SLOTS];
 	struct batch *batch; /* the innermost open one */
 	uint64_t stack_id;   /* weft_use()'s, good while a running stack has it; 0: the default */
 	unsigned nheld;
