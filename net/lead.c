@@ -31,7 +31,6 @@
 #define LEAD_BURST 16
 #define LEAD_BURST_BULK 64 /* where segments of a stream come faster than they are read */
 #define LEAD_FDS 15        /* descriptors of its own that a leader may wait for */
-#define BULK 4096u         /* bytes: a larger frame is one of many */
 
 /* --- the word --------------------------------------------------------------------------------- */
 
@@ -109,7 +108,7 @@ int queue_read(struct netdev_queue *q, int max)
 	if (frames.count)
 		q->read_at = batch_clock(dev->stack);
 	while ((b = pkq_take(&frames))) {
-		q->bulk = b->len > BULK;
+		q->bulk = b->len > FRAME_BULK;
 		b->stamp = q->read_at;
 		netdev_rx(dev, b);
 	}

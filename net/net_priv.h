@@ -23,6 +23,7 @@
 
 #define NET_PROTO_MAX 8
 #define NET_NOTIFY_MAX 16
+#define FRAME_BULK 4096u /* bytes: a larger frame is one of many of its stream */
 
 struct ifaddr_table;
 

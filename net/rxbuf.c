@@ -13,17 +13,12 @@
 #include "lib/stack.h"
 #include "lib/wire/ip4.h"
 #include "net/gro.h"
-#include "net/landing.h"
 #include "net/net_priv.h"
 #include "net/tap.h"
 
 /* Left free before what is read into the small piece: the header part's bytes may be put there (net/gro.c). */
 #define SMALL_FRONT PKBUF_RX_LINEAR
 
-/* A larger frame is one of many of its stream. */
-#define BULK 4096u
-
-_Static_assert(RXBUF_FLOW == LANDING_FLOW, "the same bytes");
 _Static_assert(PIECE_SMALL + PIECE_LARGE >= PKBUF_MAX, "every frame fits");
 
 static uint32_t small_room(const struct piece *p)
@@ -224,7 +219,7 @@ static void rxbuf_move(struct rxbuf *r, size_t n)
 /* Of which stream was it, and was it a large one? */
 static void rxbuf_note(struct rxbuf *r, struct pkbuf *b, size_t n)
 {
-	r->bulk = n > BULK;
+	r->bulk = n > FRAME_BULK;
 	if (r->bulk)
 		memcpy(r->flow, pkbuf_data(b) + b->dev->link->hlen + offsetof(struct ip4_hdr, src),
 		       sizeof(r->flow));

@@ -8,13 +8,11 @@
 #include <sys/uio.h>
 
 #include "lib/wire/vnet.h"
+#include "net/landing.h"
 #include "net/netdev.h"
 
 #define RXBUF_IOV 4
 #define RXBUF_LAND_IOV 3
-#define RXBUF_FLOW 12 /* bytes of addresses and ports */
-
-struct landing;
 
 /* LOCKING: the holder of the queue's word. */
 struct rxbuf {
@@ -27,7 +25,7 @@ struct rxbuf {
 	struct iovec *to;            /* what the next frame is read into: iov[] or land[], */
 	int nto;                     /* so many of them */
 	bool bulk;                   /* the last frame was a large one, of this flow: */
-	uint8_t flow[RXBUF_FLOW];
+	uint8_t flow[LANDING_FLOW];
 	struct landing *lent;    /* by the thread that reads this batch; NULL: nothing */
 	struct landing *landing; /* the same, where the next frame's payload goes there */
 	struct iovec land[RXBUF_LAND_IOV];
