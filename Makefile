@@ -78,6 +78,8 @@ PROFILE_IDS := --param profile-func-internal-id=1
 ifeq ($(PROFILE),yes)
 LTO_CFLAGS += -fprofile-use -fprofile-partial-training $(PROFILE_IDS) -w
 PROFILED   := $(B)/profile/done
+# With timestamps, which almost all peers have.
+TRAINING   := 'receive 20000 1' 'send 20000 1' 'write 20000 1' 'request 20000 1' 'connection 2000 1'
 endif
 
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
@@ -136,8 +138,8 @@ $(B)/obj/libweft-all.a: $(LIB_OBJ)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# With timestamps, which almost all peers have.  gcc finds a file's counts beside its object.
-TRAINING := 'receive 20000 1' 'send 20000 1' 'write 20000 1' 'request 20000 1' 'connection 2000 1'
+ifeq ($(PROFILE),yes)
+# gcc finds a file's counts beside its object.
 $(PROFILED): $(LIB_SRC) $(HEADERS) tests/bench/segments.c Makefile
 	$(say) PROFILE $(B)
 	$(Q)rm -rf $(@D)
@@ -147,6 +149,7 @@ $(PROFILED): $(LIB_SRC) $(HEADERS) tests/bench/segments.c Makefile
 	  echo 'no profile, for what is built does not run here: make PROFILE=no' >&2; exit 1; done
 	$(Q)cd $(@D) && find obj -name '*.gcda' -exec cp --parents -t .. {} + && touch done
 $(PUBLIC_OBJ): $(PROFILED)
+endif
 
 # The rooms as one relocatable object: the libraries are made of it.
 ROOMS_OBJ := $(B)/obj/rooms.o

@@ -48,7 +48,7 @@ fi
 make -s -C "$dir/copy" clean
 expect make_clean test ! -e "$dir/copy/build" -a ! -e "$dir/copy/tags" -a -e "$dir/copy/Makefile"
 
-expect make_install make -s install PREFIX="$prefix"
+expect make_install make -s -j"$(nproc)" install PREFIX="$prefix"
 for file in bin/weft lib/libweft.a lib/libweft.so lib/libweft.so.0 include/weft/weft.h lib/pkgconfig/libweft.pc \
 	share/man/man1/weft.1 share/man/man3/weft.3 share/doc/weft/LICENSE; do
 	expect "has $file" test -e "$prefix/$file"
