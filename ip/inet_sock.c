@@ -184,6 +184,8 @@ NO_LOCK_ANALYSIS void sock_unlock(struct sock *sk)
 {
 	uint32_t work, bytes = 0;
 
+	if (lock_drop_idle(&sk->c.lock))
+		return;
 	while ((work = lock_drop(&sk->c.lock)))
 		bytes += sock_work(sk, work);
 	/* only now: a flood fills the backlog and is dropped, and the drain comes to an end */

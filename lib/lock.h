@@ -123,6 +123,17 @@ void lock_take(struct lock *l, enum lock_rank rank) ACQUIRE(l);
 /* True: taken, with the work bits still set for the drop to find.  False: held, the bits are left.
  */
 bool lock_take_or_leave(struct lock *l, uint32_t work, enum lock_rank rank) TRY_ACQUIRE(true, l);
+/* Dropped, if there is no work in it and nobody sleeps; false: lock_drop(). */
+static inline bool lock_drop_idle(struct lock *l) NO_LOCK_ANALYSIS
+{
+	uint32_t held = LOCK_HELD;
+
+	if (!atomic_compare_exchange_strong_explicit(&l->word, &held, 0, memory_order_release,
+						     memory_order_relaxed))
+		return false;
+	lock_rank_pop(l);
+	return true;
+}
 /* 0: dropped.  Else the work bits, now cleared, and still held: do the work, drop again. */
 uint32_t lock_drop(struct lock *l) NO_LOCK_ANALYSIS;
 /* Asserted by functions that say REQUIRES. */

@@ -49,6 +49,24 @@ START_TEST(test_lock_held_keeps_work_for_the_drop)
 }
 END_TEST
 
+START_TEST(test_lock_idle_is_dropped_at_once)
+{
+	struct lock l = {0};
+
+	lock_take(&l, RANK_SOCK);
+	ck_assert(lock_drop_idle(&l));
+	ck_assert_uint_eq(l.word, 0);
+	lock_rank_none();
+	ck_assert(lock_take_or_leave(&l, WORK_TIMER, RANK_SOCK));
+	ck_assert(!lock_drop_idle(&l));
+	ck_assert(lock_is_held(&l));
+	ck_assert_uint_eq(lock_drop(&l), WORK_TIMER);
+	l.word |= LOCK_SLEEPERS; /* as if somebody slept: it is to be woken */
+	ck_assert(!lock_drop_idle(&l));
+	ck_assert_uint_eq(lock_drop(&l), 0);
+}
+END_TEST
+
 /* Free: the caller's own work is found by the drop as well, behind what came before. */
 START_TEST(test_lock_take_or_leave_free_leaves_work_to_itself)
 {
@@ -283,6 +301,7 @@ int main(void)
 
 	tcase_add_test(tc, test_lock_free_is_taken_and_dropped);
 	tcase_add_test(tc, test_lock_held_keeps_work_for_the_drop);
+	tcase_add_test(tc, test_lock_idle_is_dropped_at_once);
 	tcase_add_test(tc, test_lock_take_or_leave_free_leaves_work_to_itself);
 	tcase_add_test(tc, test_lock_stress_loses_nothing_and_keeps_order);
 	tcase_add_test(tc, test_mutex_rising_ranks_pass);
