@@ -119,12 +119,12 @@ static void rcvbuf_grow(struct tcp_sock *ts, uint32_t copied)
 void tcp_tune_read(struct tcp_sock *ts)
 {
 	struct tcp_tune *t = &ts->est->tune;
-	uint32_t now = tune_us(tcp_now(ts));
-	uint32_t copied = ts->copied_seq - t->seq;
+	uint32_t copied = ts->copied_seq - t->seq, now;
 
-	if (t->space == 0) /* ESTABLISHED is still to come */
+	if (t->space == 0 || t->rtt_us == 0) /* ESTABLISHED, or a large segment, is still to come */
 		return;
-	if (t->rtt_us == 0 || now - t->since_us < t->rtt_us)
+	now = tune_us(tcp_now(ts));
+	if (now - t->since_us < t->rtt_us)
 		return;
 	if (copied > t->space) {
 		rcvbuf_grow(ts, copied);

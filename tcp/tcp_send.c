@@ -64,9 +64,11 @@ static uint32_t unsent(const struct tcp_sock *ts)
 bool tcp_snd_space(const struct sock *sk)
 {
 	const struct tcp_sock *ts = (const struct tcp_sock *)(const void *)sk;
+	uint32_t most;
 
-	uint32_t most = fill_limit(ts, send_limit(sk));
-
+	if (sk->snd_bytes == 0) /* all is acknowledged, and no limit is 0 */
+		return true;
+	most = fill_limit(ts, send_limit(sk));
 	return sk->snd_bytes <= most / 3 * 2 && 2ull * unsent(ts) < unsent_limit(ts);
 }
 

@@ -106,11 +106,12 @@ uint32_t tcp_wnd_limit(const struct tcp_sock *ts)
  */
 bool tcp_wnd_update_due(const struct tcp_sock *ts)
 {
-	uint32_t now = wnd_now(ts), room = wnd_room(ts), most = wnd_most(ts);
-	uint32_t grow = room > now ? room - now : 0;
+	uint32_t now = wnd_now(ts), most = wnd_most(ts), room, grow;
 
 	if (now > 2 * (uint64_t)ts->est->tune.space)
 		return false;
+	room = wnd_room(ts);
+	grow = room > now ? room - now : 0;
 	return grow >= (ts->sk.rcvbuf / 2 < most ? ts->sk.rcvbuf / 2 : most) / 4 ||
 	       (now < 2u * ts->est->rcv_mss && grow >= wnd_step(ts));
 }
