@@ -55,7 +55,10 @@ struct epoll_part {
 bool epoll_ready_next(struct epoll *ep, struct epoll_part *p, unsigned max, unsigned *left);
 unsigned epoll_ready_count(struct epoll *ep);
 
-/* What the socket has of what was asked for. */
+/*
+ * What the socket has of what was asked for.  It has its sock while it is on the list: its close() and the end of its
+ * stack take it off first, under the instance's lock.
+ */
 uint32_t epoll_item_poll(const struct epoll_item *it);
 /* epoll_ctl() with a socket of the instance's stack. */
 int epoll_items_change(struct epoll *ep, int op, struct socket *s, const struct epoll_event *event);

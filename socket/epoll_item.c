@@ -92,13 +92,8 @@ static bool item_event(struct wait_entry *w, uint32_t events)
 
 uint32_t epoll_item_poll(const struct epoll_item *it)
 {
-	struct socket *s = it->s;
-	uint32_t ev = EPOLL_ALWAYS;
+	uint32_t ev = it->s->ops->poll(it->s);
 
-	atomic_fetch_add(&s->refs, SOCKET_CALL);
-	if (atomic_load(&s->stack))
-		ev = s->ops->poll(s);
-	socket_put(s, SOCKET_CALL);
 	return it->spent ? 0 : ev & (it->event.events | EPOLL_ALWAYS);
 }
 

@@ -203,13 +203,15 @@ static void stack_threads_stop(struct stack *st)
 	}
 }
 
-/* The first socket still open, off the list, with a reference. */
-static struct socket *stack_take_socket(struct stack *st)
+/* The first epoll instance still open, or the first other socket; off the list, with a reference. */
+static struct socket *stack_take_socket(struct stack *st, bool instance)
 {
 	struct socket *s;
 
 	mutex_lock(&st->socket->lock);
 	s = st->socket->sockets;
+	while (s && (s->epoll != NULL) != instance)
+		s = s->next_stack;
 	if (s)
 		socket_hold(s);
 	mutex_unlock(&st->socket->lock);
@@ -260,14 +262,19 @@ static void stack_end_socket(struct stack *st, struct socket *s)
 	socket_put(s, SOCKET_REF);
 }
 
-/* Sockets outlive their stack until they are closed; their socks do not. */
+/*
+ * Sockets outlive their stack until they are closed; their socks do not.  Epoll instances end first: who waits on
+ * one asks the sockets it watches, and is counted as a call on the instance alone.
+ */
 static void stack_close_sockets(struct stack *st)
 {
 	struct socket *s;
 	struct batch b;
 
 	stack_wait_none(st, &st->socket->calls);
-	while ((s = stack_take_socket(st)))
+	while ((s = stack_take_socket(st, true)))
+		stack_end_socket(st, s);
+	while ((s = stack_take_socket(st, false)))
 		stack_end_socket(st, s);
 	stack_wait_none(st, &st->socket->socks);
 	batch_begin(&b, st);

@@ -86,7 +86,7 @@ START_TEST(test_asleep_close_of_the_instance_is_ebadf)
 }
 END_TEST
 
-/* The socket ends, or the instance, whichever the stack comes to first. */
+/* The instance is older than the socket, or younger. */
 START_TEST(test_asleep_stop_is_enetdown)
 {
 	struct epoll_event e;
@@ -297,6 +297,44 @@ START_TEST(test_all_hands_survive_an_end)
 }
 END_TEST
 
+static void *crowd_ask(void *arg)
+{
+	struct crowd *c = arg;
+	struct epoll_event e[3];
+	int n;
+
+	while ((n = weft_epoll_wait(c->ep, e, 3, 0)) >= 0)
+		atomic_fetch_add(&c->events, (unsigned)n);
+	ck_assert_int_eq(errno, ENETDOWN);
+	return NULL;
+}
+
+/* Whoever asks a socket how it is, the socket has its sock: it ends after the instance, older or younger. */
+START_TEST(test_all_hands_survive_the_end_of_the_stack)
+{
+	struct crowd c = {0};
+	pthread_t t[WAITERS];
+
+	if (_i) {
+		ck_assert_int_eq(weft_close(ep), 0);
+		ep = weft_epoll_create1(0);
+	}
+	c.ep = ep;
+	watch(udp, EPOLLIN);
+	for (int i = 0; i < 16; i++)
+		watch(sockets_bound(SOCK_DGRAM, &c.done), EPOLLIN | EPOLLOUT);
+	for (int i = 0; i < WAITERS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, crowd_ask, &c), 0);
+	while (atomic_load(&c.events) < 100)
+		sched_yield();
+	sockets_end(st);
+	for (int i = 0; i < WAITERS; i++)
+		ck_assert_int_eq(pthread_join(t[i], NULL), 0);
+	close_all();
+	st = sockets_begin();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("epoll_thread");
@@ -313,5 +351,6 @@ int main(void)
 	tcase_add_test(tc, test_asleep_in_poll_of_an_instance);
 	tcase_add_test(tc, test_all_hands_on_one_instance);
 	tcase_add_test(tc, test_all_hands_survive_an_end);
+	tcase_add_loop_test(tc, test_all_hands_survive_the_end_of_the_stack, 0, 2);
 	return unit_run("epoll_thread", tc);
 }
