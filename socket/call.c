@@ -10,13 +10,18 @@
 #include "lib/stack.h"
 #include "socket/socket_priv.h"
 
+static int call_on(struct call *c, struct stack *st)
+{
+	c->stack = st;
+	if (!st)
+		return -ENETDOWN;
+	batch_begin(&c->batch, st);
+	return 0;
+}
+
 int call_enter(struct call *c, struct socket *s)
 {
-	c->stack = atomic_load(&s->stack);
-	if (!c->stack)
-		return -ENETDOWN;
-	batch_begin(&c->batch, c->stack);
-	return 0;
+	return call_on(c, atomic_load(&s->stack));
 }
 
 int call_begin(struct call *c, struct socket *s)
@@ -25,7 +30,7 @@ int call_begin(struct call *c, struct socket *s)
 
 	if (st && atomic_load(&st->down))
 		return -ENETDOWN;
-	return call_enter(c, s);
+	return call_on(c, st);
 }
 
 void call_end(struct call *c)

@@ -23,13 +23,11 @@ static bool eventfd_event(struct wait_entry *w, uint32_t events)
 }
 
 /* The queue's lock orders this against eventfd_event(). */
-void socket_eventfd_settle(struct socket *s)
+void eventfd_settle(struct socket *s)
 {
 	uint32_t ready;
 	eventfd_t n;
 
-	if (s->eventfd < 0)
-		return;
 	ready = events_all(s->sk->ops->poll(s->sk)) | (stream_has_errors(s) ? EPOLLERR : 0);
 	ready &= s->eventfd_entry.events | EPOLLERR | EPOLLHUP;
 	mutex_lock(&s->wait.lock);

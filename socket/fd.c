@@ -23,19 +23,20 @@ struct fd_chunk {
 
 /*
  * LOCKING
- *	l	lock (rank FD)		a	atomic, written under l
+ *	l	lock (rank FD)		a	atomic, written under l		c	constant
  */
 static struct {
 	struct mutex lock;
 	_Atomic(struct fd_chunk *)
 	    chunk[FD_CHUNKS];  /* a: by (descriptor - WEFT_FD_FIRST) / FD_CHUNK */
 	struct socket *unused; /* l: by next_stack */
+	struct socket taken;   /* c: of a number that has no socket yet; without references */
 	unsigned lowest;       /* l: nothing is free below */
 } fds = {
     .lock = MUTEX_INITIALIZER(RANK_FD),
 };
 
-/* The place of a descriptor; NULL: there is none, or none yet. */
+/* The place of a descriptor, by what it is over the first; NULL: there is none, or none yet. */
 static _Atomic(struct socket *) *fd_place(unsigned i)
 {
 	struct fd_chunk *c;
@@ -59,12 +60,6 @@ static int fd_grow(unsigned i) REQUIRES(fds.lock)
 	return 0;
 }
 
-/* Stands in the place of a number that is taken and has no socket yet. */
-static struct socket *fd_taken(void)
-{
-	return (struct socket *)(void *)&fds;
-}
-
 int fd_reserve(void)
 {
 	_Atomic(struct socket *) *at;
@@ -80,7 +75,7 @@ int fd_reserve(void)
 	if (!fd) {
 		fds.lowest = i + 1;
 		fd = WEFT_FD_FIRST + (int)i;
-		atomic_store(fd_place(i), fd_taken());
+		atomic_store(fd_place(i), &fds.taken);
 	}
 	mutex_unlock(&fds.lock);
 	return fd;
@@ -120,16 +115,19 @@ static bool socket_try_hold(struct socket *s, uint64_t how)
 
 struct socket *fd_get(int fd, uint64_t how)
 {
-	_Atomic(struct socket *) *at =
-	    fd < WEFT_FD_FIRST ? NULL : fd_place((unsigned)(fd - WEFT_FD_FIRST));
+	_Atomic(struct socket *) *at = fd_place((unsigned)fd - WEFT_FD_FIRST);
 	struct socket *s;
 
-	while (at && (s = atomic_load_explicit(at, memory_order_acquire)) && s != fd_taken()) {
-		if (!socket_try_hold(s, how))
-			continue; /* it left the table before its last reference went */
-		if (atomic_load(at) == s)
+	while (at && (s = atomic_load_explicit(at, memory_order_acquire))) {
+		bool held = socket_try_hold(s, how);
+
+		if (held && atomic_load(at) == s)
 			return s;
-		socket_put(s, how);
+		if (held)
+			socket_put(s, how);
+		else if (s == &fds.taken)
+			return NULL;
+		/* it left the table before its last reference went */
 	}
 	return NULL;
 }

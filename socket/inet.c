@@ -200,11 +200,27 @@ static int inet_listen_on(struct socket *s, int backlog)
 	return err;
 }
 
+/*
+ * What a child has of its listener, whose lock is held: time-outs and ways, as on Linux, but it blocks whatever the
+ * listener does.  Nobody else knows the child yet.
+ */
+static void inet_inherit(struct socket *child, struct socket *s)
+{
+	uint32_t flags = atomic_load(&s->flags) & (SOCKET_ZEROCOPY | SOCKET_INQ);
+
+	flags |= atomic_load_explicit(&child->flags, memory_order_relaxed);
+	atomic_store_explicit(&child->flags, flags, memory_order_relaxed);
+	atomic_store_explicit(&child->rcvtimeo, atomic_load(&s->rcvtimeo), memory_order_relaxed);
+	atomic_store_explicit(&child->sndtimeo, atomic_load(&s->sndtimeo), memory_order_relaxed);
+	child->priority = s->priority;
+}
+
 /* A reference to the next connection, or NULL with *err. */
-static struct sock *inet_accept_sock(struct call *c, struct socket *s, int *err)
+static struct sock *inet_accept_sock(struct call *c, struct socket *s, struct socket *child,
+				     int *err)
 {
 	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLIN, .one = true};
-	struct sock *child = NULL;
+	struct sock *sk = NULL;
 
 	*err = s->sk->ops->accept ? inet_lock(s) : -EOPNOTSUPP;
 	if (*err)
@@ -212,31 +228,26 @@ static struct sock *inet_accept_sock(struct call *c, struct socket *s, int *err)
 	w.deadline = socket_deadline(s, c->stack, false);
 	for (;;) {
 		*err = 0;
-		child = s->sk->ops->accept(s->sk, err);
-		if (child || *err != -EAGAIN || (atomic_load(&s->flags) & SOCKET_NONBLOCK))
+		sk = s->sk->ops->accept(s->sk, err);
+		if (sk || *err != -EAGAIN || (atomic_load(&s->flags) & SOCKET_NONBLOCK))
 			break;
 		*err = sock_wait(&w);
 		if (*err)
 			break;
 	}
+	if (sk)
+		inet_inherit(child, s);
 	inet_unlock(s);
-	return child;
+	return sk;
 }
 
-/* The child has the listener's time-outs and ways, as on Linux, but blocks whatever the listener does. */
 static int inet_accept(struct call *c, struct socket *s, struct socket *child)
 {
 	int err;
-	struct sock *sk = inet_accept_sock(c, s, &err);
+	struct sock *sk = inet_accept_sock(c, s, child, &err);
 
 	if (!sk)
 		return err;
-	atomic_store(&child->rcvtimeo, atomic_load(&s->rcvtimeo));
-	atomic_store(&child->sndtimeo, atomic_load(&s->sndtimeo));
-	atomic_fetch_or(&child->flags, atomic_load(&s->flags) & (SOCKET_ZEROCOPY | SOCKET_INQ));
-	sock_lock(s->sk);
-	child->priority = s->priority;
-	sock_unlock(s->sk);
 	sock_lock(sk);
 	socket_attach(child, sk);
 	sock_unlock(sk);

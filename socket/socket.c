@@ -184,7 +184,7 @@ static int accept_child(struct call *c, struct socket *s, struct socket *child, 
 {
 	int err;
 
-	atomic_store(&child->flags, flags_of(flags));
+	atomic_store_explicit(&child->flags, flags_of(flags), memory_order_relaxed);
 	err = s->ops->accept(c, s, child);
 	if (!err)
 		publish(c, socket_hold(child), fd);

@@ -245,7 +245,12 @@ int socket_setopt(struct socket *s, int level, int name, const void *v, socklen_
 int socket_getopt(struct socket *s, int level, int name, void *v, socklen_t *n);
 
 /* socket/eventfd.c: takes readiness back from the eventfd when it is over.  The sock's lock is held. */
-void socket_eventfd_settle(struct socket *s);
+void eventfd_settle(struct socket *s);
+static inline void socket_eventfd_settle(struct socket *s)
+{
+	if (s->eventfd >= 0)
+		eventfd_settle(s);
+}
 int socket_eventfd(struct socket *s, uint32_t events);
 
 /* socket/epoll.c, epoll_item.c */
