@@ -31,36 +31,19 @@ static uint32_t rcvq_bytes(const struct tcp_sock *ts)
 
 /* --- copying ------------------------------------------------------------------------------------ */
 
-/* Where a read stands: in the queue and in the message. */
+/* Where a read stands in the queue. */
 struct reader {
 	struct pkbuf *b;
 	uint32_t seq; /* of the next byte */
-	size_t at;    /* in the message */
 	bool urgent;  /* that byte is the urgent one, in line */
 	const struct sock_msg *m;
 };
 
-static void msg_write(struct reader *r, uint32_t off, uint32_t n)
-{
-	const struct iovec *v = r->m->iov;
-	size_t at = r->at;
-
-	for (; at >= v->iov_len; v++)
-		at -= v->iov_len;
-	while (n) {
-		uint32_t k = v->iov_len - at < n ? (uint32_t)(v->iov_len - at) : n;
-
-		pkbuf_read(r->b, off, (uint8_t *)v->iov_base + at, k);
-		off += k;
-		n -= k;
-		at = 0;
-		v++;
-	}
-}
-
-/* Up to n bytes from where r stands; returns how many there were. */
+/* Up to n bytes from where r stands, for which the message has room; returns how many there were. */
 static uint32_t reader_copy(struct reader *r, uint32_t n)
 {
+	const struct iovec *v = r->m->iov;
+	size_t at = r->m->skip;
 	uint32_t done = 0;
 
 	while (r->b && done < n) {
@@ -68,10 +51,15 @@ static uint32_t reader_copy(struct reader *r, uint32_t n)
 
 		if (k > n - done)
 			k = n - done;
-		if (!(r->m->flags & MSG_TRUNC))
-			msg_write(r, off, k);
+		if (!(r->m->flags & MSG_TRUNC)) {
+			for (; at >= v->iov_len; v++)
+				at -= v->iov_len;
+			if (k > v->iov_len - at)
+				k = (uint32_t)(v->iov_len - at);
+			pkbuf_read(r->b, off, (uint8_t *)v->iov_base + at, k);
+			at += k;
+		}
 		r->seq += k;
-		r->at += k;
 		done += k;
 		if (off + k == r->b->len)
 			r->b = r->b->next;
@@ -194,7 +182,7 @@ static bool urg_readable(const struct tcp_sock *ts)
 static ssize_t recv_oob(struct sock *sk, struct sock_msg *m)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
-	struct reader r = {.b = ts->est->rcvq_head, .at = m->skip, .m = m};
+	struct reader r = {.b = ts->est->rcvq_head, .m = m};
 
 	if ((sk->flags & SOCK_OOBINLINE) || urg_ahead(ts) == URG_NONE ||
 	    (ts->flags & TCP_F_URG_READ))
@@ -235,7 +223,7 @@ static bool recv_has_more(const struct tcp_sock *ts)
 ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
-	struct reader r = {.b = ts->est->rcvq_head, .seq = ts->copied_seq, .at = m->skip, .m = m};
+	struct reader r = {.b = ts->est->rcvq_head, .seq = ts->copied_seq, .m = m};
 	size_t len = m->len - m->skip;
 	uint32_t n = len < INT32_MAX ? (uint32_t)len : INT32_MAX, mark = urg_ahead(ts), done;
 
