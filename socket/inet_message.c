@@ -159,32 +159,39 @@ static bool inet_recv_look(struct socket *s, struct sock_msg *m, size_t *done, s
 }
 
 /* A large buffer of a stream's reader that will wait may be read into by the device (net/landing.h). */
-static bool inet_recv_lends(const struct call *c, const struct socket *s, const struct sock_msg *m)
+static bool inet_recv_lends(const struct call *c, struct socket *s, const struct sock_msg *m)
 {
-	return s->type == SOCK_STREAM && m->len >= LANDING_MIN && !m->sink &&
-	       !(m->flags & (MSG_PEEK | MSG_TRUNC)) && sysctl_get(c->stack, place);
+	return m->len >= LANDING_MIN && s->type == SOCK_STREAM && !m->sink &&
+	       !(m->flags & (MSG_PEEK | MSG_TRUNC)) && inet_recv_waits(s, m) &&
+	       sysctl_get(c->stack, place);
+}
+
+/* There was nothing, or not enough: looks again at each event.  As inet_recv_look() says in *r and *done. */
+static void inet_recv_wait(struct call *c, struct socket *s, struct sock_msg *m, size_t *done,
+			   ssize_t *r)
+{
+	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLIN};
+
+	w.deadline = socket_deadline(s, c->stack, false);
+	do {
+		*r = sock_wait(&w);
+	} while (!*r && !inet_recv_look(s, m, done, r));
 }
 
 ssize_t inet_recv(struct call *c, struct socket *s, struct sock_msg *m)
 {
-	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLIN};
 	struct landing landing;
-	bool waits = inet_recv_waits(s, m);
 	size_t done = 0;
 	ssize_t r = inet_lock(s);
 
 	if (r)
 		return r;
-	w.deadline = waits ? socket_deadline(s, c->stack, false) : 0;
-	if (waits && inet_recv_lends(c, s, m)) {
+	if (inet_recv_lends(c, s, m)) {
 		landing.owner = NULL;
 		m->landing = &landing;
 	}
-	while (!inet_recv_look(s, m, &done, &r) && waits) {
-		r = sock_wait(&w);
-		if (r)
-			break;
-	}
+	if (!inet_recv_look(s, m, &done, &r) && inet_recv_waits(s, m))
+		inet_recv_wait(c, s, m, &done, &r);
 	if (m->landing)
 		s->sk->ops->recv_end(s->sk, m);
 	r = inet_stream_result(s, done, r);
