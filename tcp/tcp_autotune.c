@@ -139,11 +139,9 @@ void tcp_tune_read(struct tcp_sock *ts)
 /* What Linux charges for a segment of n bytes, so that SO_SNDBUF says what it would say there. */
 static uint64_t segment_charge(uint32_t n)
 {
-	uint64_t p = 1;
+	unsigned bits = 64 - (unsigned)__builtin_clzll(n + SND_OVERHEAD - 1ull);
 
-	while (p < n + SND_OVERHEAD)
-		p *= 2;
-	return p + SND_OVERHEAD2;
+	return (1ull << bits) + SND_OVERHEAD2;
 }
 
 void tcp_sndbuf_tune(struct tcp_sock *ts)
