@@ -103,7 +103,7 @@ bool ip_csum_ok(const struct pkbuf *b)
 void ip4_csum_set(struct ip4_hdr *h)
 {
 	h->csum = 0;
-	h->csum = csum_finish(csum_add_words(0, h, ip4_hdr_len(h)));
+	h->csum = ip4_csum(h);
 }
 
 void ip_unreachable(struct pkbuf *b)

@@ -10,7 +10,6 @@
 #include "ip/ip_priv.h"
 #include "ip/mcast.h"
 #include "ip/raw.h"
-#include "lib/checksum.h"
 #include "lib/debug.h"
 #include "lib/mib.h"
 
@@ -30,7 +29,7 @@ static enum drop_reason ip_check_header(struct pkbuf *b)
 	if (hlen < IP4_HLEN || !pkbuf_pull(b, hlen))
 		return DROP_IP_HDRLEN;
 	h = ip4_hdr(b);
-	if (csum_finish(csum_add_words(0, h, hlen)) != 0)
+	if (ip4_csum(h) != 0)
 		return DROP_IP_CSUM;
 	if (be16_get(h->len) < hlen || be16_get(h->len) > b->len)
 		return DROP_IP_LENGTH;

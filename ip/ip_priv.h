@@ -12,6 +12,7 @@
 #include "ip/icmp.h"
 #include "ip/ip.h"
 #include "ip/route.h"
+#include "lib/checksum.h"
 #include "lib/stack.h"
 
 struct route_state;
@@ -80,6 +81,15 @@ static inline struct ip4_hdr *ip4_hdr_edit(struct pkbuf *b)
 static inline bool ip4_is_fragment(const struct ip4_hdr *h)
 {
 	return be16_get(h->off) & (IP4_MF | IP4_OFFMASK);
+}
+/* The checksum over a header as it stands: 0 where it is right.  Mostly there are no options to be added. */
+static inline uint16_t ip4_csum(const struct ip4_hdr *h)
+{
+	uint64_t sum = csum_add_words(0, h, IP4_HLEN);
+
+	if (ip4_hdr_len(h) > IP4_HLEN)
+		sum = csum_add_words(sum, h + 1, ip4_hdr_len(h) - IP4_HLEN);
+	return csum_finish(sum);
 }
 /* Sets header checksum from scratch. */
 void ip4_csum_set(struct ip4_hdr *h);

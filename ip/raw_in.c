@@ -124,12 +124,17 @@ struct raw_found {
 	unsigned n;
 };
 
+static bool raw_is_open(struct stack *st, uint8_t proto)
+{
+	return atomic_load_explicit(&st->ip->raw->count[proto], memory_order_relaxed) != 0;
+}
+
 static struct raw_found raw_collect(struct stack *st, uint8_t proto, const struct raw_want *w)
 {
 	struct raw_state *s = st->ip->raw;
 	struct raw_found f = {NULL, 0};
 
-	if (atomic_load_explicit(&s->count[proto], memory_order_relaxed) == 0)
+	if (!raw_is_open(st, proto))
 		return f;
 	mutex_lock(&s->lock);
 	if (s->count[proto])
@@ -187,22 +192,24 @@ static void raw_deliver(struct sock *sk, struct pkbuf *b)
 	sock_deliver(sk, copy);
 }
 
-bool raw_in(struct pkbuf *b)
+/* True: there was one at least. */
+static bool raw_deliver_all(struct pkbuf *b)
 {
 	struct raw_want w = {b->dst, b->src, b->dev->ifindex};
-	struct raw_found f;
-	bool took;
+	struct raw_found f = raw_collect(b->stack, b->proto, &w);
+	bool took = f.n > 0;
 
-	if (b->proto == IP_PROTO_RAW)
-		return false;
-	f = raw_collect(b->stack, b->proto, &w);
-	took = f.n > 0;
 	for (unsigned i = 0; i < f.n; i++) {
 		if (b->proto != IP_PROTO_ICMP || !raw_filtered(f.sk[i], b))
 			raw_deliver(f.sk[i], b);
 	}
 	raw_found_put(&f);
 	return took;
+}
+
+bool raw_in(struct pkbuf *b)
+{
+	return raw_is_open(b->stack, b->proto) && b->proto != IP_PROTO_RAW && raw_deliver_all(b);
 }
 
 /* A protocol with ports or sequence numbers to compare has the better judgement. */
