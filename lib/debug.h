@@ -38,8 +38,13 @@ unsigned debug_level_parse(const char *name); /* "arp", "all", ...; 0: unknown *
 void debug_line(struct stack *st, enum debug_level l, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+static inline bool debug_is_on(const struct stack *st, enum debug_level l)
+{
+	return atomic_load_explicit(&st->debug, memory_order_relaxed) & l;
+}
+
 #define debug(st, level, ...)                                                                      \
 	do {                                                                                       \
-		if (atomic_load_explicit(&(st)->debug, memory_order_relaxed) & (level))            \
+		if (debug_is_on((st), (level)))                                                    \
 			debug_line((st), (level), __VA_ARGS__);                                    \
 	} while (0)

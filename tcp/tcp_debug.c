@@ -33,24 +33,28 @@ static void seg_line(const struct pkbuf *b, const char *way, const struct ip_flo
 	const struct tcp_hdr *h = (const struct tcp_hdr *)(const void *)(b->hdr + b->l4);
 	char src[IP_ADDR_TEXT], dst[IP_ADDR_TEXT], flags[FLAGS_TEXT];
 
-	debug(b->stack, DEBUG_TCP,
-	      "tcp %s: %s:%u > %s:%u [%s] SEG.SEQ=%u SEG.ACK=%u SEG.LEN=%u SEG.WND=%u SEG.UP=%u"
-	      " SEG.PRC=%u",
-	      way, ip_addr_text(&f->src, src), be16_get(h->sport), ip_addr_text(&f->dst, dst),
-	      be16_get(h->dport), flags_text(h->flags, flags), be32_get(h->seq), be32_get(h->ack),
-	      seg_len(h, data), be16_get(h->wnd), be16_get(h->urg), f->tos >> 5);
+	debug_line(
+	    b->stack, DEBUG_TCP,
+	    "tcp %s: %s:%u > %s:%u [%s] SEG.SEQ=%u SEG.ACK=%u SEG.LEN=%u SEG.WND=%u SEG.UP=%u"
+	    " SEG.PRC=%u",
+	    way, ip_addr_text(&f->src, src), be16_get(h->sport), ip_addr_text(&f->dst, dst),
+	    be16_get(h->dport), flags_text(h->flags, flags), be32_get(h->seq), be32_get(h->ack),
+	    seg_len(h, data), be16_get(h->wnd), be16_get(h->urg), f->tos >> 5);
 }
 
 void tcp_debug_in(const struct pkbuf *b)
 {
-	struct ip_flow f = {.src = b->src, .dst = b->dst, .tos = b->tos};
+	if (debug_is_on(b->stack, DEBUG_TCP)) {
+		struct ip_flow f = {.src = b->src, .dst = b->dst, .tos = b->tos};
 
-	seg_line(b, "in", &f, b->len);
+		seg_line(b, "in", &f, b->len);
+	}
 }
 
 void tcp_debug_out(const struct pkbuf *b, const struct ip_flow *f)
 {
 	const struct tcp_hdr *h = (const struct tcp_hdr *)(const void *)(b->hdr + b->l4);
 
-	seg_line(b, "out", f, b->len - (h->off >> 4) * 4u);
+	if (debug_is_on(b->stack, DEBUG_TCP))
+		seg_line(b, "out", f, b->len - (h->off >> 4) * 4u);
 }
