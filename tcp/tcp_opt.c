@@ -50,16 +50,25 @@ static void seg_opt_syn(struct tcp_seg *g, const uint8_t *p, unsigned len, unsig
 	}
 }
 
+/* How everybody writes timestamps, and nothing beside them (RFC 7323, appendix A). */
+#define TS_ALONE_LEN 12
+#define TS_ALONE (TCP_OPT_NOP << 24 | TCP_OPT_NOP << 16 | TCP_OPT_TS << 8 | TCP_OPT_TS_LEN)
+
+static void seg_opt_ts(struct tcp_seg *g, const uint8_t *p)
+{
+	g->tsval = get32(p + 2);
+	g->tsecr = get32(p + 6);
+	g->opts |= SEG_OPT_TS;
+}
+
 static void seg_opt(struct tcp_seg *g, const uint8_t *p, unsigned len, unsigned off)
 {
 	uint8_t kind = p[0];
 
 	if (g->flags & TCP_SYN)
 		seg_opt_syn(g, p, len, off);
-	if (kind == TCP_OPT_TS && len == 10) {
-		g->tsval = get32(p + 2);
-		g->tsecr = get32(p + 6);
-		g->opts |= SEG_OPT_TS;
+	if (kind == TCP_OPT_TS && len == TCP_OPT_TS_LEN) {
+		seg_opt_ts(g, p);
 	} else if (kind == TCP_OPT_SACK && len >= 10 && (len - 2) % 8 == 0) {
 		g->nsack = (uint8_t)((len - 2) / 8);
 		g->sack_off = (uint8_t)(off + 2);
@@ -70,6 +79,10 @@ static void seg_opts_parse(struct tcp_seg *g, const uint8_t *hdr, unsigned hlen)
 {
 	unsigned i = TCP_HLEN;
 
+	if (hlen == TCP_HLEN + TS_ALONE_LEN && get32(hdr + i) == TS_ALONE) {
+		seg_opt_ts(g, hdr + i + 2);
+		return;
+	}
 	while (i < hlen && hdr[i] != TCP_OPT_END) {
 		unsigned len;
 

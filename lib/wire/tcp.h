@@ -21,9 +21,10 @@
 #define TCP_OPT_WSCALE 3  /* length 3 */
 #define TCP_OPT_SACK_OK 4 /* length 2 */
 #define TCP_OPT_SACK 5    /* length 2 + 8n */
-#define TCP_OPT_TS 8      /* length 10 */
-#define TCP_OPT_FO 34     /* RFC 7413: length 2, or 6 to 18 and even */
-#define TCP_OPT_EXP 254   /* RFC 6994: length, then a magic number of 16 bits */
+#define TCP_OPT_TS 8
+#define TCP_OPT_TS_LEN 10
+#define TCP_OPT_FO 34   /* RFC 7413: length 2, or 6 to 18 and even */
+#define TCP_OPT_EXP 254 /* RFC 6994: length, then a magic number of 16 bits */
 #define TCP_OPT_EXP_FO 0xf989
 #define TCP_WSCALE_MAX 14   /* RFC 7323, 2.3 */
 #define TCP_MSS_DEFAULT 536 /* RFC 9293, MUST-15 */
