@@ -78,27 +78,36 @@ void tcp_set_state(struct tcp_sock *ts, unsigned to)
 	atomic_store_explicit(&ts->sk.c.state, (uint8_t)to, memory_order_relaxed);
 }
 
-enum { STEP_ACK = 4 }; /* the fifth, in the list */
-
 /* RFC 9293, 3.10.7.4.  Third, security and precedence, no stack does any more. */
-static tcp_step_fn *const steps[] = {
-    tcp_check_paws,       /* RFC 7323, 5.3, R1 */
-    tcp_check_seq,        /* first: the sequence number */
-    tcp_check_rst,        /* second: RST */
-    tcp_check_syn,        /* fourth: SYN */
-    [STEP_ACK] = tcp_ack, /* fifth: ACK */
-    tcp_urg,              /* sixth: URG */
-};
+static enum drop_reason process_steps(struct tcp_sock *ts, struct pkbuf *b)
+{
+	static tcp_step_fn *const steps[] = {
+	    tcp_check_paws, /* RFC 7323, 5.3, R1 */
+	    tcp_check_seq,  /* first: the sequence number */
+	    tcp_check_rst,  /* second: RST */
+	    tcp_check_syn,  /* fourth: SYN */
+	    tcp_ack,        /* fifth: ACK */
+	    tcp_urg,        /* sixth: URG */
+	};
+	enum drop_reason why = DROP_NONE;
+
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]) && !why; i++)
+		why = steps[i](ts, b);
+	return why;
+}
 
 /*
- * Header prediction: the next segment in order of an open connection, with nothing about it that a
- * step before the fifth could refuse.  What is odd is gathered, and asked once.
+ * Header prediction: the next segment in order of an open connection that a program has, with nothing
+ * about it that a step before the fifth could refuse, for the sixth to do, or for the seventh to take
+ * off.  What is odd is gathered, and asked once.
  */
 static bool is_predicted(const struct tcp_sock *ts, const struct tcp_seg *g)
 {
 	bool stamps = ts->flags & TCP_F_TS, stamped = g->opts & SEG_OPT_TS;
 	uint32_t odd = tcp_state_of(ts) ^ TCP_ESTABLISHED;
 
+	odd |= ts->flags & (TCP_F_FASTOPEN | TCP_F_FIN_SEEN);
+	odd |= ts->sk.flags & SOCK_DEAD;
 	odd |= (g->flags & ~(uint32_t)TCP_PSH) ^ TCP_ACK;
 	odd |= g->seq ^ ts->rcv_nxt;
 	odd |= seq_gt(g->end, ts->rcv_adv);
@@ -131,8 +140,7 @@ static bool push_is_due(const struct tcp_sock *ts)
 
 void tcp_process(struct tcp_sock *ts, struct pkbuf *b)
 {
-	enum drop_reason why = DROP_NONE;
-	unsigned i = 0;
+	enum drop_reason why;
 
 	if (!tcp_est_get(ts)) {
 		pkbuf_drop(b, process_poor(ts, b));
@@ -140,13 +148,13 @@ void tcp_process(struct tcp_sock *ts, struct pkbuf *b)
 	}
 	ts->est->segs_in++;
 	if (is_predicted(ts, tcp_seg(b))) {
-		i = STEP_ACK;
 		tcp_seg(b)->opts |= SEG_PREDICTED;
 		if (b->len)
 			mib_inc(b->stack, MIB_TcpExt_TCPHPHits);
+		why = tcp_ack(ts, b);
+	} else {
+		why = process_steps(ts, b);
 	}
-	for (; i < sizeof(steps) / sizeof(steps[0]) && !why; i++)
-		why = steps[i](ts, b);
 	if (why || tcp_state_of(ts) == TCP_CLOSE) {
 		pkbuf_drop(b, why);
 	} else {

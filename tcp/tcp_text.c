@@ -206,9 +206,11 @@ static bool rcvq_charge(struct tcp_sock *ts, const struct pkbuf *b)
 /* As much of b as goes behind the last packet. */
 static void rcvq_merge(struct tcp_sock *ts, struct pkbuf *b)
 {
-	struct pkbuf *last = ts->est->rcvq_head ? ts->est->rcvq_tail : NULL;
-	uint32_t n = last ? tcp_rcvq_merge(&ts->sk, last, b) : 0;
+	uint32_t n;
 
+	if (!ts->est->rcvq_head)
+		return;
+	n = tcp_rcvq_merge(&ts->sk, ts->est->rcvq_tail, b);
 	rcvq_took(ts, n);
 	if (n && b->len == 0)
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPRcvCoalesce);
@@ -346,7 +348,7 @@ static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
 		ts->flags |=
 		    TCP_F_ACK_NOW; /* RFC 5681, 4.2: a hole was filled, in whole or in part */
 	}
-	tcp_ack_schedule(ts, pushed);
+	tcp_ack_schedule(ts, pushed, now);
 	sock_ready(&ts->sk, EPOLLIN | urg_event(ts));
 }
 
