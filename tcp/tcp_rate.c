@@ -145,10 +145,11 @@ static void limit_add(struct tcp_sock *ts, enum tcp_limit which, uint32_t ms)
 static void limit_change(struct tcp_sock *ts, enum tcp_limit is)
 {
 	struct tcp_xfer *x = ts->est->xfer;
-	uint32_t now = tcp_ms(tcp_now(ts));
+	uint32_t now;
 
 	if (is == x->limit)
 		return;
+	now = tcp_ms(tcp_now(ts));
 	limit_add(ts, x->limit, now - x->limit_ms);
 	x->limit = (uint8_t)is;
 	x->limit_ms = now;

@@ -286,7 +286,7 @@ static void xfer_shift(struct tcp_sock *ts)
 	struct tcp_rec *r = x->head;
 
 	timed_del(x, r);
-	tcp_rec_unmark(ts, r, REC_SACKED | REC_LOST | REC_RETRANS);
+	marks_add(x, r->flags, r->seq - r->end);
 	x->head = r->next;
 	if (!x->head)
 		x->tail = NULL;

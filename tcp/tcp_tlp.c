@@ -8,10 +8,10 @@
 
 static bool tlp_wanted(const struct tcp_sock *ts)
 {
-	if (ts->flags & TCP_F_FASTOPEN) /* the SYN-ACK has the timer */
+	if (tcp_flight(ts) == 0 || (ts->flags & TCP_F_FASTOPEN)) /* the SYN-ACK has the timer */
 		return false;
 	return sysctl_get(ts->sk.stack, tcp_early_retrans) >= 3 && (ts->flags & TCP_F_SACK) &&
-	       tcp_flight(ts) && (ts->ca_state == CA_OPEN || ts->ca_state == CA_CWR);
+	       (ts->ca_state == CA_OPEN || ts->ca_state == CA_CWR);
 }
 
 /* 7.2: PTO.  A lone segment's ACK may be delayed. */
@@ -27,10 +27,11 @@ static uint64_t tlp_wait(const struct tcp_sock *ts)
 
 bool tcp_tlp_arm(struct tcp_sock *ts, uint64_t now, bool rearm)
 {
-	uint64_t when = now + tlp_wait(ts), rto;
+	uint64_t when, rto;
 
 	if (!tlp_wanted(ts))
 		return false;
+	when = now + tlp_wait(ts);
 	rto = rearm ? now + tcp_rto_ns(ts) : tcp_rto_due(ts, now);
 	tcp_rtx_arm(ts, RTX_PROBE, when < rto ? when : rto);
 	return true;
