@@ -57,8 +57,7 @@ static void ack_rtt(struct tcp_sock *ts, struct tcp_ack_info *a)
 			return;
 		rtt = a->rtt_ns = (ms ? ms : 1) * NSEC_PER_MSEC; /* less than a tick */
 	}
-	tcp_min_rtt_sample(ts, a->rtt_ns);
-	tcp_rtt_sample(ts, rtt);
+	tcp_rtt_sample(ts, a->now, rtt, a->rtt_ns);
 	ts->backoff = 0; /* RFC 6298, 5.7: not before there is a sample */
 }
 
@@ -147,10 +146,11 @@ static void ack_fin(struct tcp_sock *ts)
 	}
 }
 
-static void ack_info(const struct tcp_sock *ts, const struct tcp_seg *g, struct tcp_ack_info *a)
+static void ack_info(const struct tcp_sock *ts, const struct tcp_seg *g, uint64_t now,
+		     struct tcp_ack_info *a)
 {
 	*a = (struct tcp_ack_info){
-	    .now = tcp_now(ts),
+	    .now = now,
 	    .prior_una = ts->snd_una,
 	    .prior_flight = tcp_flight(ts),
 	    .prior_fack = tcp_fack(ts),
@@ -172,14 +172,15 @@ static void ack_marked(struct tcp_sock *ts, const struct tcp_ack_info *a)
 	mib_add(ts->sk.stack, MIB_TcpExt_TCPDeliveredCE, n);
 }
 
-void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b)
+void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b, uint64_t now)
 {
 	const struct tcp_seg *g = tcp_seg(b);
 	struct tcp_ack_info a;
 
-	ack_info(ts, g, &a);
+	ack_info(ts, g, now, &a);
 	a.ece = tcp_ecn_echo(ts, g);
-	tcp_sack_in(ts, b, &a);
+	if (g->nsack)
+		tcp_sack_in(ts, b, &a);
 	a.dup = ack_is_duplicate(ts, g, &a);
 	a.odd = a.odd || a.dup || a.ece;
 	snd_wnd_update(ts, g);
@@ -206,13 +207,13 @@ void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b)
 }
 
 /* One that was overtaken: nothing but its SACK blocks can be news. */
-static void ack_take_old(struct tcp_sock *ts, struct pkbuf *b)
+static void ack_take_old(struct tcp_sock *ts, struct pkbuf *b, uint64_t now)
 {
 	struct tcp_ack_info a;
 
 	if (!ts->est->xfer || !(ts->flags & TCP_F_SACK) || tcp_seg(b)->nsack == 0)
 		return;
-	ack_info(ts, tcp_seg(b), &a);
+	ack_info(ts, tcp_seg(b), now, &a);
 	a.pure = false;
 	tcp_sack_in(ts, b, &a);
 	tcp_recovery_ack(ts, &a);
@@ -223,10 +224,9 @@ static void ack_take_old(struct tcp_sock *ts, struct pkbuf *b)
  * SYN-RECEIVED: the third ACK, or a segment from another connection.  A program that has closed
  * meanwhile, after Fast Open or a simultaneous open, has gone on from there.
  */
-static enum drop_reason ack_syn_received(struct tcp_sock *ts, struct pkbuf *b)
+static enum drop_reason ack_syn_received(struct tcp_sock *ts, struct pkbuf *b, uint64_t now)
 {
 	const struct tcp_seg *g = tcp_seg(b);
-	uint64_t now = tcp_now(ts);
 
 	if (!seq_gt(g->ack, ts->iss) || seq_gt(g->ack, ts->snd_nxt)) {
 		tcp_reply_rst(b);
@@ -264,27 +264,28 @@ static enum drop_reason ack_range(struct tcp_sock *ts, const struct tcp_seg *g)
 enum drop_reason tcp_ack(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
+	uint64_t now = tcp_now(ts);
 	enum drop_reason why;
 
 	if (!(g->flags & TCP_ACK))
 		return DROP_TCP_NO_ACK;
 	if (ts->snd_una == ts->iss || (ts->flags & TCP_F_FASTOPEN)) {
-		why = ack_syn_received(ts, b);
+		why = ack_syn_received(ts, b, now);
 		if (why)
 			return why;
 	}
 	why = ack_range(ts, g);
 	if (why)
 		return why;
-	ts->est->last_ack_ms = tcp_ms(tcp_now(ts));
+	ts->est->last_ack_ms = tcp_ms(now);
 	tcp_keepalive_answered(ts);
 	ts->sk.soft_err = 0; /* the peer is reached after all */
-	tcp_ts_recent_update(ts, g);
+	tcp_ts_recent_update(ts, g, now);
 	if (seq_geq(g->ack, ts->snd_una)) {
-		tcp_ack_take(ts, b);
+		tcp_ack_take(ts, b, now);
 		ack_fin(ts);
 	} else {
-		ack_take_old(ts, b);
+		ack_take_old(ts, b, now);
 	}
 	return DROP_NONE;
 }

@@ -50,9 +50,8 @@ static void rtt_by_window(struct tcp_sock *ts, uint32_t end, uint32_t now)
 	t->rtt_seq = ts->rcv_adv;
 }
 
-void tcp_tune_rtt(struct tcp_sock *ts, const struct tcp_seg *g, uint32_t n)
+void tcp_tune_rtt(struct tcp_sock *ts, const struct tcp_seg *g, uint32_t n, uint64_t now)
 {
-	uint64_t now = tcp_now(ts);
 	uint32_t ms;
 
 	if (!(ts->flags & TCP_F_TS)) {

@@ -114,10 +114,8 @@ enum drop_reason tcp_check_paws(struct tcp_sock *ts, struct pkbuf *b)
 }
 
 /* RFC 7323, 4.3, (2): only of a segment that holds Last.ACK.sent, or old data would move it; never back. */
-void tcp_ts_recent_update(struct tcp_sock *ts, const struct tcp_seg *g)
+void tcp_ts_recent_update(struct tcp_sock *ts, const struct tcp_seg *g, uint64_t now)
 {
-	uint64_t now = tcp_now(ts);
-
 	if (!(ts->flags & TCP_F_TS) || !(g->opts & SEG_OPT_TS))
 		return;
 	if (seq_gt(g->seq, ts->ack_sent) || paws_reject(ts, g, now))

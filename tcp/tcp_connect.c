@@ -323,7 +323,7 @@ static void synsent_established(struct tcp_sock *ts, struct pkbuf *b)
 	tcp_set_state(ts, TCP_ESTABLISHED);
 	tcp_established(ts, now);
 	if (seq_gt(g->ack, ts->snd_una))
-		tcp_ack_take(ts, b);
+		tcp_ack_take(ts, b, now);
 	tcp_fastopen_synack(ts, b);
 	if (ts->rare->defer_accept || (ts->rare->fo && ts->rare->fo->more)) {
 		/* data come at once, the ACK with them */

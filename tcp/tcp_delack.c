@@ -50,12 +50,17 @@ static uint32_t ack_wait_ms(const struct tcp_sock *ts)
 	return ts->est->ato_ms < most ? ts->est->ato_ms : most;
 }
 
-void tcp_ack_delay(struct tcp_sock *ts)
+static void ack_wait(struct tcp_sock *ts, uint64_t now)
 {
 	if (ts->flags & TCP_F_ACK_DELAY)
 		return;
 	ts->flags |= TCP_F_ACK_DELAY;
-	tcp_timer_set(ts, TCP_DUE_ACK, tcp_now(ts) + ack_wait_ms(ts) * NSEC_PER_MSEC);
+	tcp_timer_set(ts, TCP_DUE_ACK, now + ack_wait_ms(ts) * NSEC_PER_MSEC);
+}
+
+void tcp_ack_delay(struct tcp_sock *ts)
+{
+	ack_wait(ts, tcp_now(ts));
 }
 
 /*
@@ -78,10 +83,8 @@ static bool ack_awaits_answer(const struct tcp_sock *ts)
 	       ts->quickacks == TCP_QUICKACKS;
 }
 
-void tcp_ack_schedule(struct tcp_sock *ts, bool pushed)
+void tcp_ack_schedule(struct tcp_sock *ts, bool pushed, uint64_t now)
 {
-	uint64_t now = tcp_now(ts);
-
 	ato_follow(ts, tcp_ms(now) - ts->est->last_rcvd_ms);
 	ts->est->last_rcvd_ms = tcp_ms(now);
 	if (ts->rcv_nxt - ts->ack_sent > ts->est->rcv_mss) {
@@ -98,7 +101,7 @@ void tcp_ack_schedule(struct tcp_sock *ts, bool pushed)
 		return;
 	}
 	ts->ack_pushed |= pushed;
-	tcp_ack_delay(ts);
+	ack_wait(ts, now);
 }
 
 /*

@@ -44,8 +44,8 @@ static void est_restore(struct tcp_sock *ts)
 	e->segs_out = ts->flags & TCP_F_PASSIVE ? 0 : 2;
 	e->last_sent_ms = e->last_rcvd_ms = e->last_ack_ms = open_ms;
 	if (ts->syn_rtt_us) {
-		tcp_min_rtt_sample(ts, ts->syn_rtt_us * NSEC_PER_USEC);
-		tcp_rtt_sample(ts, ts->syn_rtt_us * NSEC_PER_USEC);
+		tcp_rtt_sample(ts, now, ts->syn_rtt_us * NSEC_PER_USEC,
+			       ts->syn_rtt_us * NSEC_PER_USEC);
 	} else if (ts->flags & TCP_F_SYN_RTX) {
 		e->rto_us = TCP_RTO_SYN_US; /* RFC 6298, 5.7 */
 	}

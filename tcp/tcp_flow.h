@@ -43,8 +43,8 @@ struct tcp_tune {
 /* --- tcp_delack.c ------------------------------------------------------------------------------
  */
 
-void tcp_ack_schedule(struct tcp_sock *ts,
-		      bool pushed);      /* text has come in order, its end pushed */
+/* Text has come in order, its end pushed. */
+void tcp_ack_schedule(struct tcp_sock *ts, bool pushed, uint64_t now);
 void tcp_ack_read(struct tcp_sock *ts);  /* ... and was read */
 void tcp_ack_delay(struct tcp_sock *ts); /* an ACK is owed, and may ride on what is sent */
 bool tcp_ack_hold(struct tcp_sock *ts); /* it is due, but the program comes back at once for more */
@@ -77,6 +77,6 @@ void tcp_dsack_forget(struct tcp_sock *ts); /* it is told, or need not be */
 
 void tcp_tune_start(struct tcp_sock *ts, uint64_t now); /* ESTABLISHED: both buffers */
 /* n bytes are about to be taken in order with g: is it a sample of the round trip? */
-void tcp_tune_rtt(struct tcp_sock *ts, const struct tcp_seg *g, uint32_t n);
+void tcp_tune_rtt(struct tcp_sock *ts, const struct tcp_seg *g, uint32_t n, uint64_t now);
 void tcp_tune_read(struct tcp_sock *ts); /* the program has read up to copied_seq */
 void tcp_sndbuf_tune(struct tcp_sock *ts);

@@ -342,7 +342,7 @@ typedef enum drop_reason tcp_step_fn(struct tcp_sock *ts, struct pkbuf *b);
 void tcp_push_later(struct tcp_sock *ts);
 /* tcp_check.c */
 tcp_step_fn tcp_check_paws, tcp_check_seq, tcp_check_rst, tcp_check_syn;
-void tcp_ts_recent_update(struct tcp_sock *ts, const struct tcp_seg *g);
+void tcp_ts_recent_update(struct tcp_sock *ts, const struct tcp_seg *g, uint64_t now);
 /* May an ACK to a segment out of the window be sent now, after one at `last` (ms)? */
 bool tcp_oow_allowed(struct stack *st, uint32_t last, enum mib skipped);
 void tcp_challenge_ack(struct tcp_sock *ts);
@@ -351,7 +351,8 @@ void tcp_challenge_owe(struct tcp_sock *ts); /* the same, as a delayed ACK */
 bool tcp_seq_acceptable(const struct tcp_seg *g, uint32_t rcv_nxt, uint32_t wnd);
 /* tcp_ack.c */
 tcp_step_fn tcp_ack;
-void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b); /* one not older than SND.UNA */
+/* One not older than SND.UNA. */
+void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b, uint64_t now);
 /* tcp_text.c */
 tcp_step_fn tcp_urg;
 void tcp_text(struct tcp_sock *ts, struct pkbuf *b); /* seventh; consumes b */
@@ -567,10 +568,10 @@ uint32_t tcp_isn(struct stack *st, const struct inet_tuple *tu);
 uint32_t tcp_ts_offset(struct stack *st, const struct ip_addr *a, const struct ip_addr *b);
 
 void tcp_rtt_init(struct tcp_sock *ts);
-void tcp_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns);
+/* Of the segment that was out longest, which waited for the ACK, and of the newest, for the least. */
+void tcp_rtt_sample(struct tcp_sock *ts, uint64_t now, uint64_t rtt_ns, uint64_t newest_ns);
 void tcp_syn_stamp(struct tcp_sock *ts, uint64_t now); /* a SYN goes, or went */
 void tcp_syn_rtt(struct tcp_sock *ts, uint64_t now);
-void tcp_min_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns);
 /* The RTO now, backed off; ns. */
 uint64_t tcp_rto_ns(const struct tcp_sock *ts);
 /* How long nobody has answered when the RTX deadline of that RTO passes; ns. */

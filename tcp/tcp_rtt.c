@@ -36,10 +36,9 @@ static uint32_t sample_us(uint64_t rtt_ns)
  * The least of a window of time.  Two halves of it are kept: the minimum is that of the half that
  * runs and of the one before.
  */
-void tcp_min_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns)
+static void min_rtt_sample(struct tcp_sock *ts, uint32_t now, uint32_t m)
 {
 	uint32_t half_ms = (uint32_t)sysctl_get(ts->sk.stack, tcp_min_rtt_wlen) * 500;
-	uint32_t m = sample_us(rtt_ns), now = tcp_ms(tcp_now(ts));
 
 	if (now - ts->est->min_rtt_ms > half_ms) {
 		ts->est->min_rtt_us =
@@ -54,10 +53,11 @@ void tcp_min_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns)
 }
 
 /* RFC 6298, 2.2 and 2.3. */
-void tcp_rtt_sample(struct tcp_sock *ts, uint64_t rtt_ns)
+void tcp_rtt_sample(struct tcp_sock *ts, uint64_t now, uint64_t rtt_ns, uint64_t newest_ns)
 {
 	uint32_t m = sample_us(rtt_ns), off;
 
+	min_rtt_sample(ts, tcp_ms(now), newest_ns == rtt_ns ? m : sample_us(newest_ns));
 	if (ts->est->srtt_us == 0) {
 		ts->est->srtt_us = m;
 		ts->est->rttvar_us = m / 2;
@@ -84,10 +84,8 @@ void tcp_syn_rtt(struct tcp_sock *ts, uint64_t now)
 {
 	uint32_t us = (uint32_t)(now / NSEC_PER_USEC) - ts->est->syn_sent_us;
 
-	if (!ts->est->syn_sent_us || (ts->flags & TCP_F_SYN_RTX))
-		return;
-	tcp_min_rtt_sample(ts, us * NSEC_PER_USEC);
-	tcp_rtt_sample(ts, us * NSEC_PER_USEC);
+	if (ts->est->syn_sent_us && !(ts->flags & TCP_F_SYN_RTX))
+		tcp_rtt_sample(ts, now, us * NSEC_PER_USEC, us * NSEC_PER_USEC);
 }
 
 static uint64_t rto_backed(const struct tcp_sock *ts, unsigned backoff)

@@ -333,11 +333,12 @@ static bool text_is_pushed(const struct tcp_sock *ts, struct pkbuf *b)
 static void text_in_order(struct tcp_sock *ts, struct pkbuf *b)
 {
 	bool hole = ts->rare->ofo != NULL, pushed;
+	uint64_t now = tcp_now(ts);
 	uint32_t old = ts->rcv_nxt;
 
 	rcv_mss_update(ts, b);
 	pushed = text_is_pushed(ts, b);
-	tcp_tune_rtt(ts, tcp_seg(b), b->len);
+	tcp_tune_rtt(ts, tcp_seg(b), b->len, now);
 	if (!rcvq_add(ts, b)) {
 		ts->flags |= TCP_F_ACK_NOW;
 		if (ts->rcv_nxt == old)
@@ -358,25 +359,36 @@ static bool fin_alone(const struct tcp_sock *ts, const struct tcp_seg *g, uint32
 	return (g->flags & TCP_FIN) && first == ts->rcv_nxt && ts->rcv_nxt == ts->est->rcv_fin;
 }
 
+/* What is left of b may be taken; or all of it is dropped for a reason. */
+static enum drop_reason text_check(struct tcp_sock *ts, struct pkbuf *b)
+{
+	enum drop_reason why;
+
+	if (!tcp_state_in(ts, TCP_CAN_RECV))
+		return DROP_TCP_TEXT_IGNORED;
+	if (text_unwanted(ts, b))
+		return DROP_TCP_DATA_AFTER_CLOSE;
+	why = text_trim(ts, b);
+	if (why)
+		ts->flags |= TCP_F_ACK_NOW;
+	return why;
+}
+
 void tcp_text(struct tcp_sock *ts, struct pkbuf *b)
 {
 	struct tcp_seg *g = tcp_seg(b);
-	enum drop_reason why = DROP_TCP_TEXT_IGNORED;
+	enum drop_reason why = DROP_NONE;
 	uint32_t first = g->seq;
 
 	if (g->seq == g->end) {
 		pkbuf_free(b);
 		return;
 	}
-	if (!tcp_state_in(ts, TCP_CAN_RECV))
-		goto drop;
-	why = DROP_TCP_DATA_AFTER_CLOSE;
-	if (text_unwanted(ts, b))
-		goto drop;
-	why = text_trim(ts, b);
+	if (!(g->opts & SEG_PREDICTED))
+		why = text_check(ts, b);
 	if (why) {
-		ts->flags |= TCP_F_ACK_NOW;
-		goto drop;
+		pkbuf_drop(b, why);
+		return;
 	}
 	if (b->len == 0) { /* a FIN alone, or nothing new beside it */
 		if (!fin_alone(ts, g, first))
@@ -390,9 +402,6 @@ void tcp_text(struct tcp_sock *ts, struct pkbuf *b)
 		text_in_order(ts, b);
 	else
 		tcp_ofo_add(ts, b);
-	return;
-drop:
-	pkbuf_drop(b, why);
 }
 
 /* --- eighth: FIN -------------------------------------------------------------------------------- */
