@@ -30,7 +30,8 @@
 #define SPIN_RETRY_MAX 4096 /* ... up to this */
 #define LEAD_BURST 16
 #define LEAD_BURST_BULK 64 /* where segments of a stream come faster than they are read */
-#define LEAD_FDS 15        /* descriptors of its own that a leader may wait for */
+#define LEAD_PATIENCE 64 /* waits that one frame ended, at most, until a second one is looked for */
+#define LEAD_FDS 15      /* descriptors of its own that a leader may wait for */
 
 /* --- the word --------------------------------------------------------------------------------- */
 
@@ -214,6 +215,32 @@ static bool lead_spins(struct lead *l)
 }
 
 /*
+ * More at a time where frames come faster than they are read.  One that ended the wait may have been all there was, as
+ * the answer to a question: to look for a second is a read that finds nothing, and the rarer the more often it did.
+ */
+static void lead_burst(struct lead *l, unsigned n)
+{
+	struct netdev_queue *q = l->q;
+
+	if (n < q->burst) {
+		if (n > 1 || q->bulk)
+			return;
+		q->burst = 1;
+		q->patience =
+		    q->patience < LEAD_PATIENCE ? (uint8_t)(q->patience * 2 + 1) : q->patience;
+		return;
+	}
+	if (l->slept)
+		return;
+	if (q->burst > 1)
+		q->patience = 0;
+	else if (waiter_is_woken(l->waiter) && q->alone++ < q->patience)
+		return;
+	q->alone = 0;
+	q->burst *= 2;
+}
+
+/*
  * After a sleep one frame at a time, for it may be what the caller waits for; more where they come
  * faster than they are read, up to a batch, which saves ACKs and wakes.  Who serves others waits for no
  * frame of its own.
@@ -232,8 +259,8 @@ static int lead_read(struct lead *l)
 	most = q->bulk ? LEAD_BURST_BULK : LEAD_BURST;
 	if (n < 0)
 		q->burst = 1;
-	else if ((unsigned)n == q->burst && !l->slept)
-		q->burst *= 2;
+	else
+		lead_burst(l, (unsigned)n);
 	if (q->burst > most)
 		q->burst = most;
 	l->slept = false;

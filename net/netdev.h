@@ -64,6 +64,7 @@ struct netdev_queue {
 	bool bulk;                       /* h: the last frame was a large one */
 	uint64_t read_at;                /* h: ns: when frames were read last */
 	unsigned burst;                  /* h: frames that the leader's next read may bring */
+	uint8_t alone, patience;         /* h: when it may bring a second one: net/lead.c */
 	_Atomic bool stop;               /* a: the thread is to end */
 	pthread_t thread;                /* s: valid while running */
 	bool running;                    /* s: netdev_threads_start() to netdev_threads_stop() */

@@ -122,6 +122,31 @@ START_TEST(test_after_a_sleep_one_then_twice_as_many_up_to_16)
 END_TEST
 
 /* Joined as they are: so the ACK of a batch is for 64. */
+/* The next wait is by a fast thread whose spins have paid: it reads before it sleeps. */
+static void look_first(void)
+{
+	slot_get(t.stack)->rhythm = (struct rhythm){.left = env_now(t.stack->env), .credit = 16};
+}
+
+/* Answers to questions: a second frame, and with it a read that finds nothing, is looked for ever more rarely. */
+START_TEST(test_one_that_is_all_needs_one_read)
+{
+	unsigned looked = 0;
+
+	for (unsigned i = 0; i < 320; i++) {
+		look_first();
+		ck_assert_int_eq(wait_for(1, SMALL), 0);
+		ck_assert_uint_eq(t.reads, 1);
+		looked += t.most[0] > 1;
+	}
+	ck_assert_uint_gt(looked, 3);
+	ck_assert_uint_lt(looked, 12);
+	look_first();
+	wait_for(31, SMALL);
+	expect_reads((const int[]){1, 2, 4, 8, 16}, 5);
+}
+END_TEST
+
 START_TEST(test_of_a_stream_up_to_64)
 {
 	ck_assert_int_eq(wait_for(1 + 1 + 2 + 4 + 8 + 16 + 32 + 64 + 64, JOINED), 0);
@@ -220,6 +245,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_after_a_sleep_one_then_twice_as_many_up_to_16);
+	tcase_add_test(tc, test_one_that_is_all_needs_one_read);
 	tcase_add_test(tc, test_of_a_stream_up_to_64);
 	tcase_add_test(tc, test_behind_a_stream_16_again);
 	tcase_add_test(tc, test_one_that_serves_reads_16_after_a_sleep);
