@@ -119,7 +119,7 @@ EXAMPLES    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/examples/*.c)))
 # The bench is one program of all its files but those that are programs of their own.
 BENCH_ALONE := tests/bench/bare.c tests/bench/floor.c tests/bench/offload.c tests/bench/segments.c \
   tests/bench/waits.c
-BARE_OBJ    := $(patsubst %,$(B)/obj/tests/bench/bare_%.o,out relay socket)
+BARE_OBJ    := $(patsubst %,$(B)/obj/tests/bench/bare_%.o,out relay socket tcp)
 BENCH_OBJ   := $(filter-out $(BARE_OBJ),$(patsubst %.c,$(B)/obj/%.o,$(filter-out $(BENCH_ALONE),\
   $(sort $(wildcard tests/bench/*.c)))))
 BENCH_BIN   := $(B)/tests/bench/bench $(BENCH_ALONE:%.c=$(B)/%)

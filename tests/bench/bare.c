@@ -8,7 +8,8 @@
  *
  *	plain		without offload: a segment a frame, sums verified and made here, a batch is 16 frames at most
  *	spin		never asleep
- *	sockets		small messages are found, kept, read and written as under the socket calls (bare_socket.c)
+ *	sockets		small messages are found, kept, read and written as under the socket calls (bare_socket.c), and
+ *			each segment has what TCP asks of it (bare_tcp.c)
  *	copy		frames are read into 16 buffers in turn, and each write of a source is copied into the next
  *	compute=NS	a request takes so long to answer
  *	group=N		and is answered with up to N others of its batch
@@ -144,10 +145,13 @@ static void tcp_rx(struct bare *b, const struct ether_hdr *e, const struct ip4_h
 		reset(b, client);
 	if (t->flags & (TCP_SYN | TCP_RST) || !c->open)
 		return;
-	if (b->is.sockets && !bare_socket_in(b, ip, t, be32_get(t->seq) == c->rcv_nxt ? n : 0))
-		return;
-	c->snd_una = be32_get(t->ack);
-	c->snd_wnd = (uint32_t)be16_get(t->wnd) << c->shift;
+	if (b->is.sockets) {
+		if (!bare_socket_in(b, ip, t, be32_get(t->seq) == c->rcv_nxt ? n : 0))
+			return;
+	} else {
+		c->snd_una = be32_get(t->ack);
+		c->snd_wnd = (uint32_t)be16_get(t->wnd) << c->shift;
+	}
 	if ((n || t->flags & TCP_FIN) && be32_get(t->seq) != c->rcv_nxt) {
 		bare_segment(b, client, TCP_ACK, NULL,
 			     0); /* sent again, or one before it was lost */

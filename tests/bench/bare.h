@@ -1,6 +1,6 @@
 /*
  * tests/bench/bare.h - what the bare responder's parts share: bare.c takes frames in, bare_out.c sends them,
- * bare_relay.c has a program between, bare_socket.c has what the socket calls ask for.
+ * bare_relay.c has a program between, bare_socket.c has what the socket calls ask for, and bare_tcp.c what TCP does.
  */
 #pragma once
 #include <stdbool.h>
@@ -20,6 +20,20 @@
 #define KEPT 16         /* buffers in turn */
 #define GROUP_MAX 64    /* answers held */
 #define PORT_RELAY 6379 /* redis's */
+#define BARE_SHIFT                                                                                 \
+	5 /* of the window offered: 1 MB, so that what waits in the TAP is still cached */
+#define BARE_STAMPS 12u /* bytes of timestamps in a header */
+
+/* What TCP keeps of a connection: bare_tcp.c.  Times are ns, 0: not set. */
+struct bare_tcp {
+	bool stamps, cwnd_limited;
+	uint32_t ts_recent, rcv_adv, ack_sent;
+	uint32_t snd_wl1, snd_wl2, max_window;
+	uint32_t cwnd, ssthresh, dupacks;
+	uint32_t unacked; /* bytes received since the last ACK */
+	uint64_t srtt, rttvar, rto;
+	uint64_t sent_at, rto_at, ack_at;
+};
 
 struct conn {
 	uint16_t port; /* of the service */
@@ -31,13 +45,14 @@ struct conn {
 	int stream;         /* to who answers PORT_RELAY, or 0 */
 	struct ip4_hdr ip;  /* of the answers */
 	struct ether_hdr e; /* likewise */
+	struct bare_tcp tcp;
 };
 
 /* What the arguments ask for. */
 struct ways {
 	bool plain;        /* no offload */
 	bool spin;         /* never asleep */
-	bool sockets;      /* small messages go by socks */
+	bool sockets;      /* small messages go by socks, and as TCP asks */
 	bool copy;         /* each write is kept in a buffer, each frame read into the next one */
 	unsigned compute;  /* ns for the answer of a request */
 	unsigned group;    /* requests answered together, at most */
@@ -96,6 +111,15 @@ void bare_socket_open(struct bare *b, uint16_t client, const struct ip4_hdr *ip,
 bool bare_socket_in(struct bare *b, const struct ip4_hdr *ip, const struct tcp_hdr *t, size_t n);
 const char *bare_socket_read(struct bare *b);
 void bare_socket_write(struct bare *b, uint16_t client, uint8_t flags, const void *data, size_t n);
+/* The time of the last frame, ns. */
+uint64_t bare_sockets_now(const struct bare_sockets *ss);
+/* What TCP asks for: of a SYN, of a segment with n new bytes (false: it is dropped), of n bytes to be sent (false: not
+ * now), of a header (its window and options, how many bytes of these). */
+void bare_tcp_open(struct conn *c, const struct tcp_hdr *t);
+bool bare_tcp_in(struct conn *c, const struct ip4_hdr *ip, const struct tcp_hdr *t, uint32_t n,
+		 uint64_t now);
+bool bare_tcp_may_send(struct conn *c, uint32_t n, uint64_t now);
+unsigned bare_tcp_header(struct conn *c, struct tcp_hdr *t, uint8_t *options, uint64_t now);
 /* Frames until there are none. */
 void bare_batch(struct bare *b);
 /* Of the pseudo header. */

@@ -12,14 +12,14 @@
 #include "tests/bench/bare.h"
 
 #define IN_FLIGHT (1u << 19) /* of a source */
-#define SHIFT 5 /* of the window offered: 1 MB, so that what waits in the TAP is still cached */
+#define SYN_OPTIONS 8u
 
 struct head {
 	struct virtio_net_hdr vnet;
 	struct ether_hdr e;
 	struct ip4_hdr ip;
 	struct tcp_hdr tcp;
-	uint8_t options[8]; /* of a SYN */
+	uint8_t options[SYN_OPTIONS + BARE_STAMPS];
 } __attribute__((packed));
 
 uint64_t bare_sum(const struct ip4_hdr *ip)
@@ -29,21 +29,29 @@ uint64_t bare_sum(const struct ip4_hdr *ip)
 
 static void head_fill(struct bare *b, struct head *h, uint16_t client, uint8_t flags, size_t n)
 {
-	unsigned hlen = TCP_HLEN + (flags & TCP_SYN ? sizeof(h->options) : 0);
 	struct conn *c = &b->conn[client];
+	unsigned hlen = TCP_HLEN;
 
-	h->e = c->e;
-	h->ip = c->ip;
-	h->ip.len = be16_of((uint16_t)(IP4_HLEN + hlen + n));
-	h->ip.csum = csum_finish(csum_add_words(0, &h->ip, IP4_HLEN));
 	h->tcp = (struct tcp_hdr){.sport = be16_of(c->port),
 				  .dport = be16_of(client),
 				  .seq = be32_of(c->snd_nxt),
 				  .ack = be32_of(c->rcv_nxt),
-				  .off = (uint8_t)(hlen << 2),
 				  .flags = flags,
 				  .wnd = be16_of(0x7fff)};
-	memcpy(h->options, (uint8_t[]){2, 4, MSS >> 8, MSS & 0xff, 1, 3, 3, SHIFT}, 8);
+	if (flags & TCP_SYN) {
+		memcpy(h->options,
+		       (uint8_t[SYN_OPTIONS]){2, 4, MSS >> 8, MSS & 0xff, 1, 3, 3, BARE_SHIFT},
+		       SYN_OPTIONS);
+		hlen += SYN_OPTIONS;
+	}
+	if (b->is.sockets)
+		hlen += bare_tcp_header(c, &h->tcp, h->options + hlen - TCP_HLEN,
+					bare_sockets_now(b->sockets));
+	h->tcp.off = (uint8_t)(hlen << 2);
+	h->e = c->e;
+	h->ip = c->ip;
+	h->ip.len = be16_of((uint16_t)(IP4_HLEN + hlen + n));
+	h->ip.csum = csum_finish(csum_add_words(0, &h->ip, IP4_HLEN));
 }
 
 /* To the host is left to cut, and to sum all but the pseudo header. */
@@ -72,10 +80,10 @@ void bare_segment(struct bare *b, uint16_t client, uint8_t flags, const void *da
 {
 	struct conn *c = &b->conn[client];
 	struct head h;
-	struct iovec iov[2] = {{&h, sizeof(h) - (flags & TCP_SYN ? 0 : sizeof(h.options))},
-			       {(void *)(uintptr_t)data, n}};
+	struct iovec iov[2] = {{.iov_base = &h}, {(void *)(uintptr_t)data, n}};
 
 	head_fill(b, &h, client, flags, n);
+	iov[0].iov_len = sizeof(h) - sizeof(h.options) + tcp_hdr_len(&h.tcp) - TCP_HLEN;
 	if (b->is.plain)
 		head_sum(&h, data, n);
 	else

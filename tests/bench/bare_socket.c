@@ -3,9 +3,9 @@
  * a program, each done once and as shortly as it goes, in one thread and for small messages that come in order.
  *
  * In: the IP header summed (RFC 1122, 3.2.1.2), the clock read (RFC 6298), the connection found among many by a keyed
- * hash, its lock taken, what the ACK is for taken off and timed, the bytes kept until they are read, the sock put on the
- * list of those that are ready.  Read: taken off that list, locked, copied out.  Written: locked, a copy kept until
- * its ACK, the timer set.  No windows, no congestion control, no wait queue, no descriptor table, no error.
+ * hash, its lock taken, what TCP asks for (bare_tcp.c), what the ACK is for taken off, the bytes kept until they are read,
+ * the sock put on the list of those that are ready.  Read: taken off that list, locked, copied out.  Written: locked, a copy
+ * kept until its ACK.  No wait queue, no descriptor table, no counter, no error.
  */
 #include <err.h>
 #include <stdlib.h>
@@ -19,7 +19,6 @@
 #include "tests/bench/bare.h"
 
 #define CHAINS (1u << 12)
-#define RTO_NS 200000000u
 
 /* Who is who: addresses and ports as they stand in a packet of the client's. */
 struct tuple {
@@ -38,7 +37,6 @@ struct bare_sock {
 	uint16_t client;
 	struct mutex lock;
 	struct bytes *in, *out; /* not read, not acknowledged */
-	uint64_t sent_at, srtt, rto_at;
 };
 
 struct bare_sockets {
@@ -120,6 +118,7 @@ void bare_socket_open(struct bare *b, uint16_t client, const struct ip4_hdr *ip,
 	s->tuple = tuple_of(ip, t);
 	s->client = client;
 	mutex_init(&s->lock, RANK_SOCK);
+	bare_tcp_open(&b->conn[client], t);
 	chain = chain_of(ss, &s->tuple);
 	s->next = *chain;
 	*chain = s;
@@ -136,10 +135,8 @@ static struct bare_sock *sock_find(struct bare_sockets *ss, const struct ip4_hdr
 	return s;
 }
 
-static void sock_acked(struct bare_sock *s, uint64_t now)
+static void sock_acked(struct bare_sock *s)
 {
-	s->srtt += (now - s->sent_at - s->srtt) / 8;
-	s->rto_at = 0;
 	free(s->out);
 	s->out = NULL;
 }
@@ -161,14 +158,23 @@ bool bare_socket_in(struct bare *b, const struct ip4_hdr *ip, const struct tcp_h
 		return false;
 	ss->now = clock_ns();
 	mutex_lock(&s->lock);
+	if (!bare_tcp_in(&b->conn[s->client], ip, t, (uint32_t)n, ss->now)) {
+		mutex_unlock(&s->lock);
+		return false;
+	}
 	if (s->out && be32_get(t->ack) == b->conn[s->client].snd_nxt)
-		sock_acked(s, ss->now);
+		sock_acked(s);
 	if (n && !s->in) {
 		s->in = bytes_keep((const char *)t + tcp_hdr_len(t), n);
 		sock_ready(ss, s);
 	}
 	mutex_unlock(&s->lock);
 	return true;
+}
+
+uint64_t bare_sockets_now(const struct bare_sockets *ss)
+{
+	return ss->now;
 }
 
 /* The one thing that is ready, for there is one thread. */
@@ -204,8 +210,8 @@ void bare_socket_write(struct bare *b, uint16_t client, uint8_t flags, const voi
 	mutex_lock(&s->lock);
 	free(s->out); /* of a client that has asked again without an ACK: none does */
 	s->out = bytes_keep(data, n);
-	s->sent_at = ss->now;
-	s->rto_at = ss->now + RTO_NS;
+	if (!bare_tcp_may_send(&b->conn[client], (uint32_t)n, ss->now))
+		errx(1, "no room for an answer");
 	bare_segment(b, client, flags, s->out->data, n);
 	mutex_unlock(&s->lock);
 }
