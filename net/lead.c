@@ -30,7 +30,7 @@
 #define SPIN_RETRY_MAX 4096 /* ... up to this */
 #define LEAD_BURST 16
 #define LEAD_BURST_BULK 64 /* where segments of a stream come faster than they are read */
-#define LEAD_PATIENCE 64 /* waits that one frame ended, at most, until a second one is looked for */
+#define LEAD_PATIENCE 63 /* waits that one frame ended, at most, until a second one is looked for */
 #define LEAD_FDS 15      /* descriptors of its own that a leader may wait for */
 
 /* --- the word --------------------------------------------------------------------------------- */
@@ -217,6 +217,7 @@ static bool lead_spins(struct lead *l)
 /*
  * More at a time where frames come faster than they are read.  One that ended the wait may have been all there was, as
  * the answer to a question: to look for a second is a read that finds nothing, and the rarer the more often it did.
+ * A large one is one of many.
  */
 static void lead_burst(struct lead *l, unsigned n)
 {
@@ -234,7 +235,7 @@ static void lead_burst(struct lead *l, unsigned n)
 		return;
 	if (q->burst > 1)
 		q->patience = 0;
-	else if (waiter_is_woken(l->waiter) && q->alone++ < q->patience)
+	else if (!q->bulk && waiter_is_woken(l->waiter) && q->alone++ < q->patience)
 		return;
 	q->alone = 0;
 	q->burst *= 2;

@@ -121,37 +121,59 @@ START_TEST(test_after_a_sleep_one_then_twice_as_many_up_to_16)
 }
 END_TEST
 
-/* Joined as they are: so the ACK of a batch is for 64. */
 /* The next wait is by a fast thread whose spins have paid: it reads before it sleeps. */
 static void look_first(void)
 {
 	slot_get(t.stack)->rhythm = (struct rhythm){.left = env_now(t.stack->env), .credit = 16};
 }
 
-/* Answers to questions: a second frame, and with it a read that finds nothing, is looked for ever more rarely. */
-START_TEST(test_one_that_is_all_needs_one_read)
+/* Answers to questions; how many of the waits looked for a second frame. */
+static unsigned wait_for_answers(unsigned n)
 {
 	unsigned looked = 0;
 
-	for (unsigned i = 0; i < 320; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		look_first();
 		ck_assert_int_eq(wait_for(1, SMALL), 0);
 		ck_assert_uint_eq(t.reads, 1);
 		looked += t.most[0] > 1;
 	}
+	return looked;
+}
+
+/* A second one, and with it a read that finds nothing, is looked for ever more rarely, but no more than so. */
+START_TEST(test_one_that_is_all_needs_one_read)
+{
+	unsigned looked = wait_for_answers(320);
+
 	ck_assert_uint_gt(looked, 3);
 	ck_assert_uint_lt(looked, 12);
+	for (int i = 0; i < 4; i++)
+		ck_assert_uint_eq(wait_for_answers(65), 1);
 	look_first();
 	wait_for(31, SMALL);
 	expect_reads((const int[]){1, 2, 4, 8, 16}, 5);
 }
 END_TEST
 
+/* Joined as they are: so the ACK of a batch is for 64. */
 START_TEST(test_of_a_stream_up_to_64)
 {
 	ck_assert_int_eq(wait_for(1 + 1 + 2 + 4 + 8 + 16 + 32 + 64 + 64, JOINED), 0);
 	expect_reads((const int[]){1, 1, 2, 4, 8, 16, 32, 64, 64}, 9);
 	ck_assert_uint_eq(t.packets, 9);
+}
+END_TEST
+
+/* Large frames that come one a wait are a stream, however often a small one was all. */
+START_TEST(test_of_a_stream_more_behind_answers)
+{
+	wait_for_answers(200);
+	for (unsigned n = 1; n <= 32; n *= 2) {
+		look_first();
+		wait_for(n, JOINED);
+		expect_reads((const int[]){(int)n}, 1);
+	}
 }
 END_TEST
 
@@ -247,6 +269,7 @@ int main(void)
 	tcase_add_test(tc, test_after_a_sleep_one_then_twice_as_many_up_to_16);
 	tcase_add_test(tc, test_one_that_is_all_needs_one_read);
 	tcase_add_test(tc, test_of_a_stream_up_to_64);
+	tcase_add_test(tc, test_of_a_stream_more_behind_answers);
 	tcase_add_test(tc, test_behind_a_stream_16_again);
 	tcase_add_test(tc, test_one_that_serves_reads_16_after_a_sleep);
 	tcase_add_test(tc, test_one_that_serves_leads_however_slow);
