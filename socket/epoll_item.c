@@ -213,6 +213,8 @@ static struct epoll *watcher_of(struct socket *s)
 {
 	struct epoll *ep = NULL;
 
+	if (atomic_load(&s->wait.sleepers) == 0)
+		return NULL;
 	mutex_lock(&s->wait.lock);
 	for (struct wait_entry *w = s->wait.head; w && !ep; w = w->next) {
 		if (w->fn == item_event)

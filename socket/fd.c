@@ -87,17 +87,20 @@ void fd_install(int fd, struct socket *s)
 	atomic_store(fd_place((unsigned)(fd - WEFT_FD_FIRST)), s);
 }
 
-static void fd_empty(unsigned i) REQUIRES(fds.lock)
+/* The place of number i. */
+static void fd_empty(_Atomic(struct socket *) *at, unsigned i) REQUIRES(fds.lock)
 {
-	atomic_store(fd_place(i), NULL);
+	atomic_store(at, NULL);
 	if (i < fds.lowest)
 		fds.lowest = i;
 }
 
 void fd_release(int fd)
 {
+	unsigned i = (unsigned)(fd - WEFT_FD_FIRST);
+
 	mutex_lock(&fds.lock);
-	fd_empty((unsigned)(fd - WEFT_FD_FIRST));
+	fd_empty(fd_place(i), i);
 	mutex_unlock(&fds.lock);
 }
 
@@ -142,12 +145,13 @@ struct socket *fd_remove(int fd)
 bool fd_remove_socket(int fd, struct socket *s)
 {
 	unsigned i = (unsigned)(fd - WEFT_FD_FIRST);
+	_Atomic(struct socket *) *at = fd_place(i);
 	bool was;
 
 	mutex_lock(&fds.lock);
-	was = atomic_load_explicit(fd_place(i), memory_order_relaxed) == s;
+	was = atomic_load_explicit(at, memory_order_relaxed) == s;
 	if (was)
-		fd_empty(i);
+		fd_empty(at, i);
 	mutex_unlock(&fds.lock);
 	socket_put(s, was ? SOCKET_REF : SOCKET_CALL);
 	return was;
