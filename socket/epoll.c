@@ -109,11 +109,9 @@ static int epoll_sleep(struct call *c, struct epoll *ep, uint64_t deadline)
 static int epoll_wait_for(struct call *c, struct epoll *ep, struct epoll_event *out, int max,
 			  int timeout_ms)
 {
-	uint64_t deadline = ENV_NEVER;
+	uint64_t deadline = timeout_ms < 0 ? ENV_NEVER : 0; /* 0: no need to sleep yet */
 	int n, err = 0;
 
-	if (timeout_ms >= 0)
-		deadline = env_now(c->stack->env) + (uint64_t)timeout_ms * NSEC_PER_MSEC;
 	for (;;) {
 		n = epoll_harvest(ep, out, max);
 		if (atomic_load(&c->stack->down))
@@ -124,6 +122,8 @@ static int epoll_wait_for(struct call *c, struct epoll *ep, struct epoll_event *
 			return n;
 		if (err < 0)
 			return err;
+		if (!deadline)
+			deadline = env_now(c->stack->env) + (uint64_t)timeout_ms * NSEC_PER_MSEC;
 		err = epoll_sleep(c, ep, deadline);
 	}
 }

@@ -159,8 +159,9 @@ static void poll_exit(struct poll *p)
  * Sleeps and looks until something is ready, the time is over or the call is interrupted.  What has
  * happened is looked at once more after that.
  */
-static int poll_wait(struct poll *p, uint64_t deadline)
+static int poll_wait(struct poll *p, int timeout_ms)
 {
+	uint64_t deadline = timeout_ms < 0 ? ENV_NEVER : 0; /* 0: no need to sleep yet */
 	int ready, r = 0;
 
 	for (;;) {
@@ -172,6 +173,8 @@ static int poll_wait(struct poll *p, uint64_t deadline)
 			return r;
 		if (atomic_load(&p->waiter->cancel))
 			return -EINTR;
+		if (!deadline)
+			deadline = env_now(p->stack->env) + (uint64_t)timeout_ms * NSEC_PER_MSEC;
 		r = netdev_wait(p->stack, p->nkernel ? p->kernel : NULL, p->nkernel ? (int)p->n : 0,
 				deadline);
 	}
@@ -188,24 +191,13 @@ static int poll_kernel(struct poll *p, int timeout_ms)
 	return r < 0 ? -errno : poll_look(p);
 }
 
-static int poll_run(struct poll *p, int timeout_ms)
-{
-	uint64_t deadline = ENV_NEVER;
-
-	if (!p->stack)
-		return poll_kernel(p, timeout_ms);
-	if (timeout_ms >= 0)
-		deadline = env_now(p->stack->env) + (uint64_t)timeout_ms * NSEC_PER_MSEC;
-	return poll_wait(p, deadline);
-}
-
 static int poll_all(struct poll *p, int timeout_ms)
 {
 	int r;
 
 	memset(p->entries, 0, p->n * sizeof(*p->entries));
 	poll_enter(p);
-	r = poll_run(p, timeout_ms);
+	r = p->stack ? poll_wait(p, timeout_ms) : poll_kernel(p, timeout_ms);
 	poll_exit(p);
 	return r;
 }

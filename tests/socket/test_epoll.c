@@ -387,6 +387,34 @@ START_TEST(test_timeout)
 }
 END_TEST
 
+static const struct env_ops *lab_ops;
+static unsigned readings;
+
+static uint64_t counted_now(struct env *e)
+{
+	readings++;
+	return lab_ops->now(e);
+}
+
+/* By when a wait ends concerns who sleeps. */
+START_TEST(test_wait_that_finds_something_reads_no_clock)
+{
+	struct pollfd p = {.fd = udp, .events = POLLIN};
+	struct env_ops counted = *env->ops;
+	struct epoll_event e;
+
+	watch(udp, EPOLLIN);
+	send_to(&at);
+	lab_ops = env->ops;
+	counted.now = counted_now;
+	env->ops = &counted;
+	ck_assert_int_eq(weft_epoll_wait(ep, &e, 1, 1000), 1);
+	ck_assert_int_eq(weft_poll(&p, 1, 1000), 1);
+	env->ops = lab_ops;
+	ck_assert_uint_eq(readings, 0);
+}
+END_TEST
+
 static void late_datagram(void *arg)
 {
 	weft_use(st);
@@ -424,6 +452,7 @@ static void tests_of_what_is_told(TCase *tc)
 	tcase_add_loop_test(tc, test_instance_is_readable_while_it_has_something, 0, 2);
 	tcase_add_test(tc, test_instance_whose_event_is_over_is_not_readable);
 	tcase_add_test(tc, test_timeout);
+	tcase_add_test(tc, test_wait_that_finds_something_reads_no_clock);
 	tcase_add_test(tc, test_event_ends_a_wait);
 }
 
