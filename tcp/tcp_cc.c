@@ -216,11 +216,11 @@ static void cwnd_unused(struct tcp_sock *ts, uint32_t now)
 	ts->est->usage.stamp_ms = now;
 }
 
-void tcp_cwnd_validate(struct tcp_sock *ts)
+void tcp_cwnd_validate(struct tcp_sock *ts, uint64_t now)
 {
 	struct tcp_usage *u = &ts->est->usage;
 	struct tcp_xfer *x = ts->est->xfer;
-	uint32_t flight = tcp_flight(ts), now = tcp_ms(tcp_now(ts));
+	uint32_t flight = tcp_flight(ts), now_ms = tcp_ms(now);
 	bool limited = tcp_pipe(ts) + ts->mss > ts->est->cwnd, was = ts->flags & TCP_F_CWND_LIMITED;
 
 	if (limited || seq_geq(ts->snd_una, x->until) || (!was && flight > x->max_flight)) {
@@ -231,27 +231,28 @@ void tcp_cwnd_validate(struct tcp_sock *ts)
 	}
 	if (cwnd_limited(ts)) {
 		u->used = 0;
-		u->stamp_ms = now;
+		u->stamp_ms = now_ms;
 		return;
 	}
 	if (flight > u->used)
 		u->used = flight;
-	if (now - u->stamp_ms >= ts->est->rto_us / 1000 && !tcp_cc(ts)->control &&
+	if (now_ms - u->stamp_ms >= ts->est->rto_us / 1000 && !tcp_cc(ts)->control &&
 	    sysctl_get(ts->sk.stack, tcp_slow_start_after_idle))
-		cwnd_unused(ts, now);
+		cwnd_unused(ts, now_ms);
 }
 
 /* The program comes back after a while: half for each RTO, down to the restart window. */
 void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now)
 {
-	uint32_t restart = tcp_init_cwnd(ts), idle = tcp_ms(now) - ts->est->last_sent_ms;
-	uint32_t rto = ts->est->rto_us / 1000;
+	uint32_t idle = tcp_ms(now) - ts->est->last_sent_ms, rto = ts->est->rto_us / 1000, restart;
 
 	if (tcp_cc(ts)->event)
 		tcp_cc(ts)->event(ts, TCP_CC_START);
-	if (!sysctl_get(ts->sk.stack, tcp_slow_start_after_idle) || tcp_cc(ts)->control)
+	if (idle <= rto || !sysctl_get(ts->sk.stack, tcp_slow_start_after_idle) ||
+	    tcp_cc(ts)->control)
 		return;
-	if (ts->est->data_segs_out == 0 || idle <= rto || ts->est->cwnd <= restart)
+	restart = tcp_init_cwnd(ts);
+	if (ts->est->data_segs_out == 0 || ts->est->cwnd <= restart)
 		return;
 	if (tcp_cc(ts)->event)
 		tcp_cc(ts)->event(ts, TCP_CC_IDLE);

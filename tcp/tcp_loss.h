@@ -140,6 +140,7 @@ struct tcp_xfer {
 	bool frto;             /* l: RFC 5682: the time-out may have been spurious */
 	bool new_first;        /* l: RFC 5682, 3.1, 2b: the next push sends new data */
 	bool big;              /* l: path_takes_big() */
+	bool eor;              /* l: a record may be REC_EOR */
 	struct tcp_tlp tlp;    /* l */
 	struct tcp_prr prr;    /* l */
 	struct tcp_undo undo;  /* l */
@@ -415,5 +416,5 @@ uint32_t tcp_slow_start(struct tcp_sock *ts, uint32_t n, unsigned divisor);
 uint32_t tcp_init_cwnd(const struct tcp_sock *ts); /* RFC 6928 */
 uint32_t tcp_flight(const struct tcp_sock *ts);    /* FlightSize: bytes sent, not acknowledged */
 uint32_t tcp_pipe(const struct tcp_sock *ts);      /* bytes believed to be on the way */
-void tcp_cwnd_validate(struct tcp_sock *ts);       /* after sending */
-void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now); /* RFC 5681, 4.1 */
+void tcp_cwnd_validate(struct tcp_sock *ts, uint64_t now); /* after sending */
+void tcp_cwnd_idle(struct tcp_sock *ts, uint64_t now);     /* RFC 5681, 4.1 */

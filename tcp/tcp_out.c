@@ -39,7 +39,7 @@ static void push_lost(struct tcp_sock *ts)
 	uint32_t edge = ts->snd_una + ts->snd_wnd, before;
 	struct tcp_rec *r;
 
-	if (frto_waits(ts))
+	if (!ts->est->xfer->again || frto_waits(ts))
 		return;
 	while ((r = tcp_recovery_next(ts)) && tcp_pipe(ts) + ts->mss <= ts->est->cwnd) {
 		if (seq_geq(r->seq, edge) && r != ts->est->xfer->head)
@@ -102,6 +102,8 @@ static uint32_t message_len(const struct tcp_sock *ts, uint32_t data, uint32_t m
 {
 	uint32_t n = 0;
 
+	if (!ts->est->xfer->eor)
+		return data;
 	for (const struct tcp_rec *r = ts->est->xfer->next; r && n < max; r = r->next) {
 		n += tcp_rec_len(r);
 		if (r->flags & REC_EOR)
@@ -113,12 +115,14 @@ static uint32_t message_len(const struct tcp_sock *ts, uint32_t data, uint32_t m
 /* Bytes of the next segment, *fin: and the FIN.  0 and no FIN: nothing may go. */
 static uint32_t push_len(struct tcp_sock *ts, bool *fin)
 {
-	uint32_t data = ts->write_seq - ts->snd_nxt, wnd = wnd_room(ts), cwnd = cwnd_room(ts);
-	uint32_t room = wnd < cwnd ? wnd : cwnd, max, small, message;
+	uint32_t data = ts->write_seq - ts->snd_nxt, wnd, cwnd, room, max, small, message;
 
 	*fin = false;
 	if (data == 0)
 		return 0;
+	wnd = wnd_room(ts);
+	cwnd = cwnd_room(ts);
+	room = wnd < cwnd ? wnd : cwnd;
 	if (ts->flags & TCP_F_FIN_QUEUED)
 		data--;
 	max = data > ts->mss ? tcp_xmit_max(ts) : ts->mss;
@@ -143,7 +147,7 @@ static uint32_t burst_len(struct tcp_sock *ts, uint32_t n)
 	struct tcp_xfer *x = ts->est->xfer;
 	uint32_t burst, left = x->burst_end - ts->snd_nxt;
 
-	if (ts->est->max_window / 2 >= tcp_gso_max(ts) || n <= ts->mss)
+	if (n <= ts->mss || ts->est->max_window / 2 >= tcp_gso_max(ts))
 		return n;
 	burst = tcp_send_burst(ts);
 	if (left == 0 || left > burst || left % ts->mss) {
@@ -158,8 +162,8 @@ static void burst_settle(struct tcp_sock *ts)
 {
 	uint32_t waits = ts->write_seq - ts->snd_nxt;
 
-	if (ts->est->max_window / 2 < tcp_gso_max(ts) &&
-	    (waits < ts->mss || waits < tcp_send_burst(ts)))
+	if (waits < ts->mss ||
+	    (ts->est->max_window / 2 < tcp_gso_max(ts) && waits < tcp_send_burst(ts)))
 		ts->est->xfer->burst_end = ts->snd_nxt;
 }
 
@@ -203,10 +207,8 @@ static void push_new(struct tcp_sock *ts)
 
 	if (push_fitting(ts))
 		ts->flags &= ~TCP_F_PUSH;
-	if (ts->snd_nxt == before)
-		return;
-	burst_settle(ts);
-	tcp_tlp_arm(ts, tcp_now(ts), false);
+	if (ts->snd_nxt != before)
+		burst_settle(ts);
 }
 
 /* RFC 5682, 3.1, 2b. */
@@ -289,6 +291,24 @@ static void push_path(struct tcp_sock *ts)
 	ts->est->xfer->big = path && path_takes_big(path, &ts->sk.c.raddr);
 }
 
+/* What is queued, by all that limits it. */
+static void push_queue(struct tcp_sock *ts)
+{
+	uint32_t before = ts->snd_nxt;
+	uint64_t now;
+
+	push_path(ts);
+	push_new_first(ts);
+	push_lost(ts);
+	tcp_plpmtud_push(ts);
+	push_new(ts);
+	push_persist(ts);
+	now = tcp_now(ts);
+	if (ts->snd_nxt != before)
+		tcp_rtx_sent(ts, now);
+	tcp_cwnd_validate(ts, now);
+}
+
 void tcp_push(struct sock *sk)
 {
 	struct tcp_sock *ts = tcp_sk(sk);
@@ -297,15 +317,8 @@ void tcp_push(struct sock *sk)
 		return;
 	if (ts->flags & TCP_F_SHRUNK)
 		tcp_snd_grow(ts);
-	if (ts->est->xfer && ts->snd_una != ts->iss) {
-		push_path(ts);
-		push_new_first(ts);
-		push_lost(ts);
-		tcp_plpmtud_push(ts);
-		push_new(ts);
-		push_persist(ts);
-		tcp_cwnd_validate(ts);
-	}
+	if (ts->est->xfer && ts->snd_una != ts->iss)
+		push_queue(ts);
 	tcp_limit_update(ts);
 	push_ack(ts);
 	if (ts->flags & TCP_F_SHRUNK)

@@ -83,9 +83,12 @@ uint32_t tcp_pace_quantum(const struct tcp_sock *ts)
  */
 bool tcp_pace_hold(struct tcp_sock *ts)
 {
-	uint64_t rate = pace_rate(ts), now = tcp_now(ts), most;
+	uint64_t rate = pace_rate(ts), now, most;
 
-	if (!rate || ts->rare->pace_next <= now)
+	if (!rate)
+		return false;
+	now = tcp_now(ts);
+	if (ts->rare->pace_next <= now)
 		return false;
 	if (ts->ca_state == CA_LOSS && ts->est->xfer->retrans == 0)
 		return false;

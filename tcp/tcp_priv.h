@@ -533,6 +533,7 @@ void tcp_syn_again(struct tcp_sock *ts, uint64_t now);
 void tcp_rto_arm(struct tcp_sock *ts, uint64_t now);
 /* The RTO in place of a timer that was nearer, from when the first record went; or none. */
 void tcp_rto_rearm(struct tcp_sock *ts, uint64_t now);
+void tcp_rtx_sent(struct tcp_sock *ts, uint64_t now); /* new data went out */
 uint64_t tcp_rto_due(const struct tcp_sock *ts, uint64_t now);
 /* TCP_F_TX_FULL: until the next try, an RTO at first. */
 uint64_t tcp_tx_wait(const struct tcp_sock *ts);

@@ -236,8 +236,10 @@ static void send_flags(struct tcp_sock *ts, const struct sock_msg *m, bool all)
 		ts->flags |= TCP_F_MORE;
 	else if (ts->est->xfer)
 		ts->est->xfer->push_seq = ts->write_seq;
-	if ((m->flags & MSG_EOR) && all && ts->est->xfer && ts->est->xfer->tail)
+	if ((m->flags & MSG_EOR) && all && ts->est->xfer && ts->est->xfer->tail) {
 		ts->est->xfer->tail->flags |= REC_EOR;
+		ts->est->xfer->eor = true;
+	}
 	if ((m->flags & MSG_OOB) && all && ts->est->xfer) {
 		ts->est->xfer->snd_up =
 		    ts->write_seq; /* RFC 6093, 4: the number after the urgent byte */

@@ -131,6 +131,20 @@ void tcp_rto_rearm(struct tcp_sock *ts, uint64_t now)
 		tcp_rto_arm(ts, now);
 }
 
+/*
+ * New data went out: their ACK is waited for by the loss probe, or by the time-out, which goes on where it runs
+ * (RFC 6298, 5.1).
+ */
+void tcp_rtx_sent(struct tcp_sock *ts, uint64_t now)
+{
+	if (tcp_tlp_arm(ts, now, false))
+		return;
+	if (ts->due[TCP_DUE_RTX] == 0 || ts->rtx == RTX_PERSIST)
+		tcp_rto_arm(ts, now);
+	else if (ts->rtx == RTX_PROBE)
+		tcp_rto_rearm(ts, now);
+}
+
 /* --- giving up ---------------------------------------------------------------------------------- */
 
 static void give_up(struct tcp_sock *ts)

@@ -45,18 +45,19 @@ static void opts_syn(struct tcp_sock *ts, struct tcp_opts *o)
 	}
 }
 
-static void opts_of(struct tcp_sock *ts, uint8_t flags, bool data, struct tcp_opts *o)
+static void opts_of(struct tcp_sock *ts, uint8_t flags, const struct pkbuf *b, struct tcp_opts *o)
 {
-	*o = (struct tcp_opts){0};
+	o->opts = 0;
+	o->nsack = 0;
 	if (flags & TCP_SYN)
 		opts_syn(ts, o);
 	else if (ts->flags & TCP_F_TS)
 		o->opts = SEG_OPT_TS;
 	if (o->opts & SEG_OPT_TS) {
-		o->tsval = tcp_ms(tcp_now(ts)) + ts->ts_offset;
+		o->tsval = tcp_ms(b->stamp) + ts->ts_offset;
 		o->tsecr = ts->ts_recent;
 	}
-	if ((ts->flags & TCP_F_SACK) && !data && !(flags & (TCP_SYN | TCP_RST)))
+	if ((ts->flags & TCP_F_SACK) && b->len == 0 && !(flags & (TCP_SYN | TCP_RST)))
 		o->nsack = (uint8_t)tcp_sack_out(
 		    ts, o->sack, o->opts & SEG_OPT_TS ? TCP_SACK_SEND_MAX - 1 : TCP_SACK_SEND_MAX);
 }
@@ -92,7 +93,7 @@ static void header_write(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uin
 	unsigned hlen;
 	bool data = b->len > 0;
 
-	opts_of(ts, flags, data, &o);
+	opts_of(ts, flags, b, &o);
 	hlen = TCP_HLEN + tcp_opt_len(&o);
 	h = (struct tcp_hdr *)(void *)pkbuf_push(b, hlen);
 	*h = (struct tcp_hdr){
@@ -127,7 +128,7 @@ static uint32_t segments_of(const struct pkbuf *b)
 	return b->gso_size ? (b->len + b->gso_size - 1) / b->gso_size : 1;
 }
 
-/* b holds the payload, its tos the ECN field.  Consumes b.  0 or ip_out()'s -errno. */
+/* b holds the payload, its tos the ECN field, its stamp the time.  Consumes b.  0 or ip_out()'s -errno. */
 static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8_t flags)
 {
 	struct sock *sk = &ts->sk;
@@ -165,6 +166,7 @@ static void bare_out(struct tcp_sock *ts, uint32_t seq, uint8_t flags)
 	if (!b)
 		return;
 	mib_inc(ts->sk.stack, MIB_Tcp_OutSegs);
+	b->stamp = tcp_now(ts);
 	segment_out(ts, b, seq, flags);
 }
 
@@ -277,12 +279,13 @@ static void span_add(struct pkbuf *b, const struct tcp_rec *r)
 		pkbuf_add_piece(b, r->piece, r->off, n);
 }
 
-static struct pkbuf *span_packet(struct tcp_sock *ts, const struct span *s)
+static struct pkbuf *span_packet(struct tcp_sock *ts, const struct span *s, uint64_t now)
 {
 	struct pkbuf *b = pkbuf_alloc(ts->sk.stack, PKBUF_TX_HEAD);
 
 	if (!b)
 		return NULL;
+	b->stamp = now;
 	for (struct tcp_rec *r = s->first;; r = r->next) {
 		if (tcp_rec_len(r))
 			span_add(b, r);
@@ -377,7 +380,7 @@ static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 
 	if (span_make(ts, ts->est->xfer->next, len, s) < 0)
 		return -ENOMEM;
-	b = span_packet(ts, s);
+	b = span_packet(ts, s, now);
 	if (!b)
 		return -ENOMEM;
 	if (tcp_flight(ts) == 0)
@@ -392,10 +395,6 @@ static int span_xmit(struct tcp_sock *ts, uint32_t len, struct span *s)
 	ts->snd_nxt = s->last->end;
 	if (tcp_seg_rest(ts, s->len))
 		ts->est->xfer->snd_sml = ts->snd_nxt;
-	if (ts->due[TCP_DUE_RTX] == 0 || ts->rtx == RTX_PERSIST)
-		tcp_rto_arm(ts, now);
-	else if (ts->rtx == RTX_PROBE)
-		tcp_rto_rearm(ts, now);
 	return 0;
 }
 
@@ -421,7 +420,7 @@ int tcp_send_syn_data(struct tcp_sock *ts)
 
 	if (span_make(ts, ts->est->xfer->next, ts->write_seq - ts->snd_nxt, &s) < 0)
 		return -ENOMEM;
-	b = span_packet(ts, &s);
+	b = span_packet(ts, &s, now);
 	if (!b)
 		return -ENOMEM;
 	tcp_syn_stamp(ts, now);
@@ -459,7 +458,7 @@ int tcp_retransmit(struct tcp_sock *ts, struct tcp_rec *r, uint32_t most)
 
 	if (span_make(ts, r, again_len(ts, r, most), &s) < 0)
 		return -ENOMEM;
-	b = span_packet(ts, &s);
+	b = span_packet(ts, &s, now);
 	if (!b)
 		return -ENOMEM;
 	if (ts->rare->stamps)
