@@ -202,6 +202,8 @@ static int inet_options_set(struct sock *sk, const void *v, socklen_t n)
 	free(k->opt);
 	k->opt = opt;
 	k->optlen = (uint8_t)len;
+	if (sk->path)
+		sk->path->mtu_seen = false;
 	return 0;
 }
 

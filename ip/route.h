@@ -55,6 +55,7 @@ void route_generation_show(struct stack *st, _Atomic uint32_t *to);
  *
  * LOCKING
  *	c	constant after creation		a	atomic
+ *	u	lock of the sock that keeps it
  */
 struct path {
 	_Atomic uint32_t ref; /* a */
@@ -72,6 +73,7 @@ struct path {
 	_Atomic uint16_t id_whole; /* a: ip/ip_id.c: the next of those that may not be cut */
 	bool
 	    mtu_locked; /* c: sent without DF: some hop takes less than min_pmtu, or the route says so */
+	bool mtu_seen; /* u: TCP's MSS follows mtu, and the options set on the sock */
 };
 
 /* NULL with *err: -ENETUNREACH, -EHOSTUNREACH, -EINVAL (blackhole), -EACCES, -ENOBUFS,

@@ -286,8 +286,10 @@ static void push_path(struct tcp_sock *ts)
 	int err;
 	struct path *path = sock_path(&ts->sk, &err);
 
-	if (path)
+	if (path && !path->mtu_seen) {
+		path->mtu_seen = true;
 		tcp_mss_sync(ts, path->mtu);
+	}
 	ts->est->xfer->big = path && path_takes_big(path, &ts->sk.c.raddr);
 }
 

@@ -168,14 +168,21 @@ static int get_fastopen_key(const struct tcp_sock *ts, void *v, socklen_t *n)
 	return 0;
 }
 
+static int set_maxseg(struct tcp_sock *ts, struct tcp_rare *k, int v)
+{
+	int err = set_range16(&k->user_mss, v, v ? USER_MSS_MIN : 0, USER_MSS_MAX);
+
+	if (!err && ts->sk.path)
+		ts->sk.path->mtu_seen = false;
+	return err;
+}
+
 /* Those that have a place in the block of rare things, k; -ENOPROTOOPT: not one of them. */
 static int set_rare(struct tcp_sock *ts, struct tcp_rare *k, int name, int v)
 {
 	switch (name) {
 	case TCP_MAXSEG:
-		if (v == 0)
-			return set_range16(&k->user_mss, v, 0, 0);
-		return set_range16(&k->user_mss, v, USER_MSS_MIN, USER_MSS_MAX);
+		return set_maxseg(ts, k, v);
 	case TCP_KEEPIDLE:
 		return set_keepidle(ts, k, v);
 	case TCP_KEEPINTVL:

@@ -158,6 +158,28 @@ START_TEST(test_ip_options_come_off_both)
 }
 END_TEST
 
+/* What the program sets while data flow holds from the next segment on. */
+START_TEST(test_mss_set_later_holds)
+{
+	static const uint8_t nops[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+
+	tcp_lab_established(&(struct seg){.mss = 1460});
+	tcp_lab_write(1460);
+	tx(ACK, .seq = 1, .ack = 1, .len = 1460);
+	rx(ACK, .seq = 1, .ack = 1461);
+	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_MAXSEG, 1000);
+	tcp_lab_write(1000);
+	tx(ACK, .seq = 1461, .ack = 1, .len = 1000);
+	rx(ACK, .seq = 1, .ack = 2461);
+	ck_assert_int_eq(weft_setsockopt(tl.fd, IPPROTO_IP, IP_OPTIONS, nops, 8), 0);
+	tcp_lab_write(1500);
+	ck_assert_uint_ge(tl.nsent, 2);
+	ck_assert_uint_eq(tl.head->bytes[0], 0x47);
+	ck_assert_uint_eq(tl.head->len, 1000 + 40);
+	tcp_lab_drop();
+}
+END_TEST
+
 /* RFC 9293, 3.7.1: an MSS too small to be real is not believed. */
 START_TEST(test_mss_option_tiny_is_raised)
 {
@@ -316,6 +338,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_ws_over_14_is_14, 13, 17);
 	tcase_add_loop_test(tc, test_mss_option_bounds_segments, 0, 8);
 	tcase_add_loop_test(tc, test_ip_options_come_off_both, 0, 2);
+	tcase_add_test(tc, test_mss_set_later_holds);
 	tcase_add_loop_test(tc, test_mss_option_tiny_is_raised, 0, 3);
 	tcase_add_test(tc, test_every_kind_of_segment_has_sound_options);
 	tcase_add_loop_test(tc, test_syn_options_parsed, 0, PARSE_CASES);
