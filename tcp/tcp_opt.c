@@ -138,6 +138,9 @@ void tcp_seg_sack(const struct pkbuf *b, unsigned i, uint32_t *left, uint32_t *r
 
 /* --- writing ----------------------------------------------------------------------------------- */
 
+/* What no other segment carries. */
+#define OPTS_OF_SYN (SEG_OPT_MSS | SEG_OPT_WSCALE | SEG_OPT_SACK_OK | SEG_OPT_FO)
+
 static uint8_t *put16(uint8_t *to, uint16_t x)
 {
 	be16 v = be16_of(x);
@@ -159,23 +162,38 @@ static unsigned fo_len(const struct tcp_fo_cookie *c)
 	return (c->exp ? 4u : 2u) + c->len;
 }
 
-unsigned tcp_opt_len(const struct tcp_opts *o)
+static unsigned syn_len(const struct tcp_opts *o)
 {
 	unsigned n = 0;
 
 	if (o->opts & SEG_OPT_MSS)
 		n += 4;
-	if (o->opts & SEG_OPT_TS)
-		n += 12;
-	else if (o->opts & SEG_OPT_SACK_OK)
+	if ((o->opts & (SEG_OPT_TS | SEG_OPT_SACK_OK)) == SEG_OPT_SACK_OK)
 		n += 4;
 	if (o->opts & SEG_OPT_WSCALE)
 		n += 4;
-	if (o->nsack)
-		n += 4 + o->nsack * 8u;
 	if (o->opts & SEG_OPT_FO)
 		n += (fo_len(o->cookie) + 3) / 4 * 4;
 	return n;
+}
+
+unsigned tcp_opt_len(const struct tcp_opts *o)
+{
+	unsigned n = o->opts & SEG_OPT_TS ? 12 : 0;
+
+	if (o->nsack)
+		n += 4 + o->nsack * 8u;
+	if (o->opts & OPTS_OF_SYN)
+		n += syn_len(o);
+	return n;
+}
+
+static uint8_t *put_ts(const struct tcp_opts *o, uint8_t *p)
+{
+	*p++ = TCP_OPT_TS;
+	*p++ = 10;
+	p = put32(p, o->tsval);
+	return put32(p, o->tsecr);
 }
 
 /*
@@ -194,12 +212,7 @@ static uint8_t *put_sack_ok_ts(const struct tcp_opts *o, uint8_t *p)
 		*p++ = TCP_OPT_SACK_OK;
 		*p++ = 2;
 	}
-	if (!ts)
-		return p;
-	*p++ = TCP_OPT_TS;
-	*p++ = 10;
-	p = put32(p, o->tsval);
-	return put32(p, o->tsecr);
+	return ts ? put_ts(o, p) : p;
 }
 
 /* Last, with what it needs to end on a word behind it. */
@@ -216,10 +229,8 @@ static uint8_t *put_fo(const struct tcp_fo_cookie *c, uint8_t *p)
 	return p;
 }
 
-unsigned tcp_opt_write(const struct tcp_opts *o, uint8_t *to)
+static uint8_t *put_syn(const struct tcp_opts *o, uint8_t *p)
 {
-	uint8_t *p = to;
-
 	if (o->opts & SEG_OPT_MSS) {
 		*p++ = TCP_OPT_MSS;
 		*p++ = 4;
@@ -232,17 +243,34 @@ unsigned tcp_opt_write(const struct tcp_opts *o, uint8_t *to)
 		*p++ = 3;
 		*p++ = o->wscale;
 	}
-	if (o->nsack) {
-		*p++ = TCP_OPT_NOP;
-		*p++ = TCP_OPT_NOP;
-		*p++ = TCP_OPT_SACK;
-		*p++ = (uint8_t)(2 + o->nsack * 8);
-		for (unsigned i = 0; i < o->nsack; i++) {
-			p = put32(p, o->sack[i][0]);
-			p = put32(p, o->sack[i][1]);
-		}
+	return o->opts & SEG_OPT_FO ? put_fo(o->cookie, p) : p;
+}
+
+static uint8_t *put_sack(const struct tcp_opts *o, uint8_t *p)
+{
+	*p++ = TCP_OPT_NOP;
+	*p++ = TCP_OPT_NOP;
+	*p++ = TCP_OPT_SACK;
+	*p++ = (uint8_t)(2 + o->nsack * 8);
+	for (unsigned i = 0; i < o->nsack; i++) {
+		p = put32(p, o->sack[i][0]);
+		p = put32(p, o->sack[i][1]);
 	}
-	if (o->opts & SEG_OPT_FO)
-		p = put_fo(o->cookie, p);
+	return p;
+}
+
+unsigned tcp_opt_write(const struct tcp_opts *o, uint8_t *to)
+{
+	uint8_t *p = to;
+
+	if (o->opts & OPTS_OF_SYN) {
+		p = put_syn(o, p);
+	} else if (o->opts & SEG_OPT_TS) {
+		*p++ = TCP_OPT_NOP;
+		*p++ = TCP_OPT_NOP;
+		p = put_ts(o, p);
+	}
+	if (o->nsack)
+		p = put_sack(o, p);
 	return (unsigned)(p - to);
 }
