@@ -232,6 +232,7 @@ void raw_backlog_in(struct sock *sk, struct pkbuf *b)
 		pkbuf_drop(b, why);
 		return;
 	}
+	dgram_cb(b)->port = 0;
 	if (!dgram_queue(sk, b)) {
 		mib_inc(sk->stack, MIB_Raw_RcvbufErrors);
 		pkbuf_drop(b, DROP_SOCK_RCVBUF);

@@ -116,6 +116,26 @@ START_TEST(test_in_fragments_come_whole)
 }
 END_TEST
 
+/* Whatever the header has beside: record route, here. */
+START_TEST(test_in_from_no_port)
+{
+	static const uint8_t opt[8] = {IP4_OPT_RR, 7, 4};
+	struct sock *a = raw_lab_open_sock(200);
+	struct ip_packet p = packet(200, 8);
+	struct iovec iov = {raw_lab_bytes, sizeof(raw_lab_bytes)};
+	struct sock_msg m = {.iov = &iov, .niov = 1, .len = sizeof(raw_lab_bytes), .port = 1};
+
+	p.opt = opt;
+	p.optlen = sizeof(opt);
+	rx(&p);
+	sock_lock(a);
+	ck_assert_int_eq(raw_ops.recv(a, &m), IP4_HLEN + 8 + 8);
+	sock_unlock(a);
+	ck_assert_uint_eq(m.port, 0);
+	raw_lab_end(a);
+}
+END_TEST
+
 /* bind() and connect() are filters. */
 static const struct {
 	const char *bound, *connected, *src, *dst;
@@ -446,6 +466,7 @@ int main(void)
 	tcase_add_test(tc, test_in_none_of_the_protocol_is_unreachable);
 	tcase_add_test(tc, test_in_beside_the_protocol_itself);
 	tcase_add_test(tc, test_in_fragments_come_whole);
+	tcase_add_test(tc, test_in_from_no_port);
 	tcase_add_loop_test(tc, test_in_filter_cell, 0,
 			    (int)(sizeof(filters) / sizeof(filters[0])));
 	tcase_add_test(tc, test_in_bound_to_device);
