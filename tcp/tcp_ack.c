@@ -269,7 +269,7 @@ enum drop_reason tcp_ack(struct tcp_sock *ts, struct pkbuf *b)
 
 	if (!(g->flags & TCP_ACK))
 		return DROP_TCP_NO_ACK;
-	if (ts->snd_una == ts->iss || (ts->flags & TCP_F_FASTOPEN)) {
+	if (tcp_syn_is_out(ts) || (ts->flags & TCP_F_FASTOPEN)) {
 		why = ack_syn_received(ts, b, now);
 		if (why)
 			return why;

@@ -67,7 +67,7 @@ static void info_times(const struct tcp_sock *ts, struct tcp_info *i)
 static uint64_t bytes_sent(const struct tcp_sock *ts)
 {
 	bool fin_out = (ts->flags & TCP_F_FIN_QUEUED) && ts->snd_nxt == ts->write_seq;
-	bool syn_out = ts->snd_una == ts->iss;
+	bool syn_out = tcp_syn_is_out(ts);
 	uint64_t all = ts->est->bytes_acked + tcp_flight(ts) + ts->rare->bytes_retrans;
 
 	return all - (fin_out && all) - (syn_out && all);

@@ -269,6 +269,19 @@ static inline uint32_t tcp_rec_len(const struct tcp_rec *r)
 	return r->end - r->seq - (r->flags & REC_FIN ? 1 : 0);
 }
 
+/* --- tcp_rtt.c ---------------------------------------------------------------------------------
+ */
+
+void tcp_rtt_init(struct tcp_sock *ts);
+/* Of the segment that was out longest, which waited for the ACK, and of the newest, for the least. */
+void tcp_rtt_sample(struct tcp_sock *ts, uint64_t now, uint64_t rtt_ns, uint64_t newest_ns);
+void tcp_syn_stamp(struct tcp_sock *ts, uint64_t now); /* a SYN goes, or went */
+void tcp_syn_rtt(struct tcp_sock *ts, uint64_t now);
+/* The RTO now, backed off; ns. */
+uint64_t tcp_rto_ns(const struct tcp_sock *ts);
+/* How long nobody has answered when the RTX deadline of that RTO passes; ns. */
+uint64_t tcp_unanswered_ns(const struct tcp_sock *ts);
+
 /* --- tcp_sack.c ---------------------------------------------------------------------------------
  */
 

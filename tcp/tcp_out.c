@@ -319,7 +319,7 @@ void tcp_push(struct sock *sk)
 		return;
 	if (ts->flags & TCP_F_SHRUNK)
 		tcp_snd_grow(ts);
-	if (ts->est->xfer && ts->snd_una != ts->iss)
+	if (ts->est->xfer && !tcp_syn_is_out(ts))
 		push_queue(ts);
 	tcp_limit_update(ts);
 	push_ack(ts);

@@ -201,6 +201,12 @@ static inline unsigned tcp_state_of(const struct tcp_sock *ts)
 	return atomic_load_explicit(&ts->sk.c.state, memory_order_relaxed);
 }
 
+/* SND.UNA is our SYN.  After 4 GB its number comes again, and is a byte's. */
+static inline bool tcp_syn_is_out(const struct tcp_sock *ts)
+{
+	return ts->snd_una == ts->iss && ts->est->bytes_acked == 0;
+}
+
 /* Sets of states, for tests of membership. */
 #define TCP_IN(state) (1u << (state))
 #define TCP_SYNCHRONIZED                                                                           \
@@ -546,7 +552,7 @@ static inline bool tcp_persists(const struct tcp_sock *ts)
 void tcp_keepalive_arm(struct tcp_sock *ts);
 void tcp_keepalive_answered(struct tcp_sock *ts);
 
-/* --- tcp_opt.c, tcp_isn.c, tcp_rtt.c -----------------------------------------------------------
+/* --- tcp_opt.c, tcp_isn.c ----------------------------------------------------------------------
  */
 
 /* Parses the header and options at the front of b into its tcp_seg.  0: malformed. */
@@ -567,16 +573,6 @@ unsigned tcp_opt_write(const struct tcp_opts *o, uint8_t *to); /* bytes written,
 
 uint32_t tcp_isn(struct stack *st, const struct inet_tuple *tu);
 uint32_t tcp_ts_offset(struct stack *st, const struct ip_addr *a, const struct ip_addr *b);
-
-void tcp_rtt_init(struct tcp_sock *ts);
-/* Of the segment that was out longest, which waited for the ACK, and of the newest, for the least. */
-void tcp_rtt_sample(struct tcp_sock *ts, uint64_t now, uint64_t rtt_ns, uint64_t newest_ns);
-void tcp_syn_stamp(struct tcp_sock *ts, uint64_t now); /* a SYN goes, or went */
-void tcp_syn_rtt(struct tcp_sock *ts, uint64_t now);
-/* The RTO now, backed off; ns. */
-uint64_t tcp_rto_ns(const struct tcp_sock *ts);
-/* How long nobody has answered when the RTX deadline of that RTO passes; ns. */
-uint64_t tcp_unanswered_ns(const struct tcp_sock *ts);
 
 /* --- tcp_stamp.c: SO_TIMESTAMPING ---------------------------------------------------------------
  */

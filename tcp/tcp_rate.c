@@ -116,7 +116,7 @@ static enum tcp_limit limit_now(const struct tcp_sock *ts)
 {
 	uint32_t edge = ts->snd_una + ts->snd_wnd;
 
-	if (ts->snd_una == ts->iss || ts->write_seq == ts->snd_una)
+	if (tcp_syn_is_out(ts) || ts->write_seq == ts->snd_una)
 		return TCP_LIMIT_NONE;
 	if (ts->write_seq == ts->snd_nxt)
 		return ts->flags & TCP_F_NOSPACE ? TCP_LIMIT_SNDBUF : TCP_LIMIT_BUSY;

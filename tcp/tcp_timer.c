@@ -325,7 +325,7 @@ static void rtx_timeout(struct tcp_sock *ts, uint64_t now)
 	    [RTX_PERSIST] = persist_timeout,
 	};
 
-	if (ts->snd_una == ts->iss || (ts->flags & TCP_F_FASTOPEN))
+	if (tcp_syn_is_out(ts) || (ts->flags & TCP_F_FASTOPEN))
 		syn_timeout(ts, now);
 	else
 		handler[ts->rtx](ts, now);
