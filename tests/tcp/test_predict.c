@@ -86,6 +86,20 @@ START_TEST(test_other_state_goes_through_the_steps)
 }
 END_TEST
 
+/* Where the stream ends is known, so text is looked at for what lies behind that. */
+START_TEST(test_text_over_the_end_that_came_ahead)
+{
+	rx(ACK | FIN, .seq = 1 + N, .ack = 1, .len = N);
+	tcp_lab_drop();
+	rx(ACK, .seq = 1, .ack = 1, .len = 5 * N);
+	ck_assert_uint_eq(counts().hits, 0);
+	ck_state(TCP_CLOSE_WAIT);
+	tcp_lab_read(2 * N);
+	tcp_lab_read_eof();
+	tcp_lab_drop();
+}
+END_TEST
+
 START_TEST(test_predicted_text_is_read)
 {
 	for (uint32_t i = 0; i < 10; i++)
@@ -103,6 +117,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, tcp_lab_teardown);
 	tcase_add_loop_test(tc, test_open_by_segment, 0, PREDICT);
 	tcase_add_test(tc, test_other_state_goes_through_the_steps);
+	tcase_add_test(tc, test_text_over_the_end_that_came_ahead);
 	tcase_add_test(tc, test_predicted_text_is_read);
 	return unit_run("tcp_predict", tc);
 }
