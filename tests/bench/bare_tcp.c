@@ -110,7 +110,8 @@ static void ack_take(struct conn *c, uint32_t ack, uint64_t now)
 {
 	struct bare_tcp *x = &c->tcp;
 
-	rtt_take(x, now - x->sent_at);
+	if (x->sent_at) /* else it is the SYN that is acknowledged */
+		rtt_take(x, now - x->sent_at);
 	cwnd_grow(x, ack - c->snd_una);
 	c->snd_una = ack;
 	x->dupacks = 0;
