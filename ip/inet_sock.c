@@ -350,27 +350,10 @@ struct ip_addr sock_source_unbound(const struct sock *sk, const struct ip_addr *
 	return ip_addr_is_multicast(dst) ? sk->rare->mcast_addr : ip_addr_any;
 }
 
-void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow *f)
+/* What those to a group have of their own. */
+static void flow_to_group(const struct sock *sk, struct ip_flow *f)
 {
-	bool mcast = ip_addr_is_multicast(dst);
-
-	*f = (struct ip_flow){
-	    .src = sock_source(sk),
-	    .dst = *dst,
-	    .ifindex = sk->c.ifindex,
-	    .mark = sk->rare->mark,
-	    .proto = sk->c.proto,
-	    .tos = sk->tos,
-	    .ttl = mcast ? sk->rare->mcast_ttl : sk->ttl,
-	    .pmtudisc = sk->pmtudisc,
-	    .optlen = sk->rare->optlen,
-	    .opt = sk->rare->opt,
-	    .broadcast = sk->flags & SOCK_BROADCAST,
-	    .hdrincl = sk->flags & SOCK_HDRINCL,
-	    .no_loop = !(sk->flags & SOCK_MCAST_LOOP),
-	};
-	if (!mcast)
-		return;
+	f->ttl = sk->rare->mcast_ttl;
 	f->stays = f->ttl == 0 && !f->hdrincl;
 	if (!f->ifindex)
 		f->ifindex = sk->rare->mcast_ifindex;
@@ -378,21 +361,45 @@ void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow 
 		f->src = sk->rare->mcast_addr;
 }
 
+void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow *f)
+{
+	*f = (struct ip_flow){
+	    .src = sock_source(sk),
+	    .dst = *dst,
+	    .ifindex = sk->c.ifindex,
+	    .mark = sk->rare->mark,
+	    .proto = sk->c.proto,
+	    .tos = sk->tos,
+	    .ttl = sk->ttl,
+	    .pmtudisc = sk->pmtudisc,
+	    .optlen = sk->rare->optlen,
+	    .opt = sk->rare->opt,
+	    .broadcast = sk->flags & SOCK_BROADCAST,
+	    .hdrincl = sk->flags & SOCK_HDRINCL,
+	    .no_loop = !(sk->flags & SOCK_MCAST_LOOP),
+	};
+	if (ip_addr_is_multicast(dst))
+		flow_to_group(sk, f);
+}
+
 bool sock_believes_mtu(const struct sock *sk)
 {
 	return sk->pmtudisc < PMTUDISC_INTERFACE;
 }
 
-struct path *sock_path(struct sock *sk, int *err)
+static struct path *path_anew(struct sock *sk, int *err)
 {
 	struct ip_flow f;
 
-	assert(lock_is_held(&sk->c.lock));
-	if (sk->path && path_is_current(sk->path))
-		return sk->path;
 	if (sk->path)
 		path_put(sk->path);
 	sock_flow(sk, &sk->c.raddr, &f);
 	sk->path = path_get(sk->stack, &f, err);
 	return sk->path;
+}
+
+struct path *sock_path(struct sock *sk, int *err)
+{
+	assert(lock_is_held(&sk->c.lock));
+	return sk->path && path_is_current(sk->path) ? sk->path : path_anew(sk, err);
 }

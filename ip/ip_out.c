@@ -113,12 +113,13 @@ uint32_t ip_out_mtu(const struct ip_flow *f, const struct path *path)
 }
 
 /* RFC 1191, 6.1: DF is how a smaller path MTU is found out. */
-static bool out_wants_df(const struct pkbuf *b, const struct ip_flow *f, const struct path *path)
+static bool out_wants_df(const struct stack *st, const struct ip_flow *f, const struct path *path,
+			 uint32_t wire)
 {
 	if (f->pmtudisc == PMTUDISC_DO || f->pmtudisc == PMTUDISC_PROBE)
 		return true;
-	return f->pmtudisc == PMTUDISC_WANT && !sysctl_get(b->stack, ip_no_pmtu_disc) &&
-	       !path->mtu_locked && pkbuf_wire_len(b) <= path->mtu;
+	return f->pmtudisc == PMTUDISC_WANT && !sysctl_get(st, ip_no_pmtu_disc) &&
+	       !path->mtu_locked && wire <= path->mtu;
 }
 
 static uint8_t out_ttl(const struct stack *st, const struct ip_flow *f, const struct path *path)
@@ -161,6 +162,7 @@ static int ip4_header(struct pkbuf *b, const struct ip_flow *f, struct path *pat
 	const struct ip_addr *src = ip_addr_is_any(&f->src) ? &path->src : &f->src;
 	unsigned hlen = IP4_HLEN + f->optlen;
 	struct ip4_hdr *h;
+	uint32_t wire;
 	bool df;
 
 	if (b->len + hlen > IP4_LEN_MAX && !b->gso_size)
@@ -168,8 +170,9 @@ static int ip4_header(struct pkbuf *b, const struct ip_flow *f, struct path *pat
 	b->l4 = b->head;
 	h = (struct ip4_hdr *)pkbuf_push(b, hlen);
 	b->l3 = b->head;
-	df = out_wants_df(b, f, path);
-	if ((df || f->pmtudisc == PMTUDISC_INTERFACE) && pkbuf_wire_len(b) > ip_out_mtu(f, path))
+	wire = pkbuf_wire_len(b);
+	df = out_wants_df(b->stack, f, path, wire);
+	if ((df || f->pmtudisc == PMTUDISC_INTERFACE) && wire > ip_out_mtu(f, path))
 		return -EMSGSIZE;
 	h->ver_ihl = (uint8_t)(0x40 | hlen / 4);
 	h->tos = f->tos;
@@ -270,24 +273,33 @@ static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path
 	return ip_finish(b, path, ip_out_mtu(f, path));
 }
 
-int ip_out(struct pkbuf *b, const struct ip_flow *f, struct path *path)
+/* Nobody has looked the path up. */
+static int ip_out_anywhere(struct pkbuf *b, const struct ip_flow *f)
 {
-	struct stack *st = b->stack;
-	struct path *own = NULL;
 	int err = -EAFNOSUPPORT;
+	struct path *path = ip_addr_is4(&f->dst) ? path_get(b->stack, f, &err) : NULL;
 
-	mib_inc(st, MIB_Ip_OutRequests);
-	if (!path && ip_addr_is4(&f->dst))
-		path = own = path_get(st, f, &err);
 	if (!path) {
-		mib_inc(st, MIB_Ip_OutNoRoutes);
+		mib_inc(b->stack, MIB_Ip_OutRequests);
+		mib_inc(b->stack, MIB_Ip_OutNoRoutes);
 		pkbuf_drop(b, DROP_IP_NO_ROUTE);
 		return err;
 	}
+	err = ip_out(b, f, path);
+	path_put(path);
+	return err;
+}
+
+int ip_out(struct pkbuf *b, const struct ip_flow *f, struct path *path)
+{
+	struct stack *st = b->stack;
+	int err;
+
+	if (!path)
+		return ip_out_anywhere(b, f);
+	mib_inc(st, MIB_Ip_OutRequests);
 	err = ip_out_by(b, f, path);
 	if (err == -ENOBUFS || err == -ENOMEM)
 		mib_inc(st, MIB_Ip_OutDiscards);
-	if (own)
-		path_put(own);
 	return err;
 }
