@@ -16,21 +16,19 @@
 /* NULL: no memory. */
 static struct tcp_xfer *xfer_get(struct tcp_sock *ts)
 {
-	struct tcp_xfer *x;
+	struct tcp_xfer *x = ts->est->xfer;
 
-	if (!tcp_est_get(ts))
+	if (x || !tcp_est_get(ts))
+		return x;
+	x = cell_zalloc(ts->sk.stack, sizeof(*x));
+	if (!x)
 		return NULL;
-	if (!ts->est->xfer) {
-		x = cell_zalloc(ts->sk.stack, sizeof(*x));
-		if (!x)
-			return NULL;
-		x->recover = ts->snd_una - 1;
-		x->snd_sml = x->until = ts->snd_una;
-		x->push_seq = x->pushed = x->snd_up = ts->write_seq;
-		x->rack_rtt_us = ts->est->srtt_us; /* until something is delivered */
-		ts->est->xfer = x;
-	}
-	return ts->est->xfer;
+	x->recover = ts->snd_una - 1;
+	x->snd_sml = x->until = ts->snd_una;
+	x->push_seq = x->pushed = x->snd_up = ts->write_seq;
+	x->rack_rtt_us = ts->est->srtt_us; /* until something is delivered */
+	ts->est->xfer = x;
+	return x;
 }
 
 struct tcp_rec *tcp_rec_add(struct tcp_sock *ts)
@@ -130,11 +128,12 @@ static bool rec_follows(const struct tcp_rec *a, const struct tcp_rec *b)
 	return b && a->piece && a->piece == b->piece && a->off + tcp_rec_len(a) == b->off;
 }
 
-static void rec_free(struct tcp_sock *ts, struct tcp_rec *r)
+/* n: bytes of it that leave the send buffer with it. */
+static void rec_free(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n)
 {
 	if (r->piece)
 		piece_put(r->piece);
-	sock_snd_uncharge(&ts->sk, (uint32_t)sizeof(*r));
+	sock_snd_uncharge(&ts->sk, (uint32_t)sizeof(*r) + n);
 	cell_free(ts->sk.stack, r, sizeof(*r));
 }
 
@@ -160,7 +159,7 @@ bool tcp_rec_join(struct tcp_sock *ts, struct tcp_rec *r)
 		x->sack_last = r;
 	if (x->sack_high == n)
 		x->sack_high = r;
-	rec_free(ts, n);
+	rec_free(ts, n, 0);
 	return true;
 }
 
@@ -298,8 +297,7 @@ static void xfer_shift(struct tcp_sock *ts)
 		x->sack_last = NULL;
 	if (x->sack_high == r)
 		x->sack_high = NULL;
-	sock_snd_uncharge(&ts->sk, tcp_rec_len(r));
-	rec_free(ts, r);
+	rec_free(ts, r, tcp_rec_len(r));
 }
 
 /* The first n sequence numbers of the first record are acknowledged. */

@@ -20,9 +20,11 @@
 /* One piece is always allowed: whoever has few bytes queued goes on when others have filled the memory. */
 static uint32_t send_limit(const struct sock *sk)
 {
-	uint32_t share = depot_share(sk->stack, sk->sndbuf);
-	uint32_t least = (uint32_t)sysctl_get(sk->stack, tcp_wmem_min);
+	uint32_t share = depot_share(sk->stack, sk->sndbuf), least;
 
+	if (share == sk->sndbuf)
+		return share;
+	least = (uint32_t)sysctl_get(sk->stack, tcp_wmem_min);
 	if (least < PIECE_MID)
 		least = PIECE_MID;
 	if (least > sk->sndbuf)
