@@ -233,10 +233,18 @@ static void block_take(struct tcp_sock *ts, uint32_t left, uint32_t right, struc
 		range_sacked(ts, from, right, a);
 }
 
+static void seen_forget(struct tcp_xfer *x)
+{
+	for (unsigned i = 0; i < TCP_SACK_BLOCKS; i++)
+		x->sack_seen[i][0] = x->sack_seen[i][1] = 0;
+}
+
 static void blocks_take(struct tcp_sock *ts, const struct blocks *k, struct tcp_ack_info *a)
 {
 	uint32_t(*seen)[2] = ts->est->xfer->sack_seen;
 
+	if (ts->est->xfer->sacked == 0) /* that loss is over; the numbers come again after 4 GB */
+		seen_forget(ts->est->xfer);
 	for (unsigned i = 0; i < k->n; i++)
 		block_take(ts, k->b[i][0], k->b[i][1], a);
 	for (unsigned i = 0; i < TCP_SACK_BLOCKS; i++) {
@@ -280,8 +288,7 @@ void tcp_sack_forget(struct tcp_sock *ts)
 
 	for (struct tcp_rec *r = x->head; r && r->times; r = r->next)
 		tcp_rec_unmark(ts, r, REC_SACKED);
-	for (unsigned i = 0; i < TCP_SACK_BLOCKS; i++)
-		x->sack_seen[i][0] = x->sack_seen[i][1] = 0;
+	seen_forget(x);
 	x->sack_last = x->sack_high = NULL;
 	mib_inc(ts->sk.stack, MIB_TcpExt_TCPSACKReneging);
 }

@@ -1,6 +1,6 @@
 /*
  * tests/tcp/test_wrap.c - after 4 GB SND.UNA is what it was before our SYN was acknowledged: the connection goes on as
- * before, whether that ACK leaves something out or nothing.
+ * before, whether that ACK leaves something out or nothing; and what was noted of numbers is not of those that come again.
  */
 #include "tcp/tcp_priv.h"
 #include "tests/harness/tcp_lab.h"
@@ -87,6 +87,24 @@ START_TEST(test_time_out_behind_the_last_byte)
 }
 END_TEST
 
+/* What blocks said in a loss of 4 GB ago says nothing of the same numbers now. */
+START_TEST(test_blocks_of_the_last_round_forgotten)
+{
+	struct sock *sk;
+
+	come_round(3 * N);
+	tcp_lab_write(4 * N);
+	tcp_lab_drop();
+	sk = tcp_lab_sock();
+	tcp_sk(sk)->est->xfer->sack_seen[0][0] = tcp_sk(sk)->snd_una + N;
+	tcp_sk(sk)->est->xfer->sack_seen[0][1] = tcp_sk(sk)->snd_una + 4 * N;
+	rx(ACK, .seq = 1, .ack = 1 + N, .nsack = 1, .sack = {{1 + 2 * N, 1 + 5 * N}});
+	ck_assert_uint_eq(tcp_sk(sk)->est->xfer->sacked, 3 * N);
+	sock_put(sk);
+	tcp_lab_drop();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("wrap");
@@ -95,5 +113,6 @@ int main(void)
 	tcase_add_test(tc, test_request_after_the_last_byte);
 	tcase_add_test(tc, test_more_is_out_than_the_last_byte);
 	tcase_add_test(tc, test_time_out_behind_the_last_byte);
+	tcase_add_test(tc, test_blocks_of_the_last_round_forgotten);
 	return unit_run("tcp_wrap", tc);
 }
