@@ -25,7 +25,6 @@ void batch_begin(struct batch *b, struct stack *st)
 	}
 	b->phases = 0;
 	b->nwakes = 0;
-	b->now = 0;
 	b->owed = NULL;
 	b->depth = 0;
 	b->outer = thread_record.batch;
@@ -49,8 +48,8 @@ uint64_t batch_clock(struct stack *st)
 	if (atomic_load_explicit(&st->clock, memory_order_relaxed) != s)
 		atomic_store_explicit(&st->clock, s, memory_order_relaxed);
 	if (s->batch) {
-		s->batch->now = now;
-		s->batch->written = 0;
+		s->now = now;
+		s->written = 0;
 	}
 	return now;
 }
@@ -117,6 +116,7 @@ void batch_end(struct batch *b)
 	}
 	lock_rank_none();
 	b->slot->batch = NULL;
+	b->slot->now = 0;
 	thread_record.batch = b->outer;
 	for (unsigned i = 0; i < b->nwakes; i++)
 		e->ops->wake(e, b->wakes[i].waiter, b->wakes[i].found);

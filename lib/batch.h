@@ -35,8 +35,6 @@ struct batch {
 		struct later *head, **tail;
 	} later[BATCH_PHASES];
 	unsigned phases;     /* bits: those that have anything put off */
-	uint64_t now;        /* ns: batch_now(), 0: to be read */
-	uint32_t written;    /* bytes to devices since then, a small frame as BATCH_FRAME */
 	_Atomic int *owed;   /* of a reader's batch: counts the hot sleepers it wakes; or NULL */
 	unsigned depth;      /* batch_begin() inside a batch of the same stack */
 	struct batch *outer; /* the thread's batch in another stack (a lab's wire) */
@@ -60,9 +58,9 @@ uint64_t batch_clock(struct stack *st);
  */
 static inline uint64_t batch_now(struct stack *st)
 {
-	struct batch *b = slot_get(st)->batch;
+	uint64_t now = slot_get(st)->now;
 
-	return b && b->now ? b->now : batch_clock(st);
+	return now ? now : batch_clock(st);
 }
 
 /* With a sock's lock just taken, which another thread may have had: its reading is not older than the lock. */
@@ -70,20 +68,18 @@ static inline void batch_clock_check(struct stack *st)
 {
 	struct slot *s = slot_get(st);
 
-	if (s->batch && atomic_load_explicit(&st->clock, memory_order_relaxed) != s)
-		s->batch->now = 0;
+	if (atomic_load_explicit(&st->clock, memory_order_relaxed) != s)
+		s->now = 0;
 }
 
 /* A frame of n bytes was written: a large one, or eight small ones, take microseconds. */
 static inline void batch_wrote(struct stack *st, uint32_t n)
 {
-	struct batch *b = slot_get(st)->batch;
+	struct slot *s = slot_get(st);
 
-	if (!b || !b->now)
-		return;
-	b->written += n > BATCH_FRAME ? n : BATCH_FRAME;
-	if (b->written >= BATCH_WRITTEN)
-		b->now = 0;
+	s->written += n > BATCH_FRAME ? n : BATCH_FRAME;
+	if (s->written >= BATCH_WRITTEN)
+		s->now = 0;
 }
 
 /*

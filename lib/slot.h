@@ -51,6 +51,8 @@ struct slot {
 	struct slot *next;                   /* c: all slots of the stack */
 	struct thread_record *_Atomic owner; /* a: NULL: free */
 	struct batch *batch;                 /* o: the open batch */
+	uint64_t now;                        /* o: ns: lib/batch.h; 0: to be read, or no batch */
+	uint32_t written;                    /* o: bytes to devices since, a small frame as more */
 	struct pkbuf_cache *pkbuf_cache;     /* o: net/pkbuf.c; given back with the slot */
 	struct rhythm rhythm;                /* o: net/lead.c */
 	struct landing *landing;             /* o: net/landing.h: what it lends; NULL: nothing */
