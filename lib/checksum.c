@@ -91,10 +91,12 @@ uint64_t csum_pseudo(const void *src, const void *dst, size_t alen, uint8_t prot
 
 uint16_t csum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	sum = (sum & 0xffffu) + (sum >> 16);
-	sum = (sum & 0xffffu) + (sum >> 16);
-	return (uint16_t)((sum & 0xffffu) + (sum >> 16));
+	uint32_t half;
+
+	sum += sum << 32 | sum >> 32; /* the upper half has both now, and the carry of the lower */
+	half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t)(half >> 16);
 }
 
 uint64_t csum_odd(uint64_t sum)

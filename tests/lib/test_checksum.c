@@ -84,6 +84,31 @@ START_TEST(test_csum_add_64k_of_ones_loses_no_carry)
 }
 END_TEST
 
+/* A sum of any size is what is left of it by 65535, and not 0 unless it is. */
+START_TEST(test_csum_fold_loses_no_carry)
+{
+	static const uint64_t edges[] = {
+	    1,
+	    0xffff,
+	    0x10000,
+	    0xffffffff,
+	    0x100000000,
+	    0xffff0001,
+	    0xffffffff00000001,
+	    UINT64_MAX - 1,
+	    UINT64_MAX,
+	    0x8000000080000000,
+	};
+	uint64_t sum = 0x9e3779b97f4a7c15;
+
+	ck_assert_uint_eq(csum_fold(0), 0);
+	for (unsigned i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
+		ck_assert_uint_eq(csum_fold(edges[i]), (edges[i] - 1) % 0xffff + 1);
+	for (unsigned i = 0; i < 10000; i++, sum = sum * 6364136223846793005 + 1)
+		ck_assert_uint_eq(csum_fold(sum), (sum - 1) % 0xffff + 1);
+}
+END_TEST
+
 START_TEST(test_csum_add_random_splits_match_whole)
 {
 	struct random r;
@@ -205,6 +230,7 @@ int main(void)
 	tcase_add_test(tc, test_csum_add_every_length_matches_model);
 	tcase_add_test(tc, test_csum_add_random_length_matches_model);
 	tcase_add_test(tc, test_csum_add_64k_of_ones_loses_no_carry);
+	tcase_add_test(tc, test_csum_fold_loses_no_carry);
 	tcase_add_test(tc, test_csum_add_random_splits_match_whole);
 	tcase_add_test(tc, test_csum_finish_over_correct_data_is_zero);
 	tcase_add_test(tc, test_csum_pseudo_both_families_match_model);
