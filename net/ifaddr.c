@@ -2,8 +2,8 @@
  * net/ifaddr.c - the addresses of devices, of both families.
  *
  * Each device has a list in the order of adding.  For the one question asked of every received
- * packet, whose address is it, there is a sorted table of all and their directed broadcasts, read without a lock: a change makes a
- * new table, and old ones are kept until the stack ends, for a reader may still be in them.
+ * packet, whose address is it, there is a table of all and their directed broadcasts by hash, read without a lock: a change
+ * makes a new table, and old ones are kept until the stack ends, for a reader may still be in them.
  */
 #include "net/ifaddr.h"
 
@@ -13,6 +13,9 @@
 
 #include "lib/stack.h"
 #include "net/net_priv.h"
+
+#define BUCKET_BITS 6
+#define BUCKETS (1u << BUCKET_BITS)
 
 struct owned {
 	struct ip_addr addr;
@@ -24,31 +27,28 @@ struct owned {
 struct ifaddr_table {
 	struct ifaddr_table *old; /* the one before, kept for its readers */
 	unsigned n;
-	struct owned e[]; /* by address, own ones first, then in the order of adding */
+	unsigned first[BUCKETS + 1]; /* where a bucket begins in e[]; the last is n */
+	struct owned e[];            /* by bucket, own ones first, then in the order of adding */
 };
 
 /* --- the table of all ------------------------------------------------------------------------- */
 
-/* Any order will do. */
-static bool addr_is_below(const struct ip_addr *a, const struct ip_addr *b)
+/* IPv4 addresses, and those of a link, differ in the last word. */
+static unsigned addr_bucket(const struct ip_addr *a)
 {
-	return a->d[1] == b->d[1] ? a->d[0] < b->d[0] : a->d[1] < b->d[1];
+	return a->w[3] * 0x9e3779b1u >> (32 - BUCKET_BITS);
 }
 
-/* The first entry whose address is not below a. */
-static unsigned table_find(const struct ifaddr_table *t, const struct ip_addr *a)
+/* The first entry of an address; NULL: there is none. */
+static const struct owned *table_find(const struct ifaddr_table *t, const struct ip_addr *a)
 {
-	unsigned low = 0, high = t->n;
+	unsigned k = addr_bucket(a);
 
-	while (low < high) {
-		unsigned mid = (low + high) / 2;
-
-		if (addr_is_below(&t->e[mid].addr, a))
-			low = mid + 1;
-		else
-			high = mid;
+	for (unsigned i = t->first[k]; i < t->first[k + 1]; i++) {
+		if (ip_addr_eq(&t->e[i].addr, a))
+			return &t->e[i];
 	}
-	return low;
+	return NULL;
 }
 
 static struct ifaddr_table *table_next(struct ifaddr_table *old, unsigned n)
@@ -67,9 +67,28 @@ static struct ifaddr_table *table_current(struct net_state *net)
 	return atomic_load_explicit(&net->addrs, memory_order_acquire);
 }
 
+/* All of e[] is there. */
 static void table_publish(struct net_state *net, struct ifaddr_table *t)
 {
+	unsigned i = 0;
+
+	for (unsigned k = 0; k < BUCKETS; k++) {
+		t->first[k] = i;
+		while (i < t->n && addr_bucket(&t->e[i].addr) == k)
+			i++;
+	}
+	t->first[BUCKETS] = t->n;
 	atomic_store_explicit(&net->addrs, t, memory_order_release);
+}
+
+/* Where `one` is to stand: behind those of its kind. */
+static unsigned table_room(const struct ifaddr_table *t, const struct owned *one)
+{
+	unsigned k = addr_bucket(&one->addr), i = t->first[k];
+
+	while (i < t->first[k + 1] && t->e[i].bcast <= one->bcast)
+		i++;
+	return i;
 }
 
 static int table_add(const struct owned *one)
@@ -83,11 +102,7 @@ static int table_add(const struct owned *one)
 	n = old ? old->n : 0;
 	t = table_next(old, n + 1);
 	if (t) {
-		for (i = old ? table_find(old, &one->addr) : 0; i < n; i++) {
-			if (!ip_addr_eq(&old->e[i].addr, &one->addr) ||
-			    old->e[i].bcast > one->bcast)
-				break;
-		}
+		i = old ? table_room(old, one) : 0;
 		if (old) {
 			memcpy(t->e, old->e, i * sizeof(t->e[0]));
 			memcpy(t->e + i + 1, old->e + i, (n - i) * sizeof(t->e[0]));
@@ -102,9 +117,10 @@ static int table_add(const struct owned *one)
 /* The entry that is as `one`, which is there; the table's end without one. */
 static unsigned table_place(const struct ifaddr_table *t, const struct owned *one)
 {
-	unsigned i = table_find(t, &one->addr);
+	unsigned i = t->first[addr_bucket(&one->addr)];
 
-	while (i < t->n && (t->e[i].dev != one->dev || t->e[i].bcast != one->bcast))
+	while (i < t->n && (t->e[i].dev != one->dev || t->e[i].bcast != one->bcast ||
+			    !ip_addr_eq(&t->e[i].addr, &one->addr)))
 		i++;
 	return i;
 }
@@ -147,7 +163,7 @@ void ifaddr_tables_free(struct net_state *net)
 enum ifaddr_kind ifaddr_find(struct stack *st, const struct ip_addr *a, struct netdev **dev)
 {
 	const struct ifaddr_table *t;
-	unsigned i;
+	const struct owned *o;
 
 	*dev = NULL;
 	if (ip_addr_is_loopback(a)) {
@@ -155,13 +171,11 @@ enum ifaddr_kind ifaddr_find(struct stack *st, const struct ip_addr *a, struct n
 		return IFADDR_OWN;
 	}
 	t = table_current(st->net);
-	if (!t)
+	o = t ? table_find(t, a) : NULL;
+	if (!o)
 		return IFADDR_NONE;
-	i = table_find(t, a);
-	if (i == t->n || !ip_addr_eq(&t->e[i].addr, a))
-		return IFADDR_NONE;
-	*dev = t->e[i].dev;
-	return t->e[i].bcast ? IFADDR_BCAST : IFADDR_OWN;
+	*dev = o->dev;
+	return o->bcast ? IFADDR_BCAST : IFADDR_OWN;
 }
 
 struct netdev *ifaddr_owner(struct stack *st, const struct ip_addr *a)
