@@ -138,9 +138,10 @@ static struct slot *slot_create(struct stack *st)
 	s->stack = st;
 	atomic_init(&s->owner, &thread_record);
 	head = atomic_load(&st->slots);
-	do
+	do {
 		s->next = head;
-	while (!atomic_compare_exchange_weak(&st->slots, &head, s));
+		s->number = head ? head->number + 1 : 0;
+	} while (!atomic_compare_exchange_weak(&st->slots, &head, s));
 	return s;
 }
 

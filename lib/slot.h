@@ -49,6 +49,7 @@ struct slot {
 	struct waiter waiter;                /* see lib/env.h */
 	struct stack *stack;                 /* c */
 	struct slot *next;                   /* c: all slots of the stack */
+	unsigned number;                     /* c: among them, from 0 on */
 	struct thread_record *_Atomic owner; /* a: NULL: free */
 	struct batch *batch;                 /* o: the open batch */
 	uint64_t now;                        /* o: ns: lib/batch.h; 0: to be read, or no batch */
