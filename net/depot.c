@@ -270,11 +270,6 @@ static struct pkbuf_cache *cache_create(struct slot *s)
 	return pc;
 }
 
-static struct pkbuf_cache *cache_get(struct slot *s)
-{
-	return s->pkbuf_cache ? s->pkbuf_cache : cache_create(s);
-}
-
 static void cache_flush(struct stack *st, struct pkbuf_cache *pc, enum depot_class c, unsigned keep)
 {
 	if (pc->n[c] <= keep)
@@ -290,11 +285,16 @@ static void cache_flush_all(struct stack *st, struct pkbuf_cache *pc)
 }
 
 /* The cache is empty: half of it from the shelf, else one object from the system. */
-static void *cache_refill(struct stack *st, struct pkbuf_cache *pc, enum depot_class c,
-			  enum depot_need need)
+static __attribute__((noinline)) void *cache_refill(struct slot *s, enum depot_class c,
+						    enum depot_need need)
 {
-	unsigned want = pc->cap[c] / 2 + 1u;
+	struct pkbuf_cache *pc = s->pkbuf_cache ? s->pkbuf_cache : cache_create(s);
+	struct stack *st = s->stack;
+	unsigned want;
 
+	if (!pc)
+		return NULL;
+	want = pc->cap[c] / 2 + 1u;
 	depot_check_pressure(st);
 	if (depot_pressure(st)) {
 		cache_flush_all(st, pc);
@@ -306,20 +306,10 @@ static void *cache_refill(struct stack *st, struct pkbuf_cache *pc, enum depot_c
 	return depot_grow(st, c, need);
 }
 
-void *depot_take(struct slot *s, enum depot_class c, enum depot_need need)
+/* The cache is full: half of it to the shelf, or all. */
+static __attribute__((noinline)) void cache_spill(struct slot *s, enum depot_class c, void *p)
 {
-	struct pkbuf_cache *pc = cache_get(s);
-
-	if (!pc)
-		return NULL;
-	if (pc->n[c] > 0)
-		return pc->item[c][--pc->n[c]];
-	return cache_refill(s->stack, pc, c, need);
-}
-
-void depot_give(struct slot *s, enum depot_class c, void *p)
-{
-	struct pkbuf_cache *pc = cache_get(s);
+	struct pkbuf_cache *pc = s->pkbuf_cache ? s->pkbuf_cache : cache_create(s);
 
 	if (!pc || pc->cap[c] == 0) {
 		shelf_give(s->stack, c, &p, 1);
@@ -328,6 +318,25 @@ void depot_give(struct slot *s, enum depot_class c, void *p)
 	if (pc->n[c] == pc->cap[c])
 		cache_flush(s->stack, pc, c, depot_pressure(s->stack) ? 0 : pc->cap[c] / 2u);
 	pc->item[c][pc->n[c]++] = p;
+}
+
+void *depot_take(struct slot *s, enum depot_class c, enum depot_need need)
+{
+	struct pkbuf_cache *pc = s->pkbuf_cache;
+
+	if (!pc || pc->n[c] == 0)
+		return cache_refill(s, c, need);
+	return pc->item[c][--pc->n[c]];
+}
+
+void depot_give(struct slot *s, enum depot_class c, void *p)
+{
+	struct pkbuf_cache *pc = s->pkbuf_cache;
+
+	if (pc && pc->n[c] < pc->cap[c])
+		pc->item[c][pc->n[c]++] = p;
+	else
+		cache_spill(s, c, p);
 }
 
 static void cache_release(struct slot *s)
