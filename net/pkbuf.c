@@ -32,16 +32,30 @@ struct pkbuf *pkbuf_alloc(struct stack *st, unsigned head)
 	return b;
 }
 
-void pkbuf_free(struct pkbuf *b)
+/* Refers to nothing. */
+static void pkbuf_free_bare(struct pkbuf *b)
 {
 	struct slot *s = slot_get(b->stack);
 
+	slot_gauge_add(s, GAUGE_pkbufs, -1);
+	depot_give(s, DEPOT_PKBUF, b);
+}
+
+static __attribute__((noinline)) void pkbuf_free_whole(struct pkbuf *b)
+{
 	if (b->txstamp)
 		txstamp_end(b);
 	for (unsigned i = 0; i < b->nfrag; i++)
 		piece_put(b->frag[i].piece);
-	slot_gauge_add(s, GAUGE_pkbufs, -1);
-	depot_give(s, DEPOT_PKBUF, b);
+	pkbuf_free_bare(b);
+}
+
+void pkbuf_free(struct pkbuf *b)
+{
+	if (b->nfrag || b->txstamp)
+		pkbuf_free_whole(b);
+	else
+		pkbuf_free_bare(b);
 }
 
 void pkbuf_count_drop(struct stack *st, enum drop_reason why)
