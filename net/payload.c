@@ -130,9 +130,11 @@ void pkbuf_read(const struct pkbuf *b, uint32_t off, void *to, uint32_t n)
 	struct source s = {.iov = iov};
 
 	assert(off <= b->len && n <= b->len - off);
-	iov_of(b, iov);
-	if (n == 0)
+	if (off + n <= pkbuf_linear(b)) {
+		memcpy(to, b->hdr + b->head + off, n);
 		return;
+	}
+	iov_of(b, iov);
 	source_skip(&s, off);
 	source_read(&s, to, n);
 }
