@@ -192,27 +192,6 @@ static bool tx_fits(struct netdev *dev, const struct pkbuf *b)
 	return b->len <= mtu + dev->link->hlen;
 }
 
-int netdev_tx(struct netdev *dev, struct pkbuf *b)
-{
-	struct netem *n = atomic_load_explicit(&dev->netem_out, memory_order_acquire);
-
-	b->dev = dev;
-	b->l2 = b->head;
-	if (!netdev_is_up(dev))
-		return tx_drop(dev, b, DROP_DEV_DOWN, -ENETDOWN);
-	if (!tx_fits(dev, b))
-		return tx_drop(dev, b, DROP_TOO_BIG, -EMSGSIZE);
-	if (b->txstamp)
-		txstamp_tell(b, TXSTAMP_SCHED);
-	if (netdev_captured(dev))
-		capture_show(dev, b, true);
-	if (n && netem_is_on(n)) {
-		netem_in(n, b);
-		return 0;
-	}
-	return netdev_tx_xmit(dev, b);
-}
-
 static int tx_one(struct netdev *dev, struct pkbuf *b)
 {
 	uint32_t len = b->len;
@@ -248,22 +227,58 @@ static int tx_cut(struct netdev *dev, struct pkbuf *b)
 	return err;
 }
 
+/* A super-frame that the device does not take. */
 static bool tx_must_cut(const struct netdev *dev, const struct pkbuf *b)
 {
 	uint32_t need = b->gso_type == GSO_TCP6 ? NETDEV_F_TSO6 : NETDEV_F_TSO4;
 
 	if (b->len > PKBUF_MAX)
 		need |= NETDEV_F_BIG;
-	return b->gso_size && (~dev->features & (need | NETDEV_F_CSUM));
+	return ~dev->features & (need | NETDEV_F_CSUM);
+}
+
+static int tx_now(struct netdev *dev, struct pkbuf *b)
+{
+	if (b->gso_size && tx_must_cut(dev, b))
+		return tx_cut(dev, b);
+	if (b->csum == CSUM_PARTIAL && !(dev->features & NETDEV_F_CSUM))
+		pkbuf_csum_finish(b);
+	return tx_one(dev, b);
 }
 
 int netdev_tx_xmit(struct netdev *dev, struct pkbuf *b)
 {
 	if (!netdev_is_up(dev))
 		return tx_drop(dev, b, DROP_DEV_DOWN, -ENETDOWN);
-	if (tx_must_cut(dev, b))
-		return tx_cut(dev, b);
-	if (b->csum == CSUM_PARTIAL && !(dev->features & NETDEV_F_CSUM))
-		pkbuf_csum_finish(b);
-	return tx_one(dev, b);
+	return tx_now(dev, b);
+}
+
+/* Somebody looks at it, or netem has it first. */
+static __attribute__((noinline)) int tx_seen(struct netdev *dev, struct pkbuf *b)
+{
+	struct netem *n = atomic_load_explicit(&dev->netem_out, memory_order_acquire);
+
+	if (b->txstamp)
+		txstamp_tell(b, TXSTAMP_SCHED);
+	if (netdev_captured(dev))
+		capture_show(dev, b, true);
+	if (n && netem_is_on(n)) {
+		netem_in(n, b);
+		return 0;
+	}
+	return tx_now(dev, b);
+}
+
+int netdev_tx(struct netdev *dev, struct pkbuf *b)
+{
+	b->dev = dev;
+	b->l2 = b->head;
+	if (!netdev_is_up(dev))
+		return tx_drop(dev, b, DROP_DEV_DOWN, -ENETDOWN);
+	if (!tx_fits(dev, b))
+		return tx_drop(dev, b, DROP_TOO_BIG, -EMSGSIZE);
+	if (b->txstamp || netdev_captured(dev) ||
+	    atomic_load_explicit(&dev->netem_out, memory_order_relaxed))
+		return tx_seen(dev, b);
+	return tx_now(dev, b);
 }
