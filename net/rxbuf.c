@@ -35,13 +35,30 @@ static void rxbuf_unaim(struct rxbuf *r)
 	r->nto = r->niov;
 }
 
-/* A piece without memory is left out: the frame may not fit. */
-static void rxbuf_iov(struct rxbuf *r)
+/* The header part is the one that often goes alone. */
+static bool rxbuf_make_head(struct rxbuf *r, struct netdev *dev)
 {
-	struct iovec *v = r->iov;
+	struct pkbuf *b = pkbuf_alloc(dev->stack, PKBUF_RX_HEAD);
 
-	*v++ = (struct iovec){&r->vnet, sizeof(r->vnet)};
-	*v++ = (struct iovec){r->head->hdr + PKBUF_RX_HEAD, PKBUF_RX_LINEAR};
+	if (!b)
+		return false;
+	b->dev = dev;
+	r->head = b;
+	r->iov[1] = (struct iovec){pkbuf_data(b), PKBUF_RX_LINEAR};
+	rxbuf_unaim(r);
+	return true;
+}
+
+/* A piece without memory is left out: the frame may not fit. */
+static void rxbuf_make_pieces(struct rxbuf *r, struct stack *st)
+{
+	struct iovec *v = r->iov + 2;
+
+	if (!r->small)
+		r->small = piece_alloc_rx(st, PIECE_SMALL);
+	if (!r->large)
+		r->large = piece_alloc_rx(st, PIECE_LARGE);
+	r->iov[0] = (struct iovec){&r->vnet, sizeof(r->vnet)};
 	r->room = sizeof(r->vnet) + PKBUF_RX_LINEAR;
 	if (r->small) {
 		*v++ = (struct iovec){piece_data(r->small) + SMALL_FRONT, small_room(r->small)};
@@ -53,23 +70,6 @@ static void rxbuf_iov(struct rxbuf *r)
 	}
 	r->niov = (int)(v - r->iov);
 	rxbuf_unaim(r);
-}
-
-static bool rxbuf_make(struct rxbuf *r, struct netdev *dev)
-{
-	struct stack *st = dev->stack;
-
-	if (!r->head)
-		r->head = pkbuf_alloc(st, PKBUF_RX_HEAD);
-	if (!r->small)
-		r->small = piece_alloc_rx(st, PIECE_SMALL);
-	if (!r->large)
-		r->large = piece_alloc_rx(st, PIECE_LARGE);
-	if (!r->head)
-		return false;
-	r->head->dev = dev;
-	rxbuf_iov(r);
-	return true;
 }
 
 /* Into the buffer that is lent, if what came last was for its program and there is room for a frame. */
@@ -92,8 +92,10 @@ static void rxbuf_aim(struct rxbuf *r, uint32_t link)
 
 bool rxbuf_ready(struct rxbuf *r, struct netdev *dev)
 {
-	if (!(r->niov && r->small && r->large) && !rxbuf_make(r, dev))
+	if (!r->head && !rxbuf_make_head(r, dev))
 		return false;
+	if (!r->small || !r->large)
+		rxbuf_make_pieces(r, dev->stack);
 	if (r->lent)
 		rxbuf_aim(r, dev->link->hlen);
 	return true;
@@ -111,7 +113,6 @@ void rxbuf_end(struct rxbuf *r)
 	if (r->head)
 		pkbuf_free(r->head);
 	r->head = NULL;
-	r->niov = 0;
 	rxbuf_give(&r->small);
 	rxbuf_give(&r->large);
 }
@@ -241,7 +242,6 @@ struct pkbuf *rxbuf_take(struct rxbuf *r, size_t n)
 		return NULL;
 	}
 	r->head = NULL;
-	r->niov = 0;
 	return b;
 }
 
@@ -271,7 +271,6 @@ void rxbuf_drop(struct rxbuf *r, enum drop_reason why)
 				  memory_order_relaxed);
 	pkbuf_drop(b, why);
 	r->head = NULL;
-	r->niov = 0;
 }
 
 bool rxbuf_fault(struct rxbuf *r, int err)
@@ -309,6 +308,7 @@ int rxbuf_batch(struct netdev_queue *q, struct rxbuf *r, struct pkq *out, int ma
 		bytes += b->len;
 		if (gro_add(&gro, b)) {
 			pkbuf_reset(b, q->dev->stack, PKBUF_RX_HEAD);
+			b->dev = q->dev;
 			r->head = b;
 		}
 	}

@@ -20,7 +20,7 @@ struct rxbuf {
 	struct piece *small, *large; /* likewise */
 	struct vnet_hdr vnet;        /* of what was read */
 	struct iovec iov[RXBUF_IOV]; /* a vnet header and the frame behind it */
-	int niov;                    /* 0: to be made, a part was taken */
+	int niov;                    /* so many parts, less where there was no memory */
 	size_t room;                 /* bytes of them together */
 	struct iovec *to;            /* what the next frame is read into: iov[] or land[], */
 	int nto;                     /* so many of them */
