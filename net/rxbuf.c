@@ -119,16 +119,6 @@ void rxbuf_end(struct rxbuf *r)
 
 /* --- what was read ------------------------------------------------------------------------------ */
 
-/* The small piece's n bytes: copied behind the header part if they fit there. */
-static int rxbuf_take_small(struct rxbuf *r, struct pkbuf *b, uint32_t n)
-{
-	if (b->tail + n <= PKBUF_HDR)
-		return pkbuf_append(b, piece_data(r->small) + SMALL_FRONT, n);
-	pkbuf_give_piece(b, r->small, SMALL_FRONT, n);
-	r->small = NULL;
-	return 0;
-}
-
 /* Copied into pieces of its size while they pin less than half of the large one. */
 static int rxbuf_take_large(struct rxbuf *r, struct pkbuf *b, uint32_t n)
 {
@@ -163,7 +153,6 @@ static int rxbuf_fill(struct rxbuf *r, struct pkbuf *b, uint32_t n)
 {
 	uint32_t linear = r->landing ? r->land_head : PKBUF_RX_LINEAR;
 	uint32_t part = n < linear ? n : linear;
-	int err;
 
 	b->tail = (uint16_t)(b->tail + part);
 	b->len += part;
@@ -176,9 +165,9 @@ static int rxbuf_fill(struct rxbuf *r, struct pkbuf *b, uint32_t n)
 		return 0;
 	}
 	part = n < small_room(r->small) ? n : small_room(r->small);
-	err = rxbuf_take_small(r, b, part);
-	n -= part;
-	return err < 0 || n == 0 ? err : rxbuf_take_large(r, b, n);
+	pkbuf_give_piece(b, r->small, SMALL_FRONT, part);
+	r->small = NULL;
+	return n == part ? 0 : rxbuf_take_large(r, b, n - part);
 }
 
 /* Is what lies there a frame, n bytes with its vnet header?  b has it then. */

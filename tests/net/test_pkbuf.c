@@ -66,11 +66,11 @@ END_TEST
 START_TEST(test_pull_makes_contiguous)
 {
 	struct pkbuf *b = netstack_packet(st, PKBUF_RX_HEAD, 500, 3);
-	uint8_t *p = pkbuf_pull(b, 150);
+	uint8_t *p = pkbuf_pull(b, 240);
 
 	ck_assert_ptr_eq(p, pkbuf_data(b));
-	ck_assert_uint_eq(pkbuf_linear(b), 150);
-	for (unsigned i = 0; i < 150; i++)
+	ck_assert_uint_eq(pkbuf_linear(b), 240);
+	for (unsigned i = 0; i < 240; i++)
 		ck_assert_uint_eq(p[i], 3 + i);
 	check_counts(b, 500, 3);
 	pkbuf_free(b);
@@ -290,10 +290,10 @@ START_TEST(test_append_from_refers)
 	struct pkbuf *from = netstack_packet(st, PKBUF_RX_HEAD, 1500, 0);
 	struct pkbuf *b = pkbuf_alloc(st, PKBUF_TX_HEAD);
 
-	ck_assert_int_eq(pkbuf_append_from(b, from, 100, 1300), 0);
+	ck_assert_int_eq(pkbuf_append_from(b, from, 200, 1300), 0);
 	ck_assert_int_eq(gauge_read(st, GAUGE_pieces), 1);
 	pkbuf_free(from);
-	check_counts(b, 1300, 100);
+	check_counts(b, 1300, 200);
 	pkbuf_free(b);
 }
 END_TEST
@@ -303,12 +303,12 @@ START_TEST(test_append_from_many_parts)
 	struct pkbuf *b = pkbuf_alloc(st, PKBUF_TX_HEAD), *from;
 
 	for (unsigned i = 0; i < 50; i++) {
-		from = netstack_packet(st, PKBUF_RX_HEAD, 200, (uint8_t)(70 * i));
-		ck_assert_int_eq(pkbuf_append_from(b, from, 130, 70), 0);
+		from = netstack_packet(st, PKBUF_RX_HEAD, 300, (uint8_t)(70 * i));
+		ck_assert_int_eq(pkbuf_append_from(b, from, 230, 70), 0);
 		pkbuf_free(from);
 	}
 	ck_assert_uint_le(b->nfrag, PKBUF_FRAGS);
-	check_counts(b, 3500, 130);
+	check_counts(b, 3500, 230);
 	/* gathered in proportion to what they hold */
 	ck_assert_int_le(gauge_read(st, GAUGE_piece_bytes), PIECE_MID + PKBUF_FRAGS * PIECE_SMALL);
 	pkbuf_free(b);
