@@ -83,10 +83,10 @@ struct piece *piece_alloc_rx(struct stack *st, uint32_t size);
 void *depot_take(struct slot *s, enum depot_class c, enum depot_need need);
 void depot_give(struct slot *s, enum depot_class c, void *p);
 
-/* Empty, as pkbuf_alloc() makes it. */
+/* Empty, as pkbuf_alloc() makes it; its notes are left. */
 static inline void pkbuf_reset(struct pkbuf *b, struct stack *st, unsigned head)
 {
-	memset(b, 0, offsetof(struct pkbuf, frag));
+	memset(b, 0, offsetof(struct pkbuf, cb));
 	b->stack = st;
 	b->head = b->tail = b->l2 = b->l3 = b->l4 = b->csum_start = (uint16_t)head;
 	b->pinned = sizeof(*b);

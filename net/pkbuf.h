@@ -133,7 +133,9 @@ struct pkbuf {
 	bool landed;     /* its payload is lent by a program: net/landing.h */
 	uint32_t mark;
 	struct ip_addr src, dst;
-	/* A room's own notes while it holds the packet: a struct of its own, with a static assert.
+	/*
+	 * A room's own notes while it holds the packet: a struct of its own, with a static assert.  Whatever
+	 * the last packet there had, until a room writes them.
 	 */
 	union {
 		uint8_t cb[64];
