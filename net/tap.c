@@ -64,7 +64,9 @@ static struct netdev_queue *tap_tx_queue(struct netdev *dev, const struct pkbuf 
 {
 	uint32_t ports = 0;
 
-	if (dev->nqueue > 1 && b->l4 >= b->head && b->l4 + sizeof(ports) <= b->tail)
+	if (dev->nqueue == 1)
+		return dev->queue;
+	if (b->l4 >= b->head && b->l4 + sizeof(ports) <= b->tail)
 		memcpy(&ports, b->hdr + b->l4, sizeof(ports));
 	return &dev->queue[(ports * 0x9e3779b1u >> 16) % dev->nqueue];
 }
