@@ -23,10 +23,10 @@ void batch_begin(struct batch *b, struct stack *st)
 		s->batch->depth++;
 		return;
 	}
-	b->phases = 0;
-	b->nwakes = 0;
 	b->owed = NULL;
 	b->depth = 0;
+	b->phases = 0;
+	b->nwakes = 0;
 	b->outer = thread_record.batch;
 	thread_record.batch = b;
 	s->batch = b;

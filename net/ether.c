@@ -56,7 +56,6 @@ void ether_in(struct pkbuf *b)
 		return;
 	}
 	ether_debug(b, "in", h);
-	b->l2 = b->head;
 	b->cast = (uint8_t)ether_cast(dev, h->dst);
 	if (b->cast == PKBUF_OTHERHOST && !(dev->flags & NETDEV_PROMISC)) {
 		pkbuf_drop(b, DROP_OTHER_HOST);
@@ -91,7 +90,7 @@ static void raw_in(struct pkbuf *b)
 		pkbuf_drop(b, DROP_SHORT_FRAME);
 		return;
 	}
-	b->l2 = b->l3 = b->head;
+	b->l3 = b->head;
 	b->cast = b->dev->flags & NETDEV_LOOPBACK ? PKBUF_LOOPED : PKBUF_HOST;
 	switch (*p >> 4) {
 	case 4:

@@ -180,7 +180,6 @@ static enum drop_reason rxbuf_check(struct rxbuf *r, struct pkbuf *b, size_t n)
 	n -= sizeof(r->vnet);
 	if (n > PKBUF_MAX)
 		return DROP_TOO_BIG;
-	b->l2 = b->head;
 	if (rxbuf_fill(r, b, (uint32_t)n) < 0)
 		return DROP_NO_MEMORY;
 	return vnet_in(b, &r->vnet, b->dev->link->hlen) ? DROP_NONE : DROP_VNET_HDR;
