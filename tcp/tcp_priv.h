@@ -292,6 +292,7 @@ struct tcp_timewait {
 	uint32_t ts_offset, mark;                 /* c */
 	uint8_t rcv_wscale, tos;                  /* c */
 	bool ts_ok;                               /* c */
+	_Atomic bool over;                        /* a: it leaves the table, or has left it */
 };
 
 /* --- the stack's TCP ---------------------------------------------------------------------------

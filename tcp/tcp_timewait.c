@@ -46,6 +46,20 @@ static void timewait_disarm(struct tcp_timewait *tw)
 		inet_common_put(tw->stack->tcp->table, &tw->c);
 }
 
+/* Another thread may end it before this one has come to the wheel: there was nothing to disarm then. */
+static void timewait_wait(struct tcp_timewait *tw, uint64_t when)
+{
+	timewait_arm(tw, when);
+	if (atomic_load(&tw->over))
+		timewait_disarm(tw);
+}
+
+static void timewait_over(struct tcp_timewait *tw)
+{
+	atomic_store(&tw->over, true);
+	timewait_disarm(tw);
+}
+
 static void timewait_fire(struct timer *t)
 {
 	struct tcp_timewait *tw =
@@ -55,9 +69,7 @@ static void timewait_fire(struct timer *t)
 
 	if (inet_hashed(&tw->c)) {
 		if (due > env_now(tw->stack->env)) {
-			timewait_arm(tw, due);
-			if (!inet_hashed(&tw->c)) /* taken over before it was armed */
-				timewait_disarm(tw);
+			timewait_wait(tw, due);
 		} else {
 			mib_inc(tw->stack, MIB_TcpExt_TW);
 			inet_unhash(table, &tw->c);
@@ -79,7 +91,7 @@ void tcp_timewait_free(struct tcp_timewait *tw)
 void tcp_timewait_kill(struct tcp_timewait *tw)
 {
 	inet_unhash(tw->stack->tcp->table, &tw->c);
-	timewait_disarm(tw);
+	timewait_over(tw);
 }
 
 static struct tcp_timewait *timewait_alloc(struct stack *st)
@@ -141,7 +153,7 @@ void tcp_time_wait(struct tcp_sock *ts)
 		tw->port = inet_port_give(table, &ts->sk);
 		if (inet_hash_insert(table, &tw->c, &ts->sk.c) == 0) {
 			atomic_store_explicit(&tw->due, timewait_end(st), memory_order_relaxed);
-			timewait_arm(tw, tw->due);
+			timewait_wait(tw, tw->due);
 		}
 		inet_common_put(table, &tw->c);
 	}
@@ -280,7 +292,7 @@ bool tcp_timewait_take(struct sock_common *c, struct sock *taker)
 	if (ts->iss == 0)
 		ts->iss = 1;
 	ts->ts_offset = tw->ts_offset + 1; /* newer even within the tick that sent the last */
-	timewait_disarm(tw);
+	timewait_over(tw);
 	mib_inc(tw->stack, MIB_TcpExt_TWRecycled);
 	return true;
 }
