@@ -13,6 +13,7 @@
 #include "net/ifaddr.h"
 
 #define SIM_CHUNK 65536
+#define SIM_STREAM (16u << 20) /* bytes of a stream, at most */
 
 /* --- the world ----------------------------------------------------------------------------------
  */
@@ -193,10 +194,23 @@ static bool again(struct sim_end *e)
 	return false;
 }
 
+/* n bytes of every stream, made once: programs that are refused try again and again. */
+static const uint8_t *stream_at(uint32_t from, uint32_t n)
+{
+	static uint8_t bytes[SIM_STREAM];
+	static uint32_t made;
+
+	ck_assert_uint_le(from + n, sizeof(bytes));
+	if (made < from + n) {
+		stream_fill(bytes + made, from + n - made, made);
+		made = from + n;
+	}
+	return bytes + from;
+}
+
 /* True: something was sent. */
 static bool end_send(struct sim_end *e, uint32_t chunk)
 {
-	static uint8_t bytes[SIM_CHUNK];
 	uint32_t n = e->todo - e->sent;
 	ssize_t r;
 
@@ -211,8 +225,7 @@ static bool end_send(struct sim_end *e, uint32_t chunk)
 		return true;
 	}
 	n = n < chunk ? n : chunk;
-	stream_fill(bytes, n, e->sent);
-	r = weft_send(e->fd, bytes, n, MSG_NOSIGNAL);
+	r = weft_send(e->fd, stream_at(e->sent, n), n, MSG_NOSIGNAL);
 	if (r < 0)
 		return again(e);
 	e->sent += (uint32_t)r;
