@@ -21,6 +21,7 @@
 
 struct batch;
 struct landing;
+struct netdev_queue;
 struct pkbuf_cache;
 
 /*
@@ -36,6 +37,8 @@ struct rhythm {
 	uint16_t told;    /* events that one of its waits tells, in sixteenths, a moving average */
 	uint8_t credit;   /* a spin has paid more often than not while this is above 0 */
 	bool serves;      /* others: it leads however long it is away, and reads all there is */
+	uint8_t holds;    /* frames that it may still hold back: net/hold.c */
+	struct netdev_queue *led; /* by its last wait; NULL: none */
 };
 
 /* What lib/cell.h keeps of one size. */

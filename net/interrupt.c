@@ -96,38 +96,62 @@ static int queue_serve(struct netdev_queue *q, struct waiter *w, bool polls, uin
 	return 0;
 }
 
-/*
- * Without the word, which stays vacant between a leader and the next: it is taken when GRACE has passed
- * and nobody came, or as soon as somebody came who will not lead.  A leader that has not moved for as long sleeps itself: whoever gives the word back
- * then ends this sleep.  As queue_serve().
- */
-static int queue_stand_by(struct netdev_queue *q, struct waiter *w, uint64_t next, bool *mine)
+/* The end of the grace, which an alarm in between does not put off. */
+static uint64_t queue_grace(struct netdev_queue *q, uint32_t turn, bool led)
 {
-	struct env *e = q->dev->stack->env;
-	uint64_t until = env_now(e) + GRACE_NS;
-	uint32_t turn = atomic_load(&q->turn);
-	bool led = atomic_load(&q->word) == QUEUE_LED;
-	int r = queue_sleep(q, w, false, until < next ? until : next);
+	if (!q->grace || q->turn_seen != turn || q->led_seen != led)
+		q->grace = env_now(q->dev->stack->env) + GRACE_NS;
+	q->turn_seen = turn;
+	q->led_seen = led;
+	return q->grace;
+}
 
-	if (r >= 0 && atomic_exchange(&q->called, false)) {
-		*mine = queue_take(q);
-		return 0;
-	}
-	if (r < 0 || atomic_load(&q->turn) != turn || env_now(e) < until)
-		return r;
-	if (!led) {
-		*mine = queue_take(q);
-		if (*mine)
-			atomic_store(&q->owed, 0);
-		return 0;
-	}
+/* A leader that has not moved for so long sleeps itself: whoever gives the word back then ends this sleep. */
+static int queue_stand_back(struct netdev_queue *q, struct waiter *w)
+{
+	uint64_t next;
+	int r = 0;
+
 	waiter_reset(w);
-	next = env_thread_run_alarms(e, w); /* one set from here on ends the second sleep as well */
+	next = env_thread_run_alarms(q->dev->stack->env,
+				     w); /* one set from here on ends the sleep as well */
 	atomic_store(&q->standby, true);
 	if (atomic_load(&q->word) == QUEUE_LED && !atomic_load(&q->stop))
 		r = queue_sleep(q, w, false, next);
 	atomic_store(&q->standby, false);
 	return r;
+}
+
+/*
+ * Without the word, which stays vacant between a leader and the next: it is taken when GRACE has passed
+ * and nobody came, or as soon as somebody came who will not lead.  What is held goes (net/hold.c).  As queue_serve().
+ */
+static int queue_stand_by(struct netdev_queue *q, struct waiter *w, uint64_t next, bool *mine)
+{
+	struct env *e = q->dev->stack->env;
+	uint32_t turn = atomic_load(&q->turn);
+	bool led = atomic_load(&q->word) == QUEUE_LED;
+	uint64_t until = queue_grace(q, turn, led);
+	int r = queue_sleep(q, w, false, until < next ? until : next);
+
+	if (r >= 0 && atomic_exchange(&q->called, false)) {
+		q->grace = 0;
+		*mine = queue_take(q);
+		return 0;
+	}
+	if (r < 0 || env_now(e) < until)
+		return r;
+	q->grace = 0;
+	if (atomic_load(&q->dev->hold.count))
+		hold_flush(q->dev);
+	if (atomic_load(&q->turn) != turn)
+		return r;
+	if (led)
+		return queue_stand_back(q, w);
+	*mine = queue_take(q);
+	if (*mine)
+		atomic_store(&q->owed, 0);
+	return 0;
 }
 
 /* The alarms run before each read, so that a busy device holds none of them up. */

@@ -22,7 +22,9 @@
 #define FAST_NS (50 * NSEC_PER_USEC) /* between two waits: who takes longer does not lead */
 #define SLOW_NS (2 * NSEC_PER_MSEC)  /* ... and more than this counts as this */
 #define SPIN_NS (50 * NSEC_PER_USEC) /* a wake costs about as much */
-#define TOLD_MANY (3 * 16) /* sixteenths of an event: some four, with what each wait takes off */
+#define TOLD_NS NSEC_PER_USEC /* for a sixteenth of an event, some 12 us for one: as much longer */
+#define TOLD_NS_MAX (500 * NSEC_PER_USEC) /* ... at most: so long others' frames may wait */
+#define TOLD_SEVERAL 24 /* sixteenths: two events, with what each wait takes off */
 #define TOLD_MAX 256
 #define SPIN_CREDIT 16
 #define SPIN_RETRY                                                                                 \
@@ -35,11 +37,16 @@
 
 /* --- the word --------------------------------------------------------------------------------- */
 
+/* What threads hold back while it is vacant goes now. */
 bool queue_take(struct netdev_queue *q)
 {
 	uint32_t vacant = QUEUE_VACANT;
 
-	return atomic_compare_exchange_strong(&q->word, &vacant, QUEUE_LED);
+	if (!atomic_compare_exchange_strong(&q->word, &vacant, QUEUE_LED))
+		return false;
+	if (atomic_load(&q->dev->hold.count))
+		hold_flush(q->dev);
+	return true;
 }
 
 /* Whoever found the queue led sleeps until its word is given back: the netdev thread only. */
@@ -148,7 +155,8 @@ void queue_evict(struct netdev_queue *q)
 
 /* One wait of a call, by who may lead. */
 struct lead {
-	struct netdev_queue *q;
+	struct stack *stack;
+	struct netdev_queue *q; /* NULL: none to lead */
 	struct env *env;
 	struct waiter *waiter;
 	struct rhythm *rhythm;
@@ -244,7 +252,7 @@ static void lead_burst(struct lead *l, unsigned n)
 /*
  * After a sleep one frame at a time, for it may be what the caller waits for; more where they come
  * faster than they are read, up to a batch, which saves ACKs and wakes.  Who serves others waits for no
- * frame of its own.
+ * frame of its own, nor does who is told of several events at a time.
  */
 static int lead_read(struct lead *l)
 {
@@ -254,7 +262,7 @@ static int lead_read(struct lead *l)
 
 	if (l->slept || q->burst == 0)
 		q->burst = 1;
-	if (l->rhythm->serves && q->burst < LEAD_BURST)
+	if ((l->rhythm->serves || l->rhythm->told > TOLD_SEVERAL) && q->burst < LEAD_BURST)
 		q->burst = LEAD_BURST;
 	n = queue_read(q, (int)q->burst);
 	most = q->bulk ? LEAD_BURST_BULK : LEAD_BURST;
@@ -348,7 +356,7 @@ static int lead_loop(struct lead *l)
 	}
 }
 
-/* -EBUSY: somebody else leads. */
+/* Whoever has several events to see to stays away for longer than who sleeps hot should wait.  -EBUSY: somebody else leads. */
 static int lead(struct lead *l)
 {
 	struct netdev_queue *q = l->q;
@@ -364,18 +372,21 @@ static int lead(struct lead *l)
 	lead_spin_begin(l);
 	r = lead_loop(l);
 	lead_spin_end(l, l->ended ? l->ended : l->spin);
-	if (r != -EBUSY)
-		queue_give(q);
+	if (r == -EBUSY)
+		return r;
+	queue_give(q);
+	if (l->rhythm->told > TOLD_SEVERAL && atomic_load(&q->hot) > 0)
+		queue_call(q);
 	return r;
 }
 
 /*
  * The moving average of what the thread does between its waits; the first says little.  Who is told of many events
- * at a time has work for a CPU of its own, however soon it is back, and the next frames are read meanwhile.
+ * at a time may take longer: to read and to answer in turn costs less than to hand each frame to another thread.
  */
 static bool rhythm_is_fast(struct rhythm *r, uint64_t now)
 {
-	uint64_t busy = r->left ? now - r->left : SLOW_NS;
+	uint64_t busy = r->left ? now - r->left : SLOW_NS, more;
 
 	if (busy > SLOW_NS)
 		busy = SLOW_NS;
@@ -383,13 +394,32 @@ static bool rhythm_is_fast(struct rhythm *r, uint64_t now)
 		r->busy = SLOW_NS;
 	r->busy = (uint32_t)(r->busy - r->busy / 4 + busy / 4);
 	r->told -= r->told / 8;
-	return (r->busy < FAST_NS && r->told < TOLD_MANY) || r->serves;
+	more = r->told * TOLD_NS;
+	return r->busy < FAST_NS + (more < TOLD_NS_MAX ? more : TOLD_NS_MAX) || r->serves;
+}
+
+/* Another reads.  `hot`: so would this thread, if it found the word. */
+static int wait_led(struct lead *l, bool hot)
+{
+	struct waiter *w = l->waiter;
+	int r;
+
+	wait_idle(l->stack);
+	if (!hot)
+		return env_wait(l->env, w, l->fds, l->n, l->deadline);
+	atomic_store_explicit(&w->hot, true, memory_order_relaxed);
+	atomic_fetch_add(&l->q->hot, 1);
+	r = env_wait(l->env, w, l->fds, l->n, l->deadline);
+	atomic_fetch_sub(&l->q->hot, 1);
+	atomic_store_explicit(&w->hot, false, memory_order_relaxed);
+	return r;
 }
 
 static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t deadline)
 {
 	struct slot *s = slot_get(st);
-	struct lead l = {.q = atomic_load_explicit(&st->net->busy, memory_order_relaxed),
+	struct lead l = {.stack = st,
+			 .q = atomic_load_explicit(&st->net->busy, memory_order_relaxed),
 			 .env = st->env,
 			 .waiter = &s->waiter,
 			 .rhythm = &s->rhythm,
@@ -402,11 +432,10 @@ static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t de
 
 	if (!fast && l.q)
 		queue_call(l.q);
+	s->rhythm.led = l.q;
 	if (r == -EBUSY || r == -ENODEV) {
-		wait_idle(st);
-		atomic_store_explicit(&s->waiter.hot, fast && r == -EBUSY, memory_order_relaxed);
-		r = env_wait(st->env, &s->waiter, fds, n, deadline);
-		atomic_store_explicit(&s->waiter.hot, false, memory_order_relaxed);
+		s->rhythm.led = NULL;
+		r = wait_led(&l, fast && r == -EBUSY);
 	}
 	s->rhythm.left = l.ended ? l.ended : env_now(st->env);
 	return r;
@@ -422,6 +451,7 @@ void netdev_wait_told(struct stack *st, int n)
 	struct rhythm *r = &slot_get(st)->rhythm;
 
 	r->told = (uint16_t)(r->told - r->told / 4 + (n < TOLD_MAX ? n : TOLD_MAX) * 4);
+	hold_begin(st, n);
 }
 
 int netdev_wait(struct stack *st, struct pollfd *fds, int n, uint64_t deadline)
@@ -429,8 +459,10 @@ int netdev_wait(struct stack *st, struct pollfd *fds, int n, uint64_t deadline)
 	struct waiter *w = &slot_get(st)->waiter;
 
 	owed_settle(w);
+	netdev_hold_end(st);
 	if (st->env->threaded && sysctl_get(st, lead))
 		return wait_leading(st, fds, n, deadline);
+	slot_get(st)->rhythm.led = NULL;
 	wait_idle(st);
 	return env_wait(st->env, w, fds, n, deadline);
 }

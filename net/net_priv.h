@@ -102,6 +102,8 @@ int pkbuf_append_copy(struct pkbuf *b, const struct pkbuf *from, uint32_t off, u
 
 /* The two steps of a device's end: queues and driver; memory (netdev_free()). */
 void netdev_close(struct netdev *dev);
+/* The last step of netdev_tx(), of a frame that was held; consumes b.  As ops->xmit. */
+int netdev_tx_held(struct netdev *dev, struct pkbuf *b);
 
 /*
  * An alarm that a device's netdev thread runs (a lab: the world).  Drivers and netem embed it; it
@@ -164,6 +166,17 @@ bool queue_hand_over(struct netdev_queue *q);
 int queue_read(struct netdev_queue *q, int max);
 /* Calls a leader off and returns when there is none; q->stop keeps others from it. */
 void queue_evict(struct netdev_queue *q);
+
+/* --- frames that go together: net/hold.c ---------------------------------------------------------
+ */
+
+void hold_init(struct hold *h);
+/* The calling thread has n events to see to; what it holds goes. */
+void hold_begin(struct stack *st, int n);
+/* Keeps b back, of a thread that may; false: b is to go now. */
+bool hold_frame(struct netdev *dev, struct pkbuf *b);
+/* Writes what is held, by whichever thread: inside a batch or with no lock held. */
+void hold_flush(struct netdev *dev);
 
 /* --- addresses: net/ifaddr.c ---------------------------------------------------------------------- */
 

@@ -54,6 +54,7 @@ struct netdev *netdev_alloc(struct stack *st, const char *name, const struct net
 		dev->queue[i].fd = -1;
 	}
 	mutex_init(&dev->addr_lock, RANK_IFADDR);
+	hold_init(&dev->hold);
 	return dev;
 }
 
@@ -64,6 +65,7 @@ void netdev_close(struct netdev *dev)
 	if (dev->netem_out)
 		netem_destroy(dev->netem_out);
 	dev->netem_in = dev->netem_out = NULL;
+	pkq_free(&dev->hold.frames);
 	if (dev->ops->close)
 		dev->ops->close(dev);
 }
@@ -72,6 +74,7 @@ void netdev_free(struct netdev *dev)
 {
 	ifaddr_free_all(dev);
 	mutex_fini(&dev->addr_lock);
+	mutex_fini(&dev->hold.lock);
 	traffic_fini(dev);
 	free(dev->queue);
 	free(dev);
@@ -192,7 +195,7 @@ static bool tx_fits(struct netdev *dev, const struct pkbuf *b)
 	return b->len <= mtu + dev->link->hlen;
 }
 
-static int tx_one(struct netdev *dev, struct pkbuf *b)
+static int tx_write(struct netdev *dev, struct pkbuf *b)
 {
 	uint32_t len = b->len;
 	int r;
@@ -207,6 +210,23 @@ static int tx_one(struct netdev *dev, struct pkbuf *b)
 	}
 	traffic_count(dev, NETDEV_TX_PACKETS, 1, len);
 	return 0;
+}
+
+int netdev_tx_held(struct netdev *dev, struct pkbuf *b)
+{
+	if (!netdev_is_up(dev))
+		return tx_drop(dev, b, DROP_DEV_DOWN, -ENETDOWN);
+	return tx_write(dev, b);
+}
+
+/* Behind what is held, for a connection's frames should not overtake one another. */
+static int tx_one(struct netdev *dev, struct pkbuf *b)
+{
+	if (slot_get(dev->stack)->rhythm.holds && hold_frame(dev, b))
+		return 0;
+	if (atomic_load_explicit(&dev->hold.count, memory_order_relaxed))
+		hold_flush(dev);
+	return tx_write(dev, b);
 }
 
 /* Of the frames that b is cut into; an error when none of them went. */

@@ -59,6 +59,7 @@ struct netdev_queue {
 	_Atomic(struct waiter *) leader; /* a: of the program's thread that leads; NULL: none */
 	_Atomic uint32_t turn;           /* a: how often the word was given back */
 	_Atomic int owed;                /* a: hot sleepers that were woken and are not back yet */
+	_Atomic int hot;                 /* a: hot sleepers */
 	_Atomic bool standby;            /* a: the netdev thread sleeps until a leader has gone */
 	_Atomic bool called;             /* a: nobody will lead, the netdev thread is to read */
 	bool bulk;                       /* h: the last frame was a large one */
@@ -69,6 +70,9 @@ struct netdev_queue {
 	pthread_t thread;                /* s: valid while running */
 	bool running;                    /* s: netdev_threads_start() to netdev_threads_stop() */
 	bool tells_link;                 /* t: polls the device's link_fd too */
+	uint64_t grace;     /* t: ns: when the netdev thread sees to it; 0: not standing by */
+	uint32_t turn_seen; /* t: since when */
+	bool led_seen;      /* t: likewise */
 };
 
 struct netdev_ops {
@@ -89,6 +93,19 @@ struct netdev_ops {
 	int (*link)(struct netdev *dev);
 	void (*stats)(struct netdev *dev); /* optional: adds to dev->stats what the kernel counts */
 	void (*close)(struct netdev *dev); /* optional: threads are joined by then */
+};
+
+/*
+ * Small frames that wait for others to go with: net/hold.c.
+ *
+ * LOCKING
+ *	c	constant after creation		l	lock		a	atomic
+ */
+struct hold {
+	struct mutex lock;      /* c: a leaf */
+	struct pkq frames;      /* l */
+	_Atomic uint32_t count; /* a: how many, changed under the lock */
+	_Atomic bool refused;   /* a: the device has had no room for one */
 };
 
 /* The link layer of a device: Ethernet, or none (a tun carries bare IP). */
@@ -145,6 +162,7 @@ struct netdev {
 	struct netdev_queue *queue;         /* c: nqueue of them */
 	struct netdev_alarm *alarms;        /* n: net/net_priv.h */
 	_Atomic(struct netdev *) next;      /* n to write: the list grows at its end only */
+	struct hold hold;                   /* its own lock; apart from what every sender reads */
 };
 
 /* A protocol above the link layer.  Registered once, by socket/stack.c. */
@@ -227,8 +245,13 @@ int netdev_wait(struct stack *st, struct pollfd *fds, int n, uint64_t deadline);
  * between its waits, and reads a batch at a time.
  */
 void netdev_wait_serves(struct stack *st);
-/* The calling thread's wait told of n events at once: with many the netdev thread reads while this one sees to them. */
+/*
+ * The calling thread's wait told of n events at once.  With many it may be away for longer and leads all the same, and the
+ * small frames that it sends meanwhile may go together (net/hold.c).
+ */
 void netdev_wait_told(struct stack *st, int n);
+/* That is over: it comes to wait again, or to look. */
+void netdev_hold_end(struct stack *st);
 
 /* Devices.  Each returns 0 or -errno and registers what it makes. */
 int loop_create(struct stack *st, struct netdev **out); /* "lo", 127.0.0.1/8, MTU 65535, up */

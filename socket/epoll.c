@@ -112,6 +112,7 @@ static int epoll_wait_for(struct call *c, struct epoll *ep, struct epoll_event *
 	uint64_t deadline = timeout_ms < 0 ? ENV_NEVER : 0; /* 0: no need to sleep yet */
 	int n, err = 0;
 
+	netdev_hold_end(c->stack);
 	for (;;) {
 		n = epoll_harvest(ep, out, max);
 		if (atomic_load(&c->stack->down))

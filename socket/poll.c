@@ -164,6 +164,7 @@ static int poll_wait(struct poll *p, int timeout_ms)
 	uint64_t deadline = timeout_ms < 0 ? ENV_NEVER : 0; /* 0: no need to sleep yet */
 	int ready, r = 0;
 
+	netdev_hold_end(p->stack);
 	for (;;) {
 		waiter_reset(p->waiter);
 		ready = poll_count(p, r > 0);

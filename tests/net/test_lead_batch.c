@@ -196,6 +196,26 @@ START_TEST(test_one_that_serves_reads_16_after_a_sleep)
 }
 END_TEST
 
+/* As often as makes the average. */
+static void tell(int n)
+{
+	for (int i = 0; i < 20; i++)
+		netdev_wait_told(t.stack, n);
+}
+
+/* Nor has who is told of several events at a time. */
+START_TEST(test_one_told_of_several_reads_16_after_a_sleep)
+{
+	tell(4);
+	ck_assert_int_eq(wait_for(16 + 16 + 3, SMALL), 0);
+	expect_reads((const int[]){16, 16, 16}, 3);
+	tell(1);
+	t.dev->dev->queue->burst = 0;
+	wait_for(1 + 1 + 2, SMALL);
+	expect_reads((const int[]){1, 1, 2}, 3);
+}
+END_TEST
+
 /* --- how long ------------------------------------------------------------------------------------ */
 
 static uint64_t left(void)
@@ -229,6 +249,57 @@ START_TEST(test_one_that_serves_leads_however_slow)
 		ck_assert(leads());
 		env_lab_advance(t.stack->env, 10 * NSEC_PER_MSEC);
 	}
+}
+END_TEST
+
+/* Is it still the reader after rounds in which it was told of n events and took this long? */
+static bool leads_after(int n, uint64_t away)
+{
+	bool led = false;
+
+	for (int i = 0; i < 30; i++) {
+		netdev_wait_told(t.stack, n);
+		env_lab_advance(t.stack->env, away);
+		/* the time of two is the batch's own */
+		led = wait_for(2, SMALL) == 0 && t.reads > 0;
+	}
+	return led;
+}
+
+START_TEST(test_one_told_of_many_may_take_as_many_times_as_long)
+{
+	ck_assert(leads_after(1, 40 * NSEC_PER_USEC));
+	ck_assert(!leads_after(1, 150 * NSEC_PER_USEC));
+	ck_assert(leads_after(16, 150 * NSEC_PER_USEC));
+	ck_assert(!leads_after(16, 500 * NSEC_PER_USEC));
+	ck_assert(leads_after(256, 500 * NSEC_PER_USEC));
+	ck_assert(!leads_after(256, 700 * NSEC_PER_USEC));
+	ck_assert(!leads_after(256, 100 * NSEC_PER_MSEC));
+	ck_assert(leads_after(16, 150 * NSEC_PER_USEC));
+}
+END_TEST
+
+/* A thread that sleeps hot is not to wait for so long: the netdev thread is called in between. */
+START_TEST(test_one_told_of_several_calls_the_netdev_for_hot_sleepers)
+{
+	struct netdev_queue *q = t.dev->dev->queue;
+	struct waiter reader = {.word = WAITER_IDLE};
+
+	tell(4);
+	atomic_store(&q->reader, &reader);
+	ck_assert_int_eq(wait_for(2, SMALL), 0);
+	ck_assert_uint_gt(t.reads, 0);
+	ck_assert(!atomic_load(&q->called));
+	atomic_store(&q->hot, 1);
+	ck_assert_int_eq(wait_for(2, SMALL), 0);
+	ck_assert_uint_gt(t.reads, 0);
+	ck_assert(atomic_load(&q->called));
+	atomic_store(&q->called, false);
+	tell(1);
+	ck_assert_int_eq(wait_for(2, SMALL), 0);
+	ck_assert_uint_gt(t.reads, 0);
+	ck_assert(!atomic_load(&q->called));
+	atomic_store(&q->reader, NULL);
 }
 END_TEST
 
@@ -272,7 +343,10 @@ int main(void)
 	tcase_add_test(tc, test_of_a_stream_more_behind_answers);
 	tcase_add_test(tc, test_behind_a_stream_16_again);
 	tcase_add_test(tc, test_one_that_serves_reads_16_after_a_sleep);
+	tcase_add_test(tc, test_one_told_of_several_reads_16_after_a_sleep);
 	tcase_add_test(tc, test_one_that_serves_leads_however_slow);
+	tcase_add_test(tc, test_one_told_of_many_may_take_as_many_times_as_long);
+	tcase_add_test(tc, test_one_told_of_several_calls_the_netdev_for_hot_sleepers);
 	tcase_add_test(tc, test_one_small_frame_ended_the_wait_when_it_was_read);
 	tcase_add_test(tc, test_a_batch_is_no_slowness_of_its_reader);
 	tcase_add_test(tc, test_joined_segments_are_no_slowness_of_their_reader);

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "lib/env.h"
+#include "lib/slot.h"
 #include "lib/stack.h"
+#include "net/netdev.h"
 #include "tests/harness/sockets.h"
 #include "tests/harness/unit.h"
 
@@ -387,6 +389,21 @@ START_TEST(test_timeout)
 }
 END_TEST
 
+/* As any wait, it ends the time in which answers to the last events may be held back. */
+START_TEST(test_wait_of_no_time_ends_a_hold)
+{
+	struct rhythm *r = &slot_get(st)->rhythm;
+	struct epoll_event e;
+
+	watch(udp, EPOLLIN);
+	r->led = netdev_next(st, NULL)->queue;
+	netdev_wait_told(st, 16);
+	ck_assert_uint_eq(r->holds, 16);
+	ck_assert_int_eq(weft_epoll_wait(ep, &e, 1, 0), 0);
+	ck_assert_uint_eq(r->holds, 0);
+}
+END_TEST
+
 static const struct env_ops *lab_ops;
 static unsigned readings;
 
@@ -452,6 +469,7 @@ static void tests_of_what_is_told(TCase *tc)
 	tcase_add_loop_test(tc, test_instance_is_readable_while_it_has_something, 0, 2);
 	tcase_add_test(tc, test_instance_whose_event_is_over_is_not_readable);
 	tcase_add_test(tc, test_timeout);
+	tcase_add_test(tc, test_wait_of_no_time_ends_a_hold);
 	tcase_add_test(tc, test_wait_that_finds_something_reads_no_clock);
 	tcase_add_test(tc, test_event_ends_a_wait);
 }

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include "lib/env.h"
+#include "lib/slot.h"
 #include "lib/stack.h"
+#include "net/netdev.h"
 #include "tests/harness/sockets.h"
 #include "tests/harness/unit.h"
 
@@ -53,6 +55,19 @@ START_TEST(test_udp_is_writable_and_readable_with_data)
 	ck_assert_int_eq(poll_one(udp, all), POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
 	ck_assert_int_eq(poll_one(udp, POLLRDNORM), POLLRDNORM);
 	ck_assert_int_eq(poll_one(udp, 0), 0);
+}
+END_TEST
+
+/* Though it does not sleep: answers that were held back go, and no more are held. */
+START_TEST(test_one_that_finds_something_ends_a_hold)
+{
+	struct rhythm *r = &slot_get(st)->rhythm;
+
+	r->led = netdev_next(st, NULL)->queue;
+	netdev_wait_told(st, 16);
+	ck_assert_uint_eq(r->holds, 16);
+	ck_assert_int_eq(poll_one(udp, POLLOUT), POLLOUT);
+	ck_assert_uint_eq(r->holds, 0);
 }
 END_TEST
 
@@ -339,6 +354,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_udp_is_writable_and_readable_with_data);
+	tcase_add_test(tc, test_one_that_finds_something_ends_a_hold);
 	tcase_add_test(tc, test_tcp_states);
 	tcase_add_test(tc, test_no_such_descriptor_is_nval);
 	tcase_add_test(tc, test_kernel_descriptors_alone);
