@@ -103,6 +103,7 @@ weft_down() {
 	wait "$WEFT_PID"
 	weft_status=$?
 	WEFT_PID=
+	[ "$weft_status" -eq 0 ] || tail -n 20 "$DIR/log" | sed 's/^/  | /'
 	return $weft_status
 }
 
