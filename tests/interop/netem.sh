@@ -95,15 +95,18 @@ ctl inetd echo
 expect echo_200_exact host timeout 60 python3 tests/harness/echo_many.py 10.0.0.1 7 200 50000
 ctl netem tap0 off
 
-# A stack whose RTO is longer than it should be is found out: the checker does look.
+# A stack whose RTO is longer than it should be is found out, wherever a time-out ends a silence: the checker does look.
 head -c 300000 "$DIR/all" >"$DIR/file"
-port=2102
 ctl sysctl net.ipv4.tcp_rto_min_us=450000
-ctl netem tap0 out loss 20% seed 2
-weft_capture "$DIR/cap" --cut
-to_host slow_rto_exact 40
-weft_capture_end
-ctl netem tap0 off
+for seed in 2 3 4 5 6 7 8 9; do
+	port=$((2100 + seed))
+	ctl netem tap0 out loss 20% seed $seed
+	weft_capture "$DIR/cap" --cut
+	to_host "slow_rto_exact_$seed" 40
+	weft_capture_end
+	ctl netem tap0 off
+	python3 tests/harness/silence.py "$DIR/cap" 10.0.0.1 "$slack" "$DIR/stalls" >/dev/null || break
+done
 expect slow_rto_is_seen sh -c "! python3 tests/harness/silence.py '$DIR/cap' 10.0.0.1 $slack '$DIR/stalls'"
 echo 0 9999999999 >"$DIR/all_stalled"
 expect stalls_are_no_silence python3 tests/harness/silence.py "$DIR/cap" 10.0.0.1 "$slack" "$DIR/all_stalled"
