@@ -113,8 +113,8 @@ static int queue_stand_back(struct netdev_queue *q, struct waiter *w)
 	int r = 0;
 
 	waiter_reset(w);
-	next = env_thread_run_alarms(q->dev->stack->env,
-				     w); /* one set from here on ends the sleep as well */
+	/* one set from here on ends the sleep as well */
+	next = env_thread_run_alarms(q->dev->stack->env, w);
 	atomic_store(&q->standby, true);
 	if (atomic_load(&q->word) == QUEUE_LED && !atomic_load(&q->stop))
 		r = queue_sleep(q, w, false, next);
