@@ -39,11 +39,19 @@ void gateway_watch_again(struct gateway *g, struct gateway_watch *w, uint32_t ev
 	epoll_ctl(g->kernel, EPOLL_CTL_MOD, w->fd, &ev);
 }
 
+/* A child that has not come to exec() has a copy, and epoll would go on telling of it. */
+void gateway_watch_off(struct gateway *g, struct gateway_watch *w)
+{
+	if (w->fd < 0)
+		return;
+	epoll_ctl(g->kernel, EPOLL_CTL_DEL, w->fd, NULL);
+	close(w->fd);
+	w->fd = -1;
+}
+
 void gateway_watch_close(struct gateway *g, struct gateway_watch *w)
 {
-	if (w->fd >= 0)
-		close(w->fd);
-	w->fd = -1;
+	gateway_watch_off(g, w);
 	w->gone = true;
 }
 

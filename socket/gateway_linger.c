@@ -29,8 +29,7 @@ bool gateway_linger(struct gateway_end *e)
 		return false;
 	if (weft_shutdown(e->fd, SHUT_WR) || is_acknowledged(e))
 		return false;
-	close(e->watch.fd);
-	e->watch.fd = -1;
+	gateway_watch_off(e->gateway, &e->watch);
 	e->role = GATEWAY_LINGERING;
 	return true;
 }

@@ -178,6 +178,8 @@ struct gateway {
 int gateway_watch_add(struct gateway *g, struct gateway_watch *w, uint32_t events);
 /* What lies there yet is told anew, when others have had their turn. */
 void gateway_watch_again(struct gateway *g, struct gateway_watch *w, uint32_t events);
+/* Closes its descriptor, if it has one; who it belongs to goes on. */
+void gateway_watch_off(struct gateway *g, struct gateway_watch *w);
 /* Closes it; what was read of it in this round is void. */
 void gateway_watch_close(struct gateway *g, struct gateway_watch *w);
 /* Frees p when the round is over. */
