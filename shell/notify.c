@@ -103,11 +103,19 @@ static void call_end(struct notify_call *c)
 
 /* --- calls that wait -------------------------------------------------------------------------------------- */
 
-static void watch_forget(struct notify_watch *watch)
+/* A child that has not come to exec() has a copy, and the epoll would go on telling of what is freed. */
+static void unwatch(int epoll, int fd)
+{
+	if (fd < 0)
+		return;
+	epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+	close(fd);
+}
+
+static void watch_forget(const struct notify *n, struct notify_watch *watch)
 {
 	LIST_REMOVE(watch, next);
-	if (watch->epoll >= 0)
-		close(watch->epoll);
+	unwatch(n->epoll, watch->epoll);
 	free(watch);
 }
 
@@ -116,11 +124,10 @@ static void wait_forget(struct notify_wait *w)
 	LIST_REMOVE(w, next);
 	if (w->watch) {
 		TAILQ_REMOVE(w->due ? &w->call.notify->due : &w->watch->waiting, w, beside);
+		unwatch(w->watch->epoll, w->pidfd);
 		if (--w->watch->nwaits == 0)
-			watch_forget(w->watch);
+			watch_forget(w->call.notify, w->watch);
 	}
-	if (w->pidfd >= 0)
-		close(w->pidfd);
 	free(w);
 }
 
@@ -147,7 +154,7 @@ static struct notify_watch *watch_make(const struct notify_call *c)
 	    (!c->events || watch(w->epoll, c->s.fd, (uint32_t)c->events, w) == 0) &&
 	    watch(c->notify->epoll, w->epoll, EPOLLIN, w) == 0)
 		return w;
-	watch_forget(w);
+	watch_forget(c->notify, w);
 	return NULL;
 }
 
