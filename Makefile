@@ -131,7 +131,15 @@ BENCH_PEERS := $(if $(wildcard /usr/include/lwip/lwipopts.h),$(B)/tests/bench/lw
 DRILL_OBJ   := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard tests/script/*.c)))
 FUZZ_BIN    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/*.c)))
 
+# With other options than the folder's objects have they are all compiled anew.
+OPTIONS := $(CC) $(ALL_CFLAGS) $(LTO_CFLAGS) $(SHELL_CFLAGS) $(ALL_LDFLAGS)
+BUILT_WITH := $(B)/obj/options
+
 all: $(B)/weft $(B)/libweft.a $(B)/libweft.so $(B)/libweft_preload.so $(B)/libweft_packetdrill.so
+
+$(BUILT_WITH): force
+	$(Q)mkdir -p $(@D)
+	$(Q)printf '%s\n' '$(subst ','\'',$(OPTIONS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(OPTIONS))' >$@
 
 # Internal archive with every symbol: what the unit tests link.
 $(B)/obj/libweft-all.a: $(LIB_OBJ)
@@ -140,7 +148,7 @@ $(B)/obj/libweft-all.a: $(LIB_OBJ)
 
 ifeq ($(PROFILE),yes)
 # gcc finds a file's counts beside its object.
-$(PROFILED): $(LIB_SRC) $(HEADERS) tests/bench/segments.c Makefile
+$(PROFILED): $(LIB_SRC) $(HEADERS) tests/bench/segments.c Makefile $(BUILT_WITH)
 	$(say) PROFILE $(B)
 	$(Q)rm -rf $(@D)
 	$(Q)$(MAKE) --no-print-directory B=$(@D) PROFILE=no \
@@ -176,7 +184,7 @@ $(B)/libweft_preload.so: $(PRELOAD_OBJ)
 	$(say) LD $@
 	$(Q)$(CC) -shared -Wl,-soname,libweft_preload.so -Wl,-z,defs -o $@ $^ $(call pkg_libs,libcares) -ldl
 
-$(B)/obj/preload/%.o: %.c Makefile
+$(B)/obj/preload/%.o: %.c Makefile $(BUILT_WITH)
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(ALL_CFLAGS)) -MMD -MP -c -o $@ $<
@@ -192,7 +200,7 @@ $(B)/weft: $(SHELL_OBJ) $(LAB) $(PUBLIC_OBJ) $(GATEWAY_OBJ)
 	$(Q)$(CC) -o $@ $^ $(filter-out -fno-lto,$(ALL_LDFLAGS)) $(LTO_LINK) $(SHELL_LIBS)
 
 $(B)/obj/shell/%.o: ALL_CFLAGS += $(SHELL_CFLAGS)
-$(B)/obj/%.o: %.c Makefile
+$(B)/obj/%.o: %.c Makefile $(BUILT_WITH)
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -274,7 +282,7 @@ $(B)/tests/script/drill: $(DRILL_OBJ) $(B)/obj/libweft-all.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-.PHONY: all tests check unit coverage coverage-run interop bench profile paths bench-programs programs fuzz soak install install-built uninstall clean tags lines leak format style
+.PHONY: force all tests check unit coverage coverage-run interop bench profile paths bench-programs programs fuzz soak install install-built uninstall clean tags lines leak format style
 
 tests: all $(CHECK_BIN) $(EXAMPLES) $(FUZZ_BIN) $(B)/tests/script/drill
 
