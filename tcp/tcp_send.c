@@ -10,8 +10,9 @@
 #include "tcp/tcp_priv.h"
 
 #define NEAR_US 500u            /* round trip of a path that is short */
-#define NEAR_LEAST (1u << 19)   /* bytes: what keeps any such path full */
-#define NEAR_FREE (4ull << 20)  /* bytes of the stack in use up to which nobody gets less ... */
+#define NEAR_MOST (2u << 20)    /* bytes: what keeps any such path full at 30 Gbit/s and more ... */
+#define NEAR_LEAST (1u << 19)   /* ... and at 8 */
+#define NEAR_FREE (4ull << 20)  /* bytes of the stack in use up to which all get the most ... */
 #define NEAR_SHORT (8ull << 20) /* ... and from which on nobody gets more than the least */
 
 /* Bytes for a packet of the queue beside its data and its record, so that both are 1280 (Linux). */
@@ -33,15 +34,20 @@ static uint32_t send_limit(const struct sock *sk)
 }
 
 /*
- * Of a send buffer what is filled.  On a short path more than the least makes nothing faster, for the peer takes
- * what is sent at once; and queues that together outgrow the cache make each copy several times dearer.
+ * Of a send buffer what is filled.  On a short path more makes nothing faster, for the peer takes what is sent at
+ * once; but each copy is several times dearer where the queue, or all of them together, outgrow the cache.
  */
 static uint32_t fill_limit(const struct tcp_sock *ts, uint32_t most)
 {
-	uint64_t used = depot_used(ts->sk.stack);
+	uint64_t used;
 
-	if (used <= NEAR_FREE || most <= NEAR_LEAST || ts->est->min_rtt_us >= NEAR_US ||
+	if (most <= NEAR_LEAST || ts->est->min_rtt_us >= NEAR_US ||
 	    (ts->sk.flags & SOCK_SNDBUF_LOCKED))
+		return most;
+	if (most > NEAR_MOST)
+		most = NEAR_MOST;
+	used = depot_used(ts->sk.stack);
+	if (used <= NEAR_FREE)
 		return most;
 	if (used >= NEAR_SHORT)
 		return NEAR_LEAST;
