@@ -9,7 +9,8 @@
 
 #include "tcp/tcp_priv.h"
 
-#define NEAR_US 500u            /* round trip of a path that is short */
+#define NEAR_US 500u            /* round trip of a path that is short ... */
+#define NEAR_NOT_US 10000u      /* ... and a smoothed one that no queue of ours explains */
 #define NEAR_MOST (2u << 20)    /* bytes: what keeps any such path full at 30 Gbit/s and more ... */
 #define NEAR_LEAST (1u << 19)   /* ... and at 8 */
 #define NEAR_FREE (4ull << 20)  /* bytes of the stack in use up to which all get the most ... */
@@ -42,7 +43,7 @@ static uint32_t fill_limit(const struct tcp_sock *ts, uint32_t most)
 	uint64_t used;
 
 	if (most <= NEAR_LEAST || ts->est->min_rtt_us >= NEAR_US ||
-	    (ts->sk.flags & SOCK_SNDBUF_LOCKED))
+	    ts->est->srtt_us >= NEAR_NOT_US || (ts->sk.flags & SOCK_SNDBUF_LOCKED))
 		return most;
 	if (most > NEAR_MOST)
 		most = NEAR_MOST;
@@ -110,14 +111,13 @@ static uint32_t send_book(const struct tcp_sock *ts)
  */
 static uint32_t send_room(struct tcp_sock *ts, uint32_t burst)
 {
-	uint32_t most = send_limit(&ts->sk), have = ts->sk.snd_bytes;
+	uint32_t share = send_limit(&ts->sk), most = fill_limit(ts, share), have = ts->sk.snd_bytes;
 	uint32_t fill = unsent(ts) % burst ? burst - unsent(ts) % burst : 0;
 	uint32_t book = send_book(ts);
 	uint64_t queued = ts->write_seq - ts->snd_una, more, waits;
 
-	if (most < ts->sk.sndbuf)
+	if (share < ts->sk.sndbuf)
 		return most > have && unsent(ts) < unsent_limit(ts) ? most - have : 0;
-	most = fill_limit(ts, most);
 	if (have >= (uint64_t)most + burst)
 		return 0;
 	more = bursts_to(have + fill + (queued + burst - 1) / burst * book, most, burst, book);

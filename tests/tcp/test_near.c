@@ -51,12 +51,18 @@ static void teardown(void)
 	tcp_lab_teardown();
 }
 
-static void set_rtt(uint32_t us)
+static void set_rtts(uint32_t min_us, uint32_t smoothed_us)
 {
 	struct sock *sk = tcp_lab_sock();
 
-	tcp_sk(sk)->est->min_rtt_us = us;
+	tcp_sk(sk)->est->min_rtt_us = min_us;
+	tcp_sk(sk)->est->srtt_us = smoothed_us;
 	sock_put(sk);
+}
+
+static void set_rtt(uint32_t us)
+{
+	set_rtts(us, us);
 }
 
 /* Writes until there is no room; the bytes that wait then. */
@@ -111,6 +117,24 @@ START_TEST(test_near_fills_less_as_memory_fills)
 }
 END_TEST
 
+/* Nor does the share of a memory that is short give more. */
+START_TEST(test_near_fills_the_least_where_memory_is_short)
+{
+	tcp_lab_sysctl("net.weft.mem_limit", 17 * MB);
+	set_rtt(NEAR_US);
+	hold(10 * MB);
+	fills(LEAST);
+}
+END_TEST
+
+/* One answer was near, those behind it are not. */
+START_TEST(test_far_behind_one_that_is_near_fills_all)
+{
+	set_rtts(NEAR_US, 20 * FAR_US);
+	ck_assert_uint_ge(fill(), FULL);
+}
+END_TEST
+
 START_TEST(test_far_fills_all)
 {
 	set_rtt(FAR_US);
@@ -149,6 +173,8 @@ int main(void)
 	tcase_add_test(tc, test_near_fills_what_keeps_it_full);
 	tcase_add_test(tc, test_near_fills_the_least_where_much_is_in_use);
 	tcase_add_test(tc, test_near_fills_less_as_memory_fills);
+	tcase_add_test(tc, test_near_fills_the_least_where_memory_is_short);
+	tcase_add_test(tc, test_far_behind_one_that_is_near_fills_all);
 	tcase_add_test(tc, test_far_fills_all);
 	tcase_add_test(tc, test_near_fills_what_the_program_has_set);
 	tcase_add_test(tc, test_near_poll_follows_the_memory);
