@@ -11,7 +11,7 @@
 
 struct gateway_lab gateway_lab;
 
-void gateway_ask(int fd, struct program_request *q, struct program_reply *r)
+void gateway_lab_ask(int fd, struct program_request *q, struct program_reply *r)
 {
 	q->magic = PROGRAM_MAGIC;
 	memcpy(q->secret, gateway_token(gateway_lab.g)->secret, PROGRAM_SECRET);
@@ -20,17 +20,17 @@ void gateway_ask(int fd, struct program_request *q, struct program_reply *r)
 		ck_assert_int_eq(recv(fd, r, sizeof(*r), 0), sizeof(*r));
 }
 
-socklen_t gateway_name(struct sockaddr_un *sa, enum program_kind kind, uint32_t id)
+socklen_t gateway_lab_name(struct sockaddr_un *sa, enum program_kind kind, uint32_t id)
 {
 	const struct program_name n = {.kind = kind, .id = id, .slot = (uint16_t)id};
 
 	return program_address(sa, gateway_token(gateway_lab.g)->instance, &n);
 }
 
-int gateway_reach(int type, enum program_kind kind)
+int gateway_lab_reach(int type, enum program_kind kind)
 {
 	struct sockaddr_un sa;
-	socklen_t len = gateway_name(&sa, kind, 0);
+	socklen_t len = gateway_lab_name(&sa, kind, 0);
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_ge(fd, 0);
@@ -38,12 +38,12 @@ int gateway_reach(int type, enum program_kind kind)
 	return fd;
 }
 
-int gateway_ask_once(struct program_request *q)
+int gateway_lab_ask_once(struct program_request *q)
 {
-	int fd = gateway_reach(SOCK_SEQPACKET, PROGRAM_REQUEST);
+	int fd = gateway_lab_reach(SOCK_SEQPACKET, PROGRAM_REQUEST);
 	struct program_reply r;
 
-	gateway_ask(fd, q, &r);
+	gateway_lab_ask(fd, q, &r);
 	close(fd);
 	return r.err;
 }
@@ -63,7 +63,7 @@ static struct program_table *table_get(void)
 	struct program_table *t;
 	int fd;
 
-	gateway_ask(gateway_lab.staying, &q, NULL);
+	gateway_lab_ask(gateway_lab.staying, &q, NULL);
 	ck_assert_int_eq(recvmsg(gateway_lab.staying, &m, 0), sizeof(r));
 	ck_assert_ptr_nonnull(CMSG_FIRSTHDR(&m));
 	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
@@ -77,7 +77,7 @@ void gateway_lab_begin(void)
 {
 	gateway_lab.st = sockets_begin();
 	ck_assert_int_eq(gateway_start(gateway_lab.st, &gateway_lab.g), 0);
-	gateway_lab.staying = gateway_reach(SOCK_SEQPACKET, PROGRAM_REQUEST);
+	gateway_lab.staying = gateway_lab_reach(SOCK_SEQPACKET, PROGRAM_REQUEST);
 	gateway_lab.table = table_get();
 }
 
@@ -89,15 +89,15 @@ void gateway_lab_end(void)
 	sockets_end(gateway_lab.st);
 }
 
-void gateway_seen(void)
+void gateway_lab_round(void)
 {
 	struct program_request q = {.kind = PROGRAM_STAY};
 	struct program_reply r;
 
-	gateway_ask(gateway_lab.staying, &q, &r);
+	gateway_lab_ask(gateway_lab.staying, &q, &r);
 }
 
-uint32_t slot_made(int type, int protocol)
+uint32_t slot_make(int type, int protocol)
 {
 	uint32_t id = program_slot_take(gateway_lab.table);
 	struct program_slot *s = program_slot_of(gateway_lab.table, id);
@@ -112,7 +112,8 @@ uint32_t slot_made(int type, int protocol)
 int program_socket(uint32_t id, int type)
 {
 	struct sockaddr_un sa;
-	socklen_t len = gateway_name(&sa, type == SOCK_STREAM ? PROGRAM_STREAM : PROGRAM_DGRAM, id);
+	socklen_t len =
+	    gateway_lab_name(&sa, type == SOCK_STREAM ? PROGRAM_STREAM : PROGRAM_DGRAM, id);
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, len), 0);

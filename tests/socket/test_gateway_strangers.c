@@ -21,7 +21,7 @@
 static void noise_once(enum program_kind kind)
 {
 	struct sockaddr_un sa;
-	socklen_t len = gateway_name(&sa, kind, 0);
+	socklen_t len = gateway_lab_name(&sa, kind, 0);
 	int type = kind == PROGRAM_DATA   ? SOCK_STREAM
 		   : kind == PROGRAM_BELL ? SOCK_DGRAM
 					  : SOCK_SEQPACKET;
@@ -42,13 +42,14 @@ START_TEST(test_noise_without_end_locks_nobody_out)
 
 	for (int i = 0; i < 3; i++) {
 		pid[i] = fork();
+		ck_assert_int_ge(pid[i], 0);
 		if (pid[i] == 0)
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 		while (pid[i] == 0)
 			noise_once(kind[_i]);
 	}
 	for (int i = 0; i < 100; i++)
-		gateway_seen();
+		gateway_lab_round();
 	for (int i = 0; i < 3; i++) {
 		kill(pid[i], SIGKILL);
 		waitpid(pid[i], NULL, 0);
@@ -62,7 +63,18 @@ static void option(int fd, uint32_t id, enum program_request_kind kind, int valu
 	    .kind = kind, .id = id, .level = SOL_SOCKET, .name = SO_RCVLOWAT, .len = sizeof(value)};
 
 	memcpy(q.bytes, &value, sizeof(value));
-	gateway_ask(fd, &q, NULL);
+	gateway_lab_ask(fd, &q, NULL);
+}
+
+/* For 3 * GATEWAY_TURN requests that nobody reads. */
+static void room_make(int fd)
+{
+	int n = 1 << 20;
+	socklen_t len = sizeof(n);
+
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &n, len), 0);
+	ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &n, &len), 0);
+	ck_assert_int_ge(n, 400000); /* net.core.wmem_max, doubled */
 }
 
 /*
@@ -71,25 +83,25 @@ static void option(int fd, uint32_t id, enum program_request_kind kind, int valu
  */
 START_TEST(test_who_asks_much_has_a_turn_only)
 {
-	uint32_t id = slot_made(SOCK_STREAM, IPPROTO_TCP),
-		 other = slot_made(SOCK_STREAM, IPPROTO_TCP);
+	uint32_t id = slot_make(SOCK_STREAM, IPPROTO_TCP),
+		 other = slot_make(SOCK_STREAM, IPPROTO_TCP);
 	struct program_request q = {.kind = PROGRAM_OPEN, .id = id};
 	int fd = program_socket(id, SOCK_STREAM), fd2 = program_socket(other, SOCK_STREAM),
-	    much = gateway_reach(SOCK_SEQPACKET, PROGRAM_REQUEST),
-	    first = gateway_reach(SOCK_SEQPACKET, PROGRAM_REQUEST), value;
+	    much = gateway_lab_reach(SOCK_SEQPACKET, PROGRAM_REQUEST),
+	    first = gateway_lab_reach(SOCK_SEQPACKET, PROGRAM_REQUEST), value;
 	struct program_reply r;
 
-	ck_assert_int_eq(gateway_ask_once(&q), 0);
+	ck_assert_int_eq(gateway_lab_ask_once(&q), 0);
 	q.kind = PROGRAM_STAY;
-	gateway_ask(much, &q, &r);
+	gateway_lab_ask(much, &q, &r);
 	q.kind = PROGRAM_COLLECT;
-	ck_assert_int_eq(gateway_ask_once(&q),
-			 0); /* by now all are let in, and nothing is left to tell of */
-	mutex_lock(&gateway_lab.g->lock); /* its thread waits in the first until all have asked */
+	/* by now all are let in, and nothing is left to tell of */
+	ck_assert_int_eq(gateway_lab_ask_once(&q), 0);
+	room_make(much);
+	/* its thread waits in the first until all have asked */
+	mutex_lock(&gateway_lab.g->lock);
 	q = (struct program_request){.kind = PROGRAM_OPEN, .id = other};
-	gateway_ask(first, &q, NULL);
-	setsockopt(much, SOL_SOCKET, SO_SNDBUF, &(int){1 << 20},
-		   sizeof(int)); /* all are out at once */
+	gateway_lab_ask(first, &q, NULL);
 	for (int i = 1; i <= 3 * GATEWAY_TURN; i++)
 		option(much, id, PROGRAM_SETOPT, 1 + i);
 	option(gateway_lab.staying, id, PROGRAM_GETOPT, 0);
@@ -110,21 +122,22 @@ END_TEST
 START_TEST(test_asker_that_is_over_is_not_looked_at)
 {
 	struct program_request q = {.kind = PROGRAM_COLLECT};
-	int fd = gateway_reach(SOCK_SEQPACKET, PROGRAM_REQUEST);
+	int fd = gateway_lab_reach(SOCK_SEQPACKET, PROGRAM_REQUEST);
 	struct program_reply r;
 	pid_t pid;
 
-	ck_assert_int_eq(gateway_ask_once(&q), 0); /* by now it is let in */
+	ck_assert_int_eq(gateway_lab_ask_once(&q), 0); /* by now it is let in */
 	pid = fork();
-	if (pid == 0) {
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (pid == 0)
 		pause();
-	}
-	gateway_ask(fd, &q, &r);
-	gateway_seen(); /* it is over */
+	gateway_lab_ask(fd, &q, &r);
+	gateway_lab_round(); /* it is over */
 	ck_assert_int_eq(send(fd, &q, sizeof(q), 0), sizeof(q));
-	gateway_seen();
-	gateway_seen();
+	gateway_lab_round();
+	gateway_lab_round();
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	close(fd);
@@ -140,11 +153,11 @@ START_TEST(test_strangers_who_say_nothing_are_bounded)
 	struct pollfd p = {.events = POLLIN};
 
 	for (int i = 0; i < 600; i++)
-		fd[i] = gateway_reach(type[_i], kind[_i]);
+		fd[i] = gateway_lab_reach(type[_i], kind[_i]);
 	p.fd = fd[0];
 	ck_assert_int_eq(poll(&p, 1, SOON), 1);
 	ck_assert_int_eq(recv(fd[0], &(char){0}, 1, 0), 0);
-	gateway_seen();
+	gateway_lab_round();
 	ck_assert_int_eq(recv(fd[599], &(char){0}, 1, MSG_DONTWAIT), -1);
 	for (int i = 0; i < 600; i++)
 		close(fd[i]);
@@ -162,7 +175,7 @@ static int silent_many(uint32_t talk)
 	if (recv((int)talk, &none, 1, 0) != 1)
 		return 97;
 	for (int i = 0; i < 1200; i++) {
-		socklen_t len = gateway_name(&sa, kind[i % 2], 0);
+		socklen_t len = gateway_lab_name(&sa, kind[i % 2], 0);
 
 		if (connect(socket(AF_UNIX, type[i % 2], 0), (struct sockaddr *)&sa, len))
 			return 98;
@@ -181,13 +194,14 @@ START_TEST(test_strangers_make_room_for_their_own_user)
 	pid = fork();
 	if (pid == 0)
 		_exit(setgroups(0, NULL) || setuid(NOBODY) ? 99 : silent_many((uint32_t)talk[1]));
-	fd[0] = gateway_reach(SOCK_STREAM, PROGRAM_DATA); /* it has no copies of the gateway's */
-	fd[1] = gateway_reach(SOCK_SEQPACKET, PROGRAM_REQUEST);
-	gateway_seen();
+	fd[0] =
+	    gateway_lab_reach(SOCK_STREAM, PROGRAM_DATA); /* it has no copies of the gateway's */
+	fd[1] = gateway_lab_reach(SOCK_SEQPACKET, PROGRAM_REQUEST);
+	gateway_lab_round();
 	ck_assert_int_eq(send(talk[0], "", 1, 0), 1);
 	ck_assert_int_eq(recv(talk[0], &status, 1, 0), 1);
 	for (int i = 0; i < 40; i++)
-		gateway_seen(); /* all of them, a turn each */
+		gateway_lab_round(); /* all of them, a turn each */
 	for (int i = 0; i < 2; i++)
 		ck_assert_msg(recv(fd[i], &status, 1, MSG_DONTWAIT) == -1, "closed: %d", i);
 	ck_assert_int_eq(send(talk[0], "", 1, 0), 1);
@@ -213,16 +227,16 @@ START_TEST(test_who_found_no_descriptor_is_let_in_later)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
 	{
 		struct sockaddr_un sa;
-		socklen_t len = gateway_name(&sa, PROGRAM_REQUEST, 0);
+		socklen_t len = gateway_lab_name(&sa, PROGRAM_REQUEST, 0);
 
 		ck_assert_int_eq(connect(p.fd, (struct sockaddr *)&sa, len), 0);
 	}
-	gateway_ask(p.fd, &q, NULL);
-	gateway_seen();
-	gateway_seen();
+	gateway_lab_ask(p.fd, &q, NULL);
+	gateway_lab_round();
+	gateway_lab_round();
 	ck_assert_int_eq(poll(&p, 1, 0), 0);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
-	gateway_seen();
+	gateway_lab_round();
 	ck_assert_int_eq(poll(&p, 1, SOON), 1);
 	close(p.fd);
 }

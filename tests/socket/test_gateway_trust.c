@@ -22,7 +22,7 @@ static uint16_t bound(uint32_t id)
 	struct sockaddr_in a = in4("127.0.0.1", 0);
 
 	memcpy(q.bytes, &a, SA_LEN);
-	ck_assert_int_eq(gateway_ask_once(&q), 0);
+	ck_assert_int_eq(gateway_lab_ask_once(&q), 0);
 	return program_slot_of(gateway_lab.table, id)->local.port;
 }
 
@@ -84,14 +84,14 @@ static int open_status(uint32_t id)
 {
 	struct program_request q = {.kind = PROGRAM_OPEN, .id = id};
 
-	return -gateway_ask_once(&q);
+	return -gateway_lab_ask_once(&q);
 }
 
 /* The type in the table is the program's to write, with any bits. */
 START_TEST(test_raw_socket_not_by_flags_in_the_type)
 {
-	ck_assert_int_eq(other_user(open_status, slot_made(SOCK_RAW, IPPROTO_ICMP)), EPERM);
-	ck_assert_int_eq(other_user(open_status, slot_made(SOCK_RAW | SOCK_NONBLOCK, IPPROTO_ICMP)),
+	ck_assert_int_eq(other_user(open_status, slot_make(SOCK_RAW, IPPROTO_ICMP)), EPERM);
+	ck_assert_int_eq(other_user(open_status, slot_make(SOCK_RAW | SOCK_NONBLOCK, IPPROTO_ICMP)),
 			 EPERM);
 }
 END_TEST
@@ -99,18 +99,18 @@ END_TEST
 /* The slot that the gateway takes for a connection is one that it has an end of already. */
 START_TEST(test_slot_made_free_by_a_program_harms_its_connections_only)
 {
-	uint32_t id = slot_made(SOCK_STREAM, IPPROTO_TCP),
-		 other = slot_made(SOCK_STREAM, IPPROTO_TCP);
+	uint32_t id = slot_make(SOCK_STREAM, IPPROTO_TCP),
+		 other = slot_make(SOCK_STREAM, IPPROTO_TCP);
 	struct program_request q = {.kind = PROGRAM_LISTEN, .id = id, .name = 8},
 			       open = {.kind = PROGRAM_OPEN, .id = other};
 	int listener = program_socket(id, SOCK_STREAM), fd;
 	struct pollfd p = {.events = POLLIN};
 
 	program_socket(other, SOCK_STREAM);
-	ck_assert_int_eq(gateway_ask_once(&open), 0);
+	ck_assert_int_eq(gateway_lab_ask_once(&open), 0);
 	ck_assert_int_eq(listen(listener, 8), 0);
 	fd = (int)bound(id);
-	ck_assert_int_eq(gateway_ask_once(&q), 0);
+	ck_assert_int_eq(gateway_lab_ask_once(&q), 0);
 	atomic_fetch_and(&program_slot_of(gateway_lab.table, other)->word, ~1u);
 	atomic_store(&gateway_lab.table->first, 1);
 	p.fd = connecting((uint16_t)fd);
@@ -125,14 +125,14 @@ END_TEST
 /* What its peer has sent is lost, and it is told. */
 START_TEST(test_connection_without_a_slot_is_reset)
 {
-	uint32_t id = slot_made(SOCK_STREAM, IPPROTO_TCP);
+	uint32_t id = slot_make(SOCK_STREAM, IPPROTO_TCP);
 	struct program_request q = {.kind = PROGRAM_LISTEN, .id = id, .name = 8};
 	int listener = program_socket(id, SOCK_STREAM);
 	uint16_t port;
 
 	ck_assert_int_eq(listen(listener, 8), 0);
 	port = bound(id);
-	ck_assert_int_eq(gateway_ask_once(&q), 0);
+	ck_assert_int_eq(gateway_lab_ask_once(&q), 0);
 	slots_forge(getpid());
 	reset(connecting(port));
 	close(listener);
@@ -145,7 +145,7 @@ START_TEST(test_table_forged_full_is_looked_at_by_turns)
 	struct program_request q = {.kind = PROGRAM_COLLECT};
 	unsigned forged = slots_forge(getpid()), turns = 1, was = slots_taken(), now;
 
-	for (; gateway_ask_once(&q) == -EAGAIN; turns++, was = now) {
+	for (; gateway_lab_ask_once(&q) == -EAGAIN; turns++, was = now) {
 		now = slots_taken();
 		ck_assert_uint_lt(now, was);
 		ck_assert_uint_le(was - now, 256);
@@ -161,13 +161,13 @@ START_TEST(test_slots_forged_by_a_process_are_free_when_it_has_ended)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		ck_assert_int_eq(gateway_ask_once(&q), 0);
+		ck_assert_int_eq(gateway_lab_ask_once(&q), 0);
 		slots_forge(getpid());
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 	while (slots_taken())
-		gateway_seen();
+		gateway_lab_round();
 }
 END_TEST
 
@@ -175,12 +175,12 @@ END_TEST
 START_TEST(test_slot_taken_is_kept_before_its_socket_has_a_name)
 {
 	struct program_request q = {.kind = PROGRAM_COLLECT};
-	uint32_t id = slot_made(SOCK_STREAM, IPPROTO_TCP);
+	uint32_t id = slot_make(SOCK_STREAM, IPPROTO_TCP);
 
 	atomic_store(&program_slot_of(gateway_lab.table, id)->pid, getpid());
 	program_slot_free(gateway_lab.table, id);
-	id = slot_made(SOCK_STREAM, IPPROTO_TCP);
-	ck_assert_int_eq(gateway_ask_once(&q), 0);
+	id = slot_make(SOCK_STREAM, IPPROTO_TCP);
+	ck_assert_int_eq(gateway_lab_ask_once(&q), 0);
 	ck_assert_ptr_nonnull(program_slot_of(gateway_lab.table, id));
 }
 END_TEST
@@ -188,21 +188,22 @@ END_TEST
 /* Anybody may ring, with anything. */
 START_TEST(test_bell_heard_behind_noise)
 {
-	uint32_t id = slot_made(SOCK_STREAM, IPPROTO_TCP);
+	uint32_t id = slot_make(SOCK_STREAM, IPPROTO_TCP);
 	struct program_slot *s = program_slot_of(gateway_lab.table, id);
 	struct program_request open = {.kind = PROGRAM_OPEN, .id = id},
 			       round = {.kind = PROGRAM_SETTLED};
-	int fd = program_socket(id, SOCK_STREAM), bell = gateway_reach(SOCK_DGRAM, PROGRAM_BELL);
+	int fd = program_socket(id, SOCK_STREAM),
+	    bell = gateway_lab_reach(SOCK_DGRAM, PROGRAM_BELL);
 	const int on = 1;
 
-	ck_assert_int_eq(gateway_ask_once(&open), 0);
+	ck_assert_int_eq(gateway_lab_ask_once(&open), 0);
 	for (int i = 0; i < 200; i++) {
 		ck_assert(program_option_store(s, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)));
 		for (int k = 0; k < 4; k++)
 			ck_assert_int_ge(send(bell, "noise", (size_t)k % 2, 0), 0);
 		ck_assert_int_eq(send(bell, &id, sizeof(id), 0), sizeof(id));
-		gateway_seen();
-		ck_assert_int_eq(gateway_ask_once(&round), 0);
+		gateway_lab_round();
+		ck_assert_int_eq(gateway_lab_ask_once(&round), 0);
 		ck_assert_msg(atomic_load(&s->option[0]) == 0, "round %d", i);
 	}
 	close(bell);
@@ -214,7 +215,7 @@ END_TEST
 static int squat(uint32_t id, int talk)
 {
 	struct sockaddr_un sa;
-	socklen_t len = gateway_name(&sa, PROGRAM_STREAM, id);
+	socklen_t len = gateway_lab_name(&sa, PROGRAM_STREAM, id);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), child;
 	char none;
 
@@ -229,7 +230,7 @@ static int squat(uint32_t id, int talk)
 /* A listener was closed unseen, and another user has taken its name. */
 START_TEST(test_connection_not_to_who_took_a_listeners_name)
 {
-	uint32_t id = slot_made(SOCK_STREAM, IPPROTO_TCP);
+	uint32_t id = slot_make(SOCK_STREAM, IPPROTO_TCP);
 	struct program_request q = {.kind = PROGRAM_LISTEN, .id = id, .name = 8};
 	int listener = program_socket(id, SOCK_STREAM), talk[2], status;
 	struct pollfd p = {.events = POLLIN};
@@ -240,7 +241,7 @@ START_TEST(test_connection_not_to_who_took_a_listeners_name)
 		return; /* there is no other user to be */
 	ck_assert_int_eq(listen(listener, 8), 0);
 	port = bound(id);
-	ck_assert_int_eq(gateway_ask_once(&q), 0);
+	ck_assert_int_eq(gateway_lab_ask_once(&q), 0);
 	close(listener);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, talk), 0);
 	pid = fork();
@@ -267,7 +268,7 @@ static void send_by(int fd, uint32_t id, uint16_t port, char what)
 		char byte;
 	} d = {{.magic = PROGRAM_MAGIC, .addr = INADDR_LOOPBACK, .port = port, .named = 1}, what};
 	struct sockaddr_un sa;
-	socklen_t len = gateway_name(&sa, PROGRAM_PEER, id);
+	socklen_t len = gateway_lab_name(&sa, PROGRAM_PEER, id);
 	size_t n = sizeof(d.head) + 1;
 
 	ck_assert_int_eq(sendto(fd, &d, n, 0, (struct sockaddr *)&sa, len), (ssize_t)n);
@@ -278,8 +279,8 @@ START_TEST(test_datagram_of_a_stranger_is_not_sent)
 {
 	struct sockaddr_in a;
 	int to = sockets_bound(SOCK_DGRAM, &a);
-	uint32_t id = slot_made(SOCK_DGRAM, IPPROTO_UDP),
-		 other = slot_made(SOCK_DGRAM, IPPROTO_UDP);
+	uint32_t id = slot_make(SOCK_DGRAM, IPPROTO_UDP),
+		 other = slot_make(SOCK_DGRAM, IPPROTO_UDP);
 	int fd = program_socket(id, SOCK_DGRAM), stranger = program_socket(other, SOCK_DGRAM),
 	    unnamed = socket(AF_UNIX, SOCK_DGRAM, 0);
 	char got;
