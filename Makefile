@@ -31,7 +31,7 @@ endif
 ROOMS   := lib net arp ip udp tcp socket
 WARN    := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
            -Wold-style-definition -Wvla -Wwrite-strings -Wundef -Wcast-qual -Wno-unused-parameter
-OPT     ?= -O2
+OPT     ?= $(if $(SANITIZE),-O1,-O2)
 CFLAGS  ?= $(OPT) -g
 ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) -fPIC -fvisibility=hidden -fno-omit-frame-pointer \
            -pthread -D_GNU_SOURCE -DWEFT_VERSION='"$(VERSION)"' -iquote . -Isocket/include
@@ -137,9 +137,12 @@ BUILT_WITH := $(B)/obj/options
 
 all: $(B)/weft $(B)/libweft.a $(B)/libweft.so $(B)/libweft_preload.so $(B)/libweft_packetdrill.so
 
+ifneq ($(strip $(file <$(BUILT_WITH))),$(strip $(OPTIONS)))
 $(BUILT_WITH): force
+endif
+$(BUILT_WITH):
 	$(Q)mkdir -p $(@D)
-	$(Q)printf '%s\n' '$(subst ','\'',$(OPTIONS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(OPTIONS))' >$@
+	$(Q)printf '%s\n' '$(subst ','\'',$(OPTIONS))' >$@
 
 # Internal archive with every symbol: what the unit tests link.
 $(B)/obj/libweft-all.a: $(LIB_OBJ)
@@ -265,7 +268,7 @@ $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(PUBLIC_OBJ)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(filter-out -fno-lto,$(ALL_LDFLAGS)) $(LTO_LINK)
 
-$(B)/tests/bench/lwip: tests/bench/peers/lwip.c tests/bench/ports.h tests/bench/tapfd.h
+$(B)/tests/bench/lwip: tests/bench/peers/lwip.c tests/bench/ports.h tests/bench/tapfd.h $(BUILT_WITH)
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -isystem /usr/include/lwip -o $@ $< -llwip
@@ -346,7 +349,7 @@ style:
 
 test: unit
 
-# A release; what is built already is installed by `make install-built`.
+# A release; what is built already is installed by `make install-built`, with the options that it was built with.
 install:
 	$(Q)$(MAKE) --no-print-directory $(RELEASE) install-built
 

@@ -73,7 +73,7 @@ plain() {
 
 sanitized() {
 	folder=build/$1
-	build "$folder" "all tests" SANITIZE="$1" OPT=-O1
+	build "$folder" "all tests" SANITIZE="$1"
 	unit "$1" "$folder"
 	suite sim "$1" "$jobs" "$folder" "$(scripts_of sim)"
 	suite script "$1" "$jobs" "$folder" "$(scripts_of script)"

@@ -5,5 +5,5 @@ set -eu
 
 cd "$(dirname "$0")/../.."
 kind=address,undefined
-make -s -j"$(nproc)" SANITIZE=$kind OPT=-O1 build/$kind/tests/fuzz/fuzz_rx
+make -s -j"$(nproc)" SANITIZE=$kind build/$kind/tests/fuzz/fuzz_rx
 exec build/$kind/tests/fuzz/fuzz_rx "${FRAMES:-2000000}" "${SEED:-1}"
