@@ -45,8 +45,8 @@ run_one() {
 	printf '  NOT OK  %-40s %4d of %d failed: %s\n%s\n' "$name" "$failed" "$checks" "${why:-see below}" \
 		"$(tail -n 200 "$log" | sed 's/^/          /')"
 	# Check's own line of each: `file.c:12:F:case:test:0: what`
-	which=$(sed -n 's/^[^ :]*:[0-9]*:[FE]:[^:]*:\([^:]*:[0-9]*\): \(.*\)/\1 \2/p' "$log" | head -n 3 | tr '\n' ';')
-	[ -z "${RESULTS:-}" ] || echo "not ok unit $name: ${why:-$failed of $checks failed: $which}" >>"$RESULTS"
+	which=$(sed -n 's/^[^ :]*:-\{0,1\}[0-9]*:[FES]:[^:]*:\([^:]*:[0-9]*\): \(.*\)/\1 \2/p' "$log" | head -n 3 | paste -sd ';' -)
+	[ -z "${RESULTS:-}" ] || printf '%s\n' "not ok unit $name: ${why:-$failed of $checks failed: $which}" >>"$RESULTS"
 	exit 0
 }
 
