@@ -164,13 +164,11 @@ static bool run_is_sound(struct gro *g)
 	return g->sound;
 }
 
-/* Is there room for b's payload by reference, the part in its header put before the rest? */
+/* Is there room for b's payload by reference?  That of a small frame lies in its header part. */
 static bool run_has_room(const struct gro *g, const struct pkbuf *b, const struct gro_seg *s)
 {
-	uint32_t front = pkbuf_linear(b) - s->hlen;
-
-	return b->nfrag && g->b->nfrag + b->nfrag <= PKBUF_FRAGS && b->frag[0].off >= front &&
-	       !piece_is_shared(b->frag[0].piece) && g->b->len + s->len - g->link <= IP4_LEN_MAX;
+	return pkbuf_linear(b) == s->hlen && g->b->nfrag + b->nfrag <= PKBUF_FRAGS &&
+	       g->b->len + s->len - g->link <= IP4_LEN_MAX;
 }
 
 static void run_noted(struct gro *g, const struct gro_seg *s)
@@ -199,13 +197,8 @@ static bool run_is_one(struct gro *g)
 /* b's payload behind what there is. */
 static void run_take(struct gro *g, struct pkbuf *b, const struct gro_seg *s)
 {
-	uint32_t front = pkbuf_linear(b) - s->hlen;
-	struct frag *f = &b->frag[0];
 	struct pkbuf *to = g->b;
 
-	memcpy(piece_data(f->piece) + f->off - front, pkbuf_data(b) + s->hlen, front);
-	f->off -= front;
-	f->len += front;
 	for (unsigned i = 0; i < b->nfrag; i++)
 		to->frag[to->nfrag++] = b->frag[i];
 	b->nfrag = 0;

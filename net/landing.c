@@ -31,17 +31,15 @@ static bool ip_is_awaited(const struct landing *l, const struct ip4_hdr *ip, uin
 	       !(be16_get(ip->off) & ~IP4_DF) && memcmp(ip->src, l->flow, LANDING_FLOW) == 0;
 }
 
-bool landing_awaits(const struct landing *l, struct pkbuf *b, uint32_t n)
+bool landing_awaits(const struct landing *l, const uint8_t *frame, size_t n, uint32_t link)
 {
-	uint32_t link = b->dev->link->hlen;
-	const uint8_t *p = pkbuf_data(b);
-	const struct ether_hdr *e = (const void *)p;
-	const struct ip4_hdr *ip = (const void *)(p + link);
-	const struct tcp_hdr *tcp = (const void *)(p + link + IP4_HLEN);
+	const struct ether_hdr *e = (const void *)frame;
+	const struct ip4_hdr *ip = (const void *)(frame + link);
+	const struct tcp_hdr *tcp = (const void *)(frame + link + IP4_HLEN);
 
 	if (n <= link + l->hlen || (link == ETHER_HLEN && be16_get(e->type) != ETHER_TYPE_IP4))
 		return false;
-	return ip_is_awaited(l, ip, n - link) && be32_get(tcp->seq) == l->next &&
+	return ip_is_awaited(l, ip, (uint32_t)(n - link)) && be32_get(tcp->seq) == l->next &&
 	       IP4_HLEN + tcp_hdr_len(tcp) == l->hlen && (tcp->flags & ~TCP_PSH) == TCP_ACK;
 }
 

@@ -45,7 +45,10 @@ static inline struct landing *landing_of(struct stack *st)
 	return slot_get(st)->landing;
 }
 
-/* For net/rxbuf.c: is a frame of n bytes, of whose headers b has so many as were foreseen, what is waited for? */
-bool landing_awaits(const struct landing *l, struct pkbuf *b, uint32_t n);
+/*
+ * For net/rxbuf.c: is a frame of n bytes, behind a link header of `link`, what is waited for?  At `frame` are its headers,
+ * as long as those that are.
+ */
+bool landing_awaits(const struct landing *l, const uint8_t *frame, size_t n, uint32_t link);
 /* Its n bytes of payload, which lie there, become b's. */
 void landing_take(struct landing *l, struct pkbuf *b, uint32_t n);

@@ -51,7 +51,7 @@ struct piece {
 };
 #define PIECE_SMALL 2048u  /* one wire frame */
 #define PIECE_MID 16384u   /* a stretch of a send queue */
-#define PIECE_LARGE 65536u /* a received super-frame */
+#define PIECE_LARGE 65600u /* a received super-frame, as it is read */
 
 /* At least `size` usable bytes (at most PIECE_LARGE); NULL: no memory. */
 struct piece *piece_alloc(struct stack *st, uint32_t size);

@@ -1,9 +1,9 @@
 /*
  * net/rxbuf.c - a frame from the kernel into a pkbuf: between the read of a driver and its queue.
  *
- * The first bytes are read into the header part, the next into a small piece, the rest into a large
- * one.  A large piece that a frame fills less than half is copied from and kept, so that small
- * packets never pin 64 KB.
+ * One buffer is read into, for a call with several costs more than to copy a wire frame out of it.  The headers are
+ * copied into the header part.  The rest stays where it is, or is copied too, when it fills less than half of the large
+ * piece, so that small packets never pin 64 KB.
  */
 #include "net/rxbuf.h"
 
@@ -12,100 +12,62 @@
 
 #include "lib/stack.h"
 #include "lib/wire/ip4.h"
+#include "lib/wire/tcp.h"
 #include "net/gro.h"
 #include "net/net_priv.h"
 #include "net/tap.h"
 
-/* Left free before what is read into the small piece: the header part's bytes may be put there (net/gro.c). */
-#define SMALL_FRONT PKBUF_RX_LINEAR
-
-_Static_assert(PIECE_SMALL + PIECE_LARGE >= PKBUF_MAX, "every frame fits");
-
-static uint32_t small_room(const struct piece *p)
-{
-	return piece_size(p) - SMALL_FRONT;
-}
+_Static_assert(PIECE_LARGE >= RXBUF_MAX, "every frame fits");
+_Static_assert(LANDING_FRAME >= RXBUF_MAX - VNET_HLEN - IP4_HLEN - TCP_HLEN, "and lands");
 
 /* --- where the next frame goes ----------------------------------------------------------------- */
 
 static void rxbuf_unaim(struct rxbuf *r)
 {
 	r->landing = NULL;
-	r->to = r->iov;
-	r->nto = r->niov;
+	r->nto = 1;
+	r->to[0] = r->large ? (struct iovec){piece_data(r->large), RXBUF_MAX}
+			    : (struct iovec){r->spare, sizeof(r->spare)};
 }
 
 /* The header part is the one that often goes alone. */
 static bool rxbuf_make_head(struct rxbuf *r, struct netdev *dev)
 {
-	struct pkbuf *b = pkbuf_alloc(dev->stack, PKBUF_RX_HEAD);
-
-	if (!b)
+	r->head = pkbuf_alloc(dev->stack, PKBUF_RX_HEAD);
+	if (!r->head)
 		return false;
-	b->dev = dev;
-	r->head = b;
-	r->iov[1] = (struct iovec){pkbuf_data(b), PKBUF_RX_LINEAR};
+	r->head->dev = dev;
 	rxbuf_unaim(r);
 	return true;
 }
 
-/* A piece without memory is left out: the frame may not fit. */
-static void rxbuf_make_pieces(struct rxbuf *r, struct stack *st)
-{
-	struct iovec *v = r->iov + 2;
-
-	if (!r->small)
-		r->small = piece_alloc_rx(st, PIECE_SMALL);
-	if (!r->large)
-		r->large = piece_alloc_rx(st, PIECE_LARGE);
-	r->iov[0] = (struct iovec){&r->vnet, sizeof(r->vnet)};
-	r->room = sizeof(r->vnet) + PKBUF_RX_LINEAR;
-	if (r->small) {
-		*v++ = (struct iovec){piece_data(r->small) + SMALL_FRONT, small_room(r->small)};
-		r->room += small_room(r->small);
-	}
-	if (r->small && r->large) {
-		*v++ = (struct iovec){piece_data(r->large), piece_size(r->large)};
-		r->room += piece_size(r->large);
-	}
-	r->niov = (int)(v - r->iov);
-	rxbuf_unaim(r);
-}
-
 /* Into the buffer that is lent, if what came last was for its program and there is room for a frame. */
-static void rxbuf_aim(struct rxbuf *r, uint32_t link)
+static void rxbuf_aim(struct rxbuf *r)
 {
 	struct landing *l = r->lent;
+	size_t skip = VNET_HLEN + r->head->dev->link->hlen + l->hlen;
 
 	rxbuf_unaim(r);
-	if (!r->bulk || l->room < LANDING_FRAME || !r->small || !r->large ||
+	if (!r->bulk || l->room < LANDING_FRAME || !r->large ||
 	    memcmp(l->flow, r->flow, sizeof(r->flow)) != 0)
 		return;
 	r->landing = l;
-	r->land_head = link + l->hlen;
-	r->land[0] = r->iov[0];
-	r->land[1] = (struct iovec){r->iov[1].iov_base, r->land_head};
-	r->land[2] = (struct iovec){l->piece.data + (l->piece.size - l->room), LANDING_FRAME};
-	r->to = r->land;
-	r->nto = RXBUF_LAND_IOV;
+	r->nto = 2;
+	r->to[0].iov_len = skip;
+	r->to[1] = (struct iovec){l->piece.data + (l->piece.size - l->room), RXBUF_MAX - skip};
 }
 
 bool rxbuf_ready(struct rxbuf *r, struct netdev *dev)
 {
 	if (!r->head && !rxbuf_make_head(r, dev))
 		return false;
-	if (!r->small || !r->large)
-		rxbuf_make_pieces(r, dev->stack);
+	if (!r->large) {
+		r->large = piece_alloc_rx(dev->stack, PIECE_LARGE);
+		rxbuf_unaim(r);
+	}
 	if (r->lent)
-		rxbuf_aim(r, dev->link->hlen);
+		rxbuf_aim(r);
 	return true;
-}
-
-static void rxbuf_give(struct piece **p)
-{
-	if (*p)
-		piece_put(*p);
-	*p = NULL;
 }
 
 void rxbuf_end(struct rxbuf *r)
@@ -113,118 +75,137 @@ void rxbuf_end(struct rxbuf *r)
 	if (r->head)
 		pkbuf_free(r->head);
 	r->head = NULL;
-	rxbuf_give(&r->small);
-	rxbuf_give(&r->large);
+	if (r->large)
+		piece_put(r->large);
+	r->large = NULL;
 }
 
 /* --- what was read ------------------------------------------------------------------------------ */
 
-/* Copied into pieces of its size while they pin less than half of the large one. */
-static int rxbuf_take_large(struct rxbuf *r, struct pkbuf *b, uint32_t n)
+/*
+ * How many bytes of n, behind a link header of `link`, are the header part's: a small frame, and the headers of a plain
+ * TCP segment, so that its text lies together (net/gro.c).
+ */
+static uint32_t head_of(const uint8_t *frame, uint32_t n, uint32_t link)
+{
+	const struct ip4_hdr *ip = (const void *)(frame + link);
+	const struct tcp_hdr *tcp = (const void *)(ip + 1);
+
+	if (n <= PKBUF_RX_LINEAR)
+		return n;
+	if (ip->ver_ihl != 0x45 || ip->proto != IP_PROTO_TCP || tcp_hdr_len(tcp) < TCP_HLEN)
+		return PKBUF_RX_LINEAR;
+	return link + IP4_HLEN + tcp_hdr_len(tcp);
+}
+
+/* By 16 bytes, the last of which overlap: a length that is not known costs a tail byte by byte, or a call. */
+static void copy_words(uint8_t *to, const uint8_t *from, uint32_t n)
+{
+	if (n < 16) {
+		memcpy(to, from, n);
+		return;
+	}
+	for (uint32_t i = 0; i + 16 < n; i += 16)
+		memcpy(to + i, from + i, 16);
+	memcpy(to + n - 16, from + n - 16, 16);
+}
+
+static void rxbuf_fill_head(struct pkbuf *b, const uint8_t *frame, uint32_t n)
+{
+	copy_words(pkbuf_data(b), frame, n);
+	b->tail = (uint16_t)(b->tail + n);
+	b->len += n;
+}
+
+/* Into pieces of its size, as long as there is memory: how many bytes of it. */
+static uint32_t rxbuf_fill_pieces(struct pkbuf *b, const uint8_t *data, uint32_t n)
 {
 	uint32_t off = 0, part;
+	struct piece *p;
 
-	while (n < PIECE_LARGE / 2 && off < n) {
-		struct piece *p;
-
+	for (; off < n; off += part) {
 		part = n - off < PIECE_MID ? n - off : PIECE_MID;
 		p = piece_alloc_rx(b->stack, part);
 		if (!p)
 			break;
-		memcpy(piece_data(p), piece_data(r->large) + off, part);
-		if (!pkbuf_add_piece(b, p, 0, part)) {
-			piece_put(p);
-			return -ENOMEM;
-		}
-		piece_put(p);
-		off += part;
+		memcpy(piece_data(p), data + off, part);
+		pkbuf_give_piece(b, p, 0, part);
 	}
-	if (off == n)
-		return 0;
-	if (b->nfrag == PKBUF_FRAGS)
-		return -ENOMEM;
-	pkbuf_give_piece(b, r->large, off, n - off);
+	return off;
+}
+
+/* Gives b n bytes, which lie in r->large, or elsewhere and are copied.  False: no memory. */
+static bool rxbuf_fill(struct rxbuf *r, struct pkbuf *b, const uint8_t *frame, uint32_t n,
+		       bool in_large)
+{
+	uint32_t head = head_of(frame, n, b->dev->link->hlen), done = 0;
+
+	rxbuf_fill_head(b, frame, head);
+	frame += head;
+	n -= head;
+	if (!in_large || n < PIECE_LARGE / 2)
+		done = rxbuf_fill_pieces(b, frame, n);
+	if (done == n)
+		return true;
+	if (!in_large)
+		return false;
+	pkbuf_give_piece(b, r->large, (uint32_t)(frame + done - piece_data(r->large)), n - done);
 	r->large = NULL;
-	return 0;
-}
-
-/* Gives b the n bytes that were read. */
-static int rxbuf_fill(struct rxbuf *r, struct pkbuf *b, uint32_t n)
-{
-	uint32_t linear = r->landing ? r->land_head : PKBUF_RX_LINEAR;
-	uint32_t part = n < linear ? n : linear;
-
-	b->tail = (uint16_t)(b->tail + part);
-	b->len += part;
-	n -= part;
-	if (n == 0)
-		return 0;
-	if (r->landing) {
-		landing_take(r->landing, b, n);
-		r->filled = r->landing->full;
-		return 0;
-	}
-	part = n < small_room(r->small) ? n : small_room(r->small);
-	pkbuf_give_piece(b, r->small, SMALL_FRONT, part);
-	r->small = NULL;
-	return n == part ? 0 : rxbuf_take_large(r, b, n - part);
-}
-
-/* Is what lies there a frame, n bytes with its vnet header?  b has it then. */
-static enum drop_reason rxbuf_check(struct rxbuf *r, struct pkbuf *b, size_t n)
-{
-	if (n < sizeof(r->vnet))
-		return DROP_VNET_HDR;
-	if (n == r->room && (!r->small || !r->large))
-		return DROP_NO_MEMORY; /* there was more of it */
-	n -= sizeof(r->vnet);
-	if (n > PKBUF_MAX)
-		return DROP_TOO_BIG;
-	if (rxbuf_fill(r, b, (uint32_t)n) < 0)
-		return DROP_NO_MEMORY;
-	return vnet_in(b, &r->vnet, b->dev->link->hlen) ? DROP_NONE : DROP_VNET_HDR;
+	return true;
 }
 
 /* The guess was wrong: what lies in the program's buffer is moved to where it had been read without one. */
 static void rxbuf_move(struct rxbuf *r, size_t n)
 {
-	const uint8_t *from = r->land[2].iov_base;
-	size_t skip = sizeof(r->vnet) + r->land_head, part;
+	size_t skip = r->to[0].iov_len;
 
+	if (n > skip)
+		memcpy((uint8_t *)r->to[0].iov_base + skip, r->to[1].iov_base, n - skip);
 	r->landing->room = 0;
-	r->landing = NULL;
-	n -= n < skip ? n : skip;
-	for (struct iovec *v = r->iov; n > 0; v++) {
-		if (skip < v->iov_len) {
-			part = v->iov_len - skip < n ? v->iov_len - skip : n;
-			memcpy((uint8_t *)v->iov_base + skip, from, part);
-			from += part;
-			n -= part;
-		}
-		skip -= skip < v->iov_len ? skip : v->iov_len;
-	}
+	rxbuf_unaim(r);
+}
+
+static void rxbuf_land(struct rxbuf *r, struct pkbuf *b, const uint8_t *frame, uint32_t n)
+{
+	uint32_t head = (uint32_t)(r->to[0].iov_len - VNET_HLEN);
+
+	rxbuf_fill_head(b, frame, head);
+	landing_take(r->landing, b, n - head);
+	r->filled = r->landing->full;
 }
 
 /* Of which stream was it, and was it a large one? */
-static void rxbuf_note(struct rxbuf *r, struct pkbuf *b, size_t n)
+static void rxbuf_note(struct rxbuf *r, const uint8_t *frame, size_t n)
 {
 	r->bulk = n > FRAME_BULK;
 	if (r->bulk)
-		memcpy(r->flow, pkbuf_data(b) + b->dev->link->hlen + offsetof(struct ip4_hdr, src),
+		memcpy(r->flow, frame + r->head->dev->link->hlen + offsetof(struct ip4_hdr, src),
 		       sizeof(r->flow));
 }
 
-struct pkbuf *rxbuf_take(struct rxbuf *r, size_t n)
+/* What was read, n bytes with its vnet header, becomes b's. */
+static enum drop_reason rxbuf_give(struct rxbuf *r, struct pkbuf *b, const uint8_t *frame, size_t n)
+{
+	if (n < VNET_HLEN)
+		return DROP_VNET_HDR;
+	n -= VNET_HLEN;
+	if (!r->large && n > PKBUF_RX_LINEAR)
+		return DROP_NO_MEMORY; /* there was more of it */
+	if (n > PKBUF_MAX)
+		return DROP_TOO_BIG;
+	if (r->landing)
+		rxbuf_land(r, b, frame, (uint32_t)n);
+	else if (!rxbuf_fill(r, b, frame, (uint32_t)n, r->large != NULL))
+		return DROP_NO_MEMORY;
+	return DROP_NONE;
+}
+
+static struct pkbuf *rxbuf_done(struct rxbuf *r, const struct vnet_hdr *vh, enum drop_reason why)
 {
 	struct pkbuf *b = r->head;
-	enum drop_reason why;
 
-	if (r->landing && (n < sizeof(r->vnet) ||
-			   !landing_awaits(r->landing, b, (uint32_t)(n - sizeof(r->vnet)))))
-		rxbuf_move(r, n);
-	if (!r->landing)
-		rxbuf_note(r, b, n);
-	why = rxbuf_check(r, b, n);
+	if (why == DROP_NONE && !vnet_in(b, vh, b->dev->link->hlen))
+		why = DROP_VNET_HDR;
 	if (why != DROP_NONE) {
 		rxbuf_drop(r, why);
 		return NULL;
@@ -233,21 +214,27 @@ struct pkbuf *rxbuf_take(struct rxbuf *r, size_t n)
 	return b;
 }
 
+struct pkbuf *rxbuf_take(struct rxbuf *r, size_t n)
+{
+	const struct vnet_hdr *vh = r->to[0].iov_base;
+	const uint8_t *frame = (const uint8_t *)(vh + 1);
+	uint32_t link = r->head->dev->link->hlen;
+
+	if (r->landing &&
+	    (n < VNET_HLEN || !landing_awaits(r->landing, frame, n - VNET_HLEN, link)))
+		rxbuf_move(r, n);
+	if (!r->landing)
+		rxbuf_note(r, frame, n);
+	return rxbuf_done(r, vh, rxbuf_give(r, r->head, frame, n));
+}
+
 struct pkbuf *rxbuf_copy(struct rxbuf *r, const struct vnet_hdr *vh, const uint8_t *data, size_t n)
 {
-	size_t at = 0, part;
+	bool had = n <= PKBUF_MAX && rxbuf_fill(r, r->head, data, (uint32_t)n, false);
 
-	if (n > r->room - sizeof(*vh)) {
-		rxbuf_drop(r, DROP_NO_MEMORY);
-		return NULL;
-	}
-	r->landing = NULL; /* it is copied in any case */
-	r->vnet = *vh;
-	for (int i = 1; i < r->niov && at < n; i++, at += part) {
-		part = n - at < r->iov[i].iov_len ? n - at : r->iov[i].iov_len;
-		memcpy(r->iov[i].iov_base, data + at, part);
-	}
-	return rxbuf_take(r, n + sizeof(*vh));
+	rxbuf_unaim(r);
+	rxbuf_note(r, data, n);
+	return rxbuf_done(r, vh, had ? DROP_NONE : DROP_NO_MEMORY);
 }
 
 void rxbuf_drop(struct rxbuf *r, enum drop_reason why)

@@ -1,7 +1,7 @@
 /*
- * net/rxbuf.h - where a driver reads its next frame into, so that its size need not be known: a header
- * part, a small piece and a large one.  They stay for the frame after it unless it took them, and a header
- * part comes back when its frame was joined to the one before.  And how many frames a batch reads.
+ * net/rxbuf.h - where a driver reads its next frame into, so that its size need not be known: a large piece, of which
+ * small frames are copied.  It stays for the frame after it unless that took it, and a header part comes back when
+ * its frame was joined to the one before.  And how many frames a batch reads.
  */
 #pragma once
 #include <stdbool.h>
@@ -11,31 +11,28 @@
 #include "net/landing.h"
 #include "net/netdev.h"
 
-#define RXBUF_IOV 4
-#define RXBUF_LAND_IOV 3
+/* One byte more than may be: whoever reads it sees that the frame was too long. */
+#define RXBUF_MAX (VNET_HLEN + PKBUF_MAX + 1)
+#define RXBUF_SPARE (VNET_HLEN + PKBUF_RX_LINEAR + 1)
 
 /* LOCKING: the holder of the queue's word. */
 struct rxbuf {
-	struct pkbuf *head;          /* empty; NULL: there was no memory */
-	struct piece *small, *large; /* likewise */
-	struct vnet_hdr vnet;        /* of what was read */
-	struct iovec iov[RXBUF_IOV]; /* a vnet header and the frame behind it */
-	int niov;                    /* so many parts, less where there was no memory */
-	size_t room;                 /* bytes of them together */
-	struct iovec *to;            /* what the next frame is read into: iov[] or land[], */
-	int nto;                     /* so many of them */
-	bool bulk;                   /* the last frame was a large one, of this flow: */
+	struct pkbuf *head; /* empty; NULL: there was no memory */
+	struct piece *
+	    large; /* likewise: then frames are read into spare[], which takes those of a header part */
+	struct iovec to[2]; /* what the next frame is read into, a vnet header before it, */
+	int nto;            /* so many of them: a second one is lent */
+	bool bulk;          /* the last frame was a large one, of this flow: */
+	bool filled;        /* what landed last has filled it: the batch ends */
 	uint8_t flow[LANDING_FLOW];
 	struct landing *lent;    /* by the thread that reads this batch; NULL: nothing */
 	struct landing *landing; /* the same, where the next frame's payload goes there */
-	struct iovec land[RXBUF_LAND_IOV];
-	uint32_t land_head; /* bytes before it */
-	bool filled;        /* what landed last has filled it: the batch ends */
+	uint8_t spare[RXBUF_SPARE];
 };
 
 /*
  * Before each read into to[], and when the device is made: an idle device always holds the same.  False: no memory for
- * the header part; without that for a piece iov[] is shorter.
+ * the header part.
  */
 bool rxbuf_ready(struct rxbuf *r, struct netdev *dev);
 void rxbuf_end(struct rxbuf *r);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "lib/wire/ether.h"
@@ -17,6 +18,7 @@
 #include "net/net_priv.h"
 #include "net/tap.h"
 
+#define VNET_FLAT 2048u       /* bytes of a frame */
 #define UDP_SEGMENTS_MAX 128u /* of one call, Linux's limit */
 /*
  * 64 KB by the 8 bytes that 40 of options leave of an MSS of 48, below which Linux cuts nothing; a forwarding host may join
@@ -170,15 +172,34 @@ void vnet_out(const struct pkbuf *b, struct vnet_hdr *h)
 		vnet_gso_out(b, h);
 }
 
+/* Copied to where one part of them does: a call with several costs more than that. */
+struct vnet_flat {
+	struct vnet_hdr hdr;
+	uint8_t frame[VNET_FLAT];
+};
+
+static void vnet_flatten(struct vnet_flat *f, struct iovec *iov, int n)
+{
+	uint8_t *to = f->frame;
+
+	for (int i = 1; i < n; to += iov[i++].iov_len)
+		memcpy(to, iov[i].iov_base, iov[i].iov_len);
+	iov[0].iov_len = (size_t)(to - (uint8_t *)f);
+}
+
 int vnet_xmit(int fd, struct pkbuf *b)
 {
 	struct iovec iov[1 + 1 + PKBUF_FRAGS];
-	struct vnet_hdr vh;
+	struct vnet_flat flat;
 	int n, err;
 
-	vnet_out(b, &vh);
-	iov[0] = (struct iovec){&vh, sizeof(vh)};
+	vnet_out(b, &flat.hdr);
+	iov[0] = (struct iovec){&flat.hdr, sizeof(flat.hdr)};
 	n = 1 + pkbuf_iov(b, iov + 1);
+	if (b->len <= sizeof(flat.frame)) {
+		vnet_flatten(&flat, iov, n);
+		n = 1;
+	}
 	if (queue_writev(fd, iov, n) < 0) {
 		err = errno == EAGAIN ? -ENOBUFS : -errno;
 		pkbuf_drop(b, DROP_DEV_TX);

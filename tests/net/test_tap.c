@@ -19,6 +19,7 @@
 
 #include "lib/mib.h"
 #include "lib/stack.h"
+#include "lib/wire/ip4.h"
 #include "lib/wire/tcp.h"
 #include "net/net_priv.h"
 #include "net/rxbuf.h"
@@ -107,12 +108,14 @@ static const struct shape shapes[] = {
     {PKBUF_RX_LINEAR + 1, 1, PIECE_SMALL},
     {1514, 1, PIECE_SMALL},
     {PIECE_SMALL, 1, PIECE_SMALL},
-    {PIECE_SMALL + 1, 2, 2 * PIECE_SMALL},
-    {9014, 2, PIECE_SMALL + PIECE_MID},
-    {20000, 3, 2 * PIECE_SMALL + PIECE_MID},
-    {30000, 3, PIECE_SMALL + 2 * PIECE_MID},
-    {PIECE_SMALL + PIECE_LARGE / 2, 2, PIECE_SMALL + PIECE_LARGE},
-    {PKBUF_MAX, 2, PIECE_SMALL + PIECE_LARGE},
+    {PKBUF_RX_LINEAR + PIECE_SMALL, 1, PIECE_SMALL},
+    {PKBUF_RX_LINEAR + PIECE_SMALL + 1, 1, PIECE_MID},
+    {9014, 1, PIECE_MID},
+    {PKBUF_RX_LINEAR + PIECE_MID + PIECE_SMALL, 2, PIECE_MID + PIECE_SMALL},
+    {30000, 2, 2 * PIECE_MID},
+    {PKBUF_RX_LINEAR + PIECE_LARGE / 2 - 1, 3, 2 * PIECE_MID + PIECE_SMALL},
+    {PKBUF_RX_LINEAR + PIECE_LARGE / 2, 1, PIECE_LARGE},
+    {PKBUF_MAX, 1, PIECE_LARGE},
 };
 
 START_TEST(test_tap_rx_frame_in_parts_of_its_size)
@@ -126,19 +129,63 @@ START_TEST(test_tap_rx_frame_in_parts_of_its_size)
 }
 END_TEST
 
-/* What waits for the next frame is always a header part, one small and one large piece. */
+/* Of a plain TCP segment the headers alone are apart, and its text lies together. */
+static const struct {
+	uint8_t ihl, proto, words; /* zeroes: as most have it */
+	uint32_t text, linear;
+} segments[] = {
+    {.text = 1000, .linear = FRAME_HLEN4},
+    {.text = 1000, .linear = FRAME_HLEN4 + 12, .words = 8},
+    {.text = 1000, .linear = FRAME_HLEN4 + 40, .words = 15},
+    {.text = 60000, .linear = FRAME_HLEN4},
+    {.text = 171, .linear = FRAME_HLEN4},
+    {.text = 170, .linear = PKBUF_RX_LINEAR}, /* fits as it is */
+    {.text = 1000, .linear = PKBUF_RX_LINEAR, .words = 4},
+    {.text = 1000, .linear = PKBUF_RX_LINEAR, .ihl = 0x46},
+    {.text = 1000, .linear = PKBUF_RX_LINEAR, .ihl = 0x65},
+    {.text = 1000, .linear = PKBUF_RX_LINEAR, .proto = IP_PROTO_UDP},
+};
+
+START_TEST(test_tap_rx_headers_apart)
+{
+	static const struct vnet_hdr none;
+	struct ip4_hdr *ip = (void *)(t.frame + ETHER_HLEN);
+	struct tcp_hdr *tcp = (void *)(ip + 1);
+	uint32_t len = frame_tcp4(t.frame, segments[_i].text);
+	struct pkbuf *b;
+	struct pkq q;
+
+	pkq_init(&q);
+	if (segments[_i].ihl)
+		ip->ver_ihl = segments[_i].ihl;
+	if (segments[_i].proto)
+		ip->proto = segments[_i].proto;
+	if (segments[_i].words)
+		tcp->off = (uint8_t)(segments[_i].words << 4);
+	peer_write(&none, t.frame, len);
+	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 8), 1);
+	b = pkq_take(&q);
+	ck_assert_uint_eq(pkbuf_linear(b), segments[_i].linear);
+	ck_assert_uint_eq(b->nfrag, len > segments[_i].linear);
+	ck_assert_uint_eq(frame_bytes(b, t.back), len);
+	ck_assert_mem_eq(t.back, t.frame, len);
+	pkbuf_free(b);
+}
+END_TEST
+
+/* What waits for the next frame is always a header part and one large piece. */
 START_TEST(test_tap_rx_idle_device_holds_the_same)
 {
 	int64_t pieces = gauge_read(t.stack, GAUGE_pieces);
 	struct pkq q;
 
 	pkq_init(&q);
-	ck_assert_int_eq(pieces, 2);
+	ck_assert_int_eq(pieces, 1);
 	for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
 		pkbuf_free(pass(shapes[i].len));
 		ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 8), -EAGAIN);
 		ck_assert_int_eq(gauge_read(t.stack, GAUGE_pieces), pieces);
-		ck_assert_int_eq(gauge_read(t.stack, GAUGE_piece_bytes), PIECE_SMALL + PIECE_LARGE);
+		ck_assert_int_eq(gauge_read(t.stack, GAUGE_piece_bytes), PIECE_LARGE);
 		ck_assert_int_eq(gauge_read(t.stack, GAUGE_pkbufs), 1);
 	}
 }
@@ -349,6 +396,22 @@ START_TEST(test_tap_xmit_super_frame_in_one_write)
 	ck_assert_uint_eq(vh.csum_start, FRAME_HLEN4 - TCP_HLEN);
 	ck_assert_uint_eq(vh.hdr_len, FRAME_HLEN4);
 	frame_tcp4(t.frame, 60000);
+	ck_assert_mem_eq(t.back + VNET_HLEN, t.frame, len);
+}
+END_TEST
+
+/* Small ones are copied together first, at the bound and behind it the same goes out. */
+static const uint32_t sent[] = {0, 1, 500, 2048 - FRAME_HLEN4, 2049 - FRAME_HLEN4, 9000};
+
+START_TEST(test_tap_xmit_every_byte)
+{
+	struct pkbuf *b = frame_send4(t.stack, sent[_i], 0);
+	uint32_t len = b->len;
+
+	ck_assert_int_eq(t.dev->ops->xmit(t.dev, b), 0);
+	ck_assert_int_eq(read(t.peer, t.back, sizeof(t.back)), (ssize_t)(VNET_HLEN + len));
+	ck_assert_uint_eq(((struct vnet_hdr *)t.back)->flags, VNET_F_NEEDS_CSUM);
+	ck_assert_uint_eq(frame_tcp4(t.frame, sent[_i]), len);
 	ck_assert_mem_eq(t.back + VNET_HLEN, t.frame, len);
 }
 END_TEST
@@ -568,6 +631,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_tap_rx_frame_in_parts_of_its_size, 0,
 			    sizeof(shapes) / sizeof(shapes[0]));
+	tcase_add_loop_test(tc, test_tap_rx_headers_apart, 0,
+			    sizeof(segments) / sizeof(segments[0]));
 	tcase_add_test(tc, test_tap_rx_idle_device_holds_the_same);
 	tcase_add_test(tc, test_tap_rx_held_frame_keeps_its_bytes);
 	tcase_add_test(tc, test_tap_rx_at_most_max);
@@ -580,6 +645,7 @@ int main(void)
 	tcase_add_test(tc, test_tap_rx_after_memory_was_short);
 	tcase_add_test(tc, test_tap_rx_lost_device_is_an_error);
 	tcase_add_test(tc, test_tap_xmit_super_frame_in_one_write);
+	tcase_add_loop_test(tc, test_tap_xmit_every_byte, 0, sizeof(sent) / sizeof(sent[0]));
 	tcase_add_test(tc, test_tap_xmit_full_device_drops);
 	tcase_add_test(tc, test_tap_no_offload_sends_wire_frames);
 	tcase_add_test(tc, test_tap_attach_defaults);

@@ -19,7 +19,9 @@
 #define NEAR_US 100u
 #define FAR_US 500u
 
-static struct piece *held[10 * MB / PIECE_LARGE];
+#define PIECE 65536 /* of PIECE_LARGE a little is left over */
+
+static struct piece *held[10 * MB / PIECE];
 static unsigned nheld;
 
 static void setup(void)
@@ -35,7 +37,7 @@ static void setup(void)
 
 static void hold(uint32_t n)
 {
-	for (; n; n -= PIECE_LARGE)
+	for (; n; n -= PIECE)
 		held[nheld++] = piece_alloc(tl.st, PIECE_LARGE);
 }
 
