@@ -164,10 +164,10 @@ static bool run_is_sound(struct gro *g)
 	return g->sound;
 }
 
-/* Is there room for b's payload by reference?  That of a small frame lies in its header part. */
+/* Is there room for b's payload by reference?  That of a small frame lies in its header part, and some is only lent. */
 static bool run_has_room(const struct gro *g, const struct pkbuf *b, const struct gro_seg *s)
 {
-	return pkbuf_linear(b) == s->hlen && g->b->nfrag + b->nfrag <= PKBUF_FRAGS &&
+	return pkbuf_linear(b) == s->hlen && !b->landed && g->b->nfrag + b->nfrag <= PKBUF_FRAGS &&
 	       g->b->len + s->len - g->link <= IP4_LEN_MAX;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "lib/checksum.h"
 #include "lib/stack.h"
 #include "lib/wire/ip4.h"
 #include "lib/wire/tcp.h"
@@ -93,15 +94,30 @@ static uint8_t byte_at(uint32_t seq)
 	return (uint8_t)(seq * 7 + (seq >> 8) + 1);
 }
 
-static void write_odd(const struct odd *o, uint32_t seq, uint32_t n)
+static void write_frame(uint32_t seq, uint32_t n, uint8_t vnet_flags)
 {
-	static const struct vnet_hdr none;
-	struct iovec iov[2] = {{(void *)(uintptr_t)&none, sizeof(none)}, {t.frame, HEAD + n}};
+	struct vnet_hdr vh = {.flags = vnet_flags};
+	struct iovec iov[2] = {{&vh, sizeof(vh)}, {t.frame, HEAD + n}};
 
-	headers(o, seq, n);
 	for (uint32_t i = 0; i < n; i++)
 		t.frame[HEAD + i] = byte_at(seq + i);
-	ck_assert_int_eq(writev(t.peer, iov, 2), (ssize_t)(sizeof(none) + HEAD + n));
+	ck_assert_int_eq(writev(t.peer, iov, 2), (ssize_t)(sizeof(vh) + HEAD + n));
+}
+
+static void write_odd(const struct odd *o, uint32_t seq, uint32_t n)
+{
+	headers(o, seq, n);
+	write_frame(seq, n, 0);
+}
+
+/* One that may be joined with those before and behind it (net/gro.c). */
+static void write_sound(uint32_t seq, uint32_t n)
+{
+	struct ip4_hdr *ip = (void *)(t.frame + ETHER_HLEN);
+
+	headers(&(struct odd){0}, seq, n);
+	ip->csum = csum_finish(csum_add(0, ip, IP4_HLEN));
+	write_frame(seq, n, VNET_F_DATA_VALID);
 }
 
 static void write_text(uint32_t seq, uint32_t n)
@@ -215,6 +231,38 @@ START_TEST(test_full)
 	pkq_free(&t.q);
 	ck_assert_int_eq(read_most(10), 2);
 	ck_assert(!t.q.head->landed);
+}
+END_TEST
+
+/* What refers to lent memory says so: it is not joined to what does not. */
+START_TEST(test_not_joined)
+{
+	const uint32_t n = 20000;
+	struct pkbuf *a, *b;
+
+	lend_at(t.lent, LENT, n);
+	write_sound(0, n);
+	write_sound(n, n);
+	ck_assert_int_eq(read_most(2), 2);
+	a = pkq_take(&t.q);
+	b = pkq_take(&t.q);
+	ck_assert_ptr_nonnull(b);
+	ck_assert(!a->landed && b->landed);
+	pkbuf_free(a);
+	pkbuf_free(b);
+}
+END_TEST
+
+/* The same without anything lent: then they are. */
+START_TEST(test_joined_otherwise)
+{
+	const uint32_t n = 20000;
+
+	write_sound(0, n);
+	write_sound(n, n);
+	ck_assert_int_eq(read_most(2), 2);
+	ck_assert_uint_eq(t.q.count, 1);
+	ck_assert_uint_eq(t.q.head->len, HEAD + 2 * n);
 }
 END_TEST
 
@@ -382,6 +430,8 @@ int main(void)
 	tcase_add_test(tc, test_after_small_ones);
 	tcase_add_test(tc, test_after_one_of_another_stream);
 	tcase_add_test(tc, test_full);
+	tcase_add_test(tc, test_not_joined);
+	tcase_add_test(tc, test_joined_otherwise);
 	tcase_add_loop_test(tc, test_wrong_guess, 0, sizeof(others) / sizeof(others[0]));
 	tcase_add_test(tc, test_less_than_headers);
 	tcase_add_test(tc, test_memory_that_is_none);
