@@ -1,4 +1,4 @@
-/* tests/harness/tappair.c - a TAP whose other side is a socket of the test, for tests with threads. */
+/* tests/harness/tappair.c - a TAP whose other side is a socket of the test. */
 #include "tests/harness/tappair.h"
 
 #include <errno.h>
@@ -12,20 +12,37 @@
 #include "net/tap.h"
 #include "tests/harness/unit.h"
 
+static void pair_open(int *fd, int *peer)
+{
+	int pair[2];
+
+	ck_assert_int_eq(
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	*fd = pair[0];
+	*peer = pair[1];
+}
+
 struct netdev *tappair_create(struct stack *st, unsigned n, int peer[])
 {
 	struct tap_config cfg = {.name = "tap0", .tun = true};
 	struct netdev *dev;
-	int fd[PACKET_QUEUES_MAX], pair[2];
+	int fd[PACKET_QUEUES_MAX];
 
-	for (unsigned i = 0; i < n; i++) {
-		ck_assert_int_eq(
-		    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-		fd[i] = pair[0];
-		peer[i] = pair[1];
-	}
+	for (unsigned i = 0; i < n; i++)
+		pair_open(&fd[i], &peer[i]);
 	ck_assert_int_eq(tap_attach(st, &cfg, fd, n, &dev), 0);
 	netdev_up(dev);
+	return dev;
+}
+
+struct netdev *tappair_attach(struct stack *st, const struct tap_config *cfg, int *peer)
+{
+	struct netdev *dev;
+	int fd, size = 1 << 20;
+
+	pair_open(&fd, peer);
+	setsockopt(*peer, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	ck_assert_int_eq(tap_attach(st, cfg, &fd, 1, &dev), 0);
 	return dev;
 }
 

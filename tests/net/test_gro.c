@@ -20,6 +20,7 @@
 #include "net/tap.h"
 #include "tests/harness/frame.h"
 #include "tests/harness/netstack.h"
+#include "tests/harness/tappair.h"
 #include "tests/harness/unit.h"
 
 #define SIZE 1000u
@@ -46,14 +47,9 @@ static struct tcp_hdr *tcp(void)
 static void setup(void)
 {
 	struct tap_config cfg = {.name = "tap0", .mac = {2, 0, 0, 0, 0, 2}};
-	int fd[2], size = 1 << 20;
 
 	t.stack = netstack_create(1);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
-	setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	ck_assert_int_eq(fcntl(fd[0], F_SETFL, O_NONBLOCK), 0);
-	ck_assert_int_eq(tap_attach(t.stack, &cfg, fd, 1, &t.dev), 0);
-	t.peer = fd[1];
+	t.dev = tappair_attach(t.stack, &cfg, &t.peer);
 	netdev_up(t.dev);
 	frame_tcp4(t.stream, FRAME_MAX - FRAME_HLEN4 - 1);
 	pkq_init(&t.got);

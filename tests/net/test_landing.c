@@ -2,7 +2,6 @@
  * tests/net/test_landing.c - frames read into memory that the reading thread lends: which ones, the others as if it lent
  * none, where a batch ends, and that copies share nothing with it.  Through the driver, over a pair of sockets.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "net/net_priv.h"
 #include "net/tap.h"
 #include "tests/harness/netstack.h"
+#include "tests/harness/tappair.h"
 #include "tests/harness/unit.h"
 
 #define HEAD (ETHER_HLEN + IP4_HLEN + TCP_HLEN)
@@ -37,15 +37,10 @@ static struct {
 static void setup(void)
 {
 	struct tap_config cfg = {.name = "tap0"};
-	int fd[2], size = 1 << 20;
 
 	memset(&t, 0, sizeof(t));
 	t.stack = netstack_create(1);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd),
-			 0);
-	setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	ck_assert_int_eq(tap_attach(t.stack, &cfg, fd, 1, &t.dev), 0);
-	t.peer = fd[1];
+	t.dev = tappair_attach(t.stack, &cfg, &t.peer);
 	pkq_init(&t.q);
 }
 
