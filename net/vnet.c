@@ -187,11 +187,21 @@ static void vnet_flatten(struct vnet_flat *f, struct iovec *iov, int n)
 	iov[0].iov_len = (size_t)(to - (uint8_t *)f);
 }
 
-int vnet_xmit(int fd, struct pkbuf *b)
+/* What lies in the header part alone is one part as it stands: the vnet header goes into its headroom. */
+static ssize_t vnet_write_head(int fd, struct pkbuf *b)
+{
+	struct vnet_hdr *h = (void *)(pkbuf_data(b) - sizeof(*h));
+	struct iovec iov = {h, sizeof(*h) + b->len};
+
+	vnet_out(b, h);
+	return queue_writev(fd, &iov, 1);
+}
+
+static ssize_t vnet_write_parts(int fd, struct pkbuf *b)
 {
 	struct iovec iov[1 + 1 + PKBUF_FRAGS];
 	struct vnet_flat flat;
-	int n, err;
+	int n;
 
 	vnet_out(b, &flat.hdr);
 	iov[0] = (struct iovec){&flat.hdr, sizeof(flat.hdr)};
@@ -200,7 +210,15 @@ int vnet_xmit(int fd, struct pkbuf *b)
 		vnet_flatten(&flat, iov, n);
 		n = 1;
 	}
-	if (queue_writev(fd, iov, n) < 0) {
+	return queue_writev(fd, iov, n);
+}
+
+int vnet_xmit(int fd, struct pkbuf *b)
+{
+	bool in_head = b->nfrag == 0 && pkbuf_headroom(b) >= sizeof(struct vnet_hdr);
+	int err;
+
+	if ((in_head ? vnet_write_head(fd, b) : vnet_write_parts(fd, b)) < 0) {
 		err = errno == EAGAIN ? -ENOBUFS : -errno;
 		pkbuf_drop(b, DROP_DEV_TX);
 		return err;

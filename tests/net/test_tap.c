@@ -87,6 +87,20 @@ START_TEST(test_tap_xmit_every_byte)
 }
 END_TEST
 
+/* What has no room for the vnet header before it goes out all the same. */
+START_TEST(test_tap_xmit_without_headroom)
+{
+	struct pkbuf *b = pkbuf_alloc(t.stack, VNET_HLEN - 1);
+
+	frame_tcp4(t.frame, 100);
+	ck_assert_int_eq(pkbuf_append(b, t.frame, FRAME_HLEN4 + 100), 0);
+	ck_assert_uint_eq(b->nfrag, 0);
+	ck_assert_int_eq(t.dev->ops->xmit(t.dev, b), 0);
+	ck_assert_int_eq(read(t.peer, t.back, sizeof(t.back)), VNET_HLEN + FRAME_HLEN4 + 100);
+	ck_assert_mem_eq(t.back + VNET_HLEN, t.frame, FRAME_HLEN4 + 100);
+}
+END_TEST
+
 START_TEST(test_tap_xmit_full_device_drops)
 {
 	int r, n = 0;
@@ -302,6 +316,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_tap_xmit_super_frame_in_one_write);
 	tcase_add_loop_test(tc, test_tap_xmit_every_byte, 0, sizeof(sent) / sizeof(sent[0]));
+	tcase_add_test(tc, test_tap_xmit_without_headroom);
 	tcase_add_test(tc, test_tap_xmit_full_device_drops);
 	tcase_add_test(tc, test_tap_no_offload_sends_wire_frames);
 	tcase_add_test(tc, test_tap_attach_defaults);
