@@ -117,6 +117,14 @@ static void rxbuf_fill_head(struct pkbuf *b, const uint8_t *frame, uint32_t n)
 	b->len += n;
 }
 
+/* What the next piece takes of n bytes: up to two small ones are less than one of the next size. */
+static uint32_t part_of(uint32_t n)
+{
+	uint32_t most = n > 2 * PIECE_SMALL ? PIECE_MID : PIECE_SMALL;
+
+	return n < most ? n : most;
+}
+
 /* Into pieces of its size, as long as there is memory: how many bytes of it. */
 static uint32_t rxbuf_fill_pieces(struct pkbuf *b, const uint8_t *data, uint32_t n)
 {
@@ -124,7 +132,7 @@ static uint32_t rxbuf_fill_pieces(struct pkbuf *b, const uint8_t *data, uint32_t
 	struct piece *p;
 
 	for (; off < n; off += part) {
-		part = n - off < PIECE_MID ? n - off : PIECE_MID;
+		part = part_of(n - off);
 		p = piece_alloc_rx(b->stack, part);
 		if (!p)
 			break;
