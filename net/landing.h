@@ -3,8 +3,8 @@
  * waits for them, so that recv() has nothing to copy.
  *
  * The thread that waits lends its buffer for as long as it does.  Whose frame comes next is guessed: one of the
- * stream that the last large one was of, with the next number and a header as long as all of its.  What is not is moved on into
- * pieces.  What is refers to the buffer, and nobody keeps it: a copy of such a packet shares nothing, and whoever puts
+ * stream that the last large one was of, with the next number and a header as long as all of its.  What is not is moved to
+ * behind its headers.  What is refers to the buffer, and nobody keeps it: a copy of such a packet shares nothing, and whoever puts
  * it aside settles it first (pkbuf_settle()), but for the sock whose it is, under its lock.  A buffer is taken back when nothing
  * refers to it any more.
  */

@@ -127,7 +127,7 @@ void netdev_alarm_del(struct netdev *dev, struct netdev_alarm *a); /* on return 
 void netdev_alarms_adopt(struct netdev *dev, struct waiter *w);
 
 /*
- * readv() and writev() but no points of cancellation: a thread must not end with a queue's word, and to
+ * Reading and writing, but no points of cancellation: a thread must not end with a queue's word, and to
  * allow it costs more than the rest of the call in user space.  ThreadSanitizer has to see them, for what
  * happened before a write happened before its read.  One part goes by the calls for one, which are cheaper in the kernel.
  */

@@ -103,7 +103,7 @@ static int packet_read(struct netdev_queue *q, struct pkbuf **out)
 	if (n < 0)
 		return packet_error(q->dev, errno);
 	if (m.msg_flags & MSG_TRUNC)
-		rxbuf_drop(r, DROP_TOO_BIG);
+		rxbuf_drop(r, r->large ? DROP_TOO_BIG : DROP_NO_MEMORY);
 	else
 		*out = rxbuf_take(r, (size_t)n);
 	if (*out)

@@ -29,8 +29,7 @@ struct txstamp;
 #define PKBUF_HDR 256 /* header part, bytes */
 #define PKBUF_RX_HEAD                                                                              \
 	32 /* a received frame begins here: room to put a longer link header before it */
-#define PKBUF_RX_LINEAR                                                                            \
-	(PKBUF_HDR - PKBUF_RX_HEAD) /* bytes of it that are read straight into the header part */
+#define PKBUF_RX_LINEAR (PKBUF_HDR - PKBUF_RX_HEAD) /* bytes of it that the header part holds */
 #define PKBUF_TX_HEAD 144 /* a packet to send begins here: 14 + 60 + 60 bytes fit before it */
 #define PKBUF_FRAGS 16    /* 64 KB in 16 KB pieces, or a batch of wire frames joined */
 #define PKBUF_MAX 65549   /* 65535 + 14: largest frame carried */

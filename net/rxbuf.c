@@ -1,12 +1,13 @@
 /*
  * net/rxbuf.c - a frame from the kernel into a pkbuf: between the read of a driver and its queue.
  *
- * One buffer is read into, for a call with several costs more than to copy a wire frame out of it.  The headers are
- * copied into the header part.  The rest stays where it is, or is copied too, when it fills less than half of the large
- * piece, so that small packets never pin 64 KB.
+ * One buffer is read into, for a call with several costs more than to copy a wire frame out of it.  A small frame, and of
+ * a longer one the headers, are copied into the header part.  The rest stays where it is, or is copied too, when it
+ * fills less than half of the large piece, so that small packets never pin 64 KB.
  */
 #include "net/rxbuf.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -16,6 +17,9 @@
 #include "net/gro.h"
 #include "net/net_priv.h"
 #include "net/tap.h"
+
+/* What stays in the large piece pins less than twice its length: so TCP keeps it as it is (tcp/tcp_text.c). */
+#define LARGE_LEAST (PIECE_LARGE / 2 + sizeof(struct pkbuf))
 
 _Static_assert(PIECE_LARGE >= RXBUF_MAX, "every frame fits");
 _Static_assert(LANDING_FRAME >= RXBUF_MAX - VNET_HLEN - IP4_HLEN - TCP_HLEN, "and lands");
@@ -125,39 +129,35 @@ static uint32_t part_of(uint32_t n)
 	return n < most ? n : most;
 }
 
-/* Into pieces of its size, as long as there is memory: how many bytes of it. */
-static uint32_t rxbuf_fill_pieces(struct pkbuf *b, const uint8_t *data, uint32_t n)
+/* Into pieces of its size.  False: no memory. */
+static bool rxbuf_fill_pieces(struct pkbuf *b, const uint8_t *data, uint32_t n)
 {
-	uint32_t off = 0, part;
 	struct piece *p;
+	uint32_t part;
 
-	for (; off < n; off += part) {
-		part = part_of(n - off);
+	for (; n > 0; data += part, n -= part) {
+		part = part_of(n);
 		p = piece_alloc_rx(b->stack, part);
 		if (!p)
-			break;
-		memcpy(piece_data(p), data + off, part);
+			return false;
+		memcpy(piece_data(p), data, part);
 		pkbuf_give_piece(b, p, 0, part);
 	}
-	return off;
+	return true;
 }
 
 /* Gives b n bytes, which lie in r->large, or elsewhere and are copied.  False: no memory. */
 static bool rxbuf_fill(struct rxbuf *r, struct pkbuf *b, const uint8_t *frame, uint32_t n,
 		       bool in_large)
 {
-	uint32_t head = head_of(frame, n, b->dev->link->hlen), done = 0;
+	uint32_t head = head_of(frame, n, b->dev->link->hlen);
 
 	rxbuf_fill_head(b, frame, head);
 	frame += head;
 	n -= head;
-	if (!in_large || n < PIECE_LARGE / 2)
-		done = rxbuf_fill_pieces(b, frame, n);
-	if (done == n)
-		return true;
-	if (!in_large)
-		return false;
-	pkbuf_give_piece(b, r->large, (uint32_t)(frame + done - piece_data(r->large)), n - done);
+	if (!in_large || n < LARGE_LEAST)
+		return rxbuf_fill_pieces(b, frame, n);
+	pkbuf_give_piece(b, r->large, (uint32_t)(frame - piece_data(r->large)), n);
 	r->large = NULL;
 	return true;
 }
@@ -197,7 +197,7 @@ static enum drop_reason rxbuf_give(struct rxbuf *r, struct pkbuf *b, const uint8
 	if (n < VNET_HLEN)
 		return DROP_VNET_HDR;
 	n -= VNET_HLEN;
-	if (!r->large && n > PKBUF_RX_LINEAR)
+	if (!r->large && n > RXBUF_LESS)
 		return DROP_NO_MEMORY; /* there was more of it */
 	if (n > PKBUF_MAX)
 		return DROP_TOO_BIG;
@@ -238,8 +238,10 @@ struct pkbuf *rxbuf_take(struct rxbuf *r, size_t n)
 
 struct pkbuf *rxbuf_copy(struct rxbuf *r, const struct vnet_hdr *vh, const uint8_t *data, size_t n)
 {
-	bool had = n <= PKBUF_MAX && rxbuf_fill(r, r->head, data, (uint32_t)n, false);
+	bool had;
 
+	assert(n <= PKBUF_MAX);
+	had = rxbuf_fill(r, r->head, data, (uint32_t)n, false);
 	rxbuf_unaim(r);
 	rxbuf_note(r, data, n);
 	return rxbuf_done(r, vh, had ? DROP_NONE : DROP_NO_MEMORY);

@@ -13,17 +13,18 @@
 
 /* One byte more than may be: whoever reads it sees that the frame was too long. */
 #define RXBUF_MAX (VNET_HLEN + PKBUF_MAX + 1)
-#define RXBUF_SPARE (VNET_HLEN + PKBUF_RX_LINEAR + 1)
+/* Of a frame that is read without a large piece: a wire frame. */
+#define RXBUF_LESS (PKBUF_RX_LINEAR + PIECE_SMALL)
+#define RXBUF_SPARE (VNET_HLEN + RXBUF_LESS + 1)
 
 /* LOCKING: the holder of the queue's word. */
 struct rxbuf {
-	struct pkbuf *head; /* empty; NULL: there was no memory */
-	struct piece *
-	    large; /* likewise: then frames are read into spare[], which takes those of a header part */
-	struct iovec to[2]; /* what the next frame is read into, a vnet header before it, */
-	int nto;            /* so many of them: a second one is lent */
-	bool bulk;          /* the last frame was a large one, of this flow: */
-	bool filled;        /* what landed last has filled it: the batch ends */
+	struct pkbuf *head;  /* empty; NULL: there was no memory */
+	struct piece *large; /* likewise: then frames are read into spare[] */
+	struct iovec to[2];  /* what the next frame is read into, a vnet header before it, */
+	int nto;             /* so many of them: a second one is lent */
+	bool bulk;           /* the last frame was a large one, of this flow: */
+	bool filled;         /* what landed last has filled it: the batch ends */
 	uint8_t flow[LANDING_FLOW];
 	struct landing *lent;    /* by the thread that reads this batch; NULL: nothing */
 	struct landing *landing; /* the same, where the next frame's payload goes there */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/checksum.h"
 #include "tests/bench/bare.h"
@@ -76,20 +77,34 @@ static void head_sum(struct head *h, const void *data, size_t n)
 	h->vnet = (struct virtio_net_hdr){0};
 }
 
+/* A wire frame goes in one part, for a call with one costs less than the copy of its text. */
+static ssize_t segment_write(int fd, const struct head *h, size_t hlen, const void *data, size_t n)
+{
+	struct iovec iov[2] = {{(void *)(uintptr_t)h, hlen}, {(void *)(uintptr_t)data, n}};
+	uint8_t flat[sizeof(*h) + MSS];
+
+	if (n > MSS)
+		return writev(fd, iov, 2);
+	memcpy(flat, h, hlen);
+	if (n)
+		memcpy(flat + hlen, data, n);
+	return write(fd, flat, hlen + n);
+}
+
 void bare_segment(struct bare *b, uint16_t client, uint8_t flags, const void *data, size_t n)
 {
 	struct conn *c = &b->conn[client];
 	struct head h;
-	struct iovec iov[2] = {{.iov_base = &h}, {(void *)(uintptr_t)data, n}};
+	size_t hlen;
 
 	head_fill(b, &h, client, flags, n);
-	iov[0].iov_len = sizeof(h) - sizeof(h.options) + tcp_hdr_len(&h.tcp) - TCP_HLEN;
+	hlen = sizeof(h) - sizeof(h.options) + tcp_hdr_len(&h.tcp) - TCP_HLEN;
 	if (b->is.plain)
 		head_sum(&h, data, n);
 	else
 		head_offload(&h, n);
-	if (writev(b->fd, iov, n ? 2 : 1) < 0)
-		err(1, "writev");
+	if (segment_write(b->fd, &h, hlen, data, n) < 0)
+		err(1, "write");
 	c->snd_nxt += (uint32_t)n + !!(flags & (TCP_SYN | TCP_FIN));
 	c->owed = false;
 }

@@ -74,7 +74,9 @@ static const struct netdev_ops fuzz_ops = {.kind = "fuzz", .xmit = fuzz_xmit};
 
 void fuzz_rx(struct fuzz *f, const uint8_t *frame, uint32_t n)
 {
-	uint32_t linear = n < PKBUF_RX_LINEAR ? n : PKBUF_RX_LINEAR;
+	uint32_t most =
+	    n % 2 ? PKBUF_RX_LINEAR : ETHER_HLEN + IP4_HLEN + TCP_HLEN; /* net/rxbuf.c has both */
+	uint32_t linear = n < most ? n : most;
 	struct batch batch;
 	struct pkbuf *b;
 

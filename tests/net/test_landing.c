@@ -284,7 +284,17 @@ static const struct {
     {.odd.padded = true},
 };
 
-static const uint32_t lengths[] = {1, 60, 74, 75, 100, 178, 179, 2000, FRAME, 65000};
+static const uint32_t lengths[] = {1, 60, 74, 75, 100, 178, 179, 2000, FRAME, 65000, 65495};
+
+/* In the header part, of all that is longer than it: a plain TCP segment's headers. */
+static uint32_t linear(const struct odd *o)
+{
+	uint32_t words = o->words ? o->words : 5;
+
+	if ((o->ihl && o->ihl != 0x45) || o->proto || words < 5)
+		return PKBUF_RX_LINEAR;
+	return HEAD - TCP_HLEN + 4 * words;
+}
 
 /* Moved on to where it had been without; the rest of the wait nothing lands. */
 START_TEST(test_wrong_guess)
@@ -298,7 +308,8 @@ START_TEST(test_wrong_guess)
 		b = read_text(seq, n);
 		ck_assert(!b->landed && !piece_is_shared(&t.landing.piece));
 		ck_assert_uint_eq(t.landing.room, 0);
-		ck_assert_uint_ge(pkbuf_linear(b), b->len < PKBUF_RX_LINEAR ? b->len : HEAD);
+		ck_assert_uint_eq(pkbuf_linear(b),
+				  b->len > PKBUF_RX_LINEAR ? linear(&others[_i].odd) : b->len);
 		memset(t.lent, 0xee, sizeof(t.lent));
 		pkbuf_read(b, 0, t.back, b->len);
 		ck_assert(is_text(t.back + HEAD, seq, n));
@@ -331,6 +342,17 @@ START_TEST(test_less_than_headers)
 		ck_assert_uint_eq(t.landing.room, 0);
 		pkq_free(&t.q);
 	}
+}
+END_TEST
+
+START_TEST(test_longer_than_any_frame)
+{
+	lend(FRAME);
+	write_text(FRAME, PKBUF_MAX + 1 - HEAD);
+	ck_assert_int_eq(read_most(1), 1);
+	ck_assert_ptr_null(t.q.head);
+	ck_assert_uint_eq(pkbuf_drops(t.stack, DROP_TOO_BIG), 1);
+	ck_assert_uint_eq(t.landing.room, 0);
 }
 END_TEST
 
@@ -429,6 +451,7 @@ int main(void)
 	tcase_add_test(tc, test_joined_otherwise);
 	tcase_add_loop_test(tc, test_wrong_guess, 0, sizeof(others) / sizeof(others[0]));
 	tcase_add_test(tc, test_less_than_headers);
+	tcase_add_test(tc, test_longer_than_any_frame);
 	tcase_add_test(tc, test_memory_that_is_none);
 	tcase_add_test(tc, test_clone);
 	tcase_add_test(tc, test_copy);

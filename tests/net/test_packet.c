@@ -194,6 +194,35 @@ START_TEST(test_packet_ring_super_frame_from_the_socket)
 }
 END_TEST
 
+/* Where there are no pieces a frame is lost, by the socket as by the ring, and what fits a header part is not. */
+START_TEST(test_packet_ring_without_memory)
+{
+	static struct piece *held[4096];
+	static const struct vnet_hdr none;
+	unsigned n = 0;
+
+	ck_assert_int_eq(sysctl_write(t.stack, "net.weft.mem_limit", 1 << 20), 0);
+	put(40000, &none, TP_STATUS_COPY);
+	peer_write(40000); /* takes the large piece along */
+	ck_assert_int_eq(rx(1), 1);
+	while (n < 4096 && (held[n] = piece_alloc_rx(t.stack, PIECE_LARGE)))
+		n++;
+	while (n < 4096 && (held[n] = piece_alloc_rx(t.stack, PIECE_SMALL)))
+		n++;
+	put(5000, &none, TP_STATUS_COPY);
+	peer_write(5000);
+	put_plain(1514);
+	put_plain(60);
+	ck_assert_int_eq(rx(8), 3);
+	ck_assert_uint_eq(pkbuf_drops(t.stack, DROP_NO_MEMORY), 2);
+	ck_assert_uint_eq(t.dev->stats.rx_dropped, 2);
+	check_next(40000);
+	check_next(60);
+	while (n > 0)
+		piece_put(held[--n]);
+}
+END_TEST
+
 START_TEST(test_packet_ring_cut_frame_is_an_overrun)
 {
 	put_plain(3000); /* and the socket had no room for it */
@@ -430,6 +459,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_packet_ring_frames_in_order);
 	tcase_add_test(tc, test_packet_ring_goes_round);
+	tcase_add_test(tc, test_packet_ring_without_memory);
 	tcase_add_test(tc, test_packet_ring_super_frame_from_the_socket);
 	tcase_add_test(tc, test_packet_ring_cut_frame_is_an_overrun);
 	tcase_add_test(tc, test_packet_ring_missing_super_frame_is_passed);

@@ -76,6 +76,9 @@ static struct pkbuf *pass(uint32_t len)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
+#define LEAST                                                                                      \
+	(PIECE_LARGE / 2 + (uint32_t)sizeof(struct pkbuf)) /* so many stay in the large piece */
+
 struct shape {
 	uint32_t len;
 	unsigned nfrag;
@@ -97,8 +100,9 @@ static const struct shape shapes[] = {
     {9014, 1, PIECE_MID},
     {PKBUF_RX_LINEAR + PIECE_MID + PIECE_SMALL, 2, PIECE_MID + PIECE_SMALL},
     {30000, 2, 2 * PIECE_MID},
-    {PKBUF_RX_LINEAR + PIECE_LARGE / 2 - 1, 3, 2 * PIECE_MID + PIECE_SMALL},
-    {PKBUF_RX_LINEAR + PIECE_LARGE / 2, 1, PIECE_LARGE},
+    {20000, 3, PIECE_MID + 2 * PIECE_SMALL},
+    {PKBUF_RX_LINEAR + LEAST - 1, 3, 2 * PIECE_MID + PIECE_SMALL},
+    {PKBUF_RX_LINEAR + LEAST, 1, PIECE_LARGE},
     {PKBUF_MAX, 1, PIECE_LARGE},
 };
 
@@ -313,7 +317,7 @@ START_TEST(test_rxbuf_without_memory_dropped_and_read)
 	unsigned n;
 
 	ck_assert_int_eq(sysctl_write(t.stack, "net.weft.mem_limit", 1 << 20), 0);
-	kept = pass(40000); /* the spare pieces go with it, and no read follows that refills */
+	kept = pass(40000); /* the large piece goes with it, and no read follows that refills */
 	n = use_up(held, 4096);
 	peer_write(&none, t.frame, 1514);
 	check_refused(DROP_NO_MEMORY);
@@ -323,6 +327,46 @@ START_TEST(test_rxbuf_without_memory_dropped_and_read)
 		piece_put(held[--n]);
 	pkbuf_free(kept);
 	pkbuf_free(pass(1514));
+}
+END_TEST
+
+/* Small pieces are enough for a wire frame. */
+START_TEST(test_rxbuf_without_a_large_piece)
+{
+	static struct piece *held[4096];
+	static const struct vnet_hdr none;
+	unsigned n = 0;
+	struct pkbuf *kept;
+
+	ck_assert_int_eq(sysctl_write(t.stack, "net.weft.mem_limit", 1 << 20), 0);
+	kept = pass(40000);
+	while (n < 4096 && (held[n] = piece_alloc_rx(t.stack, PIECE_LARGE)))
+		n++;
+	pkbuf_free(pass(1514));
+	pkbuf_free(pass(RXBUF_LESS));
+	peer_write(&none, t.frame, RXBUF_LESS + 1);
+	check_refused(DROP_NO_MEMORY);
+	while (n > 0)
+		piece_put(held[--n]);
+	pkbuf_free(kept);
+	pkbuf_free(pass(RXBUF_LESS + 1));
+}
+END_TEST
+
+/* A small frame that finds no piece of its size does not take the large one. */
+START_TEST(test_rxbuf_without_a_small_piece)
+{
+	static struct piece *held[4096];
+	static const struct vnet_hdr none;
+	unsigned n;
+
+	ck_assert_int_eq(sysctl_write(t.stack, "net.weft.mem_limit", 1 << 20), 0);
+	n = use_up(held, 4096);
+	peer_write(&none, t.frame, 1514);
+	check_refused(DROP_NO_MEMORY);
+	pkbuf_free(pass(60000)); /* it is still there */
+	while (n > 0)
+		piece_put(held[--n]);
 }
 END_TEST
 
@@ -381,6 +425,8 @@ int main(void)
 	tcase_add_test(tc, test_rxbuf_shorter_than_vnet_header_dropped);
 	tcase_add_test(tc, test_rxbuf_longer_than_any_frame_dropped);
 	tcase_add_test(tc, test_rxbuf_without_memory_dropped_and_read);
+	tcase_add_test(tc, test_rxbuf_without_a_large_piece);
+	tcase_add_test(tc, test_rxbuf_without_a_small_piece);
 	tcase_add_test(tc, test_rxbuf_after_memory_was_short);
 	tcase_add_test(tc, test_rxbuf_lost_device_is_an_error);
 	return unit_run("rxbuf", tc);
