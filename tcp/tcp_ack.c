@@ -85,6 +85,14 @@ static void ack_timer(struct tcp_sock *ts, const struct tcp_ack_info *a)
 }
 
 /* SND.UNA moves. */
+static void snd_una_move(struct tcp_sock *ts, uint32_t ack)
+{
+	ts->est->bytes_acked += ack - ts->snd_una;
+	ts->snd_una = ack;
+	ts->retransmits = 0;
+	tcp_plpmtud_acked(ts);
+}
+
 static void ack_advance(struct tcp_sock *ts, uint32_t ack, struct tcp_ack_info *a)
 {
 	a->acked = ack - ts->snd_una;
@@ -92,10 +100,7 @@ static void ack_advance(struct tcp_sock *ts, uint32_t ack, struct tcp_ack_info *
 	if (ts->rare->stamps)
 		tcp_stamp_acked(ts, ack);
 	tcp_rec_acked(ts, ack, a);
-	ts->snd_una = ack;
-	tcp_plpmtud_acked(ts);
-	ts->est->bytes_acked += a->acked;
-	ts->retransmits = 0;
+	snd_una_move(ts, ack);
 	if (seq_lt(a->reordered, a->prior_fack) && (ts->flags & TCP_F_SACK))
 		tcp_reordering(ts, a->reordered, false);
 	if ((ts->flags & TCP_F_URG_OUT) && seq_geq(ts->snd_una, ts->est->xfer->snd_up))
@@ -206,6 +211,60 @@ void tcp_ack_take(struct tcp_sock *ts, struct pkbuf *b, uint64_t now)
 		mib_inc(ts->sk.stack, MIB_TcpExt_TCPPureAcks);
 }
 
+/*
+ * The usual ACK, of a request or an answer: it takes all that is out and queued, which is one record that
+ * was sent once, and there is nothing to repair, to undo or to hear of beside it.
+ */
+static bool ack_takes_all(const struct tcp_sock *ts, const struct tcp_seg *g)
+{
+	const struct tcp_xfer *x = ts->est->xfer;
+	const struct tcp_rec *r = x ? x->head : NULL;
+	uint32_t odd;
+
+	if (!r || !(g->opts & SEG_PREDICTED))
+		return false;
+	odd = g->nsack | ts->ca_state;
+	odd |= g->ack ^ r->end;
+	odd |= r->times ^ 1u; /* nor was it never sent */
+	odd |= (uint32_t)x->tlp.out | x->undo.on | (r != x->tail);
+	return odd == 0;
+}
+
+/*
+ * Nothing is left that could be lost, reordered or waited for, so of tcp_ack_take() there remain the
+ * samples, what cwnd learns, and the end of the queue.
+ */
+static void ack_take_all(struct tcp_sock *ts, const struct tcp_seg *g, uint64_t now)
+{
+	const struct tcp_rec *r = ts->est->xfer->head;
+	uint32_t all = tcp_flight(ts);
+	uint64_t rtt_ns = now - r->sent;
+	struct tcp_ack_info a = {
+	    .now = now,
+	    .rtt_ns = rtt_ns,
+	    .prior_una = ts->snd_una,
+	    .prior_flight = all,
+	    .acked = all,
+	    .delivered = all,
+	};
+
+	assert(!ts->est->xfer->sacked && !ts->est->xfer->lost); /* or it were DISORDER */
+	snd_wnd_update(ts, g);
+	tcp_rate_delivered(ts, r, &a);
+	if (ts->rare->stamps)
+		tcp_stamp_acked(ts, g->ack);
+	snd_una_move(ts, g->ack);
+	tcp_rtt_sample(ts, now, rtt_ns, rtt_ns);
+	ts->backoff = 0;
+	tcp_rack_dsack(ts, &a);
+	tcp_timer_clear(ts, TCP_DUE_RTX);
+	tcp_rate_done(ts, &a);
+	tcp_cc_ack(ts, &a);
+	tcp_xfer_free(ts);
+	ack_confirm(ts);
+	mib_inc(ts->sk.stack, MIB_TcpExt_TCPHPAcks);
+}
+
 /* One that was overtaken: nothing but its SACK blocks can be news. */
 static void ack_take_old(struct tcp_sock *ts, struct pkbuf *b, uint64_t now)
 {
@@ -261,12 +320,26 @@ static enum drop_reason ack_range(struct tcp_sock *ts, const struct tcp_seg *g)
 	return DROP_NONE;
 }
 
+/* The peer is there, whatever it says. */
+static void ack_heard(struct tcp_sock *ts, const struct tcp_seg *g, uint64_t now)
+{
+	ts->est->last_ack_ms = tcp_ms(now);
+	tcp_keepalive_answered(ts);
+	ts->sk.soft_err = 0; /* it is reached after all */
+	tcp_ts_recent_update(ts, g, now);
+}
+
 enum drop_reason tcp_ack(struct tcp_sock *ts, struct pkbuf *b)
 {
 	const struct tcp_seg *g = tcp_seg(b);
 	uint64_t now = tcp_now(ts);
 	enum drop_reason why;
 
+	if (ack_takes_all(ts, g)) {
+		ack_heard(ts, g, now);
+		ack_take_all(ts, g, now);
+		return DROP_NONE;
+	}
 	if (!(g->flags & TCP_ACK))
 		return DROP_TCP_NO_ACK;
 	if (tcp_syn_is_out(ts) || (ts->flags & TCP_F_FASTOPEN)) {
@@ -277,10 +350,7 @@ enum drop_reason tcp_ack(struct tcp_sock *ts, struct pkbuf *b)
 	why = ack_range(ts, g);
 	if (why)
 		return why;
-	ts->est->last_ack_ms = tcp_ms(now);
-	tcp_keepalive_answered(ts);
-	ts->sk.soft_err = 0; /* the peer is reached after all */
-	tcp_ts_recent_update(ts, g, now);
+	ack_heard(ts, g, now);
 	if (seq_geq(g->ack, ts->snd_una)) {
 		tcp_ack_take(ts, b, now);
 		ack_fin(ts);

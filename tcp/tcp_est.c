@@ -18,7 +18,7 @@ const struct tcp_est tcp_est_none = {
     .rcv_mss = TCP_MSS_DEFAULT,
 };
 
-static bool est_make(struct tcp_sock *ts)
+static bool est_alloc(struct tcp_sock *ts)
 {
 	struct tcp_est *e = cell_alloc(ts->sk.stack, sizeof(*e));
 
@@ -52,11 +52,9 @@ static void est_restore(struct tcp_sock *ts)
 	tcp_transfer_init(ts, opened);
 }
 
-bool tcp_est_get(struct tcp_sock *ts)
+bool tcp_est_make(struct tcp_sock *ts)
 {
-	if (tcp_est_is_own(ts))
-		return true;
-	if (!est_make(ts))
+	if (!est_alloc(ts))
 		return false;
 	if (tcp_state_of(ts) == TCP_ESTABLISHED)
 		est_restore(ts);

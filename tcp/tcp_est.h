@@ -78,6 +78,6 @@ struct tcp_est {
 
 extern const struct tcp_est tcp_est_none;
 
-bool tcp_est_get(struct tcp_sock *ts);  /* false: no memory */
+bool tcp_est_make(struct tcp_sock *ts); /* tcp_est_get() where it has none; false: no memory */
 void tcp_est_park(struct tcp_sock *ts); /* gives it back, if it can be made anew */
 void tcp_est_free(struct tcp_sock *ts);

@@ -73,8 +73,7 @@ static inline struct tcp_seg *tcp_seg(struct pkbuf *b)
 	return (struct tcp_seg *)(void *)b->cb;
 }
 
-/* --- the connection ----------------------------------------------------------------------------
- */
+/* --- the connection ------------------------------------------------------------------------- */
 
 /* What TCP_DUE_RTX stands for while it is set. */
 enum tcp_rtx {
@@ -194,6 +193,11 @@ static inline struct tcp_sock *tcp_sk(struct sock *sk)
 static inline bool tcp_est_is_own(const struct tcp_sock *ts)
 {
 	return ts->est_shared != &tcp_est_none;
+}
+
+static inline bool tcp_est_get(struct tcp_sock *ts)
+{
+	return tcp_est_is_own(ts) || tcp_est_make(ts);
 }
 
 static inline unsigned tcp_state_of(const struct tcp_sock *ts)

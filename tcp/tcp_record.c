@@ -349,13 +349,18 @@ void tcp_rec_acked(struct tcp_sock *ts, uint32_t ack, struct tcp_ack_info *a)
 
 void tcp_xfer_free(struct tcp_sock *ts)
 {
-	if (!ts->est->xfer)
+	struct tcp_xfer *x = ts->est->xfer;
+	struct tcp_rec *next;
+
+	if (!x)
 		return;
 	tcp_limit_end(ts);
-	while (ts->est->xfer->head)
-		xfer_shift(ts);
+	for (struct tcp_rec *r = x->head; r; r = next) {
+		next = r->next;
+		rec_free(ts, r, tcp_rec_len(r));
+	}
 	tcp_stamp_forget(ts);
-	cell_free(ts->sk.stack, ts->est->xfer, sizeof(*ts->est->xfer));
+	cell_free(ts->sk.stack, x, sizeof(*x));
 	ts->est->xfer = NULL;
 	ts->flags &= ~TCP_F_URG_OUT; /* whose SND.UP was there */
 }
