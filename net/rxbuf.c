@@ -41,7 +41,6 @@ static bool rxbuf_make_head(struct rxbuf *r, struct netdev *dev)
 	if (!r->head)
 		return false;
 	r->head->dev = dev;
-	rxbuf_unaim(r);
 	return true;
 }
 
@@ -102,16 +101,18 @@ static uint32_t head_of(const uint8_t *frame, uint32_t n, uint32_t link)
 	return link + IP4_HLEN + tcp_hdr_len(tcp);
 }
 
-/* By 16 bytes, the last of which overlap: a length that is not known costs a tail byte by byte, or a call. */
+#define COPY_STEP 32u
+
+/* By steps, the last of which overlap: a length that is not known costs a tail byte by byte, or a call. */
 static void copy_words(uint8_t *to, const uint8_t *from, uint32_t n)
 {
-	if (n < 16) {
+	if (n < COPY_STEP) {
 		memcpy(to, from, n);
 		return;
 	}
-	for (uint32_t i = 0; i + 16 < n; i += 16)
-		memcpy(to + i, from + i, 16);
-	memcpy(to + n - 16, from + n - 16, 16);
+	for (uint32_t i = 0; i + COPY_STEP < n; i += COPY_STEP)
+		memcpy(to + i, from + i, COPY_STEP);
+	memcpy(to + n - COPY_STEP, from + n - COPY_STEP, COPY_STEP);
 }
 
 static void rxbuf_fill_head(struct pkbuf *b, const uint8_t *frame, uint32_t n)

@@ -34,8 +34,7 @@ static bool vnet_csum_in(struct pkbuf *b, const struct vnet_hdr *h, unsigned hle
 {
 	uint32_t end = (uint32_t)h->csum_start + h->csum_offset + sizeof(uint16_t);
 
-	if (h->csum_start < hlen || end > b->len || end > PKBUF_HDR - PKBUF_RX_HEAD ||
-	    !pkbuf_pull(b, end))
+	if (h->csum_start < hlen || end > PKBUF_RX_LINEAR || !pkbuf_pull(b, end))
 		return false;
 	b->csum = CSUM_PARTIAL;
 	b->csum_start = (uint16_t)(b->head + h->csum_start);

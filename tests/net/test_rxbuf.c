@@ -63,7 +63,7 @@ static struct pkbuf *pass(uint32_t len)
 
 	pkq_init(&q);
 	for (uint32_t i = 0; i < len; i++)
-		t.frame[i] = (uint8_t)(i * 7 + (i >> 8));
+		t.frame[i] = (uint8_t)(i * 7 + (i >> 8) + len);
 	peer_write(&none, t.frame, len);
 	ck_assert_int_eq(t.dev->ops->rx(&t.dev->queue[0], &q, 1), 1);
 	b = pkq_take(&q);
@@ -114,6 +114,14 @@ START_TEST(test_rxbuf_frame_in_parts_of_its_size)
 	ck_assert_uint_eq(b->pinned - sizeof(*b), shapes[_i].pinned);
 	ck_assert_uint_eq(b->l2, b->head);
 	pkbuf_free(b);
+}
+END_TEST
+
+/* Copied whole, whatever remains of a step. */
+START_TEST(test_rxbuf_small_frame_of_any_length)
+{
+	for (uint32_t len = 1; len <= PKBUF_RX_LINEAR + 1; len++)
+		pkbuf_free(pass(len));
 }
 END_TEST
 
@@ -414,6 +422,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_rxbuf_frame_in_parts_of_its_size, 0,
 			    sizeof(shapes) / sizeof(shapes[0]));
+	tcase_add_test(tc, test_rxbuf_small_frame_of_any_length);
 	tcase_add_loop_test(tc, test_rxbuf_headers_apart, 0,
 			    sizeof(segments) / sizeof(segments[0]));
 	tcase_add_test(tc, test_rxbuf_idle_device_holds_the_same);
