@@ -104,6 +104,7 @@ static void owed_settle(struct waiter *w)
 int queue_read(struct netdev_queue *q, int max)
 {
 	struct netdev *dev = q->dev;
+	struct rx_sum sum = {0};
 	struct batch batch;
 	struct pkq frames;
 	struct pkbuf *b;
@@ -118,8 +119,10 @@ int queue_read(struct netdev_queue *q, int max)
 	while ((b = pkq_take(&frames))) {
 		q->bulk = b->len > FRAME_BULK;
 		b->stamp = q->read_at;
-		netdev_rx(dev, b);
+		netdev_rx_sum(dev, b, &sum);
 	}
+	if (sum.frames)
+		traffic_count(dev, NETDEV_RX_PACKETS, sum.frames, sum.bytes);
 	batch_end(&batch);
 	return n;
 }

@@ -102,6 +102,13 @@ int pkbuf_append_copy(struct pkbuf *b, const struct pkbuf *from, uint32_t off, u
 
 /* The two steps of a device's end: queues and driver; memory (netdev_free()). */
 void netdev_close(struct netdev *dev);
+/* What has come up and is not in the device's counters yet. */
+struct rx_sum {
+	uint32_t frames;
+	uint64_t bytes;
+};
+/* As netdev_rx(), but counts into *sum: for frames that were read together. */
+void netdev_rx_sum(struct netdev *dev, struct pkbuf *b, struct rx_sum *sum);
 /* The last step of netdev_tx(), of a frame that was held; consumes b.  As ops->xmit. */
 int netdev_tx_held(struct netdev *dev, struct pkbuf *b);
 

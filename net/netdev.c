@@ -134,7 +134,8 @@ int netdev_set_mtu(struct netdev *dev, uint32_t mtu)
 /* --- up --------------------------------------------------------------------------------------- */
 
 /* From here up a datagram is a packet. */
-static void rx_cut(struct netdev *dev, struct pkbuf *b)
+static __attribute__((noinline)) void rx_cut(struct netdev *dev, struct pkbuf *b,
+					     struct rx_sum *sum)
 {
 	struct pkq q;
 
@@ -142,15 +143,28 @@ static void rx_cut(struct netdev *dev, struct pkbuf *b)
 	if (gso_cut(b, NETDEV_F_CSUM, &q) < 0)
 		stat_add(&dev->stats.rx_dropped, 1);
 	while ((b = pkq_take(&q)))
-		netdev_rx(dev, b);
+		netdev_rx_sum(dev, b, sum);
 }
 
-void netdev_rx(struct netdev *dev, struct pkbuf *b)
+/* Somebody looks at it, or netem has it first. */
+static __attribute__((noinline)) void rx_seen(struct netdev *dev, struct pkbuf *b)
 {
 	struct netem *n = atomic_load_explicit(&dev->netem_in, memory_order_acquire);
 
+	if (netdev_captured(dev))
+		capture_show(dev, b, false);
+	if (!n || !netem_is_on(n))
+		netdev_rx_link(dev, b);
+	else if (pkbuf_settle(b) == 0)
+		netem_in(n, b);
+	else
+		pkbuf_drop(b, DROP_NO_MEMORY);
+}
+
+void netdev_rx_sum(struct netdev *dev, struct pkbuf *b, struct rx_sum *sum)
+{
 	if (b->gso_type >= GSO_UDP4) {
-		rx_cut(dev, b);
+		rx_cut(dev, b, sum);
 		return;
 	}
 	b->dev = dev;
@@ -160,15 +174,20 @@ void netdev_rx(struct netdev *dev, struct pkbuf *b)
 		pkbuf_drop(b, DROP_DEV_DOWN);
 		return;
 	}
-	traffic_count(dev, NETDEV_RX_PACKETS, 1, b->len);
-	if (netdev_captured(dev))
-		capture_show(dev, b, false);
-	if (!n || !netem_is_on(n))
-		netdev_rx_link(dev, b);
-	else if (pkbuf_settle(b) == 0)
-		netem_in(n, b);
+	sum->frames++;
+	sum->bytes += b->len;
+	if (netdev_captured(dev) || atomic_load_explicit(&dev->netem_in, memory_order_relaxed))
+		rx_seen(dev, b);
 	else
-		pkbuf_drop(b, DROP_NO_MEMORY);
+		netdev_rx_link(dev, b);
+}
+
+void netdev_rx(struct netdev *dev, struct pkbuf *b)
+{
+	struct rx_sum sum = {0};
+
+	netdev_rx_sum(dev, b, &sum);
+	traffic_count(dev, NETDEV_RX_PACKETS, sum.frames, sum.bytes);
 }
 
 void netdev_rx_link(struct netdev *dev, struct pkbuf *b)

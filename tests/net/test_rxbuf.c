@@ -241,6 +241,25 @@ START_TEST(test_rxbuf_batch_ends_at_byte_bound)
 }
 END_TEST
 
+/* What is taken, and what is not. */
+START_TEST(test_rxbuf_batch_is_counted)
+{
+	static const struct vnet_hdr none;
+
+	for (uint32_t len = 100; len <= 300; len += 100)
+		peer_write(&none, t.frame, len);
+	ck_assert_int_eq(netdev_poll(&t.dev->queue[0], 8), 3);
+	ck_assert_uint_eq(netdev_traffic(t.dev, NETDEV_RX_PACKETS), 3);
+	ck_assert_uint_eq(netdev_traffic(t.dev, NETDEV_RX_BYTES), 600);
+	netdev_down(t.dev);
+	peer_write(&none, t.frame, 100);
+	ck_assert_int_eq(netdev_poll(&t.dev->queue[0], 8), 1);
+	ck_assert_uint_eq(netdev_traffic(t.dev, NETDEV_RX_PACKETS), 3);
+	ck_assert_uint_eq(netdev_traffic(t.dev, NETDEV_RX_BYTES), 600);
+	ck_assert_uint_eq(t.dev->stats.rx_dropped, 1);
+}
+END_TEST
+
 START_TEST(test_rxbuf_super_frame_carries_its_state)
 {
 	struct vnet_hdr vh = {
@@ -429,6 +448,7 @@ int main(void)
 	tcase_add_test(tc, test_rxbuf_held_frame_keeps_its_bytes);
 	tcase_add_test(tc, test_rxbuf_at_most_max);
 	tcase_add_test(tc, test_rxbuf_batch_ends_at_byte_bound);
+	tcase_add_test(tc, test_rxbuf_batch_is_counted);
 	tcase_add_test(tc, test_rxbuf_super_frame_carries_its_state);
 	tcase_add_test(tc, test_rxbuf_bad_vnet_header_dropped);
 	tcase_add_test(tc, test_rxbuf_shorter_than_vnet_header_dropped);
