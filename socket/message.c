@@ -27,9 +27,18 @@
 	(MSG_OOB | MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_TRUNC | MSG_ERRQUEUE |              \
 	 MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
 
+/* Behind others of `before` bytes. */
+static int iov_error(const struct iovec *v, size_t before)
+{
+	if (v->iov_len > SSIZE_MAX - before)
+		return -EINVAL;
+	return v->iov_len && !v->iov_base ? -EFAULT : 0;
+}
+
 static int msg_set_iov(struct sock_msg *m, const struct msghdr *msg)
 {
 	const struct iovec *iov = msg->msg_iov;
+	int err;
 
 	if (msg->msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
@@ -38,10 +47,9 @@ static int msg_set_iov(struct sock_msg *m, const struct msghdr *msg)
 	m->iov = iov;
 	m->niov = (int)msg->msg_iovlen;
 	for (int i = 0; i < m->niov; i++) {
-		if (iov[i].iov_len > SSIZE_MAX - m->len)
-			return -EINVAL;
-		if (iov[i].iov_len && !iov[i].iov_base)
-			return -EFAULT;
+		err = iov_error(&iov[i], m->len);
+		if (err)
+			return err;
 		m->len += iov[i].iov_len;
 	}
 	return 0;
@@ -177,7 +185,17 @@ ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct s
 
 ssize_t weft_send(int fd, const void *buf, size_t n, int flags)
 {
-	return weft_sendto(fd, buf, n, flags, NULL, 0);
+	struct iovec iov = {.iov_len = n};
+	struct sock_msg m = {.flags = flags, .iov = &iov, .niov = 1, .len = n};
+	struct call c;
+	int err;
+	struct socket *s = socket_enter(fd, &c, &err);
+
+	if (!s)
+		return socket_answer(err);
+	memcpy(&iov.iov_base, &buf, sizeof(buf));
+	err = flags & ~SEND_FLAGS ? -EOPNOTSUPP : iov_error(&iov, 0);
+	return socket_leave(&c, s, err ? err : s->ops->send(&c, s, &m));
 }
 
 static ssize_t do_recv(struct call *c, struct socket *s, struct msghdr *msg, int flags)
@@ -319,7 +337,16 @@ ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *f
 
 ssize_t weft_recv(int fd, void *buf, size_t n, int flags)
 {
-	return weft_recvfrom(fd, buf, n, flags, NULL, NULL);
+	struct iovec iov = {buf, n};
+	struct sock_msg m = {.flags = flags, .iov = &iov, .niov = 1, .len = n};
+	struct call c;
+	int err;
+	struct socket *s = socket_enter(fd, &c, &err);
+
+	if (!s)
+		return socket_answer(err);
+	err = flags & ~RECV_FLAGS ? -EOPNOTSUPP : iov_error(&iov, 0);
+	return socket_leave(&c, s, err ? err : s->ops->recv(&c, s, &m));
 }
 
 /* Unlike recv(), read() of nothing never waits, nor does it take a datagram (Linux, System V). */

@@ -9,7 +9,7 @@
 #include "tests/harness/unit.h"
 
 static struct stack *st;
-static int udp, tcp, listener, pair[2];
+static int udp, tcp, listener, epoll, pair[2];
 static struct sockaddr_in at, at_listener;
 static char buf[64];
 
@@ -20,6 +20,7 @@ static void setup(void)
 	udp = sockets_bound(SOCK_DGRAM, &at);
 	listener = sockets_listener(&at_listener);
 	tcp = weft_socket(AF_INET, SOCK_STREAM, 0);
+	epoll = weft_epoll_create1(0);
 }
 
 static void teardown(void)
@@ -218,6 +219,30 @@ START_TEST(test_messages)
 }
 END_TEST
 
+/* Of several things that are wrong the first one is told: the descriptor, the flags, the length, the buffer. */
+START_TEST(test_which_of_several_errors_of_data)
+{
+	const int bad = 0x800000, fds[] = {udp, pair[0]};
+	const size_t long_ = (size_t)SSIZE_MAX + 1;
+
+	ck_assert_errno(weft_send(-1, NULL, long_, bad), EBADF);
+	ck_assert_errno(weft_recv(-1, NULL, long_, bad), EBADF);
+	ck_assert_errno(weft_send(epoll, NULL, long_, bad), ENOTSOCK);
+	ck_assert_errno(weft_recv(epoll, NULL, long_, bad), ENOTSOCK);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_errno(weft_send(fds[i], NULL, long_, bad), EOPNOTSUPP);
+		ck_assert_errno(weft_recv(fds[i], NULL, long_, bad), EOPNOTSUPP);
+		ck_assert_errno(weft_send(fds[i], NULL, long_, 0), EINVAL);
+		ck_assert_errno(weft_recv(fds[i], NULL, long_, 0), EINVAL);
+		ck_assert_errno(weft_send(fds[i], NULL, 1, 0), EFAULT);
+		ck_assert_errno(weft_recv(fds[i], NULL, 1, 0), EFAULT);
+		ck_assert_errno(weft_recv(fds[i], NULL, 0, MSG_DONTWAIT), EAGAIN);
+	}
+	ck_assert_errno(weft_send(udp, NULL, 0, 0), EDESTADDRREQ);
+	ck_assert_int_eq(weft_send(pair[0], NULL, 0, 0), 0);
+}
+END_TEST
+
 START_TEST(test_data_in_each_state)
 {
 	ck_assert_errno(weft_send(udp, buf, 1, 0), EDESTADDRREQ);
@@ -306,6 +331,7 @@ int main(void)
 	tcase_add_test(tc, test_listen_and_accept);
 	tcase_add_test(tc, test_names);
 	tcase_add_test(tc, test_messages);
+	tcase_add_test(tc, test_which_of_several_errors_of_data);
 	tcase_add_test(tc, test_data_in_each_state);
 	tcase_add_test(tc, test_fcntl_and_ioctl);
 	tcase_add_test(tc, test_start_and_stop);
