@@ -78,26 +78,33 @@ static void inet_send_stamp(struct socket *s, struct sock_msg *m)
 	s->sk->ops->send(s->sk, &end);
 }
 
+/* It was not all: waits, unless the call may not, and sends more at each event.  As inet_send_look() says in *r. */
+static void inet_send_wait(struct call *c, struct socket *s, struct sock_msg *m, ssize_t *r)
+{
+	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLOUT};
+
+	if (m->flags & MSG_DONTWAIT)
+		return;
+	w.deadline = socket_deadline(s, c->stack, true);
+	do {
+		*r = sock_wait(&w);
+	} while (!*r && !inet_send_look(s, m, r));
+	if (*r == -EINTR || *r == -EAGAIN)
+		inet_send_stamp(s, m);
+}
+
 ssize_t inet_send(struct call *c, struct socket *s, struct sock_msg *m)
 {
-	bool nonblock = (m->flags & MSG_DONTWAIT) || (atomic_load(&s->flags) & SOCKET_NONBLOCK);
-	struct sock_wait w = {.s = s, .batch = &c->batch, .events = EPOLLOUT};
 	ssize_t r = inet_lock(s);
 
 	if (r)
 		return r;
-	if (nonblock)
+	if (atomic_load(&s->flags) & SOCKET_NONBLOCK)
 		m->flags |= MSG_DONTWAIT;
-	w.deadline = nonblock ? 0 : socket_deadline(s, c->stack, true);
 	do {
-		while (!inet_send_look(s, m, &r) && !nonblock) {
-			r = sock_wait(&w);
-			if (r)
-				break;
-		}
+		if (!inet_send_look(s, m, &r))
+			inet_send_wait(c, s, m, &r);
 	} while (inet_send_opened(c, s, m, &r));
-	if (r == -EINTR || (r == -EAGAIN && !nonblock))
-		inet_send_stamp(s, m);
 	if (s->type == SOCK_STREAM)
 		r = inet_stream_result(s, m->skip, r);
 	if (r > 0)

@@ -1,5 +1,6 @@
 /* Threads that sleep in a call, and what ends it: data, close(), a cancel, a signal, the end of time or of the stack. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -201,6 +202,24 @@ START_TEST(test_time_over)
 }
 END_TEST
 
+/* Of a send that may not wait there is no time to be over: what fits goes, then nothing. */
+START_TEST(test_time_of_a_send_that_may_not_wait)
+{
+	static char zeros[8 << 20];
+	struct timeval hour = {.tv_sec = 3600};
+	int fd[2];
+	ssize_t n;
+
+	sockets_pair(fd);
+	ck_assert_int_eq(weft_setsockopt(fd[0], SOL_SOCKET, SO_SNDTIMEO, &hour, sizeof(hour)), 0);
+	if (_i)
+		weft_fcntl(fd[0], F_SETFL, O_NONBLOCK);
+	while ((n = weft_send(fd[0], zeros, sizeof(zeros), _i ? 0 : MSG_DONTWAIT)) > 0)
+		ck_assert_int_lt(n, (ssize_t)sizeof(zeros));
+	ck_assert_int_eq(errno, EAGAIN);
+}
+END_TEST
+
 START_TEST(test_time_over_in_connect_goes_on_by_itself)
 {
 	struct timeval tv = {.tv_usec = 1000};
@@ -313,6 +332,7 @@ int main(void)
 #endif
 	tcase_add_test(tc, test_asleep_with_a_time_signal_is_eintr);
 	tcase_add_test(tc, test_time_over);
+	tcase_add_loop_test(tc, test_time_of_a_send_that_may_not_wait, 0, 2);
 	tcase_add_test(tc, test_time_over_in_connect_goes_on_by_itself);
 	tcase_add_test(tc, test_each_connection_wakes_one_accept);
 	tcase_add_test(tc, test_cancelled_accept_passes_no_connection_by);
