@@ -116,23 +116,25 @@ static bool socket_try_hold(struct socket *s, uint64_t how)
 	return false;
 }
 
+/* What stood there had left the table before it was held, or has since: `held`. */
+static __attribute__((noinline)) struct socket *fd_get_again(int fd, uint64_t how,
+							     struct socket *held)
+{
+	if (held)
+		socket_put(held, how);
+	return fd_get(fd, how);
+}
+
 struct socket *fd_get(int fd, uint64_t how)
 {
 	_Atomic(struct socket *) *at = fd_place((unsigned)fd - WEFT_FD_FIRST);
-	struct socket *s;
+	struct socket *s = at ? atomic_load_explicit(at, memory_order_acquire) : NULL;
 
-	while (at && (s = atomic_load_explicit(at, memory_order_acquire))) {
-		bool held = socket_try_hold(s, how);
-
-		if (held && atomic_load(at) == s)
-			return s;
-		if (held)
-			socket_put(s, how);
-		else if (s == &fds.taken)
-			return NULL;
-		/* it left the table before its last reference went */
-	}
-	return NULL;
+	if (!s)
+		return NULL;
+	if (!socket_try_hold(s, how))
+		return s == &fds.taken ? NULL : fd_get_again(fd, how, NULL);
+	return atomic_load(at) == s ? s : fd_get_again(fd, how, s);
 }
 
 struct socket *fd_remove(int fd)

@@ -73,19 +73,26 @@ void socket_unlink(struct stack *st, struct socket *s)
 		gauge_add(st, GAUGE_sockets, -1);
 }
 
-void socket_put(struct socket *s, uint64_t how)
+/* Its last reference has gone. */
+static __attribute__((noinline)) void socket_free(struct socket *s)
 {
-	uint64_t had = atomic_fetch_sub(&s->refs, how);
-
-	if ((uint32_t)(had - how))
-		return;
-	assert(had == how && !s->prev_stack);
+	assert(!s->prev_stack);
 	socket_detach(s);
 	if (s->epoll)
 		socket_epoll_free(s);
 	if (s->eventfd >= 0)
 		close(s->eventfd);
 	fd_socket_free(s);
+}
+
+void socket_put(struct socket *s, uint64_t how)
+{
+	uint64_t had = atomic_fetch_sub(&s->refs, how);
+
+	if ((uint32_t)(had - how))
+		return;
+	assert(had == how);
+	socket_free(s);
 }
 
 void socket_attach(struct socket *s, struct sock *sk)

@@ -168,16 +168,13 @@ static inline struct socket *socket_hold(struct socket *s)
 	return s;
 }
 extern const struct sock_events socket_events;
-/* A protocol tells the plain bits; the others of poll(2) go with them. */
+/* A protocol tells the plain bits; the others of poll(2) go with them, each so far above its own. */
+#define EPOLL_PLAIN (EPOLLIN | EPOLLPRI | EPOLLOUT)
+_Static_assert(EPOLL_PLAIN << 6 == (EPOLLRDNORM | EPOLLRDBAND | EPOLLWRNORM), "events_all()");
+_Static_assert(EPOLLOUT << 7 == EPOLLWRBAND, "events_all()");
 static inline uint32_t events_all(uint32_t events)
 {
-	if (events & EPOLLIN)
-		events |= EPOLLRDNORM;
-	if (events & EPOLLOUT)
-		events |= EPOLLWRNORM | EPOLLWRBAND;
-	if (events & EPOLLPRI)
-		events |= EPOLLRDBAND;
-	return events;
+	return events | (events & EPOLL_PLAIN) << 6 | (events & EPOLLOUT) << 7;
 }
 void wait_add(struct socket *s, struct wait_entry *w);
 void wait_del(struct socket *s, struct wait_entry *w);
