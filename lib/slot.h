@@ -38,6 +38,7 @@ struct rhythm {
 	uint8_t credit;   /* a spin has paid more often than not while this is above 0 */
 	bool serves;      /* others: it leads however long it is away, and reads all there is */
 	uint8_t holds;    /* frames that it may still hold back: net/hold.c */
+	uint8_t sure;     /* waits to come that are not measured */
 	struct netdev_queue *led; /* by its last wait; NULL: none */
 };
 

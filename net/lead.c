@@ -21,6 +21,8 @@
 
 #define FAST_NS (50 * NSEC_PER_USEC) /* between two waits: who takes longer does not lead */
 #define SLOW_NS (2 * NSEC_PER_MSEC)  /* ... and more than this counts as this */
+/* Waits that are not measured after one that was, where the average is far below: each seventh is, no round number. */
+#define SURE_WAITS 6
 #define SPIN_NS (50 * NSEC_PER_USEC) /* a wake costs about as much */
 #define TOLD_NS NSEC_PER_USEC /* for a sixteenth of an event, some 12 us for one: as much longer */
 #define TOLD_NS_MAX (500 * NSEC_PER_USEC) /* ... at most: so long others' frames may wait */
@@ -166,9 +168,8 @@ struct lead {
 	struct pollfd *fds; /* the call's own */
 	int n;
 	uint64_t deadline;
-	uint64_t began; /* ns: when the call came to wait */
 	uint64_t ended; /* ns: when the small frame that ended the wait was read; 0: it was more */
-	uint64_t spin;  /* ns: until when; 0: not at all */
+	uint64_t spin;  /* ns: until when; ENV_NEVER: it has not begun; 0: not at all */
 	bool slept;     /* since the last read */
 };
 
@@ -182,7 +183,7 @@ static void lead_spin_begin(struct lead *l)
 	if (l->q->bulk || r->serves || (r->credit == 0 && ++r->skipped < r->retry))
 		return;
 	r->skipped = 0;
-	l->spin = l->began + SPIN_NS;
+	l->spin = ENV_NEVER;
 }
 
 /*
@@ -192,7 +193,7 @@ static void lead_spin_begin(struct lead *l)
 static void lead_spin_end(struct lead *l, uint64_t at)
 {
 	struct rhythm *r = l->rhythm;
-	bool paid = at < l->spin, lost = at >= l->spin + SPIN_NS;
+	bool paid = at < l->spin, lost = !paid && at - l->spin >= SPIN_NS;
 
 	if (!l->spin)
 		return;
@@ -209,7 +210,7 @@ static void lead_spin_end(struct lead *l, uint64_t at)
 	}
 }
 
-/* True: look again at once. */
+/* True: look again at once.  A spin begins where there was nothing to read for the first time. */
 static bool lead_spins(struct lead *l)
 {
 	uint64_t now;
@@ -217,6 +218,8 @@ static bool lead_spins(struct lead *l)
 	if (!l->spin)
 		return false;
 	now = env_now(l->env);
+	if (l->spin == ENV_NEVER)
+		l->spin = now + SPIN_NS;
 	if (l->q->bulk || now >= l->spin) {
 		lead_spin_end(l, now > l->spin ? now : l->spin);
 		return false;
@@ -384,18 +387,33 @@ static int lead(struct lead *l)
 }
 
 /*
- * The moving average of what the thread does between its waits; the first says little.  Who is told of many events
- * at a time may take longer: to read and to answer in turn costs less than to hand each frame to another thread.
+ * The moving average of what the thread does between its waits; the first says little.  Where it is clearly fast not
+ * each is measured, for the clock costs as much as a small part of the walks.
  */
-static bool rhythm_is_fast(struct rhythm *r, uint64_t now)
+static void rhythm_measure(struct rhythm *r, uint64_t now)
 {
-	uint64_t busy = r->left ? now - r->left : SLOW_NS, more;
+	uint64_t busy = r->left ? now - r->left : SLOW_NS;
 
 	if (busy > SLOW_NS)
 		busy = SLOW_NS;
 	if (!r->left)
 		r->busy = SLOW_NS;
 	r->busy = (uint32_t)(r->busy - r->busy / 4 + busy / 4);
+	r->sure = r->busy < FAST_NS / 2 ? SURE_WAITS : 0;
+}
+
+/*
+ * Who is told of many events at a time may take longer: to read and to answer in turn costs less than to hand each frame
+ * to another thread.
+ */
+static bool rhythm_is_fast(struct rhythm *r, struct env *e)
+{
+	uint64_t more;
+
+	if (r->sure)
+		r->sure--;
+	else
+		rhythm_measure(r, env_now(e));
 	r->told -= r->told / 8;
 	more = r->told * TOLD_NS;
 	return r->busy < FAST_NS + (more < TOLD_NS_MAX ? more : TOLD_NS_MAX) || r->serves;
@@ -428,9 +446,8 @@ static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t de
 			 .rhythm = &s->rhythm,
 			 .fds = fds,
 			 .n = n,
-			 .deadline = deadline,
-			 .began = env_now(st->env)};
-	bool fast = rhythm_is_fast(&s->rhythm, l.began) && l.q && n <= LEAD_FDS;
+			 .deadline = deadline};
+	bool fast = rhythm_is_fast(&s->rhythm, st->env) && l.q && n <= LEAD_FDS;
 	int r = fast ? lead(&l) : -EBUSY;
 
 	if (!fast && l.q)
@@ -440,7 +457,8 @@ static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t de
 		s->rhythm.led = NULL;
 		r = wait_led(&l, fast && r == -EBUSY);
 	}
-	s->rhythm.left = l.ended ? l.ended : env_now(st->env);
+	if (!s->rhythm.sure)
+		s->rhythm.left = l.ended ? l.ended : env_now(st->env);
 	return r;
 }
 

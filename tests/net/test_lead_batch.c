@@ -85,7 +85,8 @@ static void setup(void)
 	t.env_ops.wait = wait_for_frames;
 	t.stack->env->ops = &t.env_ops;
 	t.stack->env->threaded = true;
-	slot_get(t.stack)->rhythm.left = env_now(t.stack->env);
+	/* fast, but not so clearly that its waits are not measured */
+	slot_get(t.stack)->rhythm = (struct rhythm){.left = env_now(t.stack->env), .busy = 40000};
 }
 
 static void teardown(void)
@@ -242,6 +243,69 @@ START_TEST(test_one_small_frame_ended_the_wait_when_it_was_read)
 }
 END_TEST
 
+/* Away for so long before each of n waits: how many of them were by the reader? */
+static unsigned led_of(unsigned n, uint64_t away)
+{
+	unsigned led = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		env_lab_advance(t.stack->env, away);
+		/* the time of two is the batch's own */
+		led += wait_for(2, SMALL) == 0 && t.reads > 0;
+	}
+	return led;
+}
+
+/* Each seventh wait of who is clearly fast is measured, and so is each of who is not. */
+START_TEST(test_one_clearly_fast_is_measured_now_and_then)
+{
+	struct rhythm *r = &slot_get(t.stack)->rhythm;
+
+	r->busy = 0;
+	ck_assert_uint_eq(led_of(1, 0), 1);
+	ck_assert_uint_eq(r->sure, 6);
+	ck_assert_uint_eq(led_of(6, NSEC_PER_MSEC), 6);
+	ck_assert_uint_eq(r->busy, 0);
+	ck_assert_uint_eq(r->sure, 0);
+	ck_assert_uint_eq(led_of(1, NSEC_PER_MSEC), 0);
+	ck_assert_uint_eq(r->busy, NSEC_PER_MSEC / 4);
+	ck_assert_uint_eq(led_of(1, 40 * NSEC_PER_USEC), 0);
+	ck_assert_uint_lt(r->busy, NSEC_PER_MSEC / 4);
+	ck_assert_uint_eq(r->sure, 0);
+}
+END_TEST
+
+/* A long pause before each eighth wait falls on one that is measured. */
+START_TEST(test_a_pause_each_eighth_time_is_seen)
+{
+	unsigned led = 0;
+
+	slot_get(t.stack)->rhythm.busy = 0;
+	ck_assert_uint_eq(led_of(7, 0), 7);
+	for (unsigned i = 0; i < 64; i += 8)
+		led += led_of(1, 2 * NSEC_PER_MSEC) + led_of(7, 0);
+	ck_assert_uint_lt(led, 64);
+}
+END_TEST
+
+/* One that found its answer at the first look was never needed; one that a stream ended has been lost. */
+START_TEST(test_spin_that_has_not_begun)
+{
+	struct rhythm *r = &slot_get(t.stack)->rhythm;
+
+	look_first();
+	r->credit = 3;
+	ck_assert_int_eq(wait_for(1, SMALL), 0);
+	ck_assert_uint_eq(t.reads, 1);
+	ck_assert_uint_eq(r->credit, 5);
+	look_first();
+	r->credit = 3;
+	ck_assert_int_eq(wait_for(1, JOINED), 0);
+	ck_assert_uint_eq(t.reads, 1);
+	ck_assert_uint_eq(r->credit, 2);
+}
+END_TEST
+
 START_TEST(test_one_that_serves_leads_however_slow)
 {
 	netdev_wait_serves(t.stack);
@@ -345,6 +409,9 @@ int main(void)
 	tcase_add_test(tc, test_one_that_serves_reads_16_after_a_sleep);
 	tcase_add_test(tc, test_one_told_of_several_reads_16_after_a_sleep);
 	tcase_add_test(tc, test_one_that_serves_leads_however_slow);
+	tcase_add_test(tc, test_one_clearly_fast_is_measured_now_and_then);
+	tcase_add_test(tc, test_a_pause_each_eighth_time_is_seen);
+	tcase_add_test(tc, test_spin_that_has_not_begun);
 	tcase_add_test(tc, test_one_told_of_many_may_take_as_many_times_as_long);
 	tcase_add_test(tc, test_one_told_of_several_calls_the_netdev_for_hot_sleepers);
 	tcase_add_test(tc, test_one_small_frame_ended_the_wait_when_it_was_read);
