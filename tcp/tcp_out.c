@@ -293,6 +293,30 @@ static void push_path(struct tcp_sock *ts)
 	ts->est->xfer->big = path && path_takes_big(path, &ts->sk.c.raddr);
 }
 
+/*
+ * All that waits is a segment at most, it may go, and nothing else is to be looked after: what is lost, a pace,
+ * a probe of the path, ends of messages, the FIN.
+ */
+static bool push_is_single(const struct tcp_sock *ts)
+{
+	uint32_t n = ts->write_seq - ts->snd_nxt;
+
+	if (n == 0 || n > ts->mss || n > wnd_room(ts) || n > cwnd_room(ts))
+		return false;
+	if (ts->ca_state != CA_OPEN || ts->rare != &tcp_rare_none)
+		return false;
+	if (ts->est->xfer->eor || (ts->flags & TCP_F_FIN_QUEUED))
+		return false;
+	return small_may_go(ts, false);
+}
+
+static void push_single(struct tcp_sock *ts)
+{
+	assert(ts->est->xfer->lost == 0 && !ts->est->xfer->new_first);
+	tcp_xmit(ts, ts->write_seq - ts->snd_nxt, false);
+	ts->flags &= ~TCP_F_PUSH;
+}
+
 /* What is queued, by all that limits it. */
 static void push_queue(struct tcp_sock *ts)
 {
@@ -300,14 +324,19 @@ static void push_queue(struct tcp_sock *ts)
 	uint64_t now;
 
 	push_path(ts);
-	push_new_first(ts);
-	push_lost(ts);
-	tcp_plpmtud_push(ts);
-	push_new(ts);
-	push_persist(ts);
+	if (push_is_single(ts)) {
+		push_single(ts);
+	} else {
+		push_new_first(ts);
+		push_lost(ts);
+		tcp_plpmtud_push(ts);
+		push_new(ts);
+	}
 	now = tcp_now(ts);
 	if (ts->snd_nxt != before)
 		tcp_rtx_sent(ts, now);
+	else
+		push_persist(ts);
 	tcp_cwnd_validate(ts, now);
 }
 

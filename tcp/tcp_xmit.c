@@ -254,6 +254,10 @@ static int span_make(struct tcp_sock *ts, struct tcp_rec *r, uint32_t n, struct 
 	bool fin_may_go = s->fin;
 
 	*s = (struct span){.first = r, .last = r, .whole = s->whole};
+	if (r->end - r->seq == n && !r->next) { /* the queue's last, whole, and no FIN */
+		s->len = n;
+		return 0;
+	}
 	n = span_fit(ts, r, n);
 	for (; r && (s->len < n || (fin_may_go && tcp_rec_len(r) == 0)); r = r->next) {
 		uint32_t left = n - s->len, take = tcp_rec_len(r) < left ? tcp_rec_len(r) : left;
