@@ -59,12 +59,14 @@ static uint32_t wnd_room(const struct tcp_sock *ts)
 	return room < most ? room : most;
 }
 
+/* As it stands, until the buffer alone has room for a step; only then is the rest looked at. */
 static uint32_t wnd_choose(const struct tcp_sock *ts)
 {
-	uint32_t unit = 1u << ts->rcv_wscale, now = wnd_now(ts), room = wnd_room(ts) & ~(unit - 1);
-	uint32_t most = wnd_most(ts);
+	uint32_t now = wnd_now(ts), step = now + wnd_step(ts), most = wnd_most(ts), room = 0;
 
-	if (room < now + wnd_step(ts))
+	if (wnd_free(ts) >= step)
+		room = wnd_room(ts) & ~((1u << ts->rcv_wscale) - 1);
+	if (room < step)
 		room = wnd_keep(ts, now);
 	return room < most ? room : most;
 }
