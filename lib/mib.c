@@ -24,9 +24,9 @@ uint64_t mib_read(struct stack *st, enum mib m)
 
 int64_t gauge_read(struct stack *st, enum gauge g)
 {
-	int64_t sum = 0;
+	uint64_t sum = 0;
 
 	for (struct slot *s = atomic_load(&st->slots); s; s = s->next)
 		sum += atomic_load_explicit(&s->gauge[g], memory_order_relaxed);
-	return sum;
+	return (int64_t)sum;
 }

@@ -19,22 +19,15 @@ extern const struct mib_info gauge_info[GAUGE_MAX]; /* group "" */
 uint64_t mib_read(struct stack *st, enum mib m);
 int64_t gauge_read(struct stack *st, enum gauge g);
 
-/* One writer a cell, so a relaxed load and store do: no locked instruction on the way of a packet. */
 static inline void mib_add(struct stack *st, enum mib m, uint64_t n)
 {
-	_Atomic uint64_t *c = &slot_get(st)->mib[m];
-
-	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
-			      memory_order_relaxed);
+	own_add(&slot_get(st)->mib[m], n);
 }
 
 /* By who has the calling thread's slot at hand. */
 static inline void slot_gauge_add(struct slot *s, enum gauge g, int64_t n)
 {
-	_Atomic int64_t *c = &s->gauge[g];
-
-	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
-			      memory_order_relaxed);
+	own_add(&s->gauge[g], (uint64_t)n);
 }
 
 static inline void gauge_add(struct stack *st, enum gauge g, int64_t n)

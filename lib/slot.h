@@ -62,9 +62,23 @@ struct slot {
 	struct rhythm rhythm;                /* o: net/lead.c */
 	struct landing *landing;             /* o: net/landing.h: what it lends; NULL: nothing */
 	_Atomic uint64_t mib[MIB_MAX];       /* w */
-	_Atomic int64_t gauge[GAUGE_MAX];    /* w: one thread may go below 0, the sum does not */
+	_Atomic uint64_t gauge[GAUGE_MAX];   /* w: one thread may go below 0, the sum does not */
 	struct cells cells[CELL_CLASSES];    /* o: lib/cell.h: by size */
 };
+
+/*
+ * Adds to what the calling thread alone writes and any thread reads.  It need not be one step, so it is no locked
+ * instruction; but of a relaxed load and a store gcc makes three.
+ */
+static inline void own_add(_Atomic uint64_t *n, uint64_t more)
+{
+#ifdef __x86_64__
+	__asm__("addq %1, %0" : "+m"(*n) : "er"(more) : "cc");
+#else
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + more,
+			      memory_order_relaxed);
+#endif
+}
 
 /* slot_get() of a stack the thread did not use last: the search. */
 struct slot *slot_enter(struct stack *st);

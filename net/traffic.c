@@ -35,12 +35,6 @@ void traffic_fini(struct netdev *dev)
 	free(dev->traffic);
 }
 
-static void own_add(_Atomic uint64_t *n, uint64_t more)
-{
-	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + more,
-			      memory_order_relaxed);
-}
-
 void traffic_count(struct netdev *dev, enum netdev_traffic packets, uint32_t frames, uint64_t bytes)
 {
 	unsigned number = slot_get(dev->stack)->number;
