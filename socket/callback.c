@@ -131,7 +131,7 @@ void callback_queue(struct callback_state *cs, struct callback *cb)
 }
 
 /* From the socket, under its queue's lock. */
-static bool callback_event(struct wait_entry *w, uint32_t events)
+static bool callback_event(struct wait_entry *w)
 {
 	struct callback *cb = (struct callback *)(void *)w;
 

@@ -82,7 +82,7 @@ unsigned epoll_ready_count(struct epoll *ep)
 }
 
 /* From the socket, under its queue's lock. */
-static bool item_event(struct wait_entry *w, uint32_t events)
+static bool item_event(struct wait_entry *w)
 {
 	struct epoll_item *it = (struct epoll_item *)(void *)w;
 
@@ -140,7 +140,7 @@ static int item_add(struct epoll *ep, struct socket *s, const struct epoll_event
 	it->s = s;
 	it->event = *event;
 	it->wait.fn = item_event;
-	it->wait.events = event->events & ~EPOLL_FLAGS;
+	it->wait.events = events_wake(event->events & ~EPOLL_FLAGS);
 	it->wait.one = event->events & EPOLLEXCLUSIVE;
 	RB_INSERT(epoll_items, &ep->items, it);
 	wait_add(s, &it->wait);
@@ -164,7 +164,7 @@ static int item_mod(struct epoll *ep, struct socket *s, const struct epoll_event
 	it->event = *event;
 	it->spent = false;
 	mutex_lock(&s->wait.lock);
-	it->wait.events = event->events & ~EPOLL_FLAGS;
+	it->wait.events = events_wake(event->events & ~EPOLL_FLAGS);
 	mutex_unlock(&s->wait.lock);
 	item_look(ep, it);
 	return 0;

@@ -16,7 +16,7 @@ static void eventfd_raise(struct socket *s)
 		s->eventfd_up = true;
 }
 
-static bool eventfd_event(struct wait_entry *w, uint32_t events)
+static bool eventfd_event(struct wait_entry *w)
 {
 	eventfd_raise((struct socket *)((char *)w - offsetof(struct socket, eventfd_entry)));
 	return true;
@@ -55,13 +55,13 @@ int socket_eventfd(struct socket *s, uint32_t events)
 		else {
 			s->eventfd = fd;
 			s->eventfd_entry.fn = eventfd_event;
-			s->eventfd_entry.events = events;
+			s->eventfd_entry.events = events_wake(events);
 			wait_add(s, &s->eventfd_entry);
 		}
 	}
 	if (fd >= 0) {
 		mutex_lock(&s->wait.lock);
-		s->eventfd_entry.events = events;
+		s->eventfd_entry.events = events_wake(events);
 		mutex_unlock(&s->wait.lock);
 		socket_eventfd_settle(s);
 	}

@@ -87,7 +87,7 @@ static int poll_count(struct poll *p, bool asked)
  * Woken by another stack than the one it sleeps in: at once and under the queue's lock, so that no wake
  * comes when the entry is off the queue and that stack may be gone.
  */
-static bool poll_wake_other(struct wait_entry *w, uint32_t events)
+static bool poll_wake_other(struct wait_entry *w)
 {
 	struct poll_entry *e = (struct poll_entry *)((char *)w - offsetof(struct poll_entry, wait));
 
@@ -135,7 +135,7 @@ static void poll_enter(struct poll *p)
 			e->wait.waiter = p->waiter;
 		else
 			e->wait.fn = poll_wake_other;
-		e->wait.events = (uint16_t)p->fds[i].events;
+		e->wait.events = events_wake((uint16_t)p->fds[i].events);
 		wait_add(e->s, &e->wait);
 	}
 }

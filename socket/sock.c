@@ -161,7 +161,6 @@ bool socket_wake(struct stack *st, struct socket *s, uint32_t events)
 
 	if (atomic_load(&s->wait.sleepers) == 0)
 		return false;
-	events = events_all(events);
 	mutex_lock(&s->wait.lock);
 	for (w = s->wait.head; w; w = next) {
 		next = w->next;
@@ -169,7 +168,7 @@ bool socket_wake(struct stack *st, struct socket *s, uint32_t events)
 			continue;
 		if (w->waiter)
 			batch_wake(st, w->waiter);
-		w->woken = w->waiter || w->fn(w, events);
+		w->woken = w->waiter || w->fn(w);
 		one_has_it |= w->one && w->woken;
 		any |= w->woken;
 	}

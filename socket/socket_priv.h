@@ -29,12 +29,12 @@ struct callback_state;
  */
 struct wait_entry {
 	struct wait_entry *next, **prev; /* q */
-	uint32_t events;                 /* q: EPOLL bits that wake; ERR and HUP always do */
+	uint32_t events; /* q: EPOLL bits that wake, by events_wake(); ERR and HUP always do */
 	bool one;   /* c: of all that say so one is woken by an event, but all by ERR and HUP */
 	bool woken; /* q: and this one was, it looks soon */
 	struct waiter *waiter; /* c: NULL: fn */
 	/* c: runs under the queue's lock; false: nobody sleeps there */
-	bool (*fn)(struct wait_entry *w, uint32_t events);
+	bool (*fn)(struct wait_entry *w);
 };
 
 /*
@@ -175,6 +175,11 @@ _Static_assert(EPOLLOUT << 7 == EPOLLWRBAND, "events_all()");
 static inline uint32_t events_all(uint32_t events)
 {
 	return events | (events & EPOLL_PLAIN) << 6 | (events & EPOLLOUT) << 7;
+}
+/* ... so who asks for one of those is woken by the plain bit. */
+static inline uint32_t events_wake(uint32_t asked)
+{
+	return asked | (asked >> 6 & EPOLL_PLAIN) | (asked >> 7 & EPOLLOUT);
 }
 void wait_add(struct socket *s, struct wait_entry *w);
 void wait_del(struct socket *s, struct wait_entry *w);

@@ -14,7 +14,7 @@
 /* Frames lost since either end got on: the end that gives up may have been cut off for longer. */
 #define CUT_OFF 2u
 
-static bool end_event(struct wait_entry *e, uint32_t events)
+static bool end_event(struct wait_entry *e)
 {
 	struct lab_end *end = (struct lab_end *)((char *)e - offsetof(struct lab_end, wait));
 

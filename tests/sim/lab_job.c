@@ -11,7 +11,7 @@
 #define BACKLOG 4096
 #define NO_PORT_NS NSEC_PER_SEC /* until a client without a port looks again */
 
-static bool listener_event(struct wait_entry *e, uint32_t events)
+static bool listener_event(struct wait_entry *e)
 {
 	struct lab_run *r = (struct lab_run *)((char *)e - offsetof(struct lab_run, wait));
 

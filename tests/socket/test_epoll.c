@@ -186,21 +186,40 @@ START_TEST(test_reset_is_err_and_hup)
 }
 END_TEST
 
+/* What arrives wakes who asks by another name of poll(2), too, since the first or later. */
+START_TEST(test_other_names_of_what_arrives)
+{
+	const uint32_t name = _i ? EPOLLRDBAND : EPOLLRDNORM;
+	int fd[2];
+
+	sockets_pair(fd);
+	watch(fd[0], name | EPOLLET);
+	watch(fd[1], EPOLLET);
+	ck_assert_int_eq(ctl(EPOLL_CTL_MOD, fd[1], name | EPOLLET), 0);
+	ck_assert_uint_eq(ready(fd[0]), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(weft_send(fd[1 - i], "x", 1, _i ? MSG_OOB : 0), 1);
+		ck_assert_uint_eq(ready(fd[i]), name);
+	}
+}
+END_TEST
+
 START_TEST(test_writable_again_is_an_edge)
 {
+	const uint32_t name = (uint32_t[]){EPOLLOUT, EPOLLWRNORM, EPOLLWRBAND}[_i];
 	static char zeros[1 << 16];
 	int fd[2];
 
 	sockets_pair(fd);
-	watch(fd[0], EPOLLOUT | EPOLLET);
-	ck_assert_uint_eq(ready(fd[0]), EPOLLOUT);
+	watch(fd[0], name | EPOLLET);
+	ck_assert_uint_eq(ready(fd[0]), name);
 	while (weft_send(fd[0], zeros, sizeof(zeros), MSG_DONTWAIT) > 0)
 		;
 	ck_assert_int_eq(errno, EAGAIN);
-	ck_assert_uint_eq(ready(fd[0]) & EPOLLOUT, 0);
+	ck_assert_uint_eq(ready(fd[0]), 0);
 	while (weft_recv(fd[1], zeros, sizeof(zeros), MSG_DONTWAIT) > 0)
 		env_lab_advance(env, NSEC_PER_MSEC);
-	ck_assert_uint_eq(ready(fd[0]), EPOLLOUT);
+	ck_assert_uint_eq(ready(fd[0]), name);
 }
 END_TEST
 
@@ -464,7 +483,8 @@ static void tests_of_what_is_told(TCase *tc)
 	tcase_add_test(tc, test_oneshot_is_silent_until_it_is_armed_again);
 	tcase_add_test(tc, test_stream_events);
 	tcase_add_test(tc, test_reset_is_err_and_hup);
-	tcase_add_test(tc, test_writable_again_is_an_edge);
+	tcase_add_loop_test(tc, test_other_names_of_what_arrives, 0, 2);
+	tcase_add_loop_test(tc, test_writable_again_is_an_edge, 0, 3);
 	tcase_add_test(tc, test_small_array_goes_round);
 	tcase_add_loop_test(tc, test_instance_is_readable_while_it_has_something, 0, 2);
 	tcase_add_test(tc, test_instance_whose_event_is_over_is_not_readable);
