@@ -27,8 +27,7 @@ void batch_begin(struct batch *b, struct stack *st)
 	b->depth = 0;
 	b->phases = 0;
 	b->nwakes = 0;
-	b->outer = thread_record.batch;
-	thread_record.batch = b;
+	thread_record.batches++;
 	s->batch = b;
 }
 
@@ -107,7 +106,7 @@ void batch_end(struct batch *b)
 		b->slot->batch->depth--;
 		return;
 	}
-	assert(b->depth == 0 && thread_record.batch == b);
+	assert(b->depth == 0 && thread_record.batches);
 	lock_rank_none();
 	while (b->phases) {
 		struct later *l = batch_take(b);
@@ -117,7 +116,7 @@ void batch_end(struct batch *b)
 	lock_rank_none();
 	b->slot->batch = NULL;
 	b->slot->now = 0;
-	thread_record.batch = b->outer;
+	thread_record.batches--;
 	for (unsigned i = 0; i < b->nwakes; i++)
 		e->ops->wake(e, b->wakes[i].waiter, b->wakes[i].found);
 }

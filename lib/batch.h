@@ -34,10 +34,9 @@ struct batch {
 	struct {
 		struct later *head, **tail;
 	} later[BATCH_PHASES];
-	struct batch *outer; /* the thread's batch in another stack (a lab's wire) */
-	_Atomic int *owed;   /* of a reader's batch: counts the hot sleepers it wakes; or NULL */
-	unsigned depth;      /* batch_begin() inside a batch of the same stack */
-	unsigned phases;     /* bits: those that have anything put off */
+	_Atomic int *owed; /* of a reader's batch: counts the hot sleepers it wakes; or NULL */
+	unsigned depth;    /* batch_begin() inside a batch of the same stack */
+	unsigned phases;   /* bits: those that have anything put off */
 	unsigned nwakes;
 	struct {
 		struct waiter *waiter;

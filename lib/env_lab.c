@@ -67,7 +67,7 @@ static int lab_wait(struct env *e, struct waiter *w, struct pollfd *fds, int n, 
 	if (lab_of(e)->stepping)
 		return -EDEADLK;
 	lock_rank_none();
-	assert(!thread_record.batch);
+	assert(!thread_record.batches);
 	waiter_enter(w, WAITER_WAITING);
 	r = lab_wait_woken(e, w, deadline);
 	waiter_leave(w, WAITER_WAITING);

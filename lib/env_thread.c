@@ -167,7 +167,7 @@ static int thread_wait(struct env *e, struct waiter *w, struct pollfd *fds, int 
 	int r;
 
 	lock_rank_none();
-	assert(!thread_record.batch);
+	assert(!thread_record.batches);
 	if (n > 0)
 		r = wait_poll(e, w, fds, n, deadline);
 	else

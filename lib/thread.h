@@ -9,7 +9,6 @@
 
 #include "lib/lock.h"
 
-struct batch;
 struct slot;
 
 #define THREAD_SLOTS 8  /* stacks of one thread found without a search; a power of two */
@@ -24,8 +23,8 @@ struct thread_slot {
 struct thread_record {
 	struct thread_slot last; /* in the stack it used last; most threads use one */
 	struct thread_slot cache[THREAD_SLOTS];
-	struct batch *batch; /* the innermost open one */
-	uint64_t stack_id;   /* weft_use()'s, good while a running stack has it; 0: the default */
+	unsigned batches;  /* open, in all stacks (a lab's wire has two) */
+	uint64_t stack_id; /* weft_use()'s, good while a running stack has it; 0: the default */
 	unsigned nheld;
 	struct {
 		enum lock_rank rank;

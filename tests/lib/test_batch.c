@@ -172,11 +172,12 @@ START_TEST(test_batch_of_two_stacks_are_two)
 	batch_begin(&b, t.other);
 	ck_assert_ptr_eq(batch_of(t.stack), &a);
 	ck_assert_ptr_eq(batch_of(t.other), &b);
-	ck_assert_ptr_eq(b.outer, &a);
+	ck_assert_uint_eq(thread_record.batches, 2);
 	batch_end(&b);
 	ck_assert_ptr_null(slot_get(t.other)->batch);
 	ck_assert_ptr_eq(batch_of(t.stack), &a);
 	batch_end(&a);
+	ck_assert_uint_eq(thread_record.batches, 0);
 }
 END_TEST
 
