@@ -172,7 +172,8 @@ static int thread_wait(struct env *e, struct waiter *w, struct pollfd *fds, int 
 		r = wait_poll(e, w, fds, n, deadline);
 	else
 		r = wait_futex(e, w, deadline);
-	atomic_store(&w->until, 0);
+	if (atomic_load_explicit(&w->until, memory_order_relaxed)) /* one that runs alarms */
+		atomic_store(&w->until, 0);
 	return r <= 0 && atomic_load(&w->cancel) ? -EINTR : r;
 }
 

@@ -56,7 +56,8 @@ void queue_give(struct netdev_queue *q)
 {
 	struct waiter *w;
 
-	atomic_fetch_add(&q->turn, 1);
+	atomic_store_explicit(&q->turn, atomic_load_explicit(&q->turn, memory_order_relaxed) + 1,
+			      memory_order_release);
 	atomic_store(&q->word, QUEUE_VACANT);
 	if (!atomic_load(&q->standby) || !atomic_exchange(&q->standby, false))
 		return;
@@ -370,7 +371,8 @@ static int lead(struct lead *l)
 
 	if (!queue_take(q))
 		return -EBUSY;
-	atomic_store(&q->leader, l->waiter);
+	if (atomic_load(&q->leader) != l->waiter)
+		atomic_store(&q->leader, l->waiter);
 	if (atomic_load(&q->stop)) { /* stored before the leader is looked for: queue_evict() */
 		queue_give(q);
 		return -EBUSY;

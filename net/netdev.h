@@ -57,7 +57,7 @@ struct netdev_queue {
 	void *priv;                      /* h: the driver's, for the next read */
 	_Atomic(struct waiter *) reader; /* a: the netdev thread's waiter */
 	_Atomic(struct waiter *) leader; /* a: of the program's thread that leads; NULL: none */
-	_Atomic uint32_t turn;           /* a: how often the word was given back */
+	_Atomic uint32_t turn;           /* a: how often the word was given back, by its holder */
 	_Atomic int owed;                /* a: hot sleepers that were woken and are not back yet */
 	_Atomic int hot;                 /* a: hot sleepers */
 	_Atomic bool standby;            /* a: the netdev thread sleeps until a leader has gone */
