@@ -155,6 +155,7 @@ static bool ip_came_wide(const struct pkbuf *b)
 static void ip_mcast_in(struct pkbuf *b)
 {
 	mib_inc(b->stack, MIB_IpExt_InMcastPkts);
+	b->wide = true;
 	if (b->cast == PKBUF_LOOPED && b->looped_from)
 		b->dev = b->looped_from;
 	if (mcast_is_member(b->dev, &b->dst))
@@ -200,6 +201,7 @@ static void ip_route_in(struct pkbuf *b)
 		break;
 	case ROUTE_BROADCAST:
 		mib_inc(b->stack, MIB_IpExt_InBcastPkts);
+		b->wide = true;
 		ip_local_in(b);
 		break;
 	case ROUTE_MULTICAST:

@@ -220,6 +220,7 @@ static void whole_header(struct pkbuf *b, const struct whole *w)
 	b->stamp = first->stamp;
 	b->mark = first->mark;
 	b->cast = first->cast;
+	b->wide = first->wide;
 	b->src = first->src;
 	b->dst = first->dst;
 	b->proto = first->proto;

@@ -130,6 +130,7 @@ struct pkbuf {
 	bool forwarded;  /* routed for another host: its TTL was taken down */
 	bool netem_done; /* has passed its device's netem */
 	bool landed;     /* its payload is lent by a program: net/landing.h */
+	bool wide;       /* set by ip_in: it came to a group or a broadcast address */
 	uint32_t mark;
 	struct ip_addr src, dst;
 	/*

@@ -188,8 +188,7 @@ static enum drop_reason in_check(struct pkbuf *b, unsigned *hlen)
 {
 	struct stack *st = b->stack;
 
-	if (b->cast == PKBUF_BROADCAST || b->cast == PKBUF_MULTICAST ||
-	    ip_addr_is_multicast(&b->dst) || ip_addr_is_bcast(&b->dst))
+	if (b->wide) /* RFC 1122, 4.2.3.10 */
 		return DROP_TCP_BCAST;
 	*hlen = tcp_seg_parse(b);
 	if (*hlen == 0) {

@@ -1,6 +1,8 @@
 /*
  * tests/tcp/test_drop.c - a segment that is thrown away is counted once, under the reason it has by RFC 9293, 3.10.7.
  */
+#include "lib/checksum.h"
+#include "lib/wire/ip4.h"
 #include "net/pkbuf.h"
 #include "tests/harness/tcp_lab.h"
 
@@ -59,15 +61,53 @@ START_TEST(test_text_after_close)
 }
 END_TEST
 
+/* RFC 1122, 4.2.3.10: the limited broadcast, that of the network, and a group the host is in. */
+static const struct seg_addr to_all[] = {
+    {{10, 0, 0, 2}, {255, 255, 255, 255}},
+    {{10, 0, 0, 2}, {10, 0, 0, 255}},
+    {{10, 0, 0, 2}, {224, 0, 0, 1}},
+};
+static const struct seg syn_to_all = {
+    .flags = SYN, .abs = true, .sport = TCP_LAB_PEER_PORT, .dport = TCP_LAB_PORT};
+
 START_TEST(test_to_a_broadcast_address)
 {
-	static const struct seg_addr all = {{10, 0, 0, 2}, {255, 255, 255, 255}};
-	struct seg s = {
-	    .flags = SYN, .abs = true, .sport = TCP_LAB_PEER_PORT, .dport = TCP_LAB_PORT};
+	struct seg s = syn_to_all;
 	uint8_t bytes[100];
 
 	tcp_lab_listen(5);
-	tcp_lab_rx_bytes(bytes, seg_build(&s, &all, 0, bytes));
+	tcp_lab_rx_bytes(bytes, seg_build(&s, &to_all[_i], 0, bytes));
+	quiet();
+	ck_assert_uint_eq(pkbuf_drops(tl.st, DROP_TCP_BCAST), 1);
+}
+END_TEST
+
+/* n bytes of a datagram's payload from `at` on, as a fragment. */
+static void rx_fragment(const uint8_t *whole, uint32_t at, uint32_t n, uint16_t more)
+{
+	uint8_t bytes[100];
+	struct ip4_hdr *h = (void *)bytes;
+
+	memcpy(bytes, whole, IP4_HLEN);
+	memcpy(bytes + IP4_HLEN, whole + IP4_HLEN + at, n);
+	h->len = be16_of((uint16_t)(IP4_HLEN + n));
+	h->off = be16_of((uint16_t)(at / 8 | more));
+	h->csum = 0;
+	h->csum = csum_finish(csum_add(0, h, IP4_HLEN));
+	tcp_lab_rx_bytes(bytes, IP4_HLEN + n);
+}
+
+START_TEST(test_to_a_broadcast_address_in_fragments)
+{
+	struct seg s = syn_to_all;
+	uint8_t bytes[100];
+	uint32_t n;
+
+	s.len = 40;
+	tcp_lab_listen(5);
+	n = seg_build(&s, &to_all[_i], 0, bytes);
+	rx_fragment(bytes, 0, 40, IP4_MF);
+	rx_fragment(bytes, 40, n - IP4_HLEN - 40, 0);
 	quiet();
 	ck_assert_uint_eq(pkbuf_drops(tl.st, DROP_TCP_BCAST), 1);
 }
@@ -80,6 +120,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, tcp_lab_setup, tcp_lab_teardown);
 	tcase_add_loop_test(tc, test_segment_dropped, 0, (int)(sizeof(rows) / sizeof(rows[0])));
 	tcase_add_test(tc, test_text_after_close);
-	tcase_add_test(tc, test_to_a_broadcast_address);
+	tcase_add_loop_test(tc, test_to_a_broadcast_address, 0, 3);
+	tcase_add_loop_test(tc, test_to_a_broadcast_address_in_fragments, 0, 3);
 	return unit_run("tcp_drop", tc);
 }
