@@ -27,12 +27,13 @@ void hook_register(struct stack *st, enum hook_point at, struct hook *h)
 	mutex_unlock(&st->ip->hook_lock);
 }
 
-int hook_run(struct pkbuf *b, enum hook_point at, const struct hook_io *io)
+/* From h on, which is there. */
+static __attribute__((noinline)) int hook_walk(struct pkbuf *b, struct hook *h,
+					       const struct hook_io *io)
 {
-	struct hook *h = atomic_load_explicit(&b->stack->ip->hook[at], memory_order_acquire);
 	enum hook_verdict verdict = HOOK_ACCEPT;
 
-	if (h && pkbuf_settle(b) < 0) { /* a hook may keep it */
+	if (pkbuf_settle(b) < 0) { /* a hook may keep it */
 		pkbuf_drop(b, DROP_NO_MEMORY);
 		return -ENOMEM;
 	}
@@ -42,4 +43,11 @@ int hook_run(struct pkbuf *b, enum hook_point at, const struct hook_io *io)
 		return verdict == HOOK_STOLEN;
 	pkbuf_drop(b, DROP_IP_HOOK);
 	return -EPERM;
+}
+
+int hook_run(struct pkbuf *b, enum hook_point at, const struct hook_io *io)
+{
+	struct hook *h = atomic_load_explicit(&b->stack->ip->hook[at], memory_order_acquire);
+
+	return h ? hook_walk(b, h, io) : 0;
 }

@@ -12,6 +12,7 @@
 #include "ip/raw.h"
 #include "lib/debug.h"
 #include "lib/mib.h"
+#include "net/ifaddr.h"
 
 /* --- the header ------------------------------------------------------------------------------- */
 
@@ -36,7 +37,7 @@ static enum drop_reason ip_check_header(struct pkbuf *b)
 	return DROP_NONE;
 }
 
-static void ip_count_bad_header(struct pkbuf *b, enum drop_reason why)
+static __attribute__((noinline)) void ip_count_bad_header(struct pkbuf *b, enum drop_reason why)
 {
 	struct stack *st = b->stack;
 
@@ -77,20 +78,26 @@ static enum drop_reason ip_check_partial(const struct pkbuf *b)
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
-static bool addr_is_this_net(const struct ip_addr *a)
+/* Of no network: 0/8 is this one (RFC 1122, 3.2.1.3 (a) and (b)), 127/8 no wire's ((g)). */
+static bool net_is_martian(const struct ip_addr *a)
 {
-	return a->b[12] == 0; /* 0.0.0.0/8, RFC 1122, 3.2.1.3 (a) and (b) */
+	return a->b[12] == 0 || a->b[12] == 127;
 }
 
-/* RFC 1122, 3.2.1.3; RFC 1812, 5.3.7.  Only who has no address yet may send from 0.0.0.0. */
+/*
+ * RFC 1122, 3.2.1.3; RFC 1812, 5.3.7: neither a group (224/4) nor of class E (240/4), and neither ours nor a broadcast of a
+ * device's.  Only who has no address yet may send from 0.0.0.0.
+ */
 static enum drop_reason ip_check_source(struct pkbuf *b)
 {
+	struct netdev *dev;
+
+	if (!net_is_martian(&b->src) && b->src.b[12] < 224 &&
+	    ifaddr_find(b->stack, &b->src, &dev) == IFADDR_NONE)
+		return DROP_NONE;
 	if (ip_addr_is_any(&b->src) && ip_addr_is_bcast(&b->dst))
 		return DROP_NONE;
-	if (addr_is_this_net(&b->src) || ip_addr_is_class_e(&b->src) ||
-	    ip_addr_type(b->stack, &b->src) != ROUTE_UNICAST)
-		return DROP_IP_MARTIAN_SOURCE;
-	return DROP_NONE;
+	return DROP_IP_MARTIAN_SOURCE;
 }
 
 /* RFC 3704: would an answer leave by where this came in (strict), or by anything (loose)? */
@@ -112,7 +119,7 @@ static enum drop_reason ip_check_addrs(struct pkbuf *b)
 
 	if (b->cast == PKBUF_LOOPED)
 		return DROP_NONE;
-	if (addr_is_this_net(&b->dst) || ip_addr_is_loopback(&b->dst))
+	if (net_is_martian(&b->dst))
 		return DROP_IP_MARTIAN_DST;
 	why = ip_check_source(b);
 	return why ? why : ip_check_reverse(b);
@@ -120,17 +127,13 @@ static enum drop_reason ip_check_addrs(struct pkbuf *b)
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-static enum drop_reason ip_check_options(struct pkbuf *b)
+/* There are some, of len bytes. */
+static __attribute__((noinline)) enum drop_reason ip_take_options(struct pkbuf *b, unsigned len)
 {
-	const struct ip4_hdr *h = ip4_hdr(b);
-	unsigned len = ip4_hdr_len(h) - IP4_HLEN;
-	struct ip4_opts *o = ip_opts_of(b);
 	struct icmp_error e = {.type = ICMP_PARAM_PROBLEM};
+	struct ip4_opts *o = ip_opts_of(b);
 
-	*o = (struct ip4_opts){0};
-	if (len == 0)
-		return DROP_NONE;
-	if (!ip_opts_parse((const uint8_t *)h + IP4_HLEN, len, o)) {
+	if (!ip_opts_parse((const uint8_t *)ip4_hdr(b) + IP4_HLEN, len, o)) {
 		e.info = (uint32_t)o->bad << 24;
 		mib_inc(b->stack, MIB_Ip_InHdrErrors);
 		icmp_error_send(b, &e);
@@ -139,6 +142,14 @@ static enum drop_reason ip_check_options(struct pkbuf *b)
 	if (o->srr && !sysctl_get(b->stack, ip_accept_source_route))
 		return DROP_IP_SOURCE_ROUTE;
 	return DROP_NONE;
+}
+
+static enum drop_reason ip_check_options(struct pkbuf *b)
+{
+	unsigned len = ip4_hdr_len(ip4_hdr(b)) - IP4_HLEN;
+
+	*ip_opts_of(b) = (struct ip4_opts){0};
+	return len ? ip_take_options(b, len) : DROP_NONE;
 }
 
 /* --- ours or not ------------------------------------------------------------------------------ */
@@ -260,7 +271,7 @@ void ip_in(struct pkbuf *b)
 
 /* --- to a protocol ---------------------------------------------------------------------------- */
 
-static void ip_no_proto(struct pkbuf *b, bool raw_took)
+static __attribute__((noinline)) void ip_no_proto(struct pkbuf *b, bool raw_took)
 {
 	static const struct icmp_error e = {.type = ICMP_DEST_UNREACH, .code = ICMP_PROTO_UNREACH};
 

@@ -155,7 +155,7 @@ void ip_forward(struct pkbuf *b);
 /* Tells b's sender of the shorter way, if there is one; b goes on.  Does not consume b. */
 void ip_redirect(struct pkbuf *b, const struct path *path);
 /* A fragment goes in; the whole datagram comes out with its last one, else NULL. */
-struct pkbuf *ip_reass(struct pkbuf *b);
+__attribute__((noinline)) struct pkbuf *ip_reass(struct pkbuf *b);
 /* POST_ROUTING, fragments of at most mtu where need be, and the neighbour.  0 or -errno. */
 int ip_finish(struct pkbuf *b, struct path *path, uint32_t mtu);
 /*

@@ -193,7 +193,7 @@ static void raw_deliver(struct sock *sk, struct pkbuf *b)
 }
 
 /* True: there was one at least. */
-static bool raw_deliver_all(struct pkbuf *b)
+static __attribute__((noinline)) bool raw_deliver_all(struct pkbuf *b)
 {
 	struct raw_want w = {b->dst, b->src, b->dev->ifindex};
 	struct raw_found f = raw_collect(b->stack, b->proto, &w);

@@ -216,13 +216,11 @@ void pkbuf_trim_frags(struct pkbuf *b, uint32_t n)
 	b->len -= n;
 }
 
-void pkbuf_trim_to(struct pkbuf *b, uint32_t len)
+void pkbuf_trim_end(struct pkbuf *b, uint32_t len)
 {
 	uint32_t at = pkbuf_linear(b);
 	unsigned i = 0;
 
-	if (len >= b->len)
-		return;
 	b->len = len;
 	if (len < at)
 		b->tail = (uint16_t)(b->head + len);

@@ -201,8 +201,14 @@ static inline void pkbuf_trim_front(struct pkbuf *b, uint32_t n)
 	b->len -= n;
 }
 
+/* pkbuf_trim_to() of what is longer. */
+void pkbuf_trim_end(struct pkbuf *b, uint32_t len);
 /* Shortens to len bytes. */
-void pkbuf_trim_to(struct pkbuf *b, uint32_t len);
+static inline void pkbuf_trim_to(struct pkbuf *b, uint32_t len)
+{
+	if (len < b->len)
+		pkbuf_trim_end(b, len);
+}
 
 /* --- payload ---------------------------------------------------------------------------------- */
 

@@ -173,9 +173,9 @@ END_TEST
 
 START_TEST(test_martian_source_dropped)
 {
-	static const char *const from[] = {"127.0.0.1", "0.0.0.0",         "0.1.2.3",
-					   "224.0.0.5", "255.255.255.255", "240.0.0.1",
-					   "10.0.0.1",  "10.0.0.255"};
+	static const char *const from[] = {
+	    "127.0.0.1",       "127.255.255.255", "0.0.0.0",   "0.1.2.3",  "224.0.0.5",
+	    "239.255.255.255", "255.255.255.255", "240.0.0.1", "10.0.0.1", "10.0.0.255"};
 	struct ip_packet p = {.src = from[_i], .dst = "10.0.0.1", .n = 8};
 
 	ip_lab_rx_ip(&l, l.eth, &p);
@@ -183,9 +183,33 @@ START_TEST(test_martian_source_dropped)
 }
 END_TEST
 
+/* The first and the last network of classes A to C. */
+START_TEST(test_host_of_any_class_is_heard)
+{
+	static const char *const from[] = {"1.0.0.1", "126.255.255.254", "128.0.0.1",
+					   "191.255.255.254", "223.255.255.254"};
+	struct ip_packet p = {.src = from[_i], .dst = "10.0.0.1", .n = 8};
+
+	ip_lab_rx_ip(&l, l.eth, &p);
+	ck_assert_uint_eq(l.arrived.count, 1);
+}
+END_TEST
+
+START_TEST(test_stranger_of_any_class_is_no_martian)
+{
+	static const char *const to[] = {"1.0.0.1", "126.255.255.254", "128.0.0.1",
+					 "223.255.255.254"};
+	struct ip_packet p = {.src = "10.0.0.2", .dst = to[_i], .n = 8};
+
+	sysctl_write(l.st, "net.ipv4.ip_forward", 0);
+	ip_lab_rx_ip(&l, l.eth, &p);
+	assert_dropped(DROP_IP_NOT_FOR_US);
+}
+END_TEST
+
 START_TEST(test_martian_destination_dropped)
 {
-	static const char *const to[] = {"127.0.0.1", "0.0.0.0", "0.1.2.3"};
+	static const char *const to[] = {"127.0.0.1", "127.255.255.255", "0.0.0.0", "0.1.2.3"};
 	struct ip_packet p = {.src = "10.0.0.2", .dst = to[_i], .n = 8};
 
 	ip_lab_rx_ip(&l, l.eth, &p);
@@ -437,8 +461,10 @@ static void add_checks(TCase *tc)
 	tcase_add_test(tc, test_total_length_past_the_end_dropped);
 	tcase_add_test(tc, test_total_length_below_header_dropped);
 	tcase_add_test(tc, test_bad_checksum_dropped);
-	tcase_add_loop_test(tc, test_martian_source_dropped, 0, 8);
-	tcase_add_loop_test(tc, test_martian_destination_dropped, 0, 3);
+	tcase_add_loop_test(tc, test_martian_source_dropped, 0, 10);
+	tcase_add_loop_test(tc, test_host_of_any_class_is_heard, 0, 5);
+	tcase_add_loop_test(tc, test_stranger_of_any_class_is_no_martian, 0, 4);
+	tcase_add_loop_test(tc, test_martian_destination_dropped, 0, 4);
 	tcase_add_test(tc, test_who_has_no_address_may_broadcast);
 	tcase_add_test(tc, test_directed_broadcast_is_ours);
 	tcase_add_loop_test(tc, test_unicast_in_link_broadcast_dropped, 0, 3);
