@@ -207,7 +207,7 @@ static enum drop_reason in_check(struct pkbuf *b, unsigned *hlen)
  * One segment cut from a super-frame keeps the whole of its memory from others, and is charged for
  * it: such a one gets memory of its own size.  NULL: there is none, b is dropped.
  */
-static struct pkbuf *in_own_memory(struct pkbuf *b)
+static __attribute__((noinline)) struct pkbuf *in_own_memory(struct pkbuf *b)
 {
 	uint32_t piece = b->gso_size || b->len > PIECE_SMALL ? PIECE_MID : PIECE_SMALL;
 	struct pkbuf *c;
@@ -231,7 +231,8 @@ void tcp_in(struct pkbuf *b)
 		return;
 	}
 	pkbuf_trim_front(b, hlen);
-	b = in_own_memory(b);
+	if (b->pinned > sizeof(*b)) /* more than its header part */
+		b = in_own_memory(b);
 	if (!b)
 		return;
 	tcp_debug_in(b);

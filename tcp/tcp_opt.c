@@ -100,6 +100,14 @@ static void seg_opts_parse(struct tcp_seg *g, const uint8_t *hdr, unsigned hlen)
 	}
 }
 
+/* SYN and FIN have a sequence number each, and only a SYN offers ECN. */
+static void seg_ends(struct tcp_seg *g, const struct pkbuf *b, const struct tcp_hdr *h)
+{
+	g->end += (g->flags & TCP_SYN ? 1 : 0) + (g->flags & TCP_FIN ? 1 : 0);
+	if (tcp_ecn_offered(b, h))
+		g->opts |= SEG_OPT_ECN;
+}
+
 unsigned tcp_seg_parse(struct pkbuf *b)
 {
 	const struct tcp_hdr *h = (const struct tcp_hdr *)(const void *)pkbuf_pull(b, TCP_HLEN);
@@ -120,9 +128,8 @@ unsigned tcp_seg_parse(struct pkbuf *b)
 	    .flags = h->flags,
 	};
 	g->end = g->seq + (b->len - hlen);
-	g->end += (g->flags & TCP_SYN ? 1 : 0) + (g->flags & TCP_FIN ? 1 : 0);
-	if (tcp_ecn_offered(b, h))
-		g->opts |= SEG_OPT_ECN;
+	if (g->flags & (TCP_SYN | TCP_FIN))
+		seg_ends(g, b, h);
 	seg_opts_parse(g, (const uint8_t *)h, hlen);
 	return hlen;
 }
