@@ -104,13 +104,13 @@ static uint32_t head_of(const uint8_t *frame, uint32_t n, uint32_t link)
 #define COPY_STEP 32u
 
 /* By steps, the last of which overlap: a length that is not known costs a tail byte by byte, or a call. */
-static void copy_words(uint8_t *to, const uint8_t *from, uint32_t n)
+static void copy_words(uint8_t *to, const uint8_t *from, size_t n)
 {
 	if (n < COPY_STEP) {
 		memcpy(to, from, n);
 		return;
 	}
-	for (uint32_t i = 0; i + COPY_STEP < n; i += COPY_STEP)
+	for (size_t i = 0; i + COPY_STEP < n; i += COPY_STEP)
 		memcpy(to + i, from + i, COPY_STEP);
 	memcpy(to + n - COPY_STEP, from + n - COPY_STEP, COPY_STEP);
 }
