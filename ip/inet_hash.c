@@ -101,16 +101,22 @@ static uint64_t tuple_hash4(const struct inet_table *t, const struct inet_tuple 
 	return siphash13(&key, sizeof(key), t->stack->key);
 }
 
-static uint64_t tuple_hash(const struct inet_table *t, const struct inet_tuple *tu)
+static __attribute__((noinline)) uint64_t tuple_hash6(const struct inet_table *t,
+						      const struct inet_tuple *tu)
 {
 	struct {
 		struct ip_addr laddr, raddr;
 		uint16_t lport, rport;
 	} key = {tu->laddr, tu->raddr, tu->lport, tu->rport};
 
-	if (ip_addr_is4(&tu->raddr) && ip_addr_is4(&tu->laddr))
-		return tuple_hash4(t, tu);
 	return siphash13(&key, 36, t->stack->key);
+}
+
+static uint64_t tuple_hash(const struct inet_table *t, const struct inet_tuple *tu)
+{
+	bool v4 = ip_addr_is4(&tu->raddr) && ip_addr_is4(&tu->laddr);
+
+	return v4 ? tuple_hash4(t, tu) : tuple_hash6(t, tu);
 }
 
 static struct chain conn_chain(struct inet_table *t, const struct inet_tuple *tu)
