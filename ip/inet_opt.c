@@ -52,7 +52,7 @@ static void opt_ttl_set(struct sock *sk, int v)
 
 static int opt_ttl_get(struct sock *sk)
 {
-	return sk->ttl ? sk->ttl : (int)sysctl_get(sk->stack, ip_default_ttl);
+	return sock_ttl(sk);
 }
 
 static void opt_minttl_set(struct sock *sk, int v)

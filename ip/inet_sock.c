@@ -382,6 +382,33 @@ void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow 
 		flow_to_group(sk, f);
 }
 
+/* Nothing is set that ip_out() would look for, and nobody here hears it too. */
+static bool out_is_plain(const struct sock *sk, const struct path *path)
+{
+	return sk->rare == &sock_rare_none && sk->pmtudisc == PMTUDISC_WANT &&
+	       path->type == ROUTE_UNICAST;
+}
+
+void sock_note(const struct sock *sk, struct pkbuf *b)
+{
+	b->src = sk->c.laddr;
+	b->dst = sk->c.raddr;
+	b->proto = sk->c.proto;
+	b->tos |= sk->tos;
+	b->ttl = sock_ttl(sk);
+}
+
+int sock_out(const struct sock *sk, struct pkbuf *b, struct path *path)
+{
+	struct ip_flow f;
+
+	if (out_is_plain(sk, path))
+		return ip_out_noted(b, path);
+	sock_flow(sk, &sk->c.raddr, &f);
+	f.tos = b->tos;
+	return ip_out(b, &f, path);
+}
+
 bool sock_believes_mtu(const struct sock *sk)
 {
 	return sk->pmtudisc < PMTUDISC_INTERFACE;

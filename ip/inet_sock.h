@@ -308,6 +308,14 @@ struct path *sock_path(struct sock *sk, int *err);
 bool sock_believes_mtu(const struct sock *sk);
 /* What ip_out() needs of this sock towards dst. */
 void sock_flow(const struct sock *sk, const struct ip_addr *dst, struct ip_flow *f);
+/* Into b's notes what the header of a stream's segment to its peer says; of b->tos the ECN field is there. */
+void sock_note(const struct sock *sk, struct pkbuf *b);
+/* ip_out() of what sock_note() has seen, stamped, by the path to the peer. */
+int sock_out(const struct sock *sk, struct pkbuf *b, struct path *path);
+static inline uint8_t sock_ttl(const struct sock *sk)
+{
+	return sk->ttl ? sk->ttl : (uint8_t)sysctl_get(sk->stack, ip_default_ttl);
+}
 /* The source towards dst of a sock that bind() named none for; any: by route. */
 struct ip_addr sock_source_unbound(const struct sock *sk, const struct ip_addr *dst);
 /* Options every protocol shares: IP_TOS, IP_TTL, those of groups, IP_MINTTL, IP_MTU_DISCOVER, IP_MTU,

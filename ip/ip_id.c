@@ -74,15 +74,14 @@ uint16_t ip_id_next(struct stack *st, const struct ip_addr *src, const struct ip
 	return id_of(id_take(st, hash, n), hash);
 }
 
-uint16_t ip_id_by(struct path *path, const struct ip_addr *src, const struct ip_flow *f, unsigned n,
-		  bool df)
+uint16_t ip_id_by(struct path *path, const struct pkbuf *b, unsigned n, bool df)
 {
 	uint64_t hash = atomic_load_explicit(&path->id_hash, memory_order_relaxed);
 	uint16_t at;
 
 	if (hash)
 		return id_of(df ? id_take_whole(path, n) : id_take(path->stack, hash, n), hash);
-	hash = id_hash(path->stack, src, &f->dst, f->proto);
+	hash = id_hash(path->stack, &b->src, &b->dst, b->proto);
 	at = id_take(path->stack, hash, n);
 	atomic_store_explicit(&path->id_whole, (uint16_t)(at + n), memory_order_relaxed);
 	atomic_store_explicit(&path->id_hash, hash, memory_order_relaxed);

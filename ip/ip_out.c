@@ -89,13 +89,24 @@ static int ip_finish_large(struct pkbuf *b, const struct path *path, uint32_t mt
 	return ip_transmit_cut(b, path, mtu);
 }
 
+/* `in`: by which device it came here. */
+static int out_hook(struct pkbuf *b, enum hook_point at, struct netdev *in, const struct path *path)
+{
+	struct hook_io io;
+
+	if (hook_is_empty(b->stack, at))
+		return 0;
+	io = (struct hook_io){.in = in, .out = path->dev};
+	return hook_run(b, at, &io);
+}
+
 int ip_finish(struct pkbuf *b, struct path *path, uint32_t mtu)
 {
-	struct hook_io io = {.in = b->forwarded ? b->dev : NULL, .out = path->dev};
+	struct netdev *in = b->forwarded ? b->dev : NULL;
 	int r;
 
 	b->dev = path->dev;
-	r = hook_run(b, HOOK_POST_ROUTING, &io);
+	r = out_hook(b, HOOK_POST_ROUTING, in, path);
 	if (r)
 		return r < 0 ? r : 0;
 	if (pkbuf_wire_len(b) > mtu)
@@ -113,13 +124,13 @@ uint32_t ip_out_mtu(const struct ip_flow *f, const struct path *path)
 }
 
 /* RFC 1191, 6.1: DF is how a smaller path MTU is found out. */
-static bool out_wants_df(const struct stack *st, const struct ip_flow *f, const struct path *path,
+static bool out_wants_df(const struct stack *st, uint8_t pmtudisc, const struct path *path,
 			 uint32_t wire)
 {
-	if (f->pmtudisc == PMTUDISC_DO || f->pmtudisc == PMTUDISC_PROBE)
+	if (pmtudisc == PMTUDISC_DO || pmtudisc == PMTUDISC_PROBE)
 		return true;
-	return f->pmtudisc == PMTUDISC_WANT && !sysctl_get(st, ip_no_pmtu_disc) &&
-	       !path->mtu_locked && wire <= path->mtu;
+	return pmtudisc == PMTUDISC_WANT && !sysctl_get(st, ip_no_pmtu_disc) && !path->mtu_locked &&
+	       wire <= path->mtu;
 }
 
 static uint8_t out_ttl(const struct stack *st, const struct ip_flow *f, const struct path *path)
@@ -135,7 +146,16 @@ static unsigned out_segments(const struct pkbuf *b)
 	return b->gso_size ? b->len / b->gso_size + 1 : 1;
 }
 
-static void out_note(struct pkbuf *b, const struct ip4_hdr *h)
+static void out_note(struct pkbuf *b, const struct ip_flow *f, const struct path *path)
+{
+	b->src = ip_addr_is_any(&f->src) ? path->src : f->src;
+	b->dst = f->dst;
+	b->proto = f->proto;
+	b->ttl = out_ttl(b->stack, f, path);
+	b->tos = f->tos;
+}
+
+static void out_note_included(struct pkbuf *b, const struct ip4_hdr *h)
 {
 	b->src = ip_addr4_be(h->src);
 	b->dst = ip_addr4_be(h->dst);
@@ -157,34 +177,45 @@ static int out_options(struct pkbuf *b, const struct ip_flow *f)
 	return 0;
 }
 
+static void ip4_header_push(struct pkbuf *b, unsigned hlen)
+{
+	b->l4 = b->head;
+	pkbuf_push(b, hlen);
+	b->l3 = b->head;
+}
+
+/* By b's notes. */
+static void ip4_header_fill(struct pkbuf *b, unsigned hlen, struct path *path, bool df)
+{
+	struct ip4_hdr *h = ip4_hdr_edit(b);
+
+	h->ver_ihl = (uint8_t)(0x40 | hlen / 4);
+	h->tos = b->tos;
+	h->len = be16_of(b->len <= IP4_LEN_MAX ? (uint16_t)b->len : 0); /* path_takes_big() */
+	h->id = be16_of(ip_id_by(path, b, out_segments(b), df));
+	h->off = be16_of(df ? IP4_DF : 0);
+	h->ttl = b->ttl;
+	h->proto = b->proto;
+	memcpy(h->src, b->src.b + 12, 4);
+	memcpy(h->dst, b->dst.b + 12, 4);
+	ip4_csum_set(h);
+}
+
 static int ip4_header(struct pkbuf *b, const struct ip_flow *f, struct path *path)
 {
-	const struct ip_addr *src = ip_addr_is_any(&f->src) ? &path->src : &f->src;
 	unsigned hlen = IP4_HLEN + f->optlen;
-	struct ip4_hdr *h;
 	uint32_t wire;
 	bool df;
 
 	if (b->len + hlen > IP4_LEN_MAX && !b->gso_size)
 		return -EMSGSIZE;
-	b->l4 = b->head;
-	h = (struct ip4_hdr *)pkbuf_push(b, hlen);
-	b->l3 = b->head;
+	ip4_header_push(b, hlen);
 	wire = pkbuf_wire_len(b);
-	df = out_wants_df(b->stack, f, path, wire);
+	df = out_wants_df(b->stack, f->pmtudisc, path, wire);
 	if ((df || f->pmtudisc == PMTUDISC_INTERFACE) && wire > ip_out_mtu(f, path))
 		return -EMSGSIZE;
-	h->ver_ihl = (uint8_t)(0x40 | hlen / 4);
-	h->tos = f->tos;
-	h->len = be16_of(b->len <= IP4_LEN_MAX ? (uint16_t)b->len : 0); /* path_takes_big() */
-	h->id = be16_of(ip_id_by(path, src, f, out_segments(b), df));
-	h->off = be16_of(df ? IP4_DF : 0);
-	h->ttl = out_ttl(b->stack, f, path);
-	h->proto = f->proto;
-	memcpy(h->src, src->b + 12, 4);
-	memcpy(h->dst, f->dst.b + 12, 4);
-	ip4_csum_set(h);
-	out_note(b, h);
+	out_note(b, f, path);
+	ip4_header_fill(b, hlen, path, df);
 	return f->optlen ? out_options(b, f) : 0;
 }
 
@@ -203,7 +234,7 @@ static int ip4_header_included(struct pkbuf *b, const struct path *path)
 	h = ip4_hdr_edit(b);
 	if (be32_get(*(const be32 *)h->src) == 0)
 		memcpy(h->src, path->src.b + 12, 4);
-	out_note(b, h);
+	out_note_included(b, h);
 	h->len = be16_of((uint16_t)b->len);
 	if (be16_get(h->id) == 0)
 		h->id = be16_of(ip_id_next(b->stack, &b->src, &b->dst, b->proto, 1));
@@ -246,7 +277,6 @@ static void ip_debug_out(struct pkbuf *b, const struct path *path)
 
 static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path)
 {
-	struct hook_io io = {.out = path->dev};
 	int err;
 
 	err = f->hdrincl ? ip4_header_included(b, path) : ip4_header(b, f, path);
@@ -261,7 +291,7 @@ static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path
 	if (!b->stamp)
 		b->stamp = batch_now(b->stack); /* neighbours note their use by it */
 	ip_debug_out(b, path);
-	err = hook_run(b, HOOK_LOCAL_OUT, &io);
+	err = out_hook(b, HOOK_LOCAL_OUT, NULL, path);
 	if (err)
 		return err < 0 ? err : 0;
 	if (out_wants_copy(b, f, path))
@@ -271,6 +301,36 @@ static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path
 		return 0;
 	}
 	return ip_finish(b, path, ip_out_mtu(f, path));
+}
+
+static int out_count(struct stack *st, int err)
+{
+	if (err == -ENOBUFS || err == -ENOMEM)
+		mib_inc(st, MIB_Ip_OutDiscards);
+	return err;
+}
+
+static int out_noted_by(struct pkbuf *b, struct path *path)
+{
+	bool df;
+	int r;
+
+	ip4_header_push(b, IP4_HLEN);
+	df = out_wants_df(b->stack, PMTUDISC_WANT, path, pkbuf_wire_len(b));
+	ip4_header_fill(b, IP4_HLEN, path, df);
+	ip_debug_out(b, path);
+	r = out_hook(b, HOOK_LOCAL_OUT, NULL, path);
+	if (r)
+		return r < 0 ? r : 0;
+	return ip_finish(b, path, path->mtu);
+}
+
+int ip_out_noted(struct pkbuf *b, struct path *path)
+{
+	struct stack *st = b->stack;
+
+	mib_inc(st, MIB_Ip_OutRequests);
+	return out_count(st, out_noted_by(b, path));
 }
 
 /* Nobody has looked the path up. */
@@ -293,13 +353,9 @@ static int ip_out_anywhere(struct pkbuf *b, const struct ip_flow *f)
 int ip_out(struct pkbuf *b, const struct ip_flow *f, struct path *path)
 {
 	struct stack *st = b->stack;
-	int err;
 
 	if (!path)
 		return ip_out_anywhere(b, f);
 	mib_inc(st, MIB_Ip_OutRequests);
-	err = ip_out_by(b, f, path);
-	if (err == -ENOBUFS || err == -ENOMEM)
-		mib_inc(st, MIB_Ip_OutDiscards);
-	return err;
+	return out_count(st, ip_out_by(b, f, path));
 }

@@ -93,6 +93,11 @@ static inline uint16_t ip4_csum(const struct ip4_hdr *h)
 }
 /* Sets header checksum from scratch. */
 void ip4_csum_set(struct ip4_hdr *h);
+/* Nobody looks there. */
+static inline bool hook_is_empty(const struct stack *st, enum hook_point at)
+{
+	return !atomic_load_explicit(&st->ip->hook[at], memory_order_relaxed);
+}
 /* What a held packet becomes when its neighbour does not answer: ICMP host unreachable. */
 void ip_unreachable(struct pkbuf *b);
 
@@ -169,6 +174,10 @@ int ip_fragment(struct pkbuf *b, uint32_t mtu, struct pkq *out);
  */
 uint16_t ip_id_next(struct stack *st, const struct ip_addr *src, const struct ip_addr *dst,
 		    uint8_t proto, unsigned n);
-/* The same for what goes to f by path, which belongs to one sender: hashed once; df: it may not be cut. */
-uint16_t ip_id_by(struct path *path, const struct ip_addr *src, const struct ip_flow *f, unsigned n,
-		  bool df);
+/* The same for b's notes and path, which belongs to one sender: hashed once; df: it may not be cut. */
+uint16_t ip_id_by(struct path *path, const struct pkbuf *b, unsigned n, bool df);
+/*
+ * ip_out() without options, by PMTUDISC_WANT and no larger than a datagram may be, to one host by path: what the header
+ * says is in b's notes, b's mark and stamp are set.
+ */
+int ip_out_noted(struct pkbuf *b, struct path *path);

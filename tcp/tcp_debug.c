@@ -28,7 +28,7 @@ static uint32_t seg_len(const struct tcp_hdr *h, uint32_t data)
 	return data + !!(h->flags & TCP_SYN) + !!(h->flags & TCP_FIN);
 }
 
-static void seg_line(const struct pkbuf *b, const char *way, const struct ip_flow *f, uint32_t data)
+static void seg_line(const struct pkbuf *b, const char *way, uint32_t data)
 {
 	const struct tcp_hdr *h = (const struct tcp_hdr *)(const void *)(b->hdr + b->l4);
 	char src[IP_ADDR_TEXT], dst[IP_ADDR_TEXT], flags[FLAGS_TEXT];
@@ -37,24 +37,21 @@ static void seg_line(const struct pkbuf *b, const char *way, const struct ip_flo
 	    b->stack, DEBUG_TCP,
 	    "tcp %s: %s:%u > %s:%u [%s] SEG.SEQ=%u SEG.ACK=%u SEG.LEN=%u SEG.WND=%u SEG.UP=%u"
 	    " SEG.PRC=%u",
-	    way, ip_addr_text(&f->src, src), be16_get(h->sport), ip_addr_text(&f->dst, dst),
+	    way, ip_addr_text(&b->src, src), be16_get(h->sport), ip_addr_text(&b->dst, dst),
 	    be16_get(h->dport), flags_text(h->flags, flags), be32_get(h->seq), be32_get(h->ack),
-	    seg_len(h, data), be16_get(h->wnd), be16_get(h->urg), f->tos >> 5);
+	    seg_len(h, data), be16_get(h->wnd), be16_get(h->urg), b->tos >> 5);
 }
 
 void tcp_debug_in(const struct pkbuf *b)
 {
-	if (debug_is_on(b->stack, DEBUG_TCP)) {
-		struct ip_flow f = {.src = b->src, .dst = b->dst, .tos = b->tos};
-
-		seg_line(b, "in", &f, b->len);
-	}
+	if (debug_is_on(b->stack, DEBUG_TCP))
+		seg_line(b, "in", b->len);
 }
 
-void tcp_debug_out(const struct pkbuf *b, const struct ip_flow *f)
+void tcp_debug_out(const struct pkbuf *b)
 {
 	const struct tcp_hdr *h = (const struct tcp_hdr *)(const void *)(b->hdr + b->l4);
 
 	if (debug_is_on(b->stack, DEBUG_TCP))
-		seg_line(b, "out", f, b->len - (h->off >> 4) * 4u);
+		seg_line(b, "out", b->len - (h->off >> 4) * 4u);
 }

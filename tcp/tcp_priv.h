@@ -498,9 +498,9 @@ int tcp_reply_send(const struct tcp_reply *r);
 /* The RST of RFC 9293, 3.10.7.1 to a segment that belongs to nobody.  Does not consume b. */
 void tcp_reply_rst(struct pkbuf *b);
 
-/* tcp_debug.c: l4 is at the header; b begins with the data (in), with the header (out). */
+/* tcp_debug.c: l4 is at the header, addresses and TOS are noted; b begins with the data (in), with the header (out). */
 void tcp_debug_in(const struct pkbuf *b);
-void tcp_debug_out(const struct pkbuf *b, const struct ip_flow *f);
+void tcp_debug_out(const struct pkbuf *b);
 
 /* --- tcp_recv.c, tcp_close.c -------------------------------------------------------------------
  */

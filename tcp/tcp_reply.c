@@ -45,7 +45,10 @@ int tcp_reply_send(const struct tcp_reply *r)
 	tcp_opt_write(&o, (uint8_t *)(h + 1));
 	tcp_csum_partial(b, &r->src, &r->dst);
 	mib_inc(r->stack, MIB_Tcp_OutSegs);
-	tcp_debug_out(b, &f);
+	b->src = r->src;
+	b->dst = r->dst;
+	b->tos = r->tos;
+	tcp_debug_out(b);
 	return ip_out(b, &f, r->path);
 }
 

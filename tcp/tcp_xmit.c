@@ -132,7 +132,6 @@ static uint32_t segments_of(const struct pkbuf *b)
 static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8_t flags)
 {
 	struct sock *sk = &ts->sk;
-	struct ip_flow f;
 	struct path *path;
 	uint32_t segs = segments_of(b);
 	int err = 0;
@@ -145,10 +144,9 @@ static int segment_out(struct tcp_sock *ts, struct pkbuf *b, uint32_t seq, uint8
 		ts->est->segs_out += segs;
 	path = sock_path(sk, &err);
 	if (path) {
-		sock_flow(sk, &sk->c.raddr, &f);
-		f.tos |= b->tos;
-		tcp_debug_out(b, &f);
-		err = ip_out(b, &f, path);
+		sock_note(sk, b);
+		tcp_debug_out(b);
+		err = sock_out(sk, b, path);
 	} else {
 		pkbuf_drop(b, DROP_IP_NO_ROUTE);
 	}
