@@ -41,6 +41,7 @@ static bool rxbuf_make_head(struct rxbuf *r, struct netdev *dev)
 	if (!r->head)
 		return false;
 	r->head->dev = dev;
+	rxbuf_unaim(r);
 	return true;
 }
 
