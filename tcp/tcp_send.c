@@ -166,13 +166,16 @@ static struct piece *tail_piece(struct stack *st, uint32_t n)
 	return piece_alloc(st, n > PIECE_SMALL ? PIECE_MID : PIECE_SMALL);
 }
 
-/* Room behind the last record worth a reference of its own: many bytes do not begin in a small rest. */
+/*
+ * Room behind the last record worth a reference of its own: many bytes do not begin in a small rest, nor few in one
+ * that has not half of them.
+ */
 static uint32_t tail_room(const struct tcp_rec *last, uint32_t n)
 {
 	uint32_t room =
 	    last && last->piece ? piece_size(last->piece) - last->off - tcp_rec_len(last) : 0;
 
-	return n > PIECE_SMALL && room < PIECE_SMALL ? 0 : room;
+	return room < (n > PIECE_SMALL ? PIECE_SMALL : n / 2) ? 0 : room;
 }
 
 /* A record that n bytes may follow, at most *room of them; NULL: no memory. */
