@@ -79,7 +79,8 @@ ifeq ($(PROFILE),yes)
 LTO_CFLAGS += -fprofile-use -fprofile-partial-training $(PROFILE_IDS) -w
 PROFILED   := $(B)/profile/done
 # With timestamps, which almost all peers have.
-TRAINING   := 'receive 20000 1' 'send 20000 1' 'write 20000 1' 'request 20000 1' 'connection 2000 1'
+TRAINING   := 'receive 20000 1' 'send 20000 1' 'write 20000 1' 'request 20000 1' 'trip 20000 1' 'datagram 20000 1' \
+  'connection 2000 1'
 endif
 
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)

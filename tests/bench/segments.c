@@ -1,18 +1,22 @@
 /*
- * tests/bench/segments.c - `segments receive|send|write|request|connection COUNT TIMESTAMPS`: segments through a
- * whole stack in this process, for callgrind to count the instructions of one; or of a request, or a connection.
+ * tests/bench/segments.c - `segments receive|send|write|request|trip|datagram|connection COUNT TIMESTAMPS`: segments
+ * through a whole stack in this process, for callgrind to count the instructions of one; or of a request, or a
+ * connection.
  *
  * Two stacks on the virtual clock have a TAP driver each over the two ends of a socket pair; the one measured
  * has 10.0.0.1.  Each call of the program is one segment (write: a batch of them), as a device with checksum
  * offload carries it.  What counts is inside the functions measured_*: a batch of segments read and acknowledged; or written by the
  * program, and their ACKs read; or all that an epoll server does for 64 bytes that it sends back, over a batch of
- * connections at a time; or a server for a connection, from its SYN to the last ACK.  What is received is compared.
+ * connections at a time; or what a server does that waits in recv() for them (trip, over UDP datagram), as the thread
+ * that reads the device; or a server for a connection, from its SYN to the last ACK.  What is received is compared.
  *
  * `segments sizes` prints what an idle connection has of the TCP room, bytes: never used, and after a request
  * (tests/tcp/test_idle.c looks that it is so).
  */
 #include <arpa/inet.h>
 #include <err.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +26,7 @@
 #include "lib/stack.h"
 #include "lib/sysctl.h"
 #include "net/ifaddr.h"
+#include "net/net_priv.h"
 #include "net/tap.h"
 #include "socket/socket.h"
 #include "tcp/tcp_priv.h"
@@ -49,6 +54,7 @@ struct pair {
 	int listener;
 	int epfd;        /* watches what the measured end accepted */
 	int asks[BATCH]; /* connections of the other end */
+	struct env_ops env_ops;
 };
 
 /* --- the world -------------------------------------------------------------------------------- */
@@ -261,6 +267,87 @@ static void round_requests(struct pair *p, bool measured)
 		answer_check(p->asks[i], at + i);
 }
 
+/* What it waits for is there: by the second look at the latest. */
+static int wait_ready(struct env *e, struct waiter *w, struct pollfd *fds, int n, uint64_t deadline)
+{
+	fds[n - 1].revents = POLLIN;
+	return 1;
+}
+
+/* The measured end's thread leads, as with threads around it. */
+static void trips_open(struct pair *p)
+{
+	struct stack *st = p->end[0].st;
+
+	p->env_ops = *p->env->ops;
+	p->env_ops.wait = wait_ready;
+	p->env->ops = &p->env_ops;
+	atomic_store(&st->net->busy, p->end[0].dev->queue);
+	slot_get(st)->rhythm.busy = 0;
+	weft_fcntl(p->end[0].fd, F_SETFL, 0);
+}
+
+static void datagrams_open(struct pair *p)
+{
+	struct sockaddr_in at = {
+	    .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(0x0a000001)};
+
+	for (unsigned i = 0; i < 2; i++) {
+		weft_use(p->end[i].st);
+		p->end[i].fd = weft_socket(AF_INET, SOCK_DGRAM, 0);
+	}
+	if (weft_bind(p->end[0].fd, (struct sockaddr *)&at, sizeof(at)) ||
+	    weft_connect(p->end[1].fd, (struct sockaddr *)&at, sizeof(at)))
+		err(1, "UDP");
+	trips_open(p);
+}
+
+static void answer_datagram(struct pair *p)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	char buf[QUESTION];
+	int fd = p->end[0].fd;
+	ssize_t n = weft_recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
+
+	if (n != sizeof(buf) ||
+	    weft_sendto(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, len) != n)
+		err(1, "no question");
+}
+
+static void serve_trip(struct pair *p, bool datagram)
+{
+	if (datagram)
+		answer_datagram(p);
+	else
+		answer(p->end[0].fd);
+}
+
+static __attribute__((noinline)) void measured_trip(struct pair *p, bool datagram)
+{
+	serve_trip(p, datagram);
+}
+
+static void round_trips(struct pair *p, bool datagrams, bool measured)
+{
+	/* it was never away for long */
+	slot_get(p->end[0].st)->rhythm.left = env_now(p->env);
+	for (unsigned i = 0; i < BATCH; i++) {
+		uint64_t at = ++p->end[1].place;
+
+		p->end[0].place = at;
+		ask(p->end[1].fd, at);
+		p->env->threaded = true;
+		if (measured)
+			measured_trip(p, datagrams);
+		else
+			serve_trip(p, datagrams);
+		p->env->threaded = false;
+		netdev_poll(&p->end[1].dev->queue[0], QUEUE_MAX);
+		answer_check(p->end[1].fd, at);
+	}
+}
+
 /* Accepted once the question is there. */
 static void serve_connection(struct pair *p)
 {
@@ -313,7 +400,7 @@ static void round_connections(struct pair *p, bool measured)
 
 /* --- rounds ----------------------------------------------------------------------------------- */
 
-enum way { RECEIVE, SEND, WRITE, REQUEST, CONNECTION, WAYS };
+enum way { RECEIVE, SEND, WRITE, REQUEST, TRIP, DATAGRAM, CONNECTION, WAYS };
 
 static void round_run(struct pair *p, enum way way, bool measured)
 {
@@ -329,6 +416,10 @@ static void round_run(struct pair *p, enum way way, bool measured)
 		break;
 	case REQUEST:
 		round_requests(p, measured);
+		break;
+	case TRIP:
+	case DATAGRAM:
+		round_trips(p, way == DATAGRAM, measured);
 		break;
 	default:
 		round_connections(p, measured);
@@ -346,7 +437,8 @@ static void rounds_run(struct pair *p, enum way way, unsigned rounds, bool measu
 
 static enum way way_parse(const char *text)
 {
-	static const char *const name[WAYS] = {"receive", "send", "write", "request", "connection"};
+	static const char *const name[WAYS] = {"receive", "send",     "write",     "request",
+					       "trip",    "datagram", "connection"};
 	unsigned way = 0;
 
 	while (way < WAYS && strcmp(text, name[way]) != 0)
@@ -368,8 +460,8 @@ int main(int argc, char **argv)
 	}
 	way = argc == 4 ? way_parse(argv[1]) : WAYS;
 	if (way == WAYS)
-		errx(2, "usage: segments receive|send|write|request|connection COUNT TIMESTAMPS | "
-			"sizes");
+		errx(2, "usage: segments receive|send|write|request|trip|datagram|connection COUNT "
+			"TIMESTAMPS | sizes");
 	rounds = ((unsigned)atoi(argv[2]) + BATCH - 1) / BATCH;
 	p.size = atoi(argv[3]) ? 1448 : 1460;
 	p.env = env_lab_create(1);
@@ -380,6 +472,10 @@ int main(int argc, char **argv)
 	pair_connect(&p);
 	if (way == REQUEST)
 		requests_open(&p);
+	if (way == TRIP)
+		trips_open(&p);
+	if (way == DATAGRAM)
+		datagrams_open(&p);
 	rounds_run(&p, way, ROUNDS_WARM, false);
 	rounds_run(&p, way, rounds, true);
 	if (p.end[0].place != p.end[1].place)

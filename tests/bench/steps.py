@@ -11,7 +11,8 @@ from rows import Section, row
 
 SEGMENTS = 1600
 WAYS = (('receive', 'received'), ('write', 'sent, 16 a call'), ('send', 'sent, one a call'))
-SERVED = (('request', 'a request of 64 B, epoll server'), ('connection', 'a connection with one, SYN to last ACK'))
+SERVED = (('request', 'a request of 64 B, epoll server'), ('trip', 'a round trip of 64 B, recv() that waits'),
+          ('datagram', 'the same over UDP'), ('connection', 'a connection with one, SYN to last ACK'))
 TIMESTAMPS = ((0, '1460 B'), (1, '1448 B and timestamps'))
 STEPS = (('write-64k', 'write of a 64 KB super-frame that nobody takes'), ('write-1514', 'write of 1514 B that nobody takes'),
          ('read-64k', 'read of 64 KB'), ('read-1514', 'read of 1514 B'), ('read-nothing', 'read of an empty TAP'),
