@@ -23,6 +23,7 @@ struct dgram_sock {
 	struct sock sk;
 	struct pkq rcvq; /* l: each with its front at what the program reads */
 	struct pkq errq; /* l: errors, stamps: each with its front at what of a datagram is shown */
+	struct ip_addr sent_to; /* l: while not connected: whom sk.path leads to */
 };
 
 static inline struct dgram_sock *dgram_sock(struct sock *sk)

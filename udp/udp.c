@@ -58,7 +58,7 @@ int udp_autobind(struct sock *sk)
 	return sk->port ? 0 : udp_bind(sk, &sk->c.laddr, 0);
 }
 
-static void udp_forget_path(struct sock *sk)
+void udp_forget_path(struct sock *sk)
 {
 	if (sk->path)
 		path_put(sk->path);

@@ -48,23 +48,52 @@ static int udp_out_addr(struct sock *sk, const struct sock_msg *m, struct ip_add
 	return 0;
 }
 
-/* A connected sock keeps its path; sendto() elsewhere, or with wishes, asks for one each time. */
+/* A path for this datagram alone, by address or with wishes. */
+static struct path *udp_path_asked(struct sock *sk, const struct sock_msg *m, struct udp_out *o,
+				   int *err)
+{
+	/* the source connect() chose is for that peer only */
+	if (m->has_addr && !(sk->flags & SOCK_BOUND_ADDR))
+		o->flow.src = sock_source_unbound(sk, &o->flow.dst);
+	if (m->ifindex)
+		o->flow.ifindex = m->ifindex;
+	dgram_control_flow(&o->control, &o->flow);
+	return path_get(sk->stack, &o->flow, err);
+}
+
+/*
+ * sendto() without wishes mostly goes to whom the last one went: that path is kept.  But not that of a broadcast or a
+ * group, in which options of the sock have a say.
+ */
+static struct path *udp_path_again(struct sock *sk, const struct sock_msg *m, struct udp_out *o,
+				   int *err)
+{
+	struct ip_addr *to = &dgram_sock(sk)->sent_to;
+	struct path *p = sk->path;
+
+	if (p && ip_addr_eq(to, &o->flow.dst) && path_is_current(p))
+		return path_hold(p);
+	p = udp_path_asked(sk, m, o, err);
+	if (!p || (p->type != ROUTE_UNICAST && p->type != ROUTE_LOCAL))
+		return p;
+	udp_forget_path(sk);
+	sk->path = path_hold(p);
+	*to = o->flow.dst;
+	return p;
+}
+
 static int udp_out_path(struct sock *sk, const struct sock_msg *m, struct udp_out *o)
 {
 	int err = 0;
 
-	if (!m->has_addr && !o->control.any) {
+	if (o->control.any || m->ifindex || (m->has_addr && dgram_is_connected(sk))) {
+		o->path = udp_path_asked(sk, m, o, &err);
+	} else if (m->has_addr) {
+		o->path = udp_path_again(sk, m, o, &err);
+	} else {
 		struct path *p = sock_path(sk, &err);
 
 		o->path = p ? path_hold(p) : NULL;
-	} else {
-		/* the source connect() chose is for that peer only */
-		if (m->has_addr && !(sk->flags & SOCK_BOUND_ADDR))
-			o->flow.src = sock_source_unbound(sk, &o->flow.dst);
-		if (m->ifindex)
-			o->flow.ifindex = m->ifindex;
-		dgram_control_flow(&o->control, &o->flow);
-		o->path = path_get(sk->stack, &o->flow, &err);
 	}
 	if (!o->path)
 		return err;

@@ -20,6 +20,8 @@ void udp_debug(const struct pkbuf *b, const char *way, const struct ip_addr *src
 ssize_t udp_send(struct sock *sk, struct sock_msg *m);
 /* Gives an unbound sock a port, as the first send or connect does. */
 int udp_autobind(struct sock *sk);
+/* The sock's path is let go: to its peer, or to whom it sent last. */
+void udp_forget_path(struct sock *sk);
 /* The unspecified address means this host (RFC 1122, 3.2.1.3; Linux, BSD). */
 static inline struct ip_addr udp_dst(const struct ip_addr *a)
 {
