@@ -313,8 +313,10 @@ static bool push_is_single(const struct tcp_sock *ts)
 static void push_single(struct tcp_sock *ts)
 {
 	assert(ts->est->xfer->lost == 0 && !ts->est->xfer->new_first);
-	tcp_xmit(ts, ts->write_seq - ts->snd_nxt, false);
-	ts->flags &= ~TCP_F_PUSH;
+	if (tcp_xmit(ts, ts->write_seq - ts->snd_nxt, false) == 0 && ts->snd_nxt != ts->write_seq)
+		push_new(ts); /* in more pieces than a packet refers to */
+	else
+		ts->flags &= ~TCP_F_PUSH;
 }
 
 /* What is queued, by all that limits it. */

@@ -155,6 +155,25 @@ START_TEST(test_overridden_once)
 }
 END_TEST
 
+/* Each write lies in a piece of its own, and a packet refers to 16: the rest of the segment goes at once. */
+START_TEST(test_more_pieces_than_a_packet_refers_to)
+{
+	tcp_lab_teardown();
+	tcp_lab_setup();
+	ck_assert_int_eq(netdev_set_mtu(tl.dev, 65535), 0);
+	tcp_lab_established(&(struct seg){.mss = 65000, .wnd = 65000});
+	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_CORK, 1);
+	for (unsigned i = 0; i < 33; i++)
+		tcp_lab_write(1500);
+	quiet();
+	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_CORK, 0);
+	small(1, 24000);
+	small(24001, 24000);
+	tx(ACK | PSH, .seq = 48001, .ack = 1, .len = 1500);
+	quiet();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("push_single");
@@ -170,5 +189,6 @@ int main(void)
 	tcase_add_test(tc, test_fin_goes_with_it);
 	tcase_add_test(tc, test_sent_again_with_the_fin_behind);
 	tcase_add_test(tc, test_overridden_once);
+	tcase_add_test(tc, test_more_pieces_than_a_packet_refers_to);
 	return unit_run("tcp_push_single", tc);
 }
