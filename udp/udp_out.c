@@ -62,9 +62,17 @@ static struct path *udp_path_asked(struct sock *sk, const struct sock_msg *m, st
 }
 
 /*
- * sendto() without wishes mostly goes to whom the last one went: that path is kept.  But not that of a broadcast or a
- * group, in which options of the sock have a say.
+ * In broadcasts and groups options of the sock have a say; and a neighbour that has not answered must be free to go
+ * (RFC 6583, 6.4).
  */
+static bool path_may_stay(const struct path *p)
+{
+	if (p->type != ROUTE_UNICAST && p->type != ROUTE_LOCAL)
+		return false;
+	return !p->neigh || neigh_is_ready(p->neigh);
+}
+
+/* sendto() without wishes mostly goes to whom the last one went: that path is kept. */
 static struct path *udp_path_again(struct sock *sk, const struct sock_msg *m, struct udp_out *o,
 				   int *err)
 {
@@ -74,7 +82,7 @@ static struct path *udp_path_again(struct sock *sk, const struct sock_msg *m, st
 	if (p && ip_addr_eq(to, &o->flow.dst) && path_is_current(p))
 		return path_hold(p);
 	p = udp_path_asked(sk, m, o, err);
-	if (!p || (p->type != ROUTE_UNICAST && p->type != ROUTE_LOCAL))
+	if (!p || !path_may_stay(p))
 		return p;
 	udp_forget_path(sk);
 	sk->path = path_hold(p);

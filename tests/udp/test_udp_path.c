@@ -156,6 +156,19 @@ START_TEST(test_not_kept_of_groups)
 }
 END_TEST
 
+/* Or many socks that ask in vain would keep their neighbours, and new ones out. */
+START_TEST(test_not_kept_before_the_neighbour_answers)
+{
+	struct path *kept;
+
+	goes_to("10.0.0.2");
+	kept = sk->path;
+	ck_assert_ptr_nonnull(kept);
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.77", 7, "x", 1), 1);
+	ck_assert_ptr_eq(sk->path, kept);
+}
+END_TEST
+
 /* What a message asks for is its own; the next goes as ever. */
 START_TEST(test_wishes_are_for_one_datagram)
 {
@@ -219,6 +232,7 @@ int main(void)
 	tcase_add_test(tc, test_unreachable_keeps_none_but_the_last);
 	tcase_add_test(tc, test_not_kept_of_broadcasts);
 	tcase_add_test(tc, test_not_kept_of_groups);
+	tcase_add_test(tc, test_not_kept_before_the_neighbour_answers);
 	tcase_add_test(tc, test_wishes_are_for_one_datagram);
 	tcase_add_test(tc, test_connected_keeps_its_peers);
 	tcase_add_test(tc, test_connect_refused);
