@@ -30,7 +30,7 @@ struct pkbuf_cache;
  * LOCKING: the owning thread only.
  */
 struct rhythm {
-	uint64_t left;    /* ns: its last wait ended; 0: none has */
+	uint64_t left;    /* ns: the wait before the next that is measured ended; 0: none has */
 	uint32_t busy;    /* ns between a wait and the next, a moving average */
 	uint16_t skipped; /* waits since it last spun */
 	uint16_t retry;   /* ... and how many are to be before it tries again */

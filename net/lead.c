@@ -211,7 +211,7 @@ static void lead_spin_end(struct lead *l, uint64_t at)
 	}
 }
 
-/* True: look again at once.  A spin begins where there was nothing to read for the first time. */
+/* True: look again at once.  A spin begins where the first look did not end the wait. */
 static bool lead_spins(struct lead *l)
 {
 	uint64_t now;
@@ -353,6 +353,8 @@ static int lead_loop(struct lead *l)
 		if (queue_hand_over(l->q))
 			return -EBUSY;
 		if (r > 0) {
+			if (l->spin == ENV_NEVER) /* it was for a frame that is not there yet */
+				l->spin = l->q->read_at + SPIN_NS;
 			r = lead_look(l);
 		} else if (!lead_spins(l)) {
 			r = lead_sleep(l, l->deadline);

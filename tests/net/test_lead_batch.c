@@ -306,6 +306,20 @@ START_TEST(test_spin_that_has_not_begun)
 }
 END_TEST
 
+/* It waited for longer than a spin while others' frames were read, and then its own came: that was none in time. */
+START_TEST(test_spin_begins_with_the_first_look)
+{
+	struct rhythm *r = &slot_get(t.stack)->rhythm;
+
+	look_first();
+	r->credit = 3;
+	ck_assert_int_eq(wait_for(16, SMALL), 0); /* 1, 2, 4, 8, and its own */
+	ck_assert_uint_eq(t.reads, 5);
+	ck_assert_uint_eq(t.most[4], 16);
+	ck_assert_uint_eq(r->credit, 0);
+}
+END_TEST
+
 START_TEST(test_one_that_serves_leads_however_slow)
 {
 	netdev_wait_serves(t.stack);
@@ -412,6 +426,7 @@ int main(void)
 	tcase_add_test(tc, test_one_clearly_fast_is_measured_now_and_then);
 	tcase_add_test(tc, test_a_pause_each_eighth_time_is_seen);
 	tcase_add_test(tc, test_spin_that_has_not_begun);
+	tcase_add_test(tc, test_spin_begins_with_the_first_look);
 	tcase_add_test(tc, test_one_told_of_many_may_take_as_many_times_as_long);
 	tcase_add_test(tc, test_one_told_of_several_calls_the_netdev_for_hot_sleepers);
 	tcase_add_test(tc, test_one_small_frame_ended_the_wait_when_it_was_read);
