@@ -61,6 +61,7 @@ static void ip_note(struct pkbuf *b)
 	b->proto = h->proto;
 	b->ttl = h->ttl;
 	b->tos = h->tos;
+	b->wide = false;
 	mib_inc(b->stack,
 		MIB_IpExt_InNoECTPkts + (h->tos & IP_ECN)); /* in the order of the field */
 }

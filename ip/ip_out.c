@@ -4,6 +4,7 @@
  * On the walk down between a protocol and neigh_out().  What is forwarded joins at ip_finish().
  * The one place where the families part.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -329,6 +330,7 @@ int ip_out_noted(struct pkbuf *b, struct path *path)
 {
 	struct stack *st = b->stack;
 
+	assert(b->gso_size || b->len + IP4_HLEN <= IP4_LEN_MAX);
 	mib_inc(st, MIB_Ip_OutRequests);
 	return out_count(st, out_noted_by(b, path));
 }
