@@ -14,6 +14,8 @@
 #include "lib/mib.h"
 #include "net/ifaddr.h"
 
+#define LINK_GROUPS 0xe00000u /* 224.0.0/24: not passed on (RFC 5771, 4) */
+
 /* --- the header ------------------------------------------------------------------------------- */
 
 /* RFC 791, 3.1: sound in itself.  The whole header is in the header part then. */
@@ -86,8 +88,19 @@ static bool net_is_martian(const struct ip_addr *a)
 }
 
 /*
+ * Who has no address yet may send from 0.0.0.0, and so do switches that snoop IGMP (RFC 4541, 2.1.1): to its link
+ * alone, and IGMP to a group (Linux).
+ */
+static bool ip_may_be_from_nobody(const struct pkbuf *b)
+{
+	if (!ip_addr_is_multicast(&b->dst))
+		return ip_addr_is_bcast(&b->dst);
+	return b->proto == IP_PROTO_IGMP || ip_addr_to4(&b->dst) >> 8 == LINK_GROUPS;
+}
+
+/*
  * RFC 1122, 3.2.1.3; RFC 1812, 5.3.7: neither a group (224/4) nor of class E (240/4), and neither ours nor a broadcast of a
- * device's.  Only who has no address yet may send from 0.0.0.0.
+ * device's.
  */
 static enum drop_reason ip_check_source(struct pkbuf *b)
 {
@@ -96,7 +109,7 @@ static enum drop_reason ip_check_source(struct pkbuf *b)
 	if (!net_is_martian(&b->src) && b->src.b[12] < 224 &&
 	    ifaddr_find(b->stack, &b->src, &dev) == IFADDR_NONE)
 		return DROP_NONE;
-	if (ip_addr_is_any(&b->src) && ip_addr_is_bcast(&b->dst))
+	if (ip_addr_is_any(&b->src) && ip_may_be_from_nobody(b))
 		return DROP_NONE;
 	return DROP_IP_MARTIAN_SOURCE;
 }

@@ -101,6 +101,7 @@ static void settled(struct ip_addr g)
 
 struct message {
 	uint8_t type, code;
+	const char *src; /* NULL: 10.0.0.2 */
 	const char *group;
 	unsigned len; /* 0: 8 */
 	bool wrong_sum;
@@ -109,7 +110,8 @@ struct message {
 static void rx(const struct message *m)
 {
 	struct ip_addr g = ip_of(m->group ? m->group : "0.0.0.0");
-	struct ip_packet p = {.src = "10.0.0.2", .proto = IP_PROTO_IGMP, .ttl = 1};
+	struct ip_packet p = {
+	    .src = m->src ? m->src : "10.0.0.2", .proto = IP_PROTO_IGMP, .ttl = 1};
 	uint8_t b[64] = {m->type, m->code};
 	uint16_t sum;
 
@@ -245,6 +247,22 @@ START_TEST(test_group_query_is_for_that_group)
 	ck_assert_uint_eq(sent_after(), NEVER);
 	leave(group);
 	leave(other);
+}
+END_TEST
+
+/* RFC 4541, 2.1.1: a switch that snoops asks from 0.0.0.0, for it has no address. */
+START_TEST(test_query_from_nobody_is_answered)
+{
+	settled(group);
+	rx(&(struct message){.type = IGMP_QUERY, .code = 10, .src = "0.0.0.0"});
+	ck_assert_uint_le(sent_after(), 1000 + TICK);
+	expect_sent(IGMP2_REPORT, group);
+	rx(&(struct message){
+	    .type = IGMP_QUERY, .code = 10, .src = "0.0.0.0", .group = "239.129.2.3"});
+	ck_assert_uint_le(sent_after(), 1000 + TICK);
+	expect_sent(IGMP2_REPORT, group);
+	leave(group);
+	expect_sent(IGMP2_LEAVE, group);
 }
 END_TEST
 
@@ -395,6 +413,7 @@ int main(void)
 	tcase_add_test(tc, test_device_up_again_is_reported);
 	tcase_add_test(tc, test_general_query_is_answered_for_each);
 	tcase_add_test(tc, test_group_query_is_for_that_group);
+	tcase_add_test(tc, test_query_from_nobody_is_answered);
 	tcase_add_test(tc, test_shorter_query_wins_longer_does_not);
 	tcase_add_loop_test(tc, test_report_of_another_suppresses, 0, 2);
 	tcase_add_test(tc, test_report_when_idle_is_ignored);
