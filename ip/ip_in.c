@@ -173,16 +173,19 @@ static bool ip_came_wide(const struct pkbuf *b)
 	return b->cast == PKBUF_BROADCAST || b->cast == PKBUF_MULTICAST;
 }
 
-/*
- * RFC 1112, 7.2: of groups those the host is in, on the device it came by; what this host sent there
- * itself counts as come by the device it left by.
- */
-static void ip_mcast_in(struct pkbuf *b)
+/* To many: what this host sent there itself counts as come by the device it left by. */
+static void ip_wide_in(struct pkbuf *b)
 {
-	mib_inc(b->stack, MIB_IpExt_InMcastPkts);
 	b->wide = true;
 	if (b->cast == PKBUF_LOOPED && b->looped_from)
 		b->dev = b->looped_from;
+}
+
+/* RFC 1112, 7.2: of groups those the host is in, on the device it came by. */
+static void ip_mcast_in(struct pkbuf *b)
+{
+	mib_inc(b->stack, MIB_IpExt_InMcastPkts);
+	ip_wide_in(b);
 	if (mcast_is_member(b->dev, &b->dst))
 		ip_local_in(b);
 	else
@@ -226,7 +229,7 @@ static void ip_route_in(struct pkbuf *b)
 		break;
 	case ROUTE_BROADCAST:
 		mib_inc(b->stack, MIB_IpExt_InBcastPkts);
-		b->wide = true;
+		ip_wide_in(b);
 		ip_local_in(b);
 		break;
 	case ROUTE_MULTICAST:

@@ -13,7 +13,6 @@
 #include "lib/mib.h"
 #include "lib/stack.h"
 #include "lib/wire/udp.h"
-#include "net/ifaddr.h"
 #include "udp/udp_priv.h"
 
 const struct ip_proto udp_proto = {.proto = IP_PROTO_UDP, .in = udp_in, .err = udp_err};
@@ -64,12 +63,6 @@ void udp_debug(const struct pkbuf *b, const char *way, const struct ip_addr *src
 
 	debug(b->stack, DEBUG_UDP, "udp %s: %s:%u > %s:%u, %u bytes", way, ip_addr_text(src, from),
 	      be16_get(h->sport), ip_addr_text(dst, to), be16_get(h->dport), b->len - UDP_HLEN);
-}
-
-static bool udp_to_many(const struct pkbuf *b)
-{
-	return ip_addr_is_multicast(&b->dst) || ip_addr_is_bcast(&b->dst) ||
-	       ifaddr_is_bcast(b->dev, &b->dst);
 }
 
 /* One copy each (RFC 1122, 4.1.3.4). */
@@ -130,7 +123,7 @@ void udp_in(struct pkbuf *b)
 	};
 	dgram_cb(b)->port = tu.rport;
 	udp_debug(b, "in", &b->src, &b->dst);
-	if (udp_to_many(b)) {
+	if (b->wide) {
 		udp_in_many(b, &tu);
 		return;
 	}

@@ -131,6 +131,32 @@ START_TEST(test_send_broadcast_with_so_broadcast)
 }
 END_TEST
 
+/* RFC 1122, 3.3.6 and 4.1.3.4: each of this host hears it as others' do, by the device it left by. */
+START_TEST(test_send_broadcast_is_heard_by_all_here)
+{
+	static const char *const to[] = {"10.0.0.255", "255.255.255.255"};
+	struct sock *sk = udp_lab_sock(), *in[3];
+
+	ip_lab_route(&udp_lab, "0.0.0.0/0", "10.0.0.2");
+	sk->flags |= SOCK_BROADCAST;
+	for (unsigned i = 0; i < 3; i++) {
+		in[i] = udp_lab_sock();
+		in[i]->flags |= SOCK_REUSEADDR;
+		if (i == 2)
+			in[i]->c.ifindex = udp_lab.eth->dev->ifindex;
+		ck_assert_int_eq(udp_lab_bind(in[i], "0.0.0.0", 7), 0);
+	}
+	ck_assert_int_eq(udp_lab_send(sk, to[_i], 7, "x", 1), 1);
+	udp_lab_flush();
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_int_eq(udp_lab_recv(in[i], &got), 1);
+		ck_assert_uint_eq(got.m.ifindex, udp_lab.eth->dev->ifindex);
+		udp_lab_end(in[i]);
+	}
+	udp_lab_end(sk);
+}
+END_TEST
+
 START_TEST(test_send_no_port_left_eaddrinuse)
 {
 	struct sock *a = udp_lab_sock(), *b = udp_lab_sock();
@@ -382,6 +408,7 @@ int main(void)
 	tcase_add_test(tc, test_send_refusals);
 	tcase_add_test(tc, test_send_flags_not_offered);
 	tcase_add_test(tc, test_send_broadcast_with_so_broadcast);
+	tcase_add_loop_test(tc, test_send_broadcast_is_heard_by_all_here, 0, 2);
 	tcase_add_test(tc, test_send_no_port_left_eaddrinuse);
 	tcase_add_test(tc, test_send_empty_datagram);
 	tcase_add_test(tc, test_send_checksum_zero_becomes_ffff);
