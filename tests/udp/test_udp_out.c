@@ -7,6 +7,7 @@
 
 #include "ip/inet_dgram.h"
 #include "ip/inet_hash.h"
+#include "net/ifaddr.h"
 #include "tests/harness/udp_lab.h"
 #include "tests/harness/unit.h"
 
@@ -153,6 +154,22 @@ START_TEST(test_send_broadcast_is_heard_by_all_here)
 		ck_assert_uint_eq(got.m.ifindex, udp_lab.eth->dev->ifindex);
 		udp_lab_end(in[i]);
 	}
+	udp_lab_end(sk);
+}
+END_TEST
+
+/* Another source would not be whom the program said it is (RFC 1122, 4.1.3.5; Linux). */
+START_TEST(test_send_from_an_address_that_has_gone)
+{
+	struct sock *sk = udp_lab_bound("10.0.0.1", 7);
+	struct ip_addr own = ip_of("10.0.0.1"), other = ip_of("10.0.0.9");
+
+	ck_assert_int_eq(ifaddr_add(udp_lab.eth->dev, &other, IP_PREFIX4(24)), 0);
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, "x", 1), 1);
+	ck_assert(udp_lab_sent(&sent) && ip_addr_eq(&sent.src, &own));
+	ck_assert_int_eq(ifaddr_del(udp_lab.eth->dev, &own), 0);
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, "x", 1), -EADDRNOTAVAIL);
+	ck_assert(!udp_lab_sent(&sent));
 	udp_lab_end(sk);
 }
 END_TEST
@@ -409,6 +426,7 @@ int main(void)
 	tcase_add_test(tc, test_send_flags_not_offered);
 	tcase_add_test(tc, test_send_broadcast_with_so_broadcast);
 	tcase_add_loop_test(tc, test_send_broadcast_is_heard_by_all_here, 0, 2);
+	tcase_add_test(tc, test_send_from_an_address_that_has_gone);
 	tcase_add_test(tc, test_send_no_port_left_eaddrinuse);
 	tcase_add_test(tc, test_send_empty_datagram);
 	tcase_add_test(tc, test_send_checksum_zero_becomes_ffff);
