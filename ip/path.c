@@ -25,11 +25,13 @@ static bool netdev_speaks_arp(const struct netdev *dev)
 	return !(flags & (NETDEV_NOARP | NETDEV_LOOPBACK));
 }
 
-/* The device whose directed broadcast this is; NULL: none. */
-static struct netdev *netdev_of_bcast(struct stack *st, const struct ip_addr *a)
+/* The device whose directed broadcast this is, the one that is asked for (0: any); NULL: none. */
+static struct netdev *netdev_of_bcast(struct stack *st, const struct ip_addr *a, uint32_t ifindex)
 {
-	struct netdev *dev;
+	struct netdev *dev = ifindex ? netdev_by_index(st, ifindex) : NULL;
 
+	if (ifindex)
+		return dev && ifaddr_is_bcast(dev, a) ? dev : NULL;
 	return ifaddr_find(st, a, &dev) == IFADDR_BCAST ? dev : NULL;
 }
 
@@ -86,7 +88,7 @@ static int path_broadcast(struct path *p, const struct ip_flow *f)
 	if (ip_addr_is_bcast(&f->dst))
 		err = path_link_wide(p, f);
 	else
-		p->dev = netdev_of_bcast(p->stack, &f->dst);
+		p->dev = netdev_of_bcast(p->stack, &f->dst, f->ifindex);
 	if (err || !p->dev)
 		return -ENETUNREACH;
 	return f->broadcast ? 0 : -EACCES;

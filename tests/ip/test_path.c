@@ -154,6 +154,26 @@ START_TEST(test_broadcast_needs_permission)
 }
 END_TEST
 
+/* SO_BINDTODEVICE: two devices on one net have the same broadcast. */
+START_TEST(test_broadcast_by_the_named_device)
+{
+	struct ip_flow f = flow_to("10.0.0.255");
+	struct ip_addr a = ip_of("10.0.0.9");
+	struct path p;
+
+	f.broadcast = true;
+	f.ifindex = other->dev->ifindex;
+	ck_assert_int_eq(path_to(&f, &p), -ENETUNREACH); /* none of its nets' */
+	ck_assert_int_eq(ifaddr_add(other->dev, &a, IP_PREFIX4(24)), 0);
+	ck_assert_int_eq(path_to(&f, &p), 0);
+	ck_assert_ptr_eq(p.dev, other->dev);
+	ck_assert(ip_addr_eq(&p.src, &a));
+	f.ifindex = l.eth->dev->ifindex;
+	ck_assert_int_eq(path_to(&f, &p), 0);
+	ck_assert_ptr_eq(p.dev, l.eth->dev);
+}
+END_TEST
+
 START_TEST(test_broadcast_before_any_address_is_from_zero)
 {
 	struct ip_flow f = {.dst = ip_addr_bcast4, .broadcast = true};
@@ -350,6 +370,7 @@ int main(void)
 	tcase_add_test(tc, test_device_down_is_net_unreachable);
 	tcase_add_test(tc, test_unreachable_and_blackhole_routes);
 	tcase_add_test(tc, test_broadcast_needs_permission);
+	tcase_add_test(tc, test_broadcast_by_the_named_device);
 	tcase_add_test(tc, test_broadcast_before_any_address_is_from_zero);
 	tcase_add_test(tc, test_multicast_needs_a_device);
 	tcase_add_test(tc, test_named_device_is_kept_to);
