@@ -79,12 +79,12 @@ enum icmp_verdict icmp_limit(struct stack *st, const struct ip_addr *dst)
 	struct icmp_state *s = st->ip->icmp;
 	uint64_t each = (uint64_t)sysctl_get(st, icmp_ratelimit) * NSEC_PER_MSEC;
 	uint64_t per_sec = (uint64_t)sysctl_get(st, icmp_msgs_per_sec);
-	uint64_t full = each * ICMP_HOST_BURST, now = env_now(st->env),
-		 chance = env_random(st->env);
+	uint64_t full = each * ICMP_HOST_BURST, chance = env_random(st->env), now;
 	enum icmp_verdict v = ICMP_MAY;
 	struct icmp_host *h;
 
 	mutex_lock(&s->limit_lock);
+	now = env_now(st->env); /* not before a stamp that another thread has set */
 	h = icmp_host(s, dst, now, full);
 	if (each && !icmp_host_may(h, now, each, full))
 		v = ICMP_LIMIT_HOST;

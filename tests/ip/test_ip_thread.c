@@ -1,7 +1,7 @@
 /*
  * tests/ip/test_ip_thread.c - several threads at once: fragments of the same datagrams in halves,
  * senders, and somebody who changes routes, addresses and path MTUs under them.  Every datagram is
- * whole or not there, and nothing is left.
+ * whole or not there, and nothing is left.  And ICMP errors, which have one limit.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -234,11 +234,68 @@ START_TEST(test_all_at_once)
 }
 END_TEST
 
+/* --- what ICMP may say ------------------------------------------------------------------------- */
+
+/* From another host each time, to a protocol nobody has. */
+static void rx_unknown(uint32_t from)
+{
+	uint8_t bytes[ETHER_HLEN + IP4_HLEN + 8] = {0};
+	struct ip4_hdr *h = (struct ip4_hdr *)(bytes + ETHER_HLEN);
+	be32 src = be32_of(0xc6120000u | from);
+	struct pkbuf *b;
+	struct batch batch;
+
+	bytes[12] = 0x08;
+	*h = (struct ip4_hdr){.ver_ihl = 0x45,
+			      .len = be16_of(IP4_HLEN + 8),
+			      .ttl = 64,
+			      .proto = IP_LAB_PROTO + 1,
+			      .dst = {10, 0, 0, 1}};
+	memcpy(h->src, &src, sizeof(src));
+	ip4_csum_set(h);
+	batch_begin(&batch, t.st);
+	b = pkbuf_alloc(t.st, PKBUF_RX_HEAD);
+	if (b && pkbuf_append(b, bytes, sizeof(bytes)) == 0)
+		netdev_rx(t.dev, b);
+	else if (b)
+		pkbuf_free(b);
+	batch_end(&batch);
+}
+
+static void *stranger_main(void *arg)
+{
+	for (uint32_t i = 0; i < ROUNDS; i++)
+		rx_unknown((uint32_t)(uintptr_t)arg + i * FEEDERS);
+	return NULL;
+}
+
+/* RFC 1812, 4.3.2.8: one bucket for all, whoever looks at the clock first. */
+START_TEST(test_icmp_errors_are_limited_together)
+{
+	uint64_t rate = (uint64_t)sysctl_get(t.st, icmp_msgs_per_sec), began = env_now(t.env), most;
+	struct route r = the_route();
+	pthread_t stranger[FEEDERS];
+
+	r.net = ip_of("198.18.0.0");
+	r.prefix = IP_PREFIX4(15);
+	ck_assert_int_eq(route_add(t.st, &r), 0);
+	for (uintptr_t i = 0; i < FEEDERS; i++)
+		pthread_create(&stranger[i], NULL, stranger_main, (void *)i);
+	for (unsigned i = 0; i < FEEDERS; i++)
+		pthread_join(stranger[i], NULL);
+	/* what one costs is drawn: twice as many are out of reach */
+	most = 2 * (50 + rate * (env_now(t.env) - began) / NSEC_PER_SEC);
+	ck_assert_uint_gt(t.sent, 0);
+	ck_assert_uint_le(t.sent, most);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("ip_thread");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_all_at_once);
+	tcase_add_test(tc, test_icmp_errors_are_limited_together);
 	return unit_run("ip_thread", tc);
 }
