@@ -209,6 +209,9 @@ static int mcast_if_set(struct sock *sk, const void *v, socklen_t n)
 		return -ENOBUFS;
 	k->mcast_ifindex = dev ? dev->ifindex : 0;
 	k->mcast_addr = dev && !ip_addr_is_any(&r.addr) ? r.addr : ip_addr_any;
+	if (sk->path) /* to the group it is connected to */
+		path_put(sk->path);
+	sk->path = NULL;
 	return 0;
 }
 

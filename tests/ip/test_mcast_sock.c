@@ -263,6 +263,24 @@ START_TEST(test_multicast_if)
 }
 END_TEST
 
+/* Linux looks the way to a group up for each datagram. */
+START_TEST(test_multicast_if_after_connect)
+{
+	struct ip_mreqn q = {.imr_ifindex = (int)raw_lab.eth->dev->ifindex};
+	struct ip_addr src;
+
+	ck_assert_int_eq(setopt(a, IP_MULTICAST_IF, &q, sizeof(q)), 0);
+	ck_assert_int_eq(raw_lab_connect(a, GROUP), 0);
+	ck_assert_int_eq(raw_lab_send(a, NULL, "x", 1), 1);
+	ck_assert_uint_eq(frames(raw_lab.eth, &src), 1);
+	q.imr_ifindex = (int)second->dev->ifindex;
+	ck_assert_int_eq(setopt(a, IP_MULTICAST_IF, &q, sizeof(q)), 0);
+	ck_assert_int_eq(raw_lab_send(a, NULL, "x", 1), 1);
+	ck_assert_uint_eq(frames(raw_lab.eth, &src), 0);
+	ck_assert_uint_eq(frames(second, &src), 1);
+}
+END_TEST
+
 START_TEST(test_multicast_if_of_a_bound_device)
 {
 	struct in_addr by = in_of("10.1.0.1");
@@ -333,6 +351,7 @@ int main(void)
 	tcase_add_test(tc, test_multicast_all);
 	tcase_add_test(tc, test_close_leaves);
 	tcase_add_test(tc, test_multicast_if);
+	tcase_add_test(tc, test_multicast_if_after_connect);
 	tcase_add_test(tc, test_multicast_if_of_a_bound_device);
 	tcase_add_test(tc, test_own_copy);
 	tcase_add_test(tc, test_ttl_0_stays_on_the_host);
