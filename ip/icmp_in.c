@@ -169,7 +169,7 @@ static bool dev_on_link(struct netdev *dev, const struct ip_addr *a)
 static bool redirect_is_valid(const struct pkbuf *b, const struct ip_addr *dst,
 			      const struct ip_addr *gateway)
 {
-	struct pmtu_info learnt;
+	struct pmtu_info learnt = {.mtu = 0};
 	struct ip_addr now;
 	struct route r;
 
@@ -177,9 +177,8 @@ static bool redirect_is_valid(const struct pkbuf *b, const struct ip_addr *dst,
 		return false;
 	if (!route_lookup(b->stack, dst, 0, &r) || r.dev != b->dev)
 		return false;
-	now = r.gateway;
-	if (pmtu_lookup(b->stack, dst, &learnt) && !ip_addr_is_any(&learnt.gateway))
-		now = learnt.gateway;
+	pmtu_lookup(b->stack, dst, &learnt);
+	now = pmtu_first_hop(&learnt, &r);
 	return ip_addr_eq(&b->src, &now);
 }
 

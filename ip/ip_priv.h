@@ -120,8 +120,18 @@ struct pmtu_info {
 	uint32_t mtu;           /* 0: nothing */
 	bool locked;            /* some hop takes less than min_pmtu: DF must stay clear */
 	struct ip_addr gateway; /* any: no redirect */
+	struct ip_addr via;     /* whose place it takes, and on which device */
+	uint32_t ifindex;
 };
 bool pmtu_lookup(struct stack *st, const struct ip_addr *dst, struct pmtu_info *info);
+/* The first hop of a route with a gateway: whom a redirect has put in this one's place, else the route's own. */
+static inline struct ip_addr pmtu_first_hop(const struct pmtu_info *info, const struct route *r)
+{
+	bool redirected = !ip_addr_is_any(&info->gateway) && ip_addr_eq(&info->via, &r->gateway) &&
+			  info->ifindex == r->dev->ifindex;
+
+	return redirected ? info->gateway : r->gateway;
+}
 
 /* --- ip_opt.c --------------------------------------------------------------------------------- */
 

@@ -137,7 +137,7 @@ static int path_unicast(struct path *p, const struct ip_flow *f)
 	if (pmtu_lookup(p->stack, &f->dst, &known))
 		path_learnt(p, &known);
 	if (!ip_addr_is_any(&r.gateway))
-		p->nexthop = ip_addr_is_any(&known.gateway) ? r.gateway : known.gateway;
+		p->nexthop = pmtu_first_hop(&known, &r);
 	return 0;
 }
 

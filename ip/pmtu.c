@@ -285,17 +285,17 @@ uint32_t pmtu_learn(struct stack *st, const struct ip_addr *dst, uint32_t mtu, u
 
 /* --- redirects -------------------------------------------------------------------------------- */
 
-/* The new first hop must be a neighbour by the very device that dst's packets leave by now. */
+/* The new first hop must be a neighbour by the very device that dst's packets leave by now, as *now says. */
 static bool redirect_is_sound(struct stack *st, const struct ip_addr *dst,
-			      const struct ip_addr *gateway)
+			      const struct ip_addr *gateway, struct route *now)
 {
-	struct route now, link;
+	struct route link;
 
 	if (ip_addr_type(st, gateway) != ROUTE_UNICAST || ip_addr_type(st, dst) != ROUTE_UNICAST)
 		return false;
-	if (!route_lookup(st, dst, 0, &now) || !now.dev || ip_addr_is_any(&now.gateway))
+	if (!route_lookup(st, dst, 0, now) || !now->dev || ip_addr_is_any(&now->gateway))
 		return false;
-	return route_lookup(st, gateway, now.dev->ifindex, &link) && link.dev &&
+	return route_lookup(st, gateway, now->dev->ifindex, &link) && link.dev &&
 	       ip_addr_is_any(&link.gateway);
 }
 
@@ -303,13 +303,16 @@ void redirect_learn(struct stack *st, const struct ip_addr *dst, const struct ip
 {
 	struct pmtu_state *s = st->ip->pmtu;
 	struct pmtu_entry *e;
+	struct route now;
 
-	if (!sysctl_get(st, ip_accept_redirects) || !redirect_is_sound(st, dst, gateway))
+	if (!sysctl_get(st, ip_accept_redirects) || !redirect_is_sound(st, dst, gateway, &now))
 		return;
 	mutex_lock(&s->lock);
 	e = pmtu_make(s, dst);
 	if (e) {
 		e->info.gateway = *gateway;
+		e->info.via = now.gateway;
+		e->info.ifindex = now.dev->ifindex;
 		e->gateway_until = env_now(st->env) + REDIRECT_LIFE_NS;
 		pmtu_arm(s, pmtu_until(e));
 	}

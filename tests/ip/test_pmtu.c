@@ -183,6 +183,23 @@ START_TEST(test_redirect_to_the_unfit_is_ignored)
 }
 END_TEST
 
+/* It was about the gateway of then: with another route there is nothing to be redirected. */
+START_TEST(test_redirect_goes_with_its_route)
+{
+	struct route r = {.net = ip_addr_any4, .prefix = IP_PREFIX4(0)};
+	struct testdev *other = ip_lab_device(&l, "test1", "10.1.0.1/24");
+	struct ip_addr gw = ip_of("10.0.0.3"), hop, want = ip_of("10.1.0.2");
+
+	sysctl_write(l.st, "net.ipv4.conf.all.accept_redirects", 1);
+	redirect_learn(l.st, &dst, &gw);
+	ck_assert_int_eq(route_del(l.st, &r), 0);
+	ip_lab_route(&l, "0.0.0.0/0", "10.1.0.2");
+	hop = path_now().nexthop;
+	ck_assert(ip_addr_eq(&hop, &want));
+	ck_assert_ptr_eq(path_now().dev, other->dev);
+}
+END_TEST
+
 START_TEST(test_redirect_and_mtu_share_a_destination)
 {
 	struct ip_addr gw = ip_of("10.0.0.3"), hop;
@@ -213,6 +230,7 @@ int main(void)
 	tcase_add_test(tc, test_table_full_oldest_makes_room);
 	tcase_add_test(tc, test_redirect_only_when_accepted);
 	tcase_add_test(tc, test_redirect_to_the_unfit_is_ignored);
+	tcase_add_test(tc, test_redirect_goes_with_its_route);
 	tcase_add_test(tc, test_redirect_and_mtu_share_a_destination);
 	return unit_run("pmtu", tc);
 }
