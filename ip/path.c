@@ -76,6 +76,8 @@ static int path_link_wide(struct path *p, const struct ip_flow *f)
 	struct route r;
 
 	p->dev = path_named_device(p->stack, f);
+	if (!p->dev && f->ifindex)
+		return -ENODEV;
 	if (!p->dev && route_lookup(p->stack, &f->dst, 0, &r))
 		p->dev = r.dev;
 	return p->dev ? 0 : -ENETUNREACH;
@@ -90,7 +92,7 @@ static int path_broadcast(struct path *p, const struct ip_flow *f)
 	else
 		p->dev = netdev_of_bcast(p->stack, &f->dst, f->ifindex);
 	if (err || !p->dev)
-		return -ENETUNREACH;
+		return err ? err : -ENETUNREACH;
 	return f->broadcast ? 0 : -EACCES;
 }
 

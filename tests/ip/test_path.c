@@ -205,6 +205,11 @@ START_TEST(test_multicast_needs_a_device)
 	ck_assert_ptr_eq(p.dev, l.eth->dev);
 	ck_assert_uint_eq(p.type, ROUTE_MULTICAST);
 	ck_assert_ptr_null(p.neigh);
+	f.ifindex = 99; /* there is none, and no other will do */
+	ck_assert_int_eq(path_to(&f, &p), -ENODEV);
+	f.dst = ip_addr_bcast4;
+	f.broadcast = true;
+	ck_assert_int_eq(path_to(&f, &p), -ENODEV);
 }
 END_TEST
 
