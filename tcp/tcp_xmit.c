@@ -62,12 +62,17 @@ static void opts_of(struct tcp_sock *ts, uint8_t flags, const struct pkbuf *b, s
 		    ts, o->sack, o->opts & SEG_OPT_TS ? TCP_SACK_SEND_MAX - 1 : TCP_SACK_SEND_MAX);
 }
 
-/* RFC 9293, 3.8.5 and RFC 6093, 4.  The pointer reaches 64 KB ahead. */
+/*
+ * RFC 9293, 3.8.5 and RFC 6093, 4.  The pointer reaches 64 KB ahead: a byte there that is still to be sent will bring a
+ * better one; one that has gone as any other is not called urgent (as Linux).
+ */
 static void header_urgent(const struct tcp_sock *ts, struct tcp_hdr *h, uint32_t seq)
 {
 	uint32_t ahead = ts->est->xfer->snd_up - seq;
 
 	if (!(ts->flags & TCP_F_URG_OUT) || !seq_gt(ts->est->xfer->snd_up, seq))
+		return;
+	if (ahead > 65535 && seq_leq(seq + 65535, ts->snd_nxt))
 		return;
 	h->flags |= TCP_URG;
 	h->urg = be16_of(ahead < 65535 ? (uint16_t)ahead : 65535);

@@ -322,6 +322,33 @@ START_TEST(test_send_oob_of_100_kb_tells_in_each_segment)
 }
 END_TEST
 
+/*
+ * What is sent again while the urgent byte waits for cwnd: 64 KB ahead of it lies a byte that went as any other, and
+ * whoever took the pointer by its word would read past that one.
+ */
+START_TEST(test_send_oob_far_behind_does_not_point_at_what_was_sent)
+{
+	const uint32_t n = 60 * 1460;
+
+	rx(RST, .seq = 1);
+	weft_close(tl.fd);
+	tcp_lab_sysctl("net.weft.tcp_init_cwnd", 60);
+	tcp_lab_peer(1);
+	tl.syn = (struct seg){.mss = 1460, .opts = O_SACK_OK | O_WS, .ws = 7, .wnd = 60000};
+	tcp_lab_state(TCP_ESTABLISHED, PASSIVE);
+	tl.sent = 0;
+	tcp_lab_write(n);
+	for (uint32_t at = 1; at < n; at += 1460)
+		tx(ACK, .seq = at, .ack = 1, .len = 1460);
+	send_oob(1);
+	quiet();
+	rx(ACK, .seq = 1, .ack = 1, .wnd = 60000, .nsack = 1, .sack = {{1461, 1 + n}});
+	tx(ACK, .seq = 1, .ack = 1, .len = 1460);
+	tx(ACK | URG, .seq = 1 + n, .ack = 1, .len = 1, .up = 1);
+	quiet();
+}
+END_TEST
+
 START_TEST(test_send_oob_again_by_timer_has_urg)
 {
 	send_oob(1);
@@ -385,6 +412,7 @@ int main(void)
 	tcase_add_test(tc, test_send_oob_in_front_of_held_data);
 	tcase_add_test(tc, test_send_oob_again_by_timer_has_urg);
 	tcase_add_test(tc, test_send_oob_of_100_kb_tells_in_each_segment);
+	tcase_add_test(tc, test_send_oob_far_behind_does_not_point_at_what_was_sent);
 	tcase_add_test(tc, test_reset_with_urgent_data_out_is_shown);
 	return unit_run("tcp_urg", tc);
 }
