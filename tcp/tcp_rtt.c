@@ -112,5 +112,7 @@ uint64_t tcp_unanswered_ns(const struct tcp_sock *ts)
 		return ts->retransmits * TCP_TX_RETRY_NS;
 	for (unsigned i = 0; i < n && i <= ts->backoff; i++)
 		sum += rto_backed(ts, ts->backoff - i);
+	if (tcp_state_of(ts) == TCP_SYN_SENT && n > ts->backoff + 1u) /* not doubled */
+		sum += (n - ts->backoff - 1u) * rto_backed(ts, 0);
 	return sum;
 }

@@ -222,8 +222,10 @@ static void syn_timeout(struct tcp_sock *ts, uint64_t now)
 	else if (!most) /* one more where the program may hold it already (Linux) */
 		most =
 		    (unsigned)sysctl_get(st, tcp_synack_retries) + !!(ts->flags & TCP_F_FASTOPEN);
-	if (tcp_state_of(ts) == TCP_SYN_SENT)
+	if (tcp_state_of(ts) == TCP_SYN_SENT) {
+		most += (unsigned)sysctl_get(st, tcp_syn_linear_timeouts); /* on top (Linux) */
 		tcp_fastopen_timeout(ts, ts->retransmits >= most);
+	}
 	if (ts->retransmits >= most || user_timed_out(ts)) {
 		give_up(ts);
 		return;

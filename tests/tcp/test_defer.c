@@ -2,6 +2,7 @@
  * tests/tcp/test_defer.c - TCP_DEFER_ACCEPT: a connection opens with its first data (as Linux), and
  * TCP_SYNCNT of a listener, net.ipv4.tcp_syn_linear_timeouts.
  */
+#include <errno.h>
 #include <netinet/in.h>
 
 #include "tests/harness/tcp_lab.h"
@@ -146,6 +147,44 @@ START_TEST(test_syn_linear_timeouts)
 }
 END_TEST
 
+/* They come on top of the others, as in Linux: the last wait is as long as without them. */
+START_TEST(test_linear_timeouts_are_on_top_of_the_retries)
+{
+	static const uint64_t at[] = {1000, 2000, 3000, 5000, 9000};
+
+	tcp_lab_sysctl("net.ipv4.tcp_syn_linear_timeouts", 2);
+	tcp_lab_sysctl("net.ipv4.tcp_syn_retries", 3);
+	tcp_lab_connect();
+	tx(SYN, .seq = 0);
+	tcp_lab_mark();
+	for (unsigned i = 0; i < 5; i++) {
+		wait_ms(5000);
+		tx(SYN, .seq = 0);
+		ck_assert_uint_eq(tcp_lab_elapsed_ms() / 10, at[i] / 10);
+	}
+	advance_ms(7900);
+	ck_state(TCP_SYN_SENT);
+	advance_ms(200);
+	ck_state(TCP_CLOSE);
+	quiet();
+}
+END_TEST
+
+/* RFC 5482: the user time-out counts all that was waited, doubled or not. */
+START_TEST(test_user_timeout_of_linear_timeouts)
+{
+	tcp_lab_sysctl("net.ipv4.tcp_syn_linear_timeouts", 4);
+	tcp_lab_connect();
+	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 3000);
+	advance_ms(2900);
+	ck_state(TCP_SYN_SENT);
+	advance_ms(200);
+	ck_state(TCP_CLOSE);
+	tcp_lab_drop();
+	ck_assert_int_eq(tcp_lab_error(), ETIMEDOUT);
+}
+END_TEST
+
 START_TEST(test_syncnt_of_listener)
 {
 	tcp_lab_listen(5);
@@ -173,6 +212,8 @@ int main(void)
 	tcase_add_test(tc, test_defer_without_ack_synack_again);
 	tcase_add_test(tc, test_defer_of_client_delays_third_ack);
 	tcase_add_test(tc, test_syn_linear_timeouts);
+	tcase_add_test(tc, test_linear_timeouts_are_on_top_of_the_retries);
+	tcase_add_test(tc, test_user_timeout_of_linear_timeouts);
 	tcase_add_test(tc, test_syncnt_of_listener);
 	return unit_run("tcp_defer", tc);
 }
