@@ -325,6 +325,8 @@ bool tcp_plpmtud_lost(struct tcp_sock *ts); /* true: what is lost was the probe 
 
 void tcp_recovery_ack(struct tcp_sock *ts, struct tcp_ack_info *a);
 void tcp_recovery_enter(struct tcp_sock *ts, const struct tcp_ack_info *a); /* a NULL: by timer */
+/* The same, but a lost probe of the path MTU is only sent again: false. */
+bool tcp_recovery_begin(struct tcp_sock *ts, const struct tcp_ack_info *a);
 void tcp_recovery_timeout(struct tcp_sock *ts);
 void tcp_recovery_mtu(struct tcp_sock *ts); /* all that is out was too large */
 /* The next record to send again, NULL: none. */

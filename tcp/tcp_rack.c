@@ -178,11 +178,9 @@ void tcp_rack_timeout(struct tcp_sock *ts, uint64_t now)
 		return;
 	rack_detect(ts, now);
 	if (pipe != tcp_pipe(ts)) {
-		if (ts->ca_state != CA_RECOVERY) {
-			tcp_recovery_enter(ts, NULL);
-			if (!tcp_cc(ts)->control)
-				tcp_prr_ack(ts, &a);
-		}
+		if (ts->ca_state != CA_RECOVERY && tcp_recovery_begin(ts, NULL) &&
+		    !tcp_cc(ts)->control)
+			tcp_prr_ack(ts, &a);
 		tcp_push(&ts->sk);
 	}
 	if (!ts->due[TCP_DUE_RTX])

@@ -118,6 +118,16 @@ static void repair_plain(struct tcp_sock *ts)
 	x->frto = x->new_first = false;
 }
 
+bool tcp_recovery_begin(struct tcp_sock *ts, const struct tcp_ack_info *a)
+{
+	if (tcp_plpmtud_lost(ts)) {
+		repair_plain(ts);
+		return false;
+	}
+	tcp_recovery_enter(ts, a);
+	return true;
+}
+
 void tcp_recovery_open(struct tcp_sock *ts)
 {
 	const struct tcp_xfer *x = ts->est->xfer;
@@ -197,10 +207,8 @@ static void open_ack(struct tcp_sock *ts, struct tcp_ack_info *a)
 	if (ts->ca_state <= CA_DISORDER)
 		tcp_undo_by_dsack(ts);
 	loss_find(ts, a);
-	if (ts->est->xfer->lost && tcp_plpmtud_lost(ts))
-		repair_plain(ts);
-	else if (ts->est->xfer->lost)
-		tcp_recovery_enter(ts, a);
+	if (ts->est->xfer->lost)
+		tcp_recovery_begin(ts, a);
 	else
 		open_try(ts, a);
 }

@@ -76,8 +76,11 @@ static bool carry(uint32_t n, unsigned seconds)
 			left -= k;
 		}
 		advance_ms(10);
-		while (tcp_lab_take(&s))
+		/* what goes for that comes a round trip later */
+		for (unsigned sent = tl.nsent; sent && tcp_lab_take(&s); sent--) {
 			pass(&s);
+			env_lab_advance(tl.env, NSEC_PER_USEC);
+		}
 	}
 	return path.ack == end;
 }
@@ -125,6 +128,39 @@ START_TEST(test_lost_probe_says_nothing_of_congestion)
 	ck_assert(carry(60000, 10));
 	ck_assert(tcp_lab_view(&after));
 	ck_assert_uint_gt(path.swallowed + lost, 0);
+	ck_assert_uint_ge(after.cwnd, before.cwnd);
+}
+END_TEST
+
+/* Two segments come the other way round: from then on a loss is told by RACK's timer. */
+static void reorder(void)
+{
+	struct seg first, second;
+
+	tcp_lab_write(2 * mss());
+	advance_ms(10);
+	ck_assert(tcp_lab_take(&first) && tcp_lab_take(&second));
+	pass(&second);
+	pass(&first);
+}
+
+/* The same where packets are reordered. */
+START_TEST(test_lost_probe_found_by_the_timer_says_nothing_of_congestion)
+{
+	struct tcp_view before, after;
+
+	tcp_lab_sysctl("net.ipv4.tcp_mtu_probing", 2);
+	tcp_lab_sysctl("net.ipv4.tcp_min_rtt_wlen", 0); /* the handshake took no time */
+	tcp_lab_sysctl("net.ipv4.tcp_early_retrans", 0);
+	established(1200);
+	ck_assert(carry(6000, 10));
+	reorder();
+	ck_assert(tcp_lab_view(&before));
+	ck_assert(carry(300000, 60));
+	ck_assert(tcp_lab_view(&after));
+	ck_assert_uint_gt(path.swallowed, 0);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPSackRecovery), 0);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPMTUPFail), path.swallowed);
 	ck_assert_uint_ge(after.cwnd, before.cwnd);
 }
 END_TEST
@@ -223,6 +259,7 @@ int main(void)
 	tcase_add_test(tc, test_always_grows_to_the_mtu_of_the_path);
 	tcase_add_test(tc, test_always_stays_below_what_is_swallowed);
 	tcase_add_test(tc, test_lost_probe_says_nothing_of_congestion);
+	tcase_add_test(tc, test_lost_probe_found_by_the_timer_says_nothing_of_congestion);
 	tcase_add_test(tc, test_black_hole_found_by_time_outs);
 	tcase_add_test(tc, test_black_hole_halves_below_the_base);
 	tcase_add_test(tc, test_black_hole_stays_one_where_it_is_off);
