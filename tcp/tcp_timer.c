@@ -281,12 +281,12 @@ static void persist_timeout(struct tcp_sock *ts, uint64_t now)
 	tcp_push(&ts->sk);
 }
 
-/* A peer that shut its window on data that are out is not dead while it answers. */
+/* A peer that shut its window on data that are out is not dead while it answers; but the user time-out is about data. */
 static bool held_by_peer(const struct tcp_sock *ts, uint64_t now)
 {
 	uint32_t most = (uint32_t)sysctl_get(ts->sk.stack, tcp_rto_max_ms);
 
-	return ts->snd_wnd == 0 && !(ts->sk.flags & SOCK_DEAD) &&
+	return ts->snd_wnd == 0 && !(ts->sk.flags & SOCK_DEAD) && !user_timed_out(ts) &&
 	       tcp_ms(now) - ts->est->last_ack_ms <= most;
 }
 

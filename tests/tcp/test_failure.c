@@ -328,6 +328,33 @@ static void add_user_timeout(TCase *tc)
 	tcase_add_test(tc, test_user_timeout_ends_keepalive);
 }
 
+/*
+ * The peer has taken its window back on data that are out, and answers each time: they are not acknowledged all the same,
+ * and are not sent again at every tick from then on.
+ */
+START_TEST(test_user_timeout_ends_data_under_a_closed_window)
+{
+	unsigned again = 0;
+	struct seg s;
+
+	data_out();
+	user_timeout(tl.fd, USER_MS);
+	rx(ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	for (unsigned ms = 0; ms < USER_MS + 1000; ms += 10) {
+		advance_ms(10);
+		while (tcp_lab_take(&s)) {
+			if (s.len == 0)
+				continue;
+			again++;
+			rx(ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+		}
+	}
+	ck_assert_uint_le(again, 6);
+	ck_state(TCP_CLOSE);
+	tcp_lab_write_errno(ETIMEDOUT);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("failure");
@@ -342,5 +369,6 @@ int main(void)
 	tcase_add_loop_test(tc, test_soft_error_told_once_and_ends_nothing, 0, 5);
 	tcase_add_test(tc, test_soft_error_disproved_is_not_told);
 	tcase_add_test(tc, test_error_at_the_end_told_once);
+	tcase_add_test(tc, test_user_timeout_ends_data_under_a_closed_window);
 	return unit_run("tcp_failure", tc);
 }
