@@ -379,7 +379,7 @@ ssize_t tcp_send(struct sock *sk, struct sock_msg *m)
 	done = send_queue(ts, m);
 	if (done == 0 && len)
 		return send_refused(ts);
-	send_flags(ts, m, done == len);
+	send_flags(ts, m, done == len && len);
 	if ((m->stamps || (sk->flags & SOCK_STAMPING_OUT)) &&
 	    (done == len || (m->flags & MSG_DONTWAIT)))
 		tcp_stamp_ask(ts, m);

@@ -271,6 +271,19 @@ START_TEST(test_send_oob_points_behind_the_byte)
 }
 END_TEST
 
+/* What is not there is not urgent, nor is the byte before it. */
+START_TEST(test_send_oob_of_nothing)
+{
+	rx(ACK, .seq = 1, .ack = 1, .wnd = WND_ZERO);
+	tcp_lab_write(10);
+	ck_assert_int_eq(weft_send(tl.fd, "", 0, MSG_OOB), 0);
+	quiet();
+	rx(ACK, .seq = 1, .ack = 1, .wnd = 1000);
+	tx(ACK, .seq = 1, .ack = 1, .len = 10);
+	quiet();
+}
+END_TEST
+
 START_TEST(test_send_oob_last_of_many)
 {
 	send_oob(10);
@@ -408,6 +421,7 @@ int main(void)
 	tcase_add_test(tc, test_urgent_sequence_over_many_segments);
 	tcase_add_test(tc, test_urgent_byte_wakes_who_waits_for_it);
 	tcase_add_test(tc, test_send_oob_points_behind_the_byte);
+	tcase_add_test(tc, test_send_oob_of_nothing);
 	tcase_add_test(tc, test_send_oob_last_of_many);
 	tcase_add_test(tc, test_send_oob_in_front_of_held_data);
 	tcase_add_test(tc, test_send_oob_again_by_timer_has_urg);
