@@ -162,8 +162,10 @@ void tcp_time_wait(struct tcp_sock *ts)
 
 /* --- segments in TIME-WAIT ---------------------------------------------------------------------- */
 
-static void timewait_ack(struct tcp_timewait *tw)
+/* The peer's FIN is answered each time: it comes by a timer, and is no part of a loop (RFC 9293, 3.10.7.4, eighth). */
+static void timewait_ack(struct tcp_timewait *tw, const struct tcp_seg *g)
 {
+	bool fin = (g->flags & (TCP_FIN | TCP_SYN)) == TCP_FIN;
 	struct stack *st = tw->stack;
 	uint32_t now = tcp_ms(env_now(st->env));
 	struct tcp_reply r = {
@@ -184,7 +186,7 @@ static void timewait_ack(struct tcp_timewait *tw)
 	    .tsecr = load(&tw->ts_recent),
 	};
 
-	if (!tcp_oow_allowed(st, load(&tw->oow_ack_ms), MIB_TcpExt_TCPACKSkippedTimeWait))
+	if (!fin && !tcp_oow_allowed(st, load(&tw->oow_ack_ms), MIB_TcpExt_TCPACKSkippedTimeWait))
 		return;
 	store(&tw->oow_ack_ms, now);
 	tcp_reply_send(&r);
@@ -257,7 +259,7 @@ bool tcp_timewait_in(struct tcp_timewait *tw, struct pkbuf *b)
 		goto drop;                /* RFC 9293, 3.10.7.4, fifth */
 	if (!old && (g->flags & TCP_FIN)) /* RFC 9293, 3.10.7.4, eighth: 2 MSL begin anew */
 		atomic_store_explicit(&tw->due, timewait_end(tw->stack), memory_order_relaxed);
-	timewait_ack(tw);
+	timewait_ack(tw, g);
 drop:
 	pkbuf_drop(b, DROP_TCP_TIMEWAIT);
 	return false;

@@ -54,6 +54,18 @@ START_TEST(test_timewait_fin_again_acked_and_restarts)
 }
 END_TEST
 
+/* Its ACK was lost twice: who retransmits by a short time-out is answered each time. */
+START_TEST(test_timewait_fin_again_soon_acked_each_time)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		rx(FIN | ACK, .seq = 1, .ack = 2);
+		tx(ACK, .seq = 2, .ack = 2);
+		advance_ms(200);
+	}
+	quiet();
+}
+END_TEST
+
 START_TEST(test_timewait_rst_does_not_shorten)
 {
 	advance_ms(1000);
@@ -201,6 +213,7 @@ int main(void)
 	tcase_add_test(tc, test_timewait_lasts_two_msl);
 	tcase_add_test(tc, test_timewait_msl_by_sysctl);
 	tcase_add_test(tc, test_timewait_fin_again_acked_and_restarts);
+	tcase_add_test(tc, test_timewait_fin_again_soon_acked_each_time);
 	tcase_add_test(tc, test_timewait_rst_does_not_shorten);
 	tcase_add_test(tc, test_timewait_old_text_acked_not_restarted);
 	tcase_add_test(tc, test_timewait_ack_silent);
