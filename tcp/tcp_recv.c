@@ -175,8 +175,22 @@ static ssize_t recv_nothing(struct sock *sk, struct sock_msg *m)
 
 static bool urg_readable(const struct tcp_sock *ts)
 {
-	return urg_ahead(ts) != URG_NONE && !(ts->flags & TCP_F_URG_READ) &&
-	       seq_geq(ts->rcv_nxt, ts->rare->rcv_up);
+	return !(ts->flags & TCP_F_URG_READ) && urg_ahead(ts) < rcvq_bytes(ts);
+}
+
+/*
+ * The pointer moves on, and the reader stands at the byte it named: that is behind him now, for he may have it by MSG_OOB
+ * (Linux).
+ */
+void tcp_urg_pass(struct tcp_sock *ts)
+{
+	struct pkbuf *b = ts->est->rcvq_head;
+
+	if ((ts->sk.flags & SOCK_OOBINLINE) || !b || urg_ahead(ts) != 0)
+		return;
+	ts->copied_seq++;
+	if (ts->copied_seq - tcp_seg(b)->seq == b->len)
+		rcvq_drop_head(ts);
 }
 
 static ssize_t recv_oob(struct sock *sk, struct sock_msg *m)

@@ -33,6 +33,7 @@ enum drop_reason tcp_urg(struct tcp_sock *ts, struct pkbuf *b)
 	k = tcp_rare_get(ts);
 	if (!k) /* without memory it is text as any other */
 		return DROP_NONE;
+	tcp_urg_pass(ts);
 	k->rcv_up = up;
 	ts->flags |= TCP_F_URG_IN;
 	ts->flags &= ~TCP_F_URG_READ;

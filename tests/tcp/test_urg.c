@@ -171,6 +171,51 @@ START_TEST(test_second_urgent_byte_replaces_first)
 }
 END_TEST
 
+/* What was read out of line is no data later: who stands at the mark has it behind him then (Linux). */
+START_TEST(test_second_urgent_byte_passes_the_first_at_the_mark)
+{
+	rx(ACK | URG | PSH, .seq = 1, .ack = 1, .len = 1, .up = 1);
+	tx(ACK, .seq = 1, .ack = 2);
+	ck_assert_int_eq(oob(), stream_byte(0));
+	ck_assert_int_eq(at_mark(), 1);
+	rx(ACK | URG | PSH, .seq = 2, .ack = 1, .len = 1, .up = 1);
+	tx(ACK, .seq = 1, .ack = 3);
+	ck_assert_int_eq(at_mark(), 1);
+	ck_assert_int_eq(oob(), stream_byte(1));
+	ck_assert_int_eq(read_some(), -EAGAIN);
+}
+END_TEST
+
+/* In line no byte is passed over. */
+START_TEST(test_second_urgent_byte_in_line_passes_none)
+{
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	rx(ACK | URG | PSH, .seq = 1, .ack = 1, .len = 1, .up = 1);
+	rx(ACK | URG | PSH, .seq = 2, .ack = 1, .len = 1, .up = 1);
+	tcp_lab_drop();
+	ck_assert_int_eq(at_mark(), 0);
+	tcp_lab_read(1);
+	ck_assert_int_eq(at_mark(), 1);
+	tcp_lab_read(1);
+}
+END_TEST
+
+/* The number that the pointer names is the FIN's: there is no such byte, and no event of it. */
+START_TEST(test_pointer_at_fin_is_no_byte)
+{
+	uint8_t c = 'x';
+
+	rx(ACK | URG, .seq = 1, .ack = 1, .len = 2, .up = 3);
+	rx(FIN | ACK, .seq = 3, .ack = 1);
+	tcp_lab_drop();
+	ck_assert_int_eq(tcp_lab_poll() & POLLPRI, 0);
+	ck_assert_int_eq(weft_recv(tl.fd, &c, 1, MSG_OOB), 0);
+	ck_assert_int_eq(c, 'x');
+	tcp_lab_read(2);
+	tcp_lab_read_eof();
+}
+END_TEST
+
 START_TEST(test_pointer_of_zero_ignored)
 {
 	rx(ACK | URG, .seq = 1, .ack = 1, .len = 10, .up = 0);
@@ -415,6 +460,9 @@ int main(void)
 	tcase_add_test(tc, test_pointer_without_text_announces);
 	tcase_add_loop_test(tc, test_announced_byte_that_never_came, 0, 2);
 	tcase_add_test(tc, test_second_urgent_byte_replaces_first);
+	tcase_add_test(tc, test_second_urgent_byte_passes_the_first_at_the_mark);
+	tcase_add_test(tc, test_second_urgent_byte_in_line_passes_none);
+	tcase_add_test(tc, test_pointer_at_fin_is_no_byte);
 	tcase_add_test(tc, test_pointer_of_zero_ignored);
 	tcase_add_test(tc, test_pointer_without_bit_ignored);
 	tcase_add_test(tc, test_old_pointer_ignored);
