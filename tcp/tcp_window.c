@@ -28,11 +28,13 @@ static uint32_t wnd_now(const struct tcp_sock *ts)
 	return seq_gt(ts->rcv_adv, ts->rcv_nxt) ? ts->rcv_adv - ts->rcv_nxt : 0;
 }
 
-/* The least step the right edge may take: a full segment, or half the buffer where that is less. */
+/* The least step the right edge may take: a full segment, or half of the largest window where that is less. */
 static uint32_t wnd_step(const struct tcp_sock *ts)
 {
-	uint32_t half = ts->sk.rcvbuf / 4;
+	uint32_t half = ts->sk.rcvbuf / 4, clamp = ts->rare->wnd_clamp;
 
+	if (clamp && clamp / 2 < half)
+		half = clamp / 2;
 	return ts->est->rcv_mss < half ? ts->est->rcv_mss : half;
 }
 
@@ -59,15 +61,28 @@ static uint32_t wnd_room(const struct tcp_sock *ts)
 	return room < most ? room : most;
 }
 
-/* As it stands, until the buffer alone has room for a step; only then is the rest looked at. */
+/* Room for a step as the header can say it: rounded down, but not to less than the step, or it would never come. */
+static uint32_t wnd_grow(const struct tcp_sock *ts, uint32_t step)
+{
+	uint32_t room = wnd_room(ts), said = room & ~((1u << ts->rcv_wscale) - 1);
+
+	return said < step && room >= step ? wnd_keep(ts, room) : said;
+}
+
+/*
+ * As it stands, until the buffer alone has room for a step; only then is the rest looked at.  What stands is rounded up
+ * where there is room for that; else the edge stays where it was offered, and the header says what it can of it: with each
+ * ACK a part of the unit more, it would run away from a reader who has stopped (RFC 7323, 2.4).
+ */
 static uint32_t wnd_choose(const struct tcp_sock *ts)
 {
 	uint32_t now = wnd_now(ts), step = now + wnd_step(ts), most = wnd_most(ts), room = 0;
+	uint32_t free = wnd_free(ts);
 
-	if (wnd_free(ts) >= step)
-		room = wnd_room(ts) & ~((1u << ts->rcv_wscale) - 1);
+	if (free >= step)
+		room = wnd_grow(ts, step);
 	if (room < step)
-		room = wnd_keep(ts, now);
+		room = wnd_keep(ts, now) <= free ? wnd_keep(ts, now) : now;
 	return room < most ? room : most;
 }
 
@@ -88,7 +103,7 @@ uint16_t tcp_wnd_advertise(struct tcp_sock *ts)
 {
 	uint32_t wnd = wnd_choose(ts);
 
-	wnd_count(ts, wnd);
+	wnd_count(ts, wnd >> ts->rcv_wscale);
 	ts->rcv_adv = ts->rcv_nxt + wnd;
 	return (uint16_t)(wnd >> ts->rcv_wscale);
 }

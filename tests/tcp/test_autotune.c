@@ -26,6 +26,7 @@ static void setup(void)
 	edge = 0;
 }
 
+/* The header may say less than the edge that was offered, by what the scale cannot say (RFC 7323, 2.4): that stands. */
 static void see_windows(void)
 {
 	struct tcp_view v;
@@ -35,8 +36,9 @@ static void see_windows(void)
 	ck_assert(tcp_lab_view(&v));
 	while (tcp_lab_take(&s)) {
 		e = s.ack + ((uint32_t)s.wnd << v.rcv_wscale);
-		ck_assert_msg(e >= edge, "the edge moved back from %u to %u", edge, e);
-		edge = e;
+		ck_assert_msg(e + (1u << v.rcv_wscale) > edge, "the edge moved back from %u to %u",
+			      edge, e);
+		edge = e > edge ? e : edge;
 	}
 }
 

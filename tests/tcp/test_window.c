@@ -4,6 +4,8 @@
  * memory than the buffer says.
  */
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "net/pkbuf.h"
@@ -306,6 +308,114 @@ START_TEST(test_zero_window_still_takes_urg)
 }
 END_TEST
 
+/* With the scale that the default settings lead to. */
+static void scaled(void)
+{
+	tcp_lab_peer(2);
+	tl.syn = (struct seg){.mss = 1460, .opts = O_WS, .ws = 7};
+	tcp_lab_state(TCP_ESTABLISHED, ACTIVE);
+}
+
+/* Segments of n bytes, or what the window allows, each taken; returns where they end. */
+static uint32_t fill_scaled(uint32_t at, uint32_t n)
+{
+	struct tcp_view v;
+
+	while (tcp_lab_view(&v) && v.rcv_wnd) {
+		uint32_t k = v.rcv_wnd < n ? v.rcv_wnd : n;
+
+		ck_assert_uint_eq(v.rcv_nxt - tl.peer.isn, at);
+		rx(ACK, .seq = at, .ack = 1, .len = k);
+		tcp_lab_drop();
+		at += k;
+	}
+	return at;
+}
+
+/* A reader who has stopped: the window closes, whatever the rounding of each ACK, and all it has offered is taken. */
+static const uint32_t stopped[] = {1000, 1023, 1400, 1448, 1460};
+#define STOPPED (int)(sizeof(stopped) / sizeof(stopped[0]))
+
+START_TEST(test_scaled_window_closes_on_a_full_buffer)
+{
+	uint32_t at;
+
+	scaled();
+	at = fill_scaled(1, stopped[_i]);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPRcvQDrop), 0);
+	tcp_lab_read(at - 1);
+	tcp_lab_drop();
+}
+END_TEST
+
+/* Each of them in an ACK of its own, less than the unit of the scale. */
+START_TEST(test_scaled_window_closes_by_small_segments)
+{
+	struct tcp_view v;
+	struct seg s = {.wnd = 1};
+	uint32_t at = 1, n;
+
+	scaled();
+	for (; s.wnd; at += n) {
+		ck_assert(tcp_lab_view(&v));
+		n = v.rcv_wnd < 500 ? v.rcv_wnd : 500;
+		rx(ACK, .seq = at, .ack = 1, .len = n);
+		advance_ms(300);
+		while (tcp_lab_take(&s))
+			;
+		ck_assert_uint_eq(s.ack, at + n);
+	}
+	tcp_lab_read(at - 1);
+	tcp_lab_drop();
+}
+END_TEST
+
+/* Below the peer's segments, or by what the scale makes of it: half of it is a step, too. */
+static const int clamped[] = {1152, 1400, 1500, 2047};
+#define CLAMPED (int)(sizeof(clamped) / sizeof(clamped[0]))
+
+static void opens_again(uint32_t at)
+{
+	uint32_t end = fill_scaled(at, 1448);
+	struct tcp_view v;
+
+	tcp_lab_read(end - at);
+	ck_assert(tcp_lab_view(&v));
+	ck_assert_uint_ge(v.rcv_wnd, 576);
+	tcp_lab_drop();
+}
+
+START_TEST(test_clamp_below_a_segment_opens_again)
+{
+	if (_i % 2)
+		scaled();
+	rx(ACK, .seq = 1, .ack = 1, .len = 1448);
+	tcp_lab_read(1448);
+	tcp_lab_drop();
+	tcp_lab_setopt(tl.fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, clamped[_i / 2]);
+	opens_again(1449);
+}
+END_TEST
+
+/* What such a buffer has room for, in units of the scale, is less than its step. */
+START_TEST(test_small_buffer_opens_by_less_than_a_unit)
+{
+	struct tcp_view v;
+
+	scaled();
+	rx(ACK, .seq = 1, .ack = 1, .len = 1448);
+	tcp_lab_read(1448);
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_RCVBUF, 2304);
+	for (uint32_t at = 1449; at < 1000000; at += 1024) {
+		rx(ACK, .seq = at, .ack = 1, .len = 1024);
+		tcp_lab_read(1024);
+		tcp_lab_drop();
+		ck_assert(tcp_lab_view(&v));
+		ck_assert_uint_ge(v.rcv_wnd, 1024);
+	}
+}
+END_TEST
+
 START_TEST(test_scaled_window_reaches_the_buffer)
 {
 	struct tcp_view v;
@@ -340,6 +450,10 @@ int main(void)
 	tcase_add_test(tc, test_zero_window_still_takes_acks_and_rst);
 	tcase_add_test(tc, test_zero_window_fin_and_ack_in_one_batch);
 	tcase_add_test(tc, test_zero_window_still_takes_urg);
+	tcase_add_loop_test(tc, test_scaled_window_closes_on_a_full_buffer, 0, STOPPED);
+	tcase_add_test(tc, test_scaled_window_closes_by_small_segments);
+	tcase_add_loop_test(tc, test_clamp_below_a_segment_opens_again, 0, 2 * CLAMPED);
+	tcase_add_test(tc, test_small_buffer_opens_by_less_than_a_unit);
 	tcase_add_test(tc, test_scaled_window_reaches_the_buffer);
 	return unit_run("tcp_window", tc);
 }
