@@ -51,10 +51,11 @@ bool tcp_ack_hold(struct tcp_sock *ts); /* it is due, but the program comes back
 void tcp_ack_waited(struct tcp_sock *ts); /* ... and its ACK long enough */
 void tcp_ack_rides(struct tcp_sock *ts, uint64_t now);
 
-/* --- tcp_recv.c ------------------------------------------------------------------------------
+/* --- tcp_recv.c, tcp_window.c ------------------------------------------------------------------
  */
 
-void tcp_urg_pass(struct tcp_sock *ts); /* before RCV.UP moves on */
+void tcp_urg_pass(struct tcp_sock *ts);          /* before RCV.UP moves on */
+bool tcp_wnd_is_shut(const struct tcp_sock *ts); /* no more will come until something is read */
 
 /* --- tcp_ecn.c ---------------------------------------------------------------------------------
  */

@@ -274,7 +274,8 @@ static uint32_t poll_open(struct sock *sk)
 
 	if (low > sk->rcvbuf / 2)
 		low = sk->rcvbuf / 2;
-	if (rcvq_bytes(ts) >= low || (rcvq_bytes(ts) && urg_ahead(ts) == 0))
+	if (rcvq_bytes(ts) >= low ||
+	    (rcvq_bytes(ts) && (urg_ahead(ts) == 0 || tcp_wnd_is_shut(ts))))
 		ev |= EPOLLIN;
 	if (!(sk->shutdown & SOCK_SHUT_WR) && !tcp_snd_space(sk))
 		ts->flags |= TCP_F_NOSPACE;

@@ -132,3 +132,9 @@ bool tcp_wnd_update_due(const struct tcp_sock *ts)
 	return grow >= (ts->sk.rcvbuf / 2 < most ? ts->sk.rcvbuf / 2 : most) / 4 ||
 	       (now < 2u * ts->est->rcv_mss && grow >= wnd_step(ts));
 }
+
+/* The peer has no room for a segment, or windows do not grow: who waits for more before he reads waits for ever (Linux). */
+bool tcp_wnd_is_shut(const struct tcp_sock *ts)
+{
+	return wnd_now(ts) <= ts->est->rcv_mss || depot_pressure(ts->sk.stack);
+}

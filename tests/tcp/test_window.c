@@ -308,6 +308,22 @@ START_TEST(test_zero_window_still_takes_urg)
 }
 END_TEST
 
+/* SO_RCVLOWAT asks for more than the window lets in: who polls for that would wait for ever (as Linux). */
+START_TEST(test_mark_the_window_never_reaches_is_told)
+{
+	uint32_t at = fill(1, 1448); /* the first window was the whole half */
+
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_RCVLOWAT, RCVBUF / 2);
+	tcp_lab_read(at - 1);
+	windows();
+	rx(ACK, .seq = at, .ack = 1, .len = 1448);
+	windows();
+	ck_assert_int_eq(tcp_lab_poll() & POLLIN, 0);
+	ck_assert_uint_lt(fill(at + 1448, 1448), at + RCVBUF / 2);
+	ck_assert_int_eq(tcp_lab_poll() & POLLIN, POLLIN);
+}
+END_TEST
+
 /* With the scale that the default settings lead to. */
 static void scaled(void)
 {
@@ -450,6 +466,7 @@ int main(void)
 	tcase_add_test(tc, test_zero_window_still_takes_acks_and_rst);
 	tcase_add_test(tc, test_zero_window_fin_and_ack_in_one_batch);
 	tcase_add_test(tc, test_zero_window_still_takes_urg);
+	tcase_add_test(tc, test_mark_the_window_never_reaches_is_told);
 	tcase_add_loop_test(tc, test_scaled_window_closes_on_a_full_buffer, 0, STOPPED);
 	tcase_add_test(tc, test_scaled_window_closes_by_small_segments);
 	tcase_add_loop_test(tc, test_clamp_below_a_segment_opens_again, 0, 2 * CLAMPED);
