@@ -39,13 +39,20 @@ struct batch *batch_of(struct stack *st)
 	return b;
 }
 
+/*
+ * Said before it is read and looked at after: another's reading in between is seen, however long this thread was kept
+ * away from its own.
+ */
 uint64_t batch_clock(struct stack *st)
 {
-	uint64_t now = env_now(st->env);
 	struct slot *s = slot_get(st);
+	uint64_t now;
 
-	if (atomic_load_explicit(&st->clock, memory_order_relaxed) != s)
-		atomic_store_explicit(&st->clock, s, memory_order_relaxed);
+	do {
+		if (atomic_load_explicit(&st->clock, memory_order_relaxed) != s)
+			atomic_store(&st->clock, s);
+		now = env_now(st->env);
+	} while (atomic_load(&st->clock) != s);
 	if (s->batch) {
 		s->now = now;
 		s->written = 0;

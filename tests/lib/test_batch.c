@@ -22,11 +22,18 @@ static struct {
 	uint32_t found[64];
 	unsigned ran, order[64];
 	_Atomic uint64_t now; /* goes on with each reading */
+	void (*meanwhile)(void); /* runs once, before who has read it goes on */
 } t;
 
 static uint64_t fake_now(struct env *e)
 {
-	return atomic_fetch_add(&t.now, 1);
+	uint64_t now = atomic_fetch_add(&t.now, 1);
+	void (*run)(void) = t.meanwhile;
+
+	t.meanwhile = NULL;
+	if (run)
+		run();
+	return now;
 }
 
 static uint64_t fake_random(struct env *e)
@@ -272,6 +279,30 @@ START_TEST(test_batch_clock_is_not_behind_another_thread)
 }
 END_TEST
 
+static uint64_t read_meanwhile;
+
+static void other_reads_meanwhile(void)
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, other_reads, &read_meanwhile), 0);
+	pthread_join(thread, NULL);
+}
+
+/* The same, while this one was kept away right behind its reading. */
+START_TEST(test_batch_clock_is_not_behind_who_read_meanwhile)
+{
+	struct batch b;
+
+	batch_begin(&b, t.stack);
+	t.meanwhile = other_reads_meanwhile;
+	batch_now(t.stack);
+	batch_clock_check(t.stack);
+	ck_assert_uint_gt(batch_now(t.stack), read_meanwhile);
+	batch_end(&b);
+}
+END_TEST
+
 START_TEST(test_batch_clock_is_read_again_after_writing)
 {
 	struct batch b;
@@ -325,6 +356,7 @@ int main(void)
 	tcase_add_test(tc, test_batch_wakes_more_than_it_holds);
 	tcase_add_test(tc, test_batch_reads_the_clock_once);
 	tcase_add_test(tc, test_batch_clock_is_not_behind_another_thread);
+	tcase_add_test(tc, test_batch_clock_is_not_behind_who_read_meanwhile);
 	tcase_add_test(tc, test_batch_clock_is_read_again_after_writing);
 #ifndef NDEBUG
 	tcase_add_test_raise_signal(tc, test_batch_end_with_lock_held_stops, SIGABRT);
