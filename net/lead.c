@@ -440,6 +440,12 @@ static int wait_led(struct lead *l, bool hot)
 	return r;
 }
 
+/* Who leads sleeps with its eventfd; where the process has no descriptor left for one, others read. */
+static bool may_poll(struct waiter *w)
+{
+	return atomic_load_explicit(&w->efd, memory_order_relaxed) >= 0 || waiter_eventfd(w) >= 0;
+}
+
 static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t deadline)
 {
 	struct slot *s = slot_get(st);
@@ -451,7 +457,8 @@ static int wait_leading(struct stack *st, struct pollfd *fds, int n, uint64_t de
 			 .fds = fds,
 			 .n = n,
 			 .deadline = deadline};
-	bool fast = rhythm_is_fast(&s->rhythm, st->env) && l.q && n <= LEAD_FDS;
+	bool fast =
+	    rhythm_is_fast(&s->rhythm, st->env) && l.q && n <= LEAD_FDS && may_poll(l.waiter);
 	int r = fast ? lead(&l) : -EBUSY;
 
 	if (!fast && l.q)

@@ -21,7 +21,7 @@ static struct {
 	struct waiter *woken[64];
 	uint32_t found[64];
 	unsigned ran, order[64];
-	_Atomic uint64_t now; /* goes on with each reading */
+	_Atomic uint64_t now;    /* goes on with each reading */
 	void (*meanwhile)(void); /* runs once, before who has read it goes on */
 } t;
 

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -190,6 +191,40 @@ START_TEST(test_lead_fast_thread_reads_for_itself)
 	await(&t.arrived);
 	ck_assert_int_eq(program_end(p), 0);
 	ck_assert(pthread_equal(t.carrier, p->thread));
+}
+END_TEST
+
+/* No further one of the process from here on. */
+static void descriptors_end(void)
+{
+	struct rlimit lim;
+	int next = dup(t.peer);
+
+	close(next);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &lim), 0);
+	lim.rlim_cur = (rlim_t)next;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &lim), 0);
+}
+
+/* Its first wait wants an eventfd to lead with: without one it waits as any other. */
+START_TEST(test_lead_is_left_to_others_without_a_descriptor)
+{
+	struct program *p = &t.program[0];
+
+	start();
+	while (atomic_load(&atomic_load(&t.q->reader)->efd) < 0)
+		sched_yield();
+	descriptors_end();
+	for (int i = 0; i < 20; i++) {
+		netdev_lets_go();
+		program_start(0, true);
+		while (!atomic_load(&p->waiter))
+			sched_yield();
+		tappair_write(t.peer, 0);
+		await(&t.arrived);
+		ck_assert_int_eq(program_end(p), 0);
+		atomic_store(&p->waiter, NULL);
+	}
 }
 END_TEST
 
@@ -492,6 +527,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_lead_fast_thread_reads_for_itself);
+	tcase_add_test(tc, test_lead_is_left_to_others_without_a_descriptor);
 	tcase_add_test(tc, test_lead_reads_for_others_until_its_own_comes);
 	tcase_add_test(tc, test_lead_slow_thread_sleeps);
 	tcase_add_test(tc, test_lead_not_while_the_setting_is_off);
