@@ -318,17 +318,20 @@ static int lead_sleep(struct lead *l, uint64_t until)
 	return r;
 }
 
-/* Frames come without end: is there something else to see to?  -EAGAIN: no. */
+/* Frames come without end: is there something else to see to, or the time over?  -EAGAIN: no. */
 static int lead_look(struct lead *l)
 {
 	uint64_t now;
-	int r;
+	int r = -EAGAIN;
 
 	if (l->n == 0 && l->deadline == ENV_NEVER)
 		return -EAGAIN;
 	now = env_now(l->env);
-	r = now < l->deadline && l->n == 0 ? -EAGAIN : lead_sleep(l, now);
-	return r == -ETIMEDOUT && now < l->deadline ? -EAGAIN : r;
+	if (l->n > 0)
+		r = lead_sleep(l, now);
+	if (r == -EAGAIN || r == -ETIMEDOUT)
+		r = now < l->deadline ? -EAGAIN : -ETIMEDOUT;
+	return r;
 }
 
 /*

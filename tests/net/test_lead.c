@@ -42,7 +42,9 @@ static struct {
 	struct netdev_queue *q;
 	int peer;
 	sem_t arrived;
-	pthread_t carrier; /* of the last frame; written before the post */
+	pthread_t carrier;    /* of the last frame; written before the post */
+	_Atomic bool endless; /* each frame that is read brings another */
+	sem_t over;           /* a program's wait is */
 	struct program program[WAITERS];
 } t;
 
@@ -58,6 +60,8 @@ static void proto_in(struct pkbuf *b)
 	w = i < WAITERS ? atomic_load(&t.program[i].waiter) : NULL;
 	if (w)
 		batch_wake(t.stack, w);
+	if (atomic_load(&t.endless))
+		tappair_write(t.peer, WAITERS);
 	sem_post(&t.arrived);
 }
 
@@ -70,6 +74,8 @@ static void setup(void)
 	t.dev = tappair_create(t.stack, 1, &t.peer);
 	t.q = t.dev->queue;
 	sem_init(&t.arrived, 0, 0);
+	sem_init(&t.over, 0, 0);
+	atomic_store(&t.endless, false);
 }
 
 static void teardown(void)
@@ -112,6 +118,7 @@ static void *program_run(void *arg)
 	atomic_store(&p->waiter, &s->waiter);
 	p->result =
 	    netdev_wait(t.stack, p->fds, p->nfds, p->wait_ns ? now + p->wait_ns : ENV_NEVER);
+	sem_post(&t.over);
 	p->rhythm = s->rhythm;
 	if (p->told)
 		program_answer(p);
@@ -191,6 +198,37 @@ START_TEST(test_lead_fast_thread_reads_for_itself)
 	await(&t.arrived);
 	ck_assert_int_eq(program_end(p), 0);
 	ck_assert(pthread_equal(t.carrier, p->thread));
+}
+END_TEST
+
+/* Others' frames come faster than they are read: each wait has its time all the same. */
+START_TEST(test_lead_time_is_over_while_frames_come)
+{
+	struct pollfd none = {.fd = -1, .events = POLLIN};
+	struct program *p = &t.program[0];
+	struct timespec late;
+	bool over;
+
+	p->wait_ns = 50 * NSEC_PER_MSEC;
+	p->fds = _i ? &none : NULL;
+	p->nfds = _i;
+	start();
+	do {
+		atomic_store(&t.endless, false);
+		netdev_lets_go();
+		atomic_store(&t.endless, true);
+		atomic_store(&p->waiter, NULL);
+		program_start(0, true);
+		while (!atomic_load(&p->waiter))
+			sched_yield();
+		tappair_write(t.peer, WAITERS);
+		clock_gettime(CLOCK_REALTIME, &late);
+		late.tv_sec += 5;
+		over = sem_timedwait(&t.over, &late) == 0;
+		atomic_store(&t.endless, false);
+		ck_assert_int_eq(program_end(p), -ETIMEDOUT);
+		ck_assert(over);
+	} while (atomic_load(&t.q->leader) != p->waiter);
 }
 END_TEST
 
@@ -527,6 +565,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_lead_fast_thread_reads_for_itself);
+	tcase_add_loop_test(tc, test_lead_time_is_over_while_frames_come, 0, 2);
 	tcase_add_test(tc, test_lead_is_left_to_others_without_a_descriptor);
 	tcase_add_test(tc, test_lead_reads_for_others_until_its_own_comes);
 	tcase_add_test(tc, test_lead_slow_thread_sleeps);
