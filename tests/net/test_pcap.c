@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,6 +117,35 @@ START_TEST(test_pcap_open_has_its_header_at_once)
 	read_header();
 	ck_assert(!read_packet());
 	ck_assert_int_eq(pcap_close_dev(p), 0);
+}
+END_TEST
+
+/* Whose reader does not read, and then does: packets are left out, but those that are there are whole. */
+START_TEST(test_pcap_fifo_holds_nobody_up)
+{
+	unsigned sent = 0, n = 0;
+	struct pcap *p;
+	int fd;
+
+	unlink(t.path);
+	ck_assert_int_eq(mkfifo(t.path, 0600), 0);
+	fd = open(t.path, O_RDONLY | O_NONBLOCK);
+	ck_assert_int_ge(fd, 0);
+	p = open_ok(false);
+	for (; sent < 100; sent++)
+		sink_tx(t.sink, frame_send4(t.stack, 1400, 0));
+	read_header();
+	ck_assert_int_eq(fcntl(fileno(t.file), F_SETFL, O_NONBLOCK), 0);
+	while (n + 1 < pcap_count(p) && read_packet())
+		n++;
+	ck_assert_uint_gt(n, 20);
+	ck_assert_uint_lt(n, 100);
+	sink_tx(t.sink, frame_send4(t.stack, 10, 0)); /* there is room again */
+	while (read_packet())
+		n++;
+	ck_assert_uint_eq(n, pcap_count(p));
+	ck_assert_int_eq(pcap_close_dev(p), 0);
+	close(fd);
 }
 END_TEST
 
@@ -261,6 +291,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_pcap_empty_file_has_a_header);
 	tcase_add_test(tc, test_pcap_open_has_its_header_at_once);
+	tcase_add_test(tc, test_pcap_fifo_holds_nobody_up);
 	tcase_add_test(tc, test_pcap_packets_with_their_bytes_and_times);
 	tcase_add_test(tc, test_pcap_cut_writes_wire_frames);
 	tcase_add_test(tc, test_pcap_bare_ip_has_its_link_type);
