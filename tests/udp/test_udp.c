@@ -214,6 +214,52 @@ START_TEST(test_in_to_many_gives_each_a_copy)
 }
 END_TEST
 
+/* This host's own broadcast is as a stranger's: each has a copy, come by the device it left by (Linux). */
+START_TEST(test_own_broadcast_gives_each_a_copy)
+{
+	static const char *const dst[] = {"10.0.0.255", "255.255.255.255"};
+	uint32_t eth = udp_lab.eth->dev->ifindex;
+	struct sock *sk[4];
+
+	for (int i = 0; i < 4; i++) {
+		sk[i] = udp_lab_sock();
+		sk[i]->flags |= SOCK_REUSEADDR | SOCK_BROADCAST;
+		sk[i]->c.ifindex = i < 2 ? 0 : i == 2 ? eth : eth + 1;
+		ck_assert_int_eq(udp_lab_bind(sk[i], "0.0.0.0", 53), 0);
+	}
+	ck_assert_int_eq(udp_lab_send(sk[2], dst[_i], 53, "all", 3), 3);
+	udp_lab_flush();
+	for (int i = 0; i < 3; i++) {
+		expect_recv(sk[i], "all");
+		ck_assert_uint_eq(got.m.ifindex, eth);
+	}
+	ck_assert_int_eq(udp_lab_recv(sk[3], &got), -EAGAIN); /* of another device */
+	for (int i = 0; i < 4; i++)
+		udp_lab_end(sk[i]);
+}
+END_TEST
+
+/* The net's broadcast is one by whichever device it comes. */
+START_TEST(test_broadcast_by_another_device_gives_each_a_copy)
+{
+	struct testdev *far = ip_lab_device(&udp_lab, "test1", "10.1.0.1/24");
+	struct sock *sk[2];
+
+	for (int i = 0; i < 2; i++) {
+		sk[i] = udp_lab_sock();
+		sk[i]->flags |= SOCK_REUSEADDR;
+		ck_assert_int_eq(udp_lab_bind(sk[i], "0.0.0.0", 53), 0);
+	}
+	ck_assert_ptr_nonnull(far);
+	udp_lab_rx(&(struct udp_lab_packet){
+	    .dst = "10.1.0.255", .sport = 1, .dport = 53, .data = "all", .n = 3});
+	for (int i = 0; i < 2; i++) {
+		expect_recv(sk[i], "all");
+		udp_lab_end(sk[i]);
+	}
+}
+END_TEST
+
 START_TEST(test_in_ttl_below_minttl_is_dropped)
 {
 	struct sock *sk = udp_lab_bound("0.0.0.0", 53);
@@ -425,6 +471,8 @@ int main(void)
 	tcase_add_test(tc, test_in_no_port_answers_port_unreachable);
 	tcase_add_test(tc, test_in_no_port_broadcast_is_silent);
 	tcase_add_loop_test(tc, test_in_to_many_gives_each_a_copy, 0, 3);
+	tcase_add_loop_test(tc, test_own_broadcast_gives_each_a_copy, 0, 2);
+	tcase_add_test(tc, test_broadcast_by_another_device_gives_each_a_copy);
 	tcase_add_test(tc, test_in_ttl_below_minttl_is_dropped);
 	tcase_add_test(tc, test_in_over_rcvbuf_is_dropped_and_counted);
 	tcase_add_test(tc, test_in_backlog_of_connected_or_closed_is_dropped);
