@@ -18,17 +18,22 @@
 /* --- waiting -----------------------------------------------------------------------------------
  */
 
+/* Of one that is off the ready list; the next event may be for it again. */
+static uint32_t item_ask(struct epoll_item *it)
+{
+	if (it->wait.one) {
+		mutex_lock(&it->s->wait.lock);
+		it->wait.woken = false;
+		mutex_unlock(&it->s->wait.lock);
+	}
+	return epoll_item_poll(it);
+}
+
 /* True: told. */
 static bool item_tell(struct epoll_item *it, struct epoll_event *out)
 {
-	uint32_t ev;
+	uint32_t ev = item_ask(it);
 
-	if (it->wait.one) {
-		mutex_lock(&it->s->wait.lock);
-		it->wait.woken = false; /* the next event may be for it again */
-		mutex_unlock(&it->s->wait.lock);
-	}
-	ev = epoll_item_poll(it);
 	if (!ev)
 		return false;
 	*out = (struct epoll_event){.events = ev, .data = it->event.data};
@@ -153,7 +158,7 @@ static uint32_t epoll_poll(struct socket *s)
 
 	mutex_lock(&ep->lock);
 	while (!ev && epoll_ready_next(ep, &p, 1, &left)) {
-		if (epoll_item_poll(p.it[0]))
+		if (item_ask(p.it[0]))
 			ev = events_all(EPOLLIN);
 		else
 			p.n = 0;

@@ -473,6 +473,32 @@ START_TEST(test_event_ends_a_wait)
 }
 END_TEST
 
+static void datagram_for_another(void *arg)
+{
+	late_datagram(arg);
+	take_one(udp);
+}
+
+/* What woke it was another's by the time it looked, by a wait or by a poll of the instance: the next event wakes it too. */
+START_TEST(test_exclusive_event_that_was_over_is_not_the_last)
+{
+	struct alarm gone = {.fire = datagram_for_another}, a = {.fire = late_datagram};
+	struct pollfd p = {.fd = ep, .events = POLLIN};
+	uint64_t begin = env_now(env);
+	struct epoll_event e;
+
+	watch(udp, EPOLLIN | EPOLLEXCLUSIVE);
+	atomic_store(&gone.when, begin + 20 * NSEC_PER_MSEC);
+	atomic_store(&a.when, begin + 30 * NSEC_PER_MSEC);
+	env_alarm_add(env, &gone);
+	env_alarm_add(env, &a);
+	ck_assert_int_eq(_i ? weft_poll(&p, 1, 250) : weft_epoll_wait(ep, &e, 1, 250), 1);
+	ck_assert_uint_eq(env_now(env) - begin, 30 * NSEC_PER_MSEC);
+	env_alarm_del(env, &gone);
+	env_alarm_del(env, &a);
+}
+END_TEST
+
 static void tests_of_what_is_told(TCase *tc)
 {
 	tcase_add_test(tc, test_level_tells_while_it_is_so);
@@ -492,6 +518,7 @@ static void tests_of_what_is_told(TCase *tc)
 	tcase_add_test(tc, test_wait_of_no_time_ends_a_hold);
 	tcase_add_test(tc, test_wait_that_finds_something_reads_no_clock);
 	tcase_add_test(tc, test_event_ends_a_wait);
+	tcase_add_loop_test(tc, test_exclusive_event_that_was_over_is_not_the_last, 0, 2);
 }
 
 static void tests_of_errors_and_ends(TCase *tc)
