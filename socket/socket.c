@@ -180,21 +180,6 @@ int weft_listen(int fd, int backlog)
 }
 
 /* The reserved descriptor and the made socket wait for a connection, or are given back. */
-static int accept_child(struct call *c, struct socket *s, struct socket *child, int fd, int flags)
-{
-	int err;
-
-	atomic_store_explicit(&child->flags, flags_of(flags), memory_order_relaxed);
-	err = s->ops->accept(c, s, child);
-	if (!err)
-		publish(c, socket_hold(child), fd);
-	return err;
-}
-
-/*
- * Descriptor and socket come first: no connection is taken off the queue for want of either.  *out is
- * referenced.
- */
 static int accept_socket(struct call *c, struct socket *s, struct socket **out, int flags)
 {
 	int err = -ENOBUFS, fd = fd_reserve();
@@ -202,8 +187,10 @@ static int accept_socket(struct call *c, struct socket *s, struct socket **out, 
 	if (fd < 0)
 		return fd;
 	*out = socket_alloc(c->stack, s->family, s->type, s->protocol);
-	if (*out)
-		err = accept_child(c, s, *out, fd, flags);
+	if (*out) {
+		atomic_store_explicit(&(*out)->flags, flags_of(flags), memory_order_relaxed);
+		err = s->ops->accept(c, s, *out);
+	}
 	if (!err)
 		return fd;
 	fd_release(fd);
@@ -212,6 +199,10 @@ static int accept_socket(struct call *c, struct socket *s, struct socket **out, 
 	return err;
 }
 
+/*
+ * Descriptor and socket come first: no connection is taken off the queue for want of either.  Once it is published
+ * the child is its descriptor's: the end of the stack, which waits for the listener's call, may take its sock away.
+ */
 int socket_accept(struct call *c, struct socket *s, struct sockaddr *addr, socklen_t *len,
 		  int flags)
 {
@@ -227,7 +218,7 @@ int socket_accept(struct call *c, struct socket *s, struct sockaddr *addr, sockl
 		return fd;
 	if (addr)
 		child->ops->name(child, addr, len, SOCKET_ACCEPTED);
-	socket_put(child, SOCKET_REF);
+	publish(c, child, fd);
 	return fd;
 }
 

@@ -319,6 +319,33 @@ START_TEST(test_shutdown_wakes_accept_and_connect)
 }
 END_TEST
 
+static ssize_t accept_named(int fd, void *arg)
+{
+	socklen_t n = SA_LEN;
+
+	return weft_accept(fd, arg, &n);
+}
+
+/* One of the two it is: a connection, whose stack has ended, or ENETDOWN. */
+START_TEST(test_stop_as_a_connection_is_accepted)
+{
+	struct sockaddr_in at, from;
+	struct blocked a = {.st = st, .fn = accept_named, .arg = &from};
+	int fd = sockets_open(SOCK_STREAM, 0);
+
+	a.fd = sockets_listener(&at);
+	blocked_begin(&a);
+	ck_assert_int_eq(weft_connect(fd, sa(&at), SA_LEN), 0);
+	sockets_end(st);
+	if (blocked_end(&a) < 0)
+		ck_assert_int_eq(a.error, ENETDOWN);
+	else
+		ck_assert_uint_eq(from.sin_addr.s_addr, at.sin_addr.s_addr);
+	sockets_close_all();
+	st = sockets_begin();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("blocking");
@@ -339,5 +366,6 @@ int main(void)
 	tcase_add_test(tc, test_cancelled_accept_passes_no_connection_by);
 	tcase_add_loop_test(tc, test_all_sleepers_leave_at_close, 0, 2);
 	tcase_add_test(tc, test_shutdown_wakes_accept_and_connect);
+	tcase_add_loop_test(tc, test_stop_as_a_connection_is_accepted, 0, 10);
 	return unit_run("blocking", tc);
 }
