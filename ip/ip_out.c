@@ -245,12 +245,16 @@ static int ip4_header_included(struct pkbuf *b, const struct path *path)
 
 /* --- out -------------------------------------------------------------------------------------- */
 
-/* Who broadcasts hears it too, and who sends to a group that this host is in (RFC 1112, 6.1). */
+/*
+ * Who broadcasts hears it too, and who sends to a group that this host is in (RFC 1112, 6.1).  What goes by lo comes
+ * back by itself.
+ */
 static bool out_wants_copy(const struct pkbuf *b, const struct ip_flow *f, const struct path *path)
 {
+	if (path->dev->flags & NETDEV_LOOPBACK)
+		return false;
 	if (path->type == ROUTE_MULTICAST)
-		return !f->no_loop && !(path->dev->flags & NETDEV_LOOPBACK) &&
-		       mcast_is_member(path->dev, &b->dst);
+		return !f->no_loop && mcast_is_member(path->dev, &b->dst);
 	return path->type == ROUTE_BROADCAST;
 }
 

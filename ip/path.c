@@ -171,7 +171,7 @@ static bool path_source_elsewhere(struct path *p, const struct ip_addr *dst)
 /* The sender's own choice first; without any address only broadcasts may be sent (from 0.0.0.0). */
 static int path_source(struct path *p, const struct ip_flow *f)
 {
-	bool leaves = p->type != ROUTE_LOCAL;
+	bool leaves = !(p->dev->flags & NETDEV_LOOPBACK);
 
 	if (!ip_addr_is_any(&f->src)) {
 		if (!f->hdrincl && ip_addr_type(p->stack, &f->src) != ROUTE_LOCAL)

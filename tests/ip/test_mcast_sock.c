@@ -318,6 +318,36 @@ START_TEST(test_own_copy)
 }
 END_TEST
 
+/* A group of this host alone, by lo, which is named by its address or its number (Linux): each hears it once. */
+START_TEST(test_group_of_the_loop_device)
+{
+	struct ip_mreqn by = {in_of("0.0.0.0"), in_of(_i ? "0.0.0.0" : "127.0.0.1"),
+			      _i ? (int)raw_lab.lo->ifindex : 0};
+	struct ip_addr src;
+
+	ck_assert_int_eq(member(b, IP_ADD_MEMBERSHIP, GROUP, "127.0.0.1"), 0);
+	ck_assert_int_eq(setopt(a, IP_MULTICAST_IF, &by, sizeof(by)), 0);
+	ck_assert_int_eq(raw_lab_send(a, GROUP, "x", 1), 1);
+	raw_lab_flush();
+	ck_assert(hears(a) && hears(b));
+	ck_assert(!hears(a) && !hears(b));
+	ck_assert_uint_eq(frames(raw_lab.eth, &src), 0);
+}
+END_TEST
+
+START_TEST(test_broadcast_by_the_loop_device)
+{
+	sock_lock(a);
+	a->c.ifindex = raw_lab.lo->ifindex;
+	a->flags |= SOCK_BROADCAST;
+	sock_unlock(a);
+	ck_assert_int_eq(raw_lab_send(a, "255.255.255.255", "x", 1), 1);
+	raw_lab_flush();
+	ck_assert(hears(a) && hears(b));
+	ck_assert(!hears(a) && !hears(b));
+}
+END_TEST
+
 /* Linux: members on this host hear it, and no other. */
 START_TEST(test_ttl_0_stays_on_the_host)
 {
@@ -355,5 +385,7 @@ int main(void)
 	tcase_add_test(tc, test_multicast_if_of_a_bound_device);
 	tcase_add_test(tc, test_own_copy);
 	tcase_add_test(tc, test_ttl_0_stays_on_the_host);
+	tcase_add_loop_test(tc, test_group_of_the_loop_device, 0, 2);
+	tcase_add_test(tc, test_broadcast_by_the_loop_device);
 	return unit_run("mcast_sock", tc);
 }
