@@ -267,16 +267,27 @@ ssize_t tcp_recv(struct sock *sk, struct sock_msg *m)
 
 /* --- what select, poll and ioctl ask ------------------------------------------------------------ */
 
-static uint32_t poll_open(struct sock *sk)
+/* Would a read find enough?  At the mark it passes over the urgent byte, or stops right behind it where that is in line. */
+static bool poll_readable(struct sock *sk)
 {
-	struct tcp_sock *ts = tcp_sk(sk);
-	uint32_t ev = 0, low = sk->rare->rcvlowat ? sk->rare->rcvlowat : 1;
+	const struct tcp_sock *ts = tcp_sk(sk);
+	uint32_t n = rcvq_bytes(ts), low = sk->rare->rcvlowat ? sk->rare->rcvlowat : 1;
 
 	if (low > sk->rcvbuf / 2)
 		low = sk->rcvbuf / 2;
-	if (rcvq_bytes(ts) >= low ||
-	    (rcvq_bytes(ts) && (urg_ahead(ts) == 0 || tcp_wnd_is_shut(ts))))
-		ev |= EPOLLIN;
+	if (n && urg_ahead(ts) == 0) {
+		if (sk->flags & SOCK_OOBINLINE)
+			return true;
+		n--;
+	}
+	return n >= low || (n && tcp_wnd_is_shut(ts));
+}
+
+static uint32_t poll_open(struct sock *sk)
+{
+	struct tcp_sock *ts = tcp_sk(sk);
+	uint32_t ev = poll_readable(sk) ? EPOLLIN : 0;
+
 	if (!(sk->shutdown & SOCK_SHUT_WR) && !tcp_snd_space(sk))
 		ts->flags |= TCP_F_NOSPACE;
 	else if ((sk->shutdown & SOCK_SHUT_WR) || !(ts->flags & TCP_F_NOMEM))

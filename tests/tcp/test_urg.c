@@ -62,6 +62,26 @@ START_TEST(test_urgent_byte_out_of_line)
 }
 END_TEST
 
+/* With nothing but it there a read would wait and lose it: to read there is nothing until more comes (Linux). */
+START_TEST(test_urgent_byte_alone_is_not_to_be_read)
+{
+	urgent(9);
+	ck_assert_int_eq(tcp_lab_poll() & (POLLIN | POLLPRI), POLLIN | POLLPRI);
+	ck_assert_int_eq(read_some(), 9);
+	ck_assert_int_eq(at_mark(), 1);
+	ck_assert_int_eq(tcp_lab_poll() & (POLLIN | POLLPRI), POLLPRI);
+	if (_i) {
+		ck_assert_int_eq(oob(), stream_byte(9));
+		ck_assert_int_eq(tcp_lab_poll() & (POLLIN | POLLPRI), 0);
+	}
+	rx(ACK | PSH, .seq = 11, .ack = 1, .len = 5);
+	tx(ACK, .seq = 1, .ack = 16);
+	ck_assert_int_eq(tcp_lab_poll() & POLLIN, POLLIN);
+	ck_assert_int_eq(read_some(), 5);
+	ck_assert_int_eq(tcp_lab_poll() & POLLIN, 0);
+}
+END_TEST
+
 START_TEST(test_read_stops_at_mark_and_skips)
 {
 	urgent(4);
@@ -451,6 +471,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, tcp_lab_teardown);
 	tcase_add_test(tc, test_urgent_byte_out_of_line);
+	tcase_add_loop_test(tc, test_urgent_byte_alone_is_not_to_be_read, 0, 2);
 	tcase_add_test(tc, test_read_stops_at_mark_and_skips);
 	tcase_add_test(tc, test_urgent_byte_in_line);
 	tcase_add_test(tc, test_message_in_line_tells_of_none);
