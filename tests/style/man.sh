@@ -46,7 +46,7 @@ done | report each_command_as_it_is
 	grep -q -e "$option\b" "$WEFT_BUILD/weft.1.txt" || echo "weft.1: no $option"
 done | report each_option
 text docs/man/weft.3 >"$WEFT_BUILD/weft.3.txt"
-grep -oE '\bweft_[a-z0-9]+\(' socket/include/weft/weft.h | sort -u | while read -r function; do
+grep -oE '\bweft_[a-z0-9_]+\(' socket/include/weft/weft.h | sort -u | while read -r function; do
 	grep -qF "$function" "$WEFT_BUILD/weft.3.txt" || echo "weft.3: no $function"
 done | report each_function
 report_end
