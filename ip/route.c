@@ -203,6 +203,8 @@ int route_add(struct stack *st, const struct route *r)
 	err = route_check_gateway(st, &full);
 	if (err)
 		return err;
+	if (!ip_addr_is_any(&r->src) && ip_addr_type(st, &r->src) != ROUTE_LOCAL)
+		return -EADDRNOTAVAIL; /* no answer would come back */
 	mutex_lock(&s->lock);
 	err = route_insert(s, &full, false);
 	mutex_unlock(&s->lock);

@@ -227,7 +227,16 @@ static int route_words(struct cmd *c, int at, struct route *r)
 	return status;
 }
 
-static const char *route_why(int err)
+/* What route_add() calls invalid: the network; else the gateway, which is weft's own address or many hosts'. */
+static const char *route_why_invalid(const struct route *r)
+{
+	struct ip_addr net = ip_addr_mask(&r->net, r->prefix);
+
+	return ip_addr_eq(&net, &r->net) ? "gateway is not the address of another host"
+					 : "address has host bits";
+}
+
+static const char *route_why(const struct route *r, int err)
 {
 	switch (err) {
 	case -EEXIST:
@@ -236,8 +245,10 @@ static const char *route_why(int err)
 		return "no such route";
 	case -ENETUNREACH:
 		return "gateway is not on a network of ours";
+	case -EADDRNOTAVAIL:
+		return "src is not an address of weft's own";
 	case -EINVAL:
-		return "address has host bits";
+		return route_why_invalid(r);
 	default:
 		return strerror(-err);
 	}
@@ -256,7 +267,7 @@ static int route_change(struct cmd *c, int at, bool add)
 	batch_begin(&b, c->stack);
 	err = add ? route_add(c->stack, &r) : route_del(c->stack, &r);
 	batch_end(&b);
-	return err ? cmd_error(c, "%s", route_why(err)) : CMD_OK;
+	return err ? cmd_error(c, "%s", route_why(&r, err)) : CMD_OK;
 }
 
 int cmd_route(struct cmd *c)

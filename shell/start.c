@@ -106,7 +106,9 @@ static int gateway_open(struct shell *sh)
 	if (!err)
 		return 0;
 	shell_error("--gateway: %s: %s", sh->options->gateway,
-		    err == -ENETUNREACH ? "not in the subnet of a device" : strerror(-err));
+		    err == -ENETUNREACH ? "not in the subnet of a device"
+		    : err == -EINVAL    ? "not the address of another host"
+					: strerror(-err));
 	return -1;
 }
 

@@ -208,6 +208,19 @@ START_TEST(test_address_takes_routes_that_send_from_it)
 }
 END_TEST
 
+START_TEST(test_route_that_sends_from_an_address_of_others_is_refused)
+{
+	struct route r = route_of("192.0.2.0/24", l.eth->dev, 0);
+
+	r.src = ip_of("10.3.0.1");
+	ck_assert_int_eq(route_add(l.st, &r), -EADDRNOTAVAIL);
+	ck_assert_str_eq(lookup("192.0.2.1"), "none");
+	ifaddr_add(other->dev, &r.src, IP_PREFIX4(24));
+	ck_assert_int_eq(route_add(l.st, &r), 0);
+	ck_assert_str_eq(lookup("192.0.2.1"), "test0");
+}
+END_TEST
+
 START_TEST(test_same_net_on_two_devices_second_serves_when_first_is_down)
 {
 	struct ip_addr a = ip_of("10.0.0.200");
@@ -384,6 +397,7 @@ int main(void)
 	tcase_add_test(tc, test_generation_is_shown);
 	tcase_add_test(tc, test_address_brings_and_takes_its_net);
 	tcase_add_test(tc, test_address_takes_routes_that_send_from_it);
+	tcase_add_test(tc, test_route_that_sends_from_an_address_of_others_is_refused);
 	tcase_add_test(tc, test_same_net_on_two_devices_second_serves_when_first_is_down);
 	tcase_add_test(tc, test_device_down_shorter_prefix_serves);
 	tcase_add_test(tc, test_lookup_by_device_passes_others_over);

@@ -29,6 +29,10 @@ says add_other_metric '' route add -net 10.0.1.0/24 gw 10.0.0.2 metric 9
 fails add_host_bits 1 'address has host bits' route add 10.9.0.1/24 via 10.0.0.2
 fails add_far_gateway 1 'gateway is not on a network of ours' route add 10.9.0.0/24 via 192.0.2.1
 fails add_nothing 2 'a gateway \(gw, via\) or a device \(dev\) is wanted' route add 10.9.0.0/24
+fails add_own_gateway 1 '^weft: route: gateway is not the address of another host$' route add default gw 10.0.0.1
+fails add_broadcast_gateway 1 'gateway is not the address of another host' route add 10.9.0.0/24 via 10.0.0.255
+fails add_foreign_src 1 "src is not an address of weft's own" route add 10.9.0.0/24 via 10.0.0.2 src 10.9.9.9
+says add_own_src '' route add 10.9.0.0/24 via 10.0.0.2 src 10.0.0.1
 fails add_device 1 'tap9: no such device' route add 10.9.0.0/24 dev tap9
 fails add_metric 2 "bad metric '-1'" route add 10.9.0.0/24 dev tap0 metric -1
 fails add_netmask_holes 2 'not contiguous' route add -net 10.9.0.0 netmask 255.0.255.0 dev tap0

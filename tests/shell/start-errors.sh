@@ -50,6 +50,7 @@ ip -n "$NS" route add 0.0.0.0/1 dev eth7
 expect default_route_is_not_in_the_way host "$WEFT" --control "$DIR/control" -c 'help jobs'
 
 refuses other_kind 'weft: lo: there is such an interface, of another kind: name another with --dev' --dev tap:lo
+refuses own_gateway 'weft: --gateway: 10.0.0.1: not the address of another host' --gateway 10.0.0.1
 refuses gateway 'weft: --gateway: 10.9.9.9: not in the subnet of a device' --gateway 10.9.9.9
 refuses control_folder "weft: control: $DIR/no/control: No such file or directory: name another with --control PATH" \
 	--control "$DIR/no/control"
