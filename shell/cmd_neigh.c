@@ -150,12 +150,12 @@ static int neigh_change(struct cmd *c, int at, bool add)
 	return err ? cmd_error(c, "%s: %s", c->argv[at], strerror(-err)) : CMD_OK;
 }
 
-/* The device behind an optional "dev". */
+/* The device behind an optional "dev"; without any word all devices are meant. */
 static int neigh_device(struct cmd *c, int at, struct netdev **dev)
 {
 	*dev = NULL;
-	if (at < c->argc && !strcmp(c->argv[at], "dev"))
-		at++;
+	if (at < c->argc && !strcmp(c->argv[at], "dev") && ++at >= c->argc)
+		return cmd_usage(c, "dev needs a value");
 	if (at + 1 < c->argc)
 		return cmd_usage(c, "too many words");
 	return at < c->argc ? parse_device(c, c->argv[at], dev) : CMD_OK;

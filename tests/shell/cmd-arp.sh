@@ -44,6 +44,9 @@ says arp_too "^10\.0\.0\.2 +$mac" arp
 says arpcache_head '^IP Address +HWaddress +State +Timeout' arpcache
 says neigh_add '' neigh add 10.0.0.55 lladdr 02:00:00:00:00:55 dev tap0
 says neigh_permanent '^10\.0\.0\.55 dev tap0 lladdr 02:00:00:00:00:55 PERMANENT$' neigh show dev tap0
+fails neigh_show_valueless 2 'dev needs a value' neigh show dev
+fails neigh_flush_valueless 2 'dev needs a value' neigh flush dev
+says neigh_nothing_flushed "^10\.0\.0\.2 .* lladdr $mac " neigh
 says neigh_flush '' neigh flush
 says neigh_permanent_stays '^10\.0\.0\.55 .* PERMANENT$' neigh
 says neigh_del '' neigh del 10.0.0.55 dev tap0
