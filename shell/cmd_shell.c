@@ -1,6 +1,7 @@
 /*
  * shell/cmd_shell.c - the commands of the shell itself: clear, exit, help, jobs, wait, kill.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +82,7 @@ int cmd_jobs(struct cmd *c)
 /* "%1" and "1" both name the first job. */
 static int job_parse(const char *text)
 {
-	return (int)number_parse(text + (*text == '%'), 1000000);
+	return (int)number_parse(text + (*text == '%'), INT_MAX);
 }
 
 int cmd_wait(struct cmd *c)

@@ -53,6 +53,14 @@ gives wait_no_job 1 "weft: wait: $id: no such job"
 run wait 0
 gives wait_no_number 2 'weft: wait: 0: not a job'"'"'s number
 usage: wait [ID]'
+# A weft of weeks: each line of `weft ctl` has taken a number.
+run kill 2000000000
+gives kill_high_number 1 'weft: kill: 2000000000: no such job'
+run wait 2000000000
+gives wait_high_number 1 'weft: wait: 2000000000: no such job'
+run kill 3000000000
+gives kill_no_number 2 "weft: kill: 3000000000: not a job's number
+usage: kill ID..."
 run kill
 gives kill_nothing 2 'weft: kill: which job?
 usage: kill ID...'
