@@ -27,6 +27,7 @@ struct ss {
 	bool tcp, udp, raw; /* none: all */
 	bool listening, all;
 	bool extended, timers, memory, info, json, programs;
+	bool bare;         /* no line of titles */
 	struct ss_fd *fds; /* sorted by sk */
 	size_t nfds, room;
 	FILE *out;         /* memory: nothing waits for a reader inside a batch */
@@ -181,21 +182,35 @@ static void ss_print_info(FILE *out, const struct tcp_view *v)
 	ss_print_rate(out, "delivery_rate", v->delivery_rate);
 }
 
-/* As iproute2 writes it; without the descriptor, which is the program's affair. */
-static void ss_print_program(struct ss *s, int fd)
+#define SS_NAME 32
+
+/* The program that has it, and its name; 0: none. */
+static int ss_program_of(struct ss *s, int fd, char name[SS_NAME])
 {
-	int pid = cmd_program_of(s->c, fd);
-	char path[64], name[32] = "?";
+	int pid = s->programs && fd >= 0 ? cmd_program_of(s->c, fd) : 0;
+	char path[64];
 	FILE *f;
 
 	if (!pid)
-		return;
+		return 0;
+	strcpy(name, "?");
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
 	f = fopen(path, "re");
-	if (f && fgets(name, sizeof(name), f))
+	if (f && fgets(name, SS_NAME, f))
 		name[strcspn(name, "\n")] = '\0';
 	if (f)
 		fclose(f);
+	return pid;
+}
+
+/* As iproute2 writes it; without the descriptor, which is the program's affair. */
+static void ss_print_program(struct ss *s, int fd)
+{
+	char name[SS_NAME];
+	int pid = ss_program_of(s, fd, name);
+
+	if (!pid)
+		return;
 	fputs(" users:((\"", s->out);
 	text_show(s->out, name);
 	fprintf(s->out, "\",pid=%d))", pid);
@@ -228,8 +243,7 @@ static void ss_print(struct ss *s, const struct ss_row *r)
 		fprintf(out, " fd:%d", fd);
 	if (s->extended && r->v.orphan)
 		fprintf(out, " orphan");
-	if (s->programs && fd >= 0)
-		ss_print_program(s, fd);
+	ss_print_program(s, fd);
 	if (s->memory)
 		ss_print_memory(out, &r->v);
 	if (s->info && stream)
@@ -248,17 +262,30 @@ static const char *ss_json_addr(const struct ss_row *r, const struct ip_addr *a,
 	return r->families == SOCK_FAMILY_4 ? "0.0.0.0" : "::";
 }
 
+static void ss_print_json_program(struct ss *s, int fd)
+{
+	char name[SS_NAME];
+	int pid = ss_program_of(s, fd, name);
+
+	if (!pid)
+		return;
+	fputs(", \"program\": ", s->out);
+	text_show_json(s->out, name);
+	fprintf(s->out, ", \"pid\": %d", pid);
+}
+
 static void ss_print_json(struct ss *s, const struct ss_row *r)
 {
 	const struct tcp_view *v = &r->v;
 	char local[IP_ADDR_TEXT], peer[IP_ADDR_TEXT];
 	FILE *out = s->out;
+	int fd = ss_fd_of(s, r->sk);
 
 	fprintf(out,
 		"%s\n{\"netid\": \"%s\", \"state\": \"%s\", \"recv_q\": %u, \"send_q\": %u, "
 		"\"local\": \"%s\", \"lport\": %u, \"peer\": \"%s\", \"pport\": %u, \"fd\": %d",
 		s->comma, r->netid, r->state, v->rcvq, v->sndq, ss_json_addr(r, &v->laddr, local),
-		v->lport, ss_json_addr(r, &v->raddr, peer), v->rport, ss_fd_of(s, r->sk));
+		v->lport, ss_json_addr(r, &v->raddr, peer), v->rport, fd);
 	s->comma = ",";
 	fprintf(out, ", \"rcv_bytes\": %u, \"rcvbuf\": %u, \"snd_bytes\": %u, \"sndbuf\": %u",
 		v->rcv_bytes, v->rcvbuf, v->snd_bytes, v->sndbuf);
@@ -273,6 +300,7 @@ static void ss_print_json(struct ss *s, const struct ss_row *r)
 			v->ssthresh, v->srtt_us, v->rttvar_us, v->rto_us, v->timer ? v->timer : "",
 			v->timer_ns / 1000000, v->retransmits, v->cc ? v->cc : "", v->pacing_rate,
 			v->delivery_rate);
+	ss_print_json_program(s, fd);
 	fputc('}', out);
 }
 
@@ -367,6 +395,9 @@ static void ss_option(struct ss *s, int letter)
 	case 'p':
 		s->programs = true;
 		break;
+	case 'H':
+		s->bare = true;
+		break;
 	}
 }
 
@@ -394,6 +425,8 @@ static void ss_header(struct ss *s)
 		fprintf(s->out, "[");
 		return;
 	}
+	if (s->bare)
+		return;
 	if (s->tcp + s->udp + s->raw != 1)
 		fprintf(s->out, "%-5s ", "Netid");
 	fprintf(s->out, "%-10s %-6s %-6s %21s %21s\n", "State", "Recv-Q", "Send-Q",

@@ -31,6 +31,11 @@ input()
 odd=$!
 until_true 10 grep -q there "$DIR/odd"
 expect odd_name_is_shown seen 'users:\(\("\\x1b\[2J\\xffä",pid=' ctl ss -tnp
+ctl ss -tnp --json >"$DIR/json"
+expect program_in_json python3 -c '
+import json, sys
+rows = json.load(open(sys.argv[1], "rb"))
+assert [r["program"] for r in rows if r.get("pid")] == ["\x1b[2J\ufffdä"], rows' "$DIR/json"
 echo >"$DIR/stays"
 wait $odd
 

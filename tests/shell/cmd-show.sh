@@ -43,6 +43,7 @@ fails sysctl_name 1 'foo: no such setting' sysctl foo
 
 says ss_listen '^tcp +LISTEN +0 +[0-9]+ +0\.0\.0\.0:7 +0\.0\.0\.0:\*$' ss -l
 says ss_one_kind '^LISTEN +0 +[0-9]+ +0\.0\.0\.0:7 ' ss -ltn
+expect ss_without_titles test "$(ctl ss -ltnH | grep -c State)" = 0
 says ss_udp '^UNCONN +0 +0 +0\.0\.0\.0:7 ' ss -lu
 mkfifo "$DIR/open"
 exec 4<>"$DIR/open"
