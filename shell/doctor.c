@@ -12,6 +12,7 @@
 #include "lib/text.h"
 #include "shell/client.h"
 #include "shell/missed.h"
+#include "shell/options.h"
 #include "shell/program.h"
 #include "shell/shell_priv.h"
 
@@ -161,7 +162,7 @@ int doctor_main(int argc, char **argv)
 
 	if (argc > i && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
 		fputs(usage, stdout);
-		return fflush(stdout) ? CMD_FAIL : CMD_OK;
+		return output_end(CMD_OK);
 	}
 	if (argc > i && strcmp(argv[i], "--json") == 0) {
 		d.json = true;
@@ -171,5 +172,5 @@ int doctor_main(int argc, char **argv)
 		status = doctor_machine(&d);
 	else
 		status = doctor_program(&d, argc - i + 1, argv + i - 1);
-	return fflush(stdout) ? CMD_FAIL : status;
+	return output_end(status);
 }

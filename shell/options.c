@@ -5,6 +5,7 @@
  */
 #include "shell/options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -325,11 +326,17 @@ enum options_result options_parse_run(struct options *o, int argc, char **argv, 
 	return OPTIONS_BAD;
 }
 
+int output_end(int status)
+{
+	if (fflush(stdout) == 0)
+		return status;
+	shell_error("standard output: %s", strerror(errno));
+	return CMD_FAIL;
+}
+
 int options_status(enum options_result r)
 {
-	if (r == OPTIONS_DONE)
-		return fflush(stdout) ? CMD_FAIL : CMD_OK;
-	return CMD_USAGE;
+	return r == OPTIONS_DONE ? output_end(CMD_OK) : CMD_USAGE;
 }
 
 int options_fill(struct options *o)

@@ -67,5 +67,7 @@ enum options_result options_parse_run(struct options *o, int argc, char **argv, 
 int options_fill(struct options *o);
 /* Reads `[--control PATH] [--] WORD...` of a subcommand, argv[0] being its name: optind is the first word. */
 enum options_result options_words(int argc, char **argv, const char **control);
+/* What main() has to say is written out: status, or CMD_FAIL with the error told. */
+int output_end(int status);
 /* The status of a main() whose options left nothing to run. */
 int options_status(enum options_result r);

@@ -41,6 +41,11 @@ for words in 'ctl --help' 'ctl -h' 'host --help' 'run --help' 'doctor --help' 'd
 	"$weft" $words >/dev/full 2>/dev/null && echo "$words on a full disk"
 done | report every_subcommand_has_help
 [ "$report_failed" = 0 ] || failed=1
+for words in --help --version 'run --help' 'doctor --help' doctor 'doctor --json' 'sim --help' 'sim --list'; do
+	# shellcheck disable=SC2086
+	"$weft" $words 2>&1 >/dev/full </dev/null | grep -Eq '^weft: .*standard output: No space left on device$' || echo "$words"
+done | report each_full_disk_is_told
+[ "$report_failed" = 0 ] || failed=1
 for option in --dev --addr --host-addr --mac --mtu --gateway --no-offload --probe --queues --control --dns -c -f -d -v; do
 	"$weft" --help | grep -q -e "$option\b" || echo "$option"
 done | report help_names_every_option
