@@ -334,16 +334,22 @@ static void weft_end(struct runner *r)
 	waitpid(r->weft, NULL, 0);
 }
 
+/* Something was asked for that only a weft which begins can give. */
+static bool options_begin(const struct options *o)
+{
+	return o->ndevice || o->gateway || o->no_offload || o->probe || o->queues > 1 || o->nsource;
+}
+
 /* Named or none named: one that runs; else one of our own. */
-static int runner_find(struct runner *r, struct options *o, int first)
+static int runner_find(struct runner *r, struct options *o)
 {
 	int fd = -1;
 
-	if (o->control && o->ndevice == 0) {
+	if (o->control && !options_begin(o)) {
 		fd = control_find(o->control, "run");
 		return fd < 0 ? -1 : runner_attach(r, fd);
 	}
-	if (first == 1 || o->ndevice == 0)
+	if (!options_begin(o))
 		fd = control_find_quiet();
 	return fd >= 0 ? runner_attach(r, fd) : runner_begin(r, o);
 }
@@ -360,7 +366,7 @@ int program_run(int argc, char **argv, const struct program_watch *w)
 	if (o.dns && setenv(PROGRAM_DNS, o.dns, 1))
 		return CMD_FAIL;
 	r.mode = o.mode;
-	if (runner_find(&r, &o, first) == 0)
+	if (runner_find(&r, &o) == 0)
 		status = runner_watched(&r, &o, argv + first);
 	weft_end(&r);
 	return status;
