@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/stack.h"
+#include "tcp/tcp_priv.h"
 #include "tests/sim/lab_world.h"
 
 #define SETTLE_NS (20 * NSEC_PER_SEC) /* addresses are announced */
@@ -76,6 +77,27 @@ static bool settings_set(struct lab_world *w, char *why)
 	return true;
 }
 
+/* Each algorithm that a job names may be chosen at both its ends. */
+static bool algorithms_check(struct lab_world *w, char *why)
+{
+	for (unsigned i = 0; i < w->scene.njob; i++) {
+		const struct lab_job *j = &w->scene.job[i];
+		const unsigned ends[] = {j->from, j->to};
+		char known[SYSCTL_TEXT_MAX];
+
+		for (unsigned e = 0; j->cc[0] && e < 2; e++) {
+			struct stack *st = w->node[ends[e]].stack;
+
+			if (tcp_cc_choose(st, j->cc) >= 0)
+				continue;
+			sysctl_read_text(st, "net.ipv4.tcp_allowed_congestion_control", known);
+			snprintf(why, LAB_WHY, "cc %s: not one of: %s", j->cc, known);
+			return false;
+		}
+	}
+	return true;
+}
+
 /* What a frame may need through every line of the world, one after the other. */
 static uint64_t path_longest(const struct lab_world *w)
 {
@@ -120,7 +142,8 @@ static bool world_begin(struct lab_world *w, char *why)
 	if (!w->env)
 		return false;
 	lab_agenda_begin(w);
-	if (!stacks_begin(w) || !lines_begin(w) || !settings_set(w, why) || !lab_routes_set(w, why))
+	if (!stacks_begin(w) || !lines_begin(w) || !settings_set(w, why) ||
+	    !algorithms_check(w, why) || !lab_routes_set(w, why))
 		return false;
 	w->path = path_longest(w);
 	w->start = env_now(w->env) + SETTLE_NS;

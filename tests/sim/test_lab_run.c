@@ -209,6 +209,10 @@ static const struct {
     {"host a b\nlink a b\nsysctl a no.such=1\nbulk a b 1MB\n", "sysctl no.such=1: no such setting"},
     {"host a b\nlink a b\nsysctl a net.ipv4.tcp_sack=7\nbulk a b 1MB\n",
      "sysctl net.ipv4.tcp_sack=7: out of range 0 - 1"},
+    {"host a b\nlink a b\nbulk a b 1MB cc cubik\n", "cc cubik: not one of: cubic reno bbr"},
+    {"host a b\nlink a b\nsysctl b net.ipv4.tcp_allowed_congestion_control=reno\nbulk a b 1MB cc "
+     "bbr\n",
+     "cc bbr: not one of: cubic reno"},
 };
 
 START_TEST(test_refused_scene_told)
