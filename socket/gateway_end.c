@@ -307,7 +307,7 @@ void gateway_end_close(struct gateway_end *e)
 	if (e->role == GATEWAY_LISTENER)
 		listener_leave(e);
 	if (e->listener)
-		e->listener->pending--;
+		gateway_accepted(e);
 	if (e->role == GATEWAY_DGRAM)
 		gateway_peers_end(e);
 	if (e->again)

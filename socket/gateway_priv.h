@@ -96,6 +96,7 @@ struct gateway_end {
 	bool aborted;                 /* t: with bytes unread */
 	uint8_t waits_cork;           /* t: so many rounds what it wrote corked has waited */
 	bool unread;                  /* t: bytes for it were thrown away: its close is a reset */
+	bool reset;                   /* t: by its peer, before the program has accepted it */
 	bool full;                    /* t: its descriptor took not all there was */
 	bool wants_room;              /* t: the kernel tells when the program has read */
 	bool again;                   /* t: on the list of those that go on next round */

@@ -37,6 +37,28 @@ void gateway_rest_done(struct gateway_rest *r, uint32_t n)
 	r->bytes = NULL;
 }
 
+/* It lies in its listener's queue, and accept() has not told of itself. */
+static bool is_queued(const struct gateway_end *e)
+{
+	char byte;
+
+	return e->listener && !e->hung_up && !e->aborted &&
+	       recv(e->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+/* accept() brings the byte by which a close is a reset: until then it has its place, slot and address. */
+static void stream_queued(struct gateway_end *e)
+{
+	gateway_end_stack_close(e);
+	e->reset = true;
+}
+
+static void queued_run(struct gateway_end *e)
+{
+	if (!is_queued(e))
+		gateway_end_forget(e);
+}
+
 /* Of one that went out the slot stays: its socket is the program's to close. */
 void gateway_stream_fail(struct gateway_end *e, int err)
 {
@@ -45,6 +67,10 @@ void gateway_stream_fail(struct gateway_end *e, int err)
 	if (s) {
 		atomic_store(&s->error, err);
 		atomic_store(&s->state, PROGRAM_CLOSED);
+	}
+	if (is_queued(e)) {
+		stream_queued(e);
+		return;
 	}
 	if (e->hung_up || e->child) {
 		gateway_end_forget(e);
@@ -203,6 +229,10 @@ static void stream_over(struct gateway_end *e)
 
 void gateway_stream_run(struct gateway_end *e)
 {
+	if (e->reset) {
+		queued_run(e);
+		return;
+	}
 	for (int i = 0; i < GATEWAY_ROUNDS; i++) {
 		enum gateway_progress up = gateway_up(e), down;
 
