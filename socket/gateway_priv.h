@@ -97,6 +97,7 @@ struct gateway_end {
 	uint8_t waits_cork;           /* t: so many rounds what it wrote corked has waited */
 	bool unread;                  /* t: bytes for it were thrown away: its close is a reset */
 	bool reset;                   /* t: by its peer, before the program has accepted it */
+	int broken; /* t: errno: nothing is sent any more, what came before is on its way; 0 */
 	bool full;                    /* t: its descriptor took not all there was */
 	bool wants_room;              /* t: the kernel tells when the program has read */
 	bool again;                   /* t: on the list of those that go on next round */
@@ -302,12 +303,16 @@ void gateway_connected(struct gateway_end *e);
 /* What a direction of a stream came to. */
 enum gateway_progress { GATEWAY_IDLE, GATEWAY_MORE, GATEWAY_GONE };
 
+/* The stack takes no more and answered err.  What it has got before goes to the program yet. */
+void gateway_stream_broken(struct gateway_end *e, int err);
 /* gateway_up.c: a piece of what the program wrote, to the stack. */
 enum gateway_progress gateway_up(struct gateway_end *e);
 /* Flags that were changed while bytes are held, and no bell has told. */
 void gateway_up_held(struct gateway_end *e);
 /* The residual byte is read: the program's close or ours is no reset. */
 void gateway_residual_drain(struct gateway_end *e);
+/* The program writes no more, and what it wrote is read away but for so many bytes. */
+void gateway_up_discard(struct gateway_end *e, int keep);
 /* Puts by; without memory false.  n bytes of what was put by are gone. */
 bool gateway_rest_keep(struct gateway_rest *r, const uint8_t *bytes, uint32_t n);
 void gateway_rest_done(struct gateway_rest *r, uint32_t n);

@@ -59,19 +59,29 @@ static void queued_run(struct gateway_end *e)
 		gateway_end_forget(e);
 }
 
-/* Of one that went out the slot stays: its socket is the program's to close. */
-void gateway_stream_fail(struct gateway_end *e, int err)
+static void slot_close(struct gateway_end *e, int err)
 {
 	struct program_slot *s = gateway_slot(e);
 
-	if (s) {
-		atomic_store(&s->error, err);
-		atomic_store(&s->state, PROGRAM_CLOSED);
-	}
+	if (!s)
+		return;
+	atomic_store(&s->error, err);
+	atomic_store(&s->state, PROGRAM_CLOSED);
+}
+
+/*
+ * Of one that went out the slot stays: its socket is the program's to close.  Who has read to the peer's FIN has read
+ * all there was, and sees no reset.
+ */
+void gateway_stream_fail(struct gateway_end *e, int err)
+{
+	slot_close(e, err);
 	if (is_queued(e)) {
 		stream_queued(e);
 		return;
 	}
+	if (e->down_done)
+		gateway_up_discard(e, 0);
 	if (e->hung_up || e->child) {
 		gateway_end_forget(e);
 		return;
@@ -82,6 +92,20 @@ void gateway_stream_fail(struct gateway_end *e, int err)
 	else
 		gateway_end_disconnect(e);
 	e->role = GATEWAY_BOUND;
+}
+
+void gateway_stream_broken(struct gateway_end *e, int err)
+{
+	if (e->down_done || e->hung_up) {
+		gateway_stream_fail(e, err);
+		return;
+	}
+	slot_close(e, err);
+	e->broken = err;
+	e->down_ready = true;
+	free(e->up.bytes);
+	e->up.bytes = NULL;
+	gateway_up_discard(e, 1);
 }
 
 int gateway_stream_disconnect(struct gateway_end *e)
@@ -183,15 +207,17 @@ static uint32_t down_take(struct sock_sink *k, const struct iovec *iov, int n, b
 	return all;
 }
 
+/* Of one that is broken the error has been told before, and EPIPE is that of one whose FIN had come. */
 static enum gateway_progress down_nothing(struct gateway_end *e, ssize_t k)
 {
-	if (k == 0) {
+	const int err = k < 0 ? errno : e->broken;
+
+	if (k == 0 && (!err || err == EPIPE)) {
 		e->down_done = true;
 		shutdown(e->watch.fd, SHUT_WR);
-		return GATEWAY_IDLE;
 	}
-	if (errno != EAGAIN) {
-		gateway_stream_fail(e, errno);
+	if (err && err != EAGAIN) {
+		gateway_stream_fail(e, err);
 		return GATEWAY_GONE;
 	}
 	e->down_ready = false;

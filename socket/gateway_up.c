@@ -40,12 +40,18 @@ static void stream_flags(struct gateway_end *e, uint32_t flags)
 	e->flags = flags;
 }
 
+/* It has failed: is the end gone? */
+static enum gateway_progress up_over(const struct gateway_end *e)
+{
+	return e->broken ? GATEWAY_IDLE : GATEWAY_GONE;
+}
+
 static int up_how(const struct gateway_end *e)
 {
 	return MSG_DONTWAIT | (e->up_urgent ? MSG_OOB : 0);
 }
 
-/* To the end or until it is refused: only who was refused is told of room.  False: the end is gone. */
+/* To the end or until it is refused: only who was refused is told of room.  False: see up_over(). */
 static bool up_rest(struct gateway_end *e)
 {
 	while (e->up.bytes) {
@@ -55,7 +61,7 @@ static bool up_rest(struct gateway_end *e)
 		if (k < 0 && errno == EAGAIN)
 			return true;
 		if (k < 0) {
-			gateway_stream_fail(e, errno);
+			gateway_stream_broken(e, errno);
 			return false;
 		}
 		gateway_rest_done(&e->up, (uint32_t)k);
@@ -101,7 +107,7 @@ static bool is_corked_now(struct gateway_end *e, uint32_t flags)
 
 /*
  * Sends as `flags` say, and puts by what was not taken.  What was corked goes together with the bytes behind it: alone,
- * it would leave them to Nagle's rule.  False: it has failed, the end is gone.
+ * it would leave them to Nagle's rule.  False: see up_over().
  */
 static bool up_send(struct gateway_end *e, uint32_t flags, const uint8_t *bytes, uint32_t n)
 {
@@ -112,7 +118,7 @@ static bool up_send(struct gateway_end *e, uint32_t flags, const uint8_t *bytes,
 		stream_flags(e, flags);
 	k = weft_send(e->fd, bytes, n, up_how(e));
 	if (k < 0 && errno != EAGAIN) {
-		gateway_stream_fail(e, errno);
+		gateway_stream_broken(e, errno);
 		return false;
 	}
 	if (uncorks)
@@ -253,6 +259,18 @@ void gateway_residual_drain(struct gateway_end *e)
 		e->residual = false;
 }
 
+void gateway_up_discard(struct gateway_end *e, int keep)
+{
+	int n = 0;
+
+	shutdown(e->watch.fd, SHUT_RD);
+	while (ioctl(e->watch.fd, FIONREAD, &n) == 0 && n > keep) {
+		n = n - keep < (int)GATEWAY_BUFFER ? n - keep : (int)GATEWAY_BUFFER;
+		if (recv(e->watch.fd, e->gateway->buffer, (size_t)n, MSG_DONTWAIT) <= 0)
+			return;
+	}
+}
+
 /* The program's close: everything is in the stack, which goes on alone.  A reset if it left bytes unread. */
 static void up_close(struct gateway_end *e)
 {
@@ -297,7 +315,7 @@ static enum gateway_progress up_move(struct gateway_end *e, const struct look *l
 	if (fresh == skipped)
 		return fresh || e->up_mark ? GATEWAY_MORE : GATEWAY_IDLE;
 	if (!up_send(e, l->flags, bytes + skipped, fresh - skipped))
-		return GATEWAY_GONE;
+		return up_over(e);
 	if (!up_is_empty(e, l))
 		return GATEWAY_MORE;
 	e->up_ready = false;
@@ -317,7 +335,7 @@ static enum gateway_progress up_mark_send(struct gateway_end *e)
 		return GATEWAY_IDLE;
 	e->residual = true;
 	e->up_urgent = true;
-	return up_send(e, slot_flags(e), byte, 1) ? GATEWAY_MORE : GATEWAY_GONE;
+	return up_send(e, slot_flags(e), byte, 1) ? GATEWAY_MORE : up_over(e);
 }
 
 /* A look ends before the mark: is there more than it saw?  Then the mark comes next, or it is newer than the look. */
@@ -347,12 +365,12 @@ enum gateway_progress gateway_up(struct gateway_end *e)
 	uint32_t before;
 	struct look l;
 
-	if (e->aborted)
+	if (e->aborted || (e->broken && e->hung_up))
 		return up_aborted(e);
-	if (!e->up_ready)
+	if (!e->up_ready || e->broken)
 		return GATEWAY_IDLE;
 	if (e->up.bytes && !up_rest(e))
-		return GATEWAY_GONE;
+		return up_over(e);
 	if (e->up.bytes)
 		return GATEWAY_IDLE;
 	before = slot_flags(e);
