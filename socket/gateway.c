@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,14 +280,16 @@ static int table_make(struct gateway *g)
 	return 0;
 }
 
-/* Each program's socket is a descriptor here. */
-static void descriptors_raise(void)
+/* Each program's socket is a descriptor here.  Remotes of UDP sockets, as many as anybody likes, have half of them. */
+static void descriptors_raise(struct gateway *g)
 {
 	struct rlimit r;
 
+	g->peers_max = GATEWAY_PEERS / 2;
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
 		r.rlim_cur = r.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &r);
+		g->peers_max = r.rlim_max / 2 < UINT_MAX ? (unsigned)(r.rlim_max / 2) : UINT_MAX;
 	}
 }
 
@@ -366,7 +369,7 @@ int gateway_start(struct stack *st, struct gateway **out)
 	g->callers.ready = gateway_caller_ready;
 	TAILQ_INIT(&g->again);
 	token_draw(g);
-	descriptors_raise();
+	descriptors_raise(g);
 	weft_use(st);
 	err = gateway_open(g);
 	if (!err)

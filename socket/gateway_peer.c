@@ -93,6 +93,7 @@ static void peer_end(struct gateway_peer *p)
 	TAILQ_REMOVE(&e->used, p, in_use);
 	RB_REMOVE(gateway_peer_tree, &e->peers, p);
 	e->npeers--;
+	e->gateway->npeers--;
 	gateway_watch_close(e->gateway, &p->watch);
 	gateway_free_later(e->gateway, p);
 }
@@ -110,10 +111,19 @@ static struct gateway_peer *peer_make(struct gateway_end *e, uint64_t key)
 	TAILQ_INSERT_TAIL(&e->used, p, in_use);
 	RB_INSERT(gateway_peer_tree, &e->peers, p);
 	e->npeers++;
+	e->gateway->npeers++;
 	if (p->watch.fd >= 0 && gateway_watch_add(e->gateway, &p->watch, EPOLLIN | EPOLLOUT) == 0)
 		return p;
 	peer_end(p);
 	return NULL;
+}
+
+/* One it may have in any case. */
+static bool peers_are_enough(const struct gateway_end *e)
+{
+	const struct gateway *g = e->gateway;
+
+	return e->npeers >= GATEWAY_PEERS || (e->npeers && g->npeers >= g->peers_max);
 }
 
 /* The one used longest ago makes room. */
@@ -126,7 +136,7 @@ struct gateway_peer *gateway_peer_get(struct gateway_end *e, uint64_t key)
 		TAILQ_INSERT_TAIL(&e->used, p, in_use);
 		return p;
 	}
-	if (e->npeers >= GATEWAY_PEERS)
+	if (peers_are_enough(e))
 		peer_end(TAILQ_FIRST(&e->used));
 	return peer_make(e, key);
 }

@@ -87,20 +87,20 @@ struct gateway_end {
 	bool child;    /* t: it came in: the name is our end's */
 	bool residual; /* t: one byte of it lies there, sent long since */
 	bool bulk;     /* t: many bytes lay there the last time */
-	bool up_ready, down_ready;    /* t: may have more: the program's, the peer's bytes */
-	bool up_mark;                 /* t: an urgent byte may lie among the program's */
-	bool up_urgent;               /* t: it is what is sent up */
-	bool up_done, down_done;      /* t: that direction has ended */
-	bool read_ended;              /* t: the program writes no more */
-	bool hung_up;                 /* t: it has closed, */
-	bool aborted;                 /* t: with bytes unread */
-	uint8_t waits_cork;           /* t: so many rounds what it wrote corked has waited */
-	bool unread;                  /* t: bytes for it were thrown away: its close is a reset */
-	bool reset;                   /* t: by its peer, before the program has accepted it */
-	int broken; /* t: errno: nothing is sent any more, what came before is on its way; 0 */
-	bool full;                    /* t: its descriptor took not all there was */
-	bool wants_room;              /* t: the kernel tells when the program has read */
-	bool again;                   /* t: on the list of those that go on next round */
+	bool up_ready, down_ready; /* t: may have more: the program's, the peer's bytes */
+	bool up_mark;              /* t: an urgent byte may lie among the program's */
+	bool up_urgent;            /* t: it is what is sent up */
+	bool up_done, down_done;   /* t: that direction has ended */
+	bool read_ended;           /* t: the program writes no more */
+	bool hung_up;              /* t: it has closed, */
+	bool aborted;              /* t: with bytes unread */
+	uint8_t waits_cork;        /* t: so many rounds what it wrote corked has waited */
+	bool unread;               /* t: bytes for it were thrown away: its close is a reset */
+	bool reset;                /* t: by its peer, before the program has accepted it */
+	int broken;      /* t: errno: nothing is sent any more, what came before is on its way; 0 */
+	bool full;       /* t: its descriptor took not all there was */
+	bool wants_room; /* t: the kernel tells when the program has read */
+	bool again;      /* t: on the list of those that go on next round */
 	struct gateway_rest up, down; /* t */
 	struct gateway_end *listener; /* t: of one not accepted yet */
 	int backlog, pending;         /* t: of a listener: handed over and not accepted */
@@ -161,7 +161,9 @@ struct gateway {
 	struct gateway_end_tree ends;                   /* l */
 	struct gateway_end_list again;                  /* t */
 	LIST_HEAD(, gateway_process) processes;         /* t */
-	struct gateway_strangers askers;                /* t: connections for requests */
+	unsigned npeers;                                /* t: remotes of all UDP sockets, */
+	unsigned peers_max; /* c: how many may be kept: descriptors are for others too */
+	struct gateway_strangers askers;  /* t: connections for requests */
 	struct gateway_strangers callers; /* t: streams that have not said whose they are */
 	bool starved;              /* t: somebody could not be let in, for want of descriptors */
 	struct gateway_end *probe; /* t: the next to be looked at */

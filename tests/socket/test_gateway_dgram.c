@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ip/ip_priv.h"
@@ -167,6 +168,42 @@ START_TEST(test_another_weft_is_not_its)
 }
 END_TEST
 
+static void limit_set(rlim_t n)
+{
+	const struct rlimit r = {n, n};
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &r), 0);
+}
+
+/* From more remotes than there are descriptors: each is heard, and who asks meanwhile is answered. */
+START_TEST(test_remotes_leave_descriptors_to_others)
+{
+	struct sockaddr_in to = in4("127.0.0.1", 0);
+	struct guest_socket other;
+	int from;
+
+	close(s.fd);
+	gateway_stop(g);
+	limit_set(64);
+	ck_assert_int_eq(gateway_start(st, &g), 0);
+	guest = (struct guest){.token = *gateway_token(g)};
+	ck_assert(guest_find(&guest, guest_open(&guest, AF_INET, SOCK_DGRAM, 0), &s));
+	ck_assert_int_eq(guest_bind(&s, sa(&to), SA_LEN), 0);
+	to.sin_port = htons(s.slot->local.port);
+	for (int i = 0; i < 80; i++) {
+		from = sockets_open(SOCK_DGRAM, 0);
+		ck_assert_int_eq(weft_sendto(from, "a", 1, 0, sa(&to), SA_LEN), 1);
+		ck_assert_int_eq(poll(&(struct pollfd){.fd = s.fd, .events = POLLIN}, 1, 10000), 1);
+		ck_assert_int_eq(recv(s.fd, bytes, sizeof(bytes), 0), 1);
+		weft_close(from);
+	}
+	to.sin_port = 0;
+	ck_assert(guest_find(&guest, guest_open(&guest, AF_INET, SOCK_STREAM, 0), &other));
+	ck_assert_int_eq(guest_bind(&other, sa(&to), SA_LEN), 0);
+	close(other.fd);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("gateway_dgram");
@@ -179,5 +216,6 @@ int main(void)
 	tcase_add_test(tc, test_routes_and_options_make_it_forgotten);
 	tcase_add_test(tc, test_shut_is_told);
 	tcase_add_test(tc, test_another_weft_is_not_its);
+	tcase_add_test(tc, test_remotes_leave_descriptors_to_others);
 	return unit_run("gateway_dgram", tc);
 }
