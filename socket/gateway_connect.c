@@ -78,6 +78,17 @@ void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t eve
 	gateway_let_in(g, w, caller_accept);
 }
 
+void gateway_callers_look(struct gateway *g)
+{
+	struct gateway_stranger *c, *next;
+
+	gateway_data_ready(g, &g->data, EPOLLIN);
+	for (c = LIST_FIRST(&g->callers.list); c; c = next) {
+		next = LIST_NEXT(c, next);
+		gateway_caller_ready(g, &c->watch, EPOLLIN);
+	}
+}
+
 /* Its state says whether it came to be; the program's socket becomes writable when the pad is drained. */
 void gateway_connected(struct gateway_end *e)
 {

@@ -296,6 +296,8 @@ bool gateway_is_awaited(struct gateway *g, uint32_t id);
 void gateway_awaited(struct gateway *g, uint32_t id);
 void gateway_data_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
 void gateway_caller_ready(struct gateway *g, struct gateway_watch *w, uint32_t events);
+/* Events may be late: who asks about one that connects has said so before. */
+void gateway_callers_look(struct gateway *g);
 int gateway_listen(struct gateway_end *e, int backlog, const struct ucred *who);
 /* One that it handed over is accepted, or has gone. */
 void gateway_accepted(struct gateway_end *e);

@@ -257,6 +257,8 @@ static void request_do(struct gateway *g, struct asker *a, const struct program_
 		gateway_devices(g, (unsigned)q->name, &r);
 		break;
 	default:
+		if (q->kind == PROGRAM_OPEN)
+			gateway_callers_look(g);
 		e = gateway_end_get(g, q->id, &a->from.who, &err);
 		if (!e && err == -EINVAL && is_option(q))
 			err = option_of_none(g, q, &r);

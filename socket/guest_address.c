@@ -74,10 +74,18 @@ static int name_put(const struct program_addr *p, int family, struct sockaddr *a
 	return 0;
 }
 
+/* A connect() that does not wait returns before the gateway has heard of it, which has when it answers. */
+static void name_await(const struct guest_socket *s)
+{
+	if (s->slot && atomic_load(&s->slot->state) == PROGRAM_CONNECTING)
+		guest_ask(s, PROGRAM_OPEN);
+}
+
 int guest_getsockname(const struct guest_socket *s, struct sockaddr *a, socklen_t *n)
 {
 	static const struct program_addr none;
 
+	name_await(s);
 	if (s->slot && atomic_load(&s->slot->has_local))
 		return name_put(&s->slot->local, s->family, a, n);
 	return name_put(&none, s->family, a, n);

@@ -1,5 +1,6 @@
 # For `weft run`: names and options of a connected socket, as Linux has them.  Arguments: an echo server.
 import errno
+import select
 import socket
 import struct
 import sys
@@ -55,6 +56,17 @@ try:
 except socket.timeout:
     pass
 s.settimeout(None)
+for where in None, ("0.0.0.0", 0):  # while it connects its own name is known
+    c = socket.socket()
+    c.setblocking(False)
+    if where:
+        c.bind(where)
+    assert c.connect_ex((host, port)) == errno.EINPROGRESS
+    while_connecting = c.getsockname()
+    c.setblocking(True)
+    assert select.select([], [c], [], 10)[1]
+    assert while_connecting == c.getsockname() and while_connecting[0] != "0.0.0.0", while_connecting
+    c.close()
 SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING = 29, 35, 37  # linux/socket.h
 SO_ZEROCOPY, TCP_INQ = 60, 36
 for level, name in [(socket.SOL_SOCKET, n) for n in (SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING, SO_ZEROCOPY)] + [
