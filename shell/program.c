@@ -25,7 +25,8 @@
 #include "shell/shell_priv.h"
 #include "shell/start.h"
 
-#define SETTLE_MS 5000 /* what a program left to be sent has so long when its own weft is to end */
+#define SETTLE_LOOK_MS 10   /* is what a program left to be sent gone?  Its own weft ends then */
+#define SETTLE_TOLD_MS 2000 /* until we say what we wait for */
 
 /* LOCKING: one thread. */
 struct runner {
@@ -322,14 +323,37 @@ static int runner_watched(struct runner *r, const struct options *o, char **argv
 	return status;
 }
 
-/* What the program wrote before it ended is sent first. */
+/* A signal that asks us to end has come, or this time is over. */
+static bool ends_within(int ms)
+{
+	const struct timespec t = {.tv_nsec = ms * 1000000L};
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGHUP);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGQUIT);
+	sigaddset(&ends, SIGTERM);
+	return sigtimedwait(&ends, NULL, &t) > 0;
+}
+
+/*
+ * What the program wrote before it ended is sent first, as by a kernel.  A peer that does not take it has TCP's own
+ * time-outs, or as long as the user has patience.
+ */
 static void weft_end(struct runner *r)
 {
 	if (r->weft <= 0)
 		return;
-	for (int ms = 0; ms < SETTLE_MS && r->stay >= 0 && !program_settled(r->stay, &r->token);
-	     ms += 10)
-		poll(NULL, 0, 10);
+	for (int ms = 0; r->stay >= 0 && !program_settled(r->stay, &r->token);
+	     ms += SETTLE_LOOK_MS) {
+		if (ms == SETTLE_TOLD_MS)
+			shell_error("run: the program has ended, and its peers have yet to take "
+				    "what it wrote: "
+				    "weft ends when they have, or at once by ^C");
+		if (ends_within(SETTLE_LOOK_MS))
+			break;
+	}
 	kill(r->weft, SIGTERM);
 	waitpid(r->weft, NULL, 0);
 }

@@ -45,6 +45,38 @@ host timeout 60 "$WEFT" run -- bash -c 'cat "$1" >/dev/tcp/10.0.0.2/9000' bash "
 wait $left
 expect what_was_left_is_sent cmp "$DIR/left" "$DIR/www/file"
 
+# A peer that is in no hurry has all of it too, and the user is told what is waited for; or does not wait.
+# slow SECONDS TIMEOUT...
+slow() {
+	host timeout 60 python3 -c '
+import socket, sys, time
+l = socket.socket()
+l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+l.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+l.bind(("", 9000))
+l.listen()
+c = l.accept()[0]
+time.sleep(int(sys.argv[1]))
+with open(sys.argv[2], "wb") as f:
+	while part := c.recv(65536):
+		f.write(part)' "$1" "$DIR/left" &
+	left=$!
+	host_listens 9000
+	shift
+	# shellcheck disable=SC2016 # the inner shell's
+	host "$@" "$WEFT" run -- bash -c 'head -c 400000 "$1" >/dev/tcp/10.0.0.2/9000' bash "$DIR/www/file" 2>"$DIR/told"
+}
+head -c 400000 "$DIR/www/file" >"$DIR/begin"
+slow 6 timeout 60
+expect waits_for_a_slow_peer test $? = 0
+wait $left
+expect slow_peer_has_all cmp "$DIR/left" "$DIR/begin"
+expect wait_is_told grep -q '^weft: run: the program has ended' "$DIR/told"
+slow 30 timeout -s INT -k 15 8
+expect ends_at_once_by_a_signal test $? = 124
+expect wait_is_told_again grep -q '^weft: run: the program has ended' "$DIR/told"
+kill $left
+
 chmod 755 "$DIR"
 cp "$WEFT" "$WEFT_BUILD/libweft_preload.so" "$DIR"
 mkdir "$DIR/run"
