@@ -33,10 +33,14 @@ static int rule(scmp_filter_ctx f, uint32_t action, int nr, struct scmp_arg_cmp 
 static int socket_rules(scmp_filter_ctx f, uint32_t served)
 {
 	static const int families[] = {AF_INET, AF_INET6};
+	/* devices themselves, and what goes over the host's IP by other names */
+	static const int never[] = {AF_PACKET, AF_XDP, AF_PPPOX, AF_RDS, AF_RXRPC, AF_SMC, AF_TIPC};
 	const uint32_t refused = SCMP_ACT_ERRNO(EAFNOSUPPORT);
-	int err =
-	    rule(f, refused, SCMP_SYS(socket), SCMP_A0_32(SCMP_CMP_MASKED_EQ, WORD, AF_PACKET));
+	int err = 0;
 
+	for (unsigned i = 0; !err && i < sizeof(never) / sizeof(never[0]); i++)
+		err = rule(f, refused, SCMP_SYS(socket),
+			   SCMP_A0_32(SCMP_CMP_MASKED_EQ, WORD, (uint32_t)never[i]));
 	for (unsigned i = 0; !err && i < sizeof(families) / sizeof(families[0]); i++)
 		err = rule(f, served ? served : refused, SCMP_SYS(socket),
 			   SCMP_A0_32(SCMP_CMP_MASKED_EQ, WORD, (uint32_t)families[i]));

@@ -88,6 +88,18 @@ libc = ctypes.CDLL(None, use_errno=True)
 fd = libc.syscall(41, 2, 1, 0)
 print(fd, os.strerror(ctypes.get_errno()))' >"$DIR/raw"
 expect host_is_refused grep -q '^-1 Address family not supported' "$DIR/raw"
+# The host's devices are nobody's in either mode: packet and XDP sockets are there, and refused.
+for mode in preload notify; do
+	timeout 30 "$WEFT" run --control "$DIR/control" --mode $mode -- python3 -c 'import socket
+for family in 17, 44, 24, 21, 33, 43, 30:
+	try:
+		socket.socket(family, socket.SOCK_RAW, 0)
+		print(family, "is given")
+	except OSError as e:
+		if e.errno != 97:
+			print(family, e)' >"$DIR/given" 2>&1
+	expect "devices_are_refused_$mode" test ! -s "$DIR/given"
+done
 expect nothing_left until_true 10 bash -c "[ \"\$('$WEFT' ctl --control '$DIR/control' ss -e -t | grep -c 'fd:')\" = 0 ]"
 expect weft_ends weft_down
 exit $failed
