@@ -59,13 +59,17 @@ standing() {
 		ctl ss -tieo
 		ctl stat -d
 		ctl netem
+		ctl jobs
+		ctl ifconfig
+		ctl neigh
+		cat "$DIR/nc"
 	} 2>&1 | sed 's/^/  | /'
 }
 
 # The link goes down in the middle of both directions at once, and comes back.
-ctl inetd echo
-ctl netem tap0 out rate 100mbit
-host timeout 60 nc -N 10.0.0.1 7 <"$DIR/file" >"$DIR/came" &
+expect echo_serves ctl inetd echo
+expect slow_line ctl netem tap0 out rate 100mbit
+host timeout 60 nc -v -N 10.0.0.1 7 <"$DIR/file" >"$DIR/came" 2>"$DIR/nc" &
 sender=$!
 expect echo_begins until_true 10 test -s "$DIR/came"
 ip -n "$NS" link set tap0 down
