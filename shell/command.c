@@ -49,7 +49,7 @@ const struct command commands[] = {
 	     "and over.",
      .listens = true},
     {.name = "ifconfig",
-     .args = "[-a | DEV [[add|del] ADDR/LEN] [mtu N] [up|down]]",
+     .args = "[-a | DEV [[add|del] ADDR/LEN | mtu N | up|down]...]",
      .text = "show or change devices and their addresses",
      .run = cmd_ifconfig},
     {.name = "inetd",
@@ -70,7 +70,7 @@ const struct command commands[] = {
 	     "packets held;\n"
 	     "    last the counts of the whole cache"},
     {.name = "netem",
-     .args = "[DEV [in|out] [WORD VALUE... | off | show]]",
+     .args = "[show | DEV [in|out] [[WORD VALUE...]... | off | show]]",
      .text = "lose, delay, reorder, double, damage, slow packets",
      .run = cmd_netem,
      .help = "loss 5% [CORRELATION] | loss gemodel P [R [1-H [1-K]]] | delay 20ms [5ms] | "
@@ -103,8 +103,9 @@ const struct command commands[] = {
      .help = "Options as ping's."},
     {.name = "quit", .args = "[STATUS]", .text = "the same as exit", .run = cmd_exit},
     {.name = "route",
-     .args = "[show | get ADDR | add|del [-net|-host] NET/LEN|default gw|via ADDR [dev DEV] "
-	     "[metric N] [mtu [lock] N] [advmss N] [initcwnd N] [src ADDR]]",
+     .args = "[show | get ADDR | add|del [-net|-host] [blackhole|unreachable] NET/LEN|default "
+	     "[gw|via ADDR | dev DEV | netmask MASK | metric N | mtu [lock] N | advmss N | "
+	     "initcwnd N | src ADDR]...]",
      .text = "show or change routes",
      .run = cmd_route,
      .help = "route add -net 10.0.1.0/24 gw 10.0.0.2\n"
