@@ -40,6 +40,11 @@ unsigned debug_level_parse(const char *name)
 	return 0;
 }
 
+const char *debug_level_name(unsigned i)
+{
+	return i < sizeof(debug_names) / sizeof(debug_names[0]) ? debug_names[i].name : NULL;
+}
+
 struct debug_sinks *debug_sinks_create(void)
 {
 	struct debug_sinks *d = calloc(1, sizeof(*d));

@@ -34,6 +34,7 @@ void debug_sinks_destroy(struct debug_sinks *d);
 void debug_sink_add(struct stack *st, struct debug_sink *s);
 void debug_sink_del(struct stack *st, struct debug_sink *s);
 unsigned debug_level_parse(const char *name); /* "arp", "all", ...; 0: unknown */
+const char *debug_level_name(unsigned i);     /* of the i-th; NULL: there are no more */
 
 void debug_line(struct stack *st, enum debug_level l, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "net/netem.h"
+#include "shell/complete.h"
 #include "shell/parse.h"
 
 #define NETEM_LIMIT 1000u /* what tc takes when none is named */
@@ -205,9 +206,16 @@ static const struct netem_key {
     {"blackout", netem_blackout},
 };
 
+#define NETEM_WORDS (sizeof(netem_words) / sizeof(netem_words[0]))
+
+const char *netem_word_name(unsigned i)
+{
+	return i < NETEM_WORDS ? netem_words[i].name : NULL;
+}
+
 static int netem_parse(struct netem_line *l)
 {
-	size_t i, n = sizeof(netem_words) / sizeof(netem_words[0]);
+	size_t i, n = NETEM_WORDS;
 	int status = CMD_OK;
 
 	while (!status && l->at < l->c->argc) {

@@ -1,5 +1,5 @@
 /*
- * shell/line_edit.c - lines from a terminal: readline with history and completion of command names.
+ * shell/line_edit.c - lines from a terminal: readline with history and completion (complete.c).
  *
  * readline's callback interface, so that the thread sleeps in the stack and a signal, which the watching
  * thread takes, reaches it there.  Its callbacks have no argument: the one variable here is theirs.
@@ -16,14 +16,19 @@
 #include <readline/history.h>
 #include <readline/readline.h>
 
+#include "shell/complete.h"
+
 #define HISTORY_LINES 1000
 #define PROMPT "[net shell]: "
+#define WORD_ENDS " \t\n\"'<>;&|"
 
 /* The shell thread's. */
 static struct {
 	bool done;
 	char *line;
 	char history[512]; /* "": none is kept */
+	struct shell *shell;
+	struct complete offer; /* while a word is completed */
 } edit;
 
 bool edit_wanted(void)
@@ -38,33 +43,32 @@ static void edit_line(char *line)
 	edit.done = true;
 }
 
-static char *edit_command(const char *text, int again)
+static char *edit_offer(const char *text, int again)
 {
-	static const struct command *next;
-	const struct command *row;
+	static unsigned next;
 
 	if (!again)
-		next = commands;
-	while ((row = next)->name) {
-		next++;
-		if (strncmp(row->name, text, strlen(text)) == 0)
-			return strdup(row->name);
+		next = 0;
+	while (next < edit.offer.n) {
+		const char *word = edit.offer.word[next++];
+
+		if (strncmp(word, text, strlen(text)) == 0)
+			return strdup(word);
 	}
 	return NULL;
 }
 
-/* A command's name at the start of a command and behind `help`; elsewhere files, readline's own way. */
+/* Files are completed in readline's own way. */
 static char **edit_complete(const char *text, int start, int end)
 {
-	const char *line = rl_line_buffer;
-	int at = start;
+	char **words;
 
-	while (at > 0 && (line[at - 1] == ' ' || line[at - 1] == '\t'))
-		at--;
-	if (at > 0 && !strchr(";&", line[at - 1]) && !(at == 4 && strncmp(line, "help", 4) == 0))
-		return NULL;
-	rl_attempted_completion_over = 1;
-	return rl_completion_matches(text, edit_command);
+	complete_line(edit.shell, rl_line_buffer, (size_t)end, &edit.offer);
+	rl_attempted_completion_over = !edit.offer.files;
+	rl_completion_suppress_append = edit.offer.joins;
+	words = rl_completion_matches(text, edit_offer);
+	complete_free(&edit.offer);
+	return words;
 }
 
 void edit_begin(struct shell *sh)
@@ -75,6 +79,10 @@ void edit_begin(struct shell *sh)
 	rl_catch_signals = 0;
 	rl_catch_sigwinch = 0;
 	rl_attempted_completion_function = edit_complete;
+	rl_completer_word_break_characters = WORD_ENDS;
+	rl_completer_quote_characters = "\"'";
+	rl_filename_quote_characters = WORD_ENDS "#\\";
+	edit.shell = sh;
 	using_history();
 	stifle_history(HISTORY_LINES);
 	if (!home || snprintf(edit.history, sizeof(edit.history), "%s/.weft_history", home) >=

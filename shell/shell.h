@@ -36,7 +36,7 @@ enum { CMD_OK = 0, CMD_FAIL = 1, CMD_USAGE = 2, CMD_NOT_FOUND = 127, CMD_INTERRU
 
 struct command {
 	const char *name;
-	const char *args; /* "[-c COUNT] [-s SIZE] ADDRESS" */
+	const char *args; /* "[-c COUNT] [-s SIZE] ADDRESS": usage.h; completion reads it */
 	const char *text; /* one line */
 	int (*run)(struct cmd *c);
 	const char *help; /* more lines for `help NAME` and `NAME --help`; may be NULL */

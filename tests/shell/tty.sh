@@ -8,6 +8,7 @@ if ! ldd "$WEFT" | grep -q libreadline; then
 fi
 net_begin
 export HOME="$DIR" WEFT NS DIR TERM=xterm
+: >"$DIR/a file"
 command expect -f - >"$DIR/out" 2>&1 <<'END'
 set timeout 20
 proc fails {why} { puts "\nFAILED $why"; exit 1 }
@@ -22,6 +23,11 @@ see {ether ([0-9a-f]{2}:){5}[0-9a-f]{2}  \(tap, 1 queue, offload\)}
 see {the host's end: mtu 1500}
 see {inet 10.0.0.2/24}
 see {routes:.*10\.0\.0\.0 .*arp cache:.*threads:.* net_timer tcp_timer netdev netdev shell}
+see {\[net shell\]: }
+send "sysctl net.ipv4.tcp_congestion_c\t=cub\t\177\177\177cubic\r"
+see {tcp_congestion_control = cubic}
+see {\[net shell\]: }
+send "netem ta\tof\t; help \"quit\" >\"$env(DIR)/a \t\r"
 see {\[net shell\]: }
 send "he\tjobs\r"
 see {list what runs in the background}
@@ -68,7 +74,9 @@ else
 	cat "$DIR/out"
 	fail session "$(grep FAILED "$DIR/out")"
 fi
-if [ "$(sed "s/ *$//" "$DIR/.weft_history")" = "help jobs
+if [ "$(sed "s/ *$//" "$DIR/.weft_history")" = "sysctl net.ipv4.tcp_congestion_control=cubic
+netem tap0 off ; help \"quit\" >\"$DIR/a file\"
+help jobs
 help kill
 ping -i 100 127.0.0.1
 snc -l 127.0.0.1:1234
