@@ -70,10 +70,19 @@ static uint32_t wnd_grow(const struct tcp_sock *ts, uint32_t step)
 }
 
 /*
- * As it stands, until the buffer alone has room for a step; only then is the rest looked at.  What stands is rounded up
- * where there is room for that; else the edge stays where it was offered, and the header says what it can of it: with each
- * ACK a part of the unit more, it would run away from a reader who has stopped (RFC 7323, 2.4).
+ * What stands, rounded up where there is room for that; else the edge stays where it was offered, and the header says
+ * what it can of it: with each ACK a part of the unit more, it would run away from a reader who has stopped (RFC 7323,
+ * 2.4).  But with nothing to be read it does not say nothing: a buffer below the unit would be shut for ever.
  */
+static uint32_t wnd_stand(const struct tcp_sock *ts, uint32_t now, uint32_t free)
+{
+	uint32_t up = wnd_keep(ts, now);
+	bool shut = now >> ts->rcv_wscale == 0;
+
+	return up <= free || (shut && !ts->est->rcvq_head) ? up : now;
+}
+
+/* As it stands, until the buffer alone has room for a step; only then is the rest looked at. */
 static uint32_t wnd_choose(const struct tcp_sock *ts)
 {
 	uint32_t now = wnd_now(ts), step = now + wnd_step(ts), most = wnd_most(ts), room = 0;
@@ -82,7 +91,7 @@ static uint32_t wnd_choose(const struct tcp_sock *ts)
 	if (free >= step)
 		room = wnd_grow(ts, step);
 	if (room < step)
-		room = wnd_keep(ts, now) <= free ? wnd_keep(ts, now) : now;
+		room = wnd_stand(ts, now, free);
 	return room < most ? room : most;
 }
 
@@ -125,6 +134,8 @@ bool tcp_wnd_update_due(const struct tcp_sock *ts)
 {
 	uint32_t now = wnd_now(ts), most = wnd_most(ts), room, grow;
 
+	if ((ts->flags & TCP_F_WND_CLOSED) && !ts->est->rcvq_head) /* perhaps by the unit alone */
+		return true;
 	if (now > 2 * (uint64_t)ts->est->tune.space)
 		return false;
 	room = wnd_room(ts);

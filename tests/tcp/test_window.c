@@ -432,6 +432,39 @@ START_TEST(test_small_buffer_opens_by_less_than_a_unit)
 }
 END_TEST
 
+/* The window as the peer knows it, in bytes, after all that was said by now. */
+static uint32_t told(uint32_t before)
+{
+	struct tcp_view v;
+	struct seg s;
+
+	ck_assert(tcp_lab_view(&v));
+	for (advance_ms(300); tcp_lab_take(&s);)
+		before = (uint32_t)s.wnd << v.rcv_wscale;
+	return before;
+}
+
+/* Less than the unit fits: a part of it at a time, and each is read. */
+static const int small[] = {1, 16384};
+
+START_TEST(test_small_buffer_stays_open_for_parts_of_a_unit)
+{
+	uint32_t wnd = 65535, n;
+
+	if (_i)
+		tcp_lab_sysctl("net.ipv4.tcp_rmem.max", 1 << 30);
+	scaled();
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_RCVBUF, small[_i]);
+	for (uint32_t at = 1; at < 600000; at += n) {
+		n = wnd < 300 ? wnd : 300;
+		rx(ACK, .seq = at, .ack = 1, .len = n);
+		tcp_lab_read(n);
+		wnd = told(wnd);
+		ck_assert_msg(wnd, "shut at %u", at);
+	}
+}
+END_TEST
+
 START_TEST(test_scaled_window_reaches_the_buffer)
 {
 	struct tcp_view v;
@@ -471,6 +504,7 @@ int main(void)
 	tcase_add_test(tc, test_scaled_window_closes_by_small_segments);
 	tcase_add_loop_test(tc, test_clamp_below_a_segment_opens_again, 0, 2 * CLAMPED);
 	tcase_add_test(tc, test_small_buffer_opens_by_less_than_a_unit);
+	tcase_add_loop_test(tc, test_small_buffer_stays_open_for_parts_of_a_unit, 0, 2);
 	tcase_add_test(tc, test_scaled_window_reaches_the_buffer);
 	return unit_run("tcp_window", tc);
 }
