@@ -147,5 +147,7 @@ bool tcp_wnd_update_due(const struct tcp_sock *ts)
 /* The peer has no room for a segment, or windows do not grow: who waits for more before he reads waits for ever (Linux). */
 bool tcp_wnd_is_shut(const struct tcp_sock *ts)
 {
-	return wnd_now(ts) <= ts->est->rcv_mss || depot_pressure(ts->sk.stack);
+	uint32_t told = wnd_now(ts) >> ts->rcv_wscale << ts->rcv_wscale;
+
+	return told <= ts->est->rcv_mss || depot_pressure(ts->sk.stack);
 }

@@ -465,6 +465,33 @@ START_TEST(test_small_buffer_stays_open_for_parts_of_a_unit)
 }
 END_TEST
 
+/* The peer knows the window in units: what is left of one lets nothing in, though it is more than a segment. */
+static const uint32_t marked[] = {1400, 1440, 1448, 1460};
+#define MARKED (int)(sizeof(marked) / sizeof(marked[0]))
+
+START_TEST(test_mark_a_scaled_window_never_reaches_is_told)
+{
+	const uint32_t n = marked[_i];
+	uint32_t wnd = 65535, at = 1, from;
+
+	tcp_lab_sysctl("net.ipv4.tcp_rmem.max", 1 << 28);
+	scaled();
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_RCVBUF, RCVBUF / 2);
+	for (; at < 1000000; at += n) { /* what was offered before */
+		rx(ACK, .seq = at, .ack = 1, .len = n);
+		tcp_lab_read(n);
+		wnd = told(wnd);
+	}
+	tcp_lab_setopt(tl.fd, SOL_SOCKET, SO_RCVLOWAT, RCVBUF / 2);
+	for (from = at; wnd >= n; at += n) {
+		rx(ACK, .seq = at, .ack = 1, .len = n);
+		wnd = told(wnd);
+	}
+	ck_assert_uint_lt(at - from, RCVBUF / 2);
+	ck_assert_int_eq(tcp_lab_poll() & POLLIN, POLLIN);
+}
+END_TEST
+
 START_TEST(test_scaled_window_reaches_the_buffer)
 {
 	struct tcp_view v;
@@ -505,6 +532,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_clamp_below_a_segment_opens_again, 0, 2 * CLAMPED);
 	tcase_add_test(tc, test_small_buffer_opens_by_less_than_a_unit);
 	tcase_add_loop_test(tc, test_small_buffer_stays_open_for_parts_of_a_unit, 0, 2);
+	tcase_add_loop_test(tc, test_mark_a_scaled_window_never_reaches_is_told, 0, MARKED);
 	tcase_add_test(tc, test_scaled_window_reaches_the_buffer);
 	return unit_run("tcp_window", tc);
 }
