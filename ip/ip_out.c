@@ -301,7 +301,7 @@ static int ip_out_by(struct pkbuf *b, const struct ip_flow *f, struct path *path
 		return err < 0 ? err : 0;
 	if (out_wants_copy(b, f, path))
 		out_loop_copy(b, path);
-	if (f->stays) {
+	if (f->stays && !(path->dev->flags & NETDEV_LOOPBACK)) {
 		pkbuf_free(b);
 		return 0;
 	}

@@ -367,6 +367,21 @@ START_TEST(test_ttl_0_stays_on_the_host)
 }
 END_TEST
 
+/* By lo it stays there anyway: each hears it (Linux). */
+START_TEST(test_ttl_0_by_the_loop_device)
+{
+	struct in_addr by = in_of("127.0.0.1");
+
+	ck_assert_int_eq(member(b, IP_ADD_MEMBERSHIP, GROUP, "127.0.0.1"), 0);
+	ck_assert_int_eq(setopt(a, IP_MULTICAST_IF, &by, sizeof(by)), 0);
+	ck_assert_int_eq(set(a, IP_MULTICAST_TTL, 0), 0);
+	ck_assert_int_eq(raw_lab_send(a, GROUP, "x", 1), 1);
+	raw_lab_flush();
+	ck_assert(hears(b));
+	ck_assert(!hears(b));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("mcast_sock");
@@ -387,5 +402,6 @@ int main(void)
 	tcase_add_test(tc, test_ttl_0_stays_on_the_host);
 	tcase_add_loop_test(tc, test_group_of_the_loop_device, 0, 2);
 	tcase_add_test(tc, test_broadcast_by_the_loop_device);
+	tcase_add_test(tc, test_ttl_0_by_the_loop_device);
 	return unit_run("mcast_sock", tc);
 }
