@@ -42,6 +42,7 @@ int inet_bind(struct inet_table *t, struct sock *sk, const struct ip_addr *a, ui
 int inet_bind_addr(struct sock *sk, const struct ip_addr *a); /* the port comes with connect() */
 /* An address of ours, or for datagrams also a group or broadcast to receive (RFC 1122, 4.1.3.5). */
 bool inet_addr_is_bindable(const struct sock *sk, const struct ip_addr *a);
+void inet_bound_to(struct sock *sk, const struct ip_addr *a); /* bind() named it; lock of sk held */
 /* A listener needs its port for itself: checks the table again as LISTEN.  -EADDRINUSE. */
 int inet_listen(struct inet_table *t, struct sock *sk);
 /* A child joins its listener's port.  0 or -ENOMEM. */

@@ -219,11 +219,22 @@ bool inet_addr_is_bindable(const struct sock *sk, const struct ip_addr *a)
 	return sk->ops->type != SOCK_STREAM && (type == ROUTE_BROADCAST || type == ROUTE_MULTICAST);
 }
 
+void inet_bound_to(struct sock *sk, const struct ip_addr *a)
+{
+	enum route_type type = ip_addr_type(sk->stack, a);
+
+	sk->flags &= ~(SOCK_BOUND_ADDR | SOCK_BOUND_WIDE);
+	if (ip_addr_is_any(a))
+		return;
+	sk->flags |= SOCK_BOUND_ADDR;
+	if (sk->ops->type != SOCK_STREAM && (type == ROUTE_BROADCAST || type == ROUTE_MULTICAST))
+		sk->flags |= SOCK_BOUND_WIDE;
+}
+
 static void bind_addr(struct sock *sk, const struct ip_addr *a)
 {
 	sk->c.laddr = *a;
-	if (!ip_addr_is_any(a))
-		sk->flags |= SOCK_BOUND_ADDR;
+	inet_bound_to(sk, a);
 }
 
 int inet_bind_addr(struct sock *sk, const struct ip_addr *a)

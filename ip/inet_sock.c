@@ -339,12 +339,7 @@ void sock_snd_uncharge(struct sock *sk, uint32_t bytes)
 /* A group or broadcast address that was bound to receive from is no source. */
 static struct ip_addr sock_source(const struct sock *sk)
 {
-	enum route_type type;
-
-	if (sk->ops->type == SOCK_STREAM || !(sk->flags & SOCK_BOUND_ADDR))
-		return sk->c.laddr;
-	type = ip_addr_type(sk->stack, &sk->c.laddr);
-	return type == ROUTE_MULTICAST || type == ROUTE_BROADCAST ? ip_addr_any : sk->c.laddr;
+	return sk->flags & SOCK_BOUND_WIDE ? ip_addr_any : sk->c.laddr;
 }
 
 struct ip_addr sock_source_unbound(const struct sock *sk, const struct ip_addr *dst)

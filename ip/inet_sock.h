@@ -180,6 +180,7 @@ struct sock_ops {
 #define SOCK_HDRINCL (1u << 8)
 #define SOCK_RECVERR (1u << 9)
 #define SOCK_BOUND_ADDR (1u << 10) /* bind() named an address */
+#define SOCK_BOUND_WIDE (1u << 26) /* ... of a group, or a broadcast as it was then: no source */
 #define SOCK_BOUND_PORT (1u << 11) /* bind() named a port */
 #define SOCK_DEAD (1u << 12)       /* no program holds it */
 /* What recvmsg() tells of a datagram beside its bytes. */

@@ -84,9 +84,7 @@ int raw_bind(struct sock *sk, const struct ip_addr *a, uint16_t port)
 	if (!inet_addr_is_bindable(sk, a))
 		return -EADDRNOTAVAIL;
 	raw_list_set_addrs(sk, a, &sk->c.raddr);
-	sk->flags &= ~SOCK_BOUND_ADDR;
-	if (!ip_addr_is_any(a))
-		sk->flags |= SOCK_BOUND_ADDR;
+	inet_bound_to(sk, a);
 	return 0;
 }
 

@@ -174,6 +174,20 @@ START_TEST(test_send_from_an_address_that_has_gone)
 }
 END_TEST
 
+/* Linux: what was a broadcast when it was bound is no source, whatever became of its net. */
+START_TEST(test_send_bound_to_a_broadcast_that_has_gone)
+{
+	struct sock *sk = udp_lab_bound("10.0.0.255", 7);
+	struct ip_addr own = ip_of("10.0.0.1"), other = ip_of("10.0.0.9");
+
+	ck_assert_int_eq(ifaddr_del(udp_lab.eth->dev, &own), 0);
+	ck_assert_int_eq(ifaddr_add(udp_lab.eth->dev, &other, IP_PREFIX4(25)), 0);
+	ck_assert_int_eq(udp_lab_send(sk, "10.0.0.2", 7, "x", 1), 1);
+	ck_assert(udp_lab_sent(&sent) && ip_addr_eq(&sent.src, &other));
+	udp_lab_end(sk);
+}
+END_TEST
+
 START_TEST(test_send_no_port_left_eaddrinuse)
 {
 	struct sock *a = udp_lab_sock(), *b = udp_lab_sock();
@@ -427,6 +441,7 @@ int main(void)
 	tcase_add_test(tc, test_send_broadcast_with_so_broadcast);
 	tcase_add_loop_test(tc, test_send_broadcast_is_heard_by_all_here, 0, 2);
 	tcase_add_test(tc, test_send_from_an_address_that_has_gone);
+	tcase_add_test(tc, test_send_bound_to_a_broadcast_that_has_gone);
 	tcase_add_test(tc, test_send_no_port_left_eaddrinuse);
 	tcase_add_test(tc, test_send_empty_datagram);
 	tcase_add_test(tc, test_send_checksum_zero_becomes_ffff);
