@@ -22,6 +22,7 @@ struct look {
 	uint32_t ev;
 	uint64_t acked;
 	bool connecting, begun;
+	bool broken; /* by an error that no connect() is to tell: it was a connection */
 };
 
 static bool callback_enter(struct callback *cb, struct call *c)
@@ -157,6 +158,7 @@ static bool callback_look(struct callback *cb, struct look *k)
 	sock_lock(sk);
 	k->state = atomic_load_explicit(&sk->c.state, memory_order_relaxed);
 	k->ev = sk->ops->poll(sk);
+	k->broken = (k->ev & EPOLLERR) && !(atomic_load(&cb->s->flags) & SOCKET_CONNECTING);
 	k->acked = k->state == TCP_LISTEN ? 0 : tcp_bytes_acked(sk);
 	if (k->fns.sent || k->fns.event)
 		sk->flags |= SOCK_ACK_EVENTS;
@@ -165,8 +167,11 @@ static bool callback_look(struct callback *cb, struct look *k)
 	return true;
 }
 
-/* The child begins with its listener's arg and event function.  Its descriptor, or -errno. */
-static int accept_one(struct callback *cb, const struct callback_fns *f)
+/*
+ * The child begins with its listener's arg and event function, and as a connection, though it may be reset by now.  Its
+ * descriptor, with a reference to *out; or -errno.
+ */
+static int accept_one(struct callback *cb, const struct callback_fns *f, struct socket **out)
 {
 	struct call c, cc;
 	struct socket *child;
@@ -176,20 +181,42 @@ static int accept_one(struct callback *cb, const struct callback_fns *f)
 		return -ENETDOWN;
 	fd = socket_accept(&c, cb->s, NULL, NULL, SOCK_NONBLOCK);
 	callback_leave(cb, &c);
-	child = fd < 0 ? NULL : socket_enter(fd, &cc, &err);
-	if (!child)
+	if (fd < 0)
 		return fd;
+	child = socket_enter(fd, &cc, &err);
+	if (!child) { /* the stack ends */
+		weft_close(fd);
+		return err;
+	}
 	err = callback_attach(&cc, child);
 	mutex_lock(&cb->state->lock);
 	if (child->callback) {
 		child->callback->fns.arg = f->arg;
 		child->callback->fns.event = f->event;
+		child->callback->open = true;
 	}
 	mutex_unlock(&cb->state->lock);
+	if (!err)
+		*out = socket_hold(child);
 	socket_leave(&cc, child, 0);
 	if (err)
 		weft_close(fd);
 	return err ? err : fd;
+}
+
+/* Resets it, unless the program has closed it: then its number may be another socket's. */
+static void accept_refuse(struct socket *child, int fd)
+{
+	const struct linger reset = {.l_onoff = 1};
+	struct call c;
+
+	atomic_fetch_add(&child->refs, SOCKET_CALL);
+	if (!call_begin(&c, child)) {
+		socket_setopt(child, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		call_end(&c);
+	}
+	if (fd_remove_socket(fd, child))
+		socket_close(child);
 }
 
 /* A connection stays where it is while nobody wants it; the last one's callback may have set others. */
@@ -203,19 +230,21 @@ static bool listener_wants(struct callback *cb, struct callback_fns *f)
 
 static void run_listener(struct callback *cb)
 {
+	struct socket *child = NULL;
 	struct callback_fns f;
 	int fd;
 
 	for (unsigned i = 0; i < CALLBACK_ACCEPTS; i++) {
 		if (!listener_wants(cb, &f))
 			return;
-		fd = accept_one(cb, &f);
+		fd = accept_one(cb, &f, &child);
 		if (fd == -EMFILE || fd == -ENOBUFS || fd == -ENOMEM)
 			callback_retry(cb);
 		if (fd < 0)
 			return;
 		if (callback_tell(cb, (struct weft_cb_event){.type = WEFT_CB_ACCEPT, .fd = fd}))
-			weft_cb_abort(fd);
+			accept_refuse(child, fd);
+		socket_put(child, SOCKET_REF);
 	}
 	callback_again(cb);
 }
@@ -397,7 +426,7 @@ static void callback_run(struct callback *cb)
 		run_listener(cb);
 	else if (k.connecting)
 		run_connecting(cb, &k);
-	else if (cb->open || (k.state != TCP_CLOSE && k.state != TCP_SYN_SENT))
+	else if (cb->open || k.broken || (k.state != TCP_CLOSE && k.state != TCP_SYN_SENT))
 		run_stream(cb, &k);
 	run_poll(cb);
 }
