@@ -25,7 +25,7 @@ struct poll_entry {
 
 struct poll {
 	struct pollfd *fds;         /* the caller's */
-	struct pollfd *kernel;      /* a copy in which ours are -1 */
+	struct pollfd *kernel;      /* the kernel's among them, in their order */
 	struct poll_entry *entries; /* one each */
 	unsigned n, nkernel;
 	struct socket *first; /* the socket in whose stack the thread sleeps: with a call on it */
@@ -53,6 +53,7 @@ static short poll_socket(struct socket *s, short events)
 /* How many have something to tell: ours asked now, the kernel's from the last wait. */
 static int poll_look(struct poll *p)
 {
+	unsigned k = 0;
 	int ready = 0;
 
 	for (unsigned i = 0; i < p->n; i++) {
@@ -66,7 +67,7 @@ static int poll_look(struct poll *p)
 		} else if (f->fd >= WEFT_FD_FIRST) {
 			f->revents = POLLNVAL;
 		} else {
-			f->revents = p->kernel[i].revents;
+			f->revents = f->fd < 0 || k == p->nkernel ? 0 : p->kernel[k++].revents;
 		}
 		ready += f->revents != 0;
 	}
@@ -78,7 +79,7 @@ static int poll_count(struct poll *p, bool asked)
 {
 	int ready = poll_look(p);
 
-	if (ready && p->nkernel && !asked && poll(p->kernel, p->n, 0) > 0)
+	if (ready && p->nkernel && !asked && poll(p->kernel, p->nkernel, 0) > 0)
 		ready = poll_look(p);
 	return ready;
 }
@@ -102,10 +103,11 @@ static void poll_get(struct poll *p)
 		struct poll_entry *e = &p->entries[i];
 		int fd = p->fds[i].fd;
 
-		p->kernel[i] = (struct pollfd){.fd = -1, .events = p->fds[i].events};
+		if (fd < 0)
+			continue;
 		if (fd < WEFT_FD_FIRST) {
-			p->kernel[i].fd = fd;
-			p->nkernel += fd >= 0;
+			p->kernel[p->nkernel++] =
+			    (struct pollfd){.fd = fd, .events = p->fds[i].events};
 			continue;
 		}
 		e->s = fd_get(fd, p->stack ? SOCKET_REF : SOCKET_CALL);
@@ -176,8 +178,7 @@ static int poll_wait(struct poll *p, int timeout_ms)
 			return -EINTR;
 		if (!deadline)
 			deadline = env_now(p->stack->env) + (uint64_t)timeout_ms * NSEC_PER_MSEC;
-		r = netdev_wait(p->stack, p->nkernel ? p->kernel : NULL, p->nkernel ? (int)p->n : 0,
-				deadline);
+		r = netdev_wait(p->stack, p->kernel, (int)p->nkernel, deadline);
 	}
 }
 
@@ -188,7 +189,7 @@ static int poll_kernel(struct poll *p, int timeout_ms)
 
 	if (r)
 		return r;
-	r = poll(p->kernel, p->n, timeout_ms);
+	r = poll(p->kernel, p->nkernel, timeout_ms);
 	return r < 0 ? -errno : poll_look(p);
 }
 

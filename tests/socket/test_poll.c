@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/env.h"
@@ -252,6 +253,32 @@ START_TEST(test_many_descriptors)
 }
 END_TEST
 
+/* poll(2) refuses more elements than the process may have descriptors; weft's own are not among these. */
+START_TEST(test_more_than_the_process_may_open_beside_a_pipe)
+{
+	struct rlimit was, few;
+	struct pollfd p[80];
+	int n;
+
+	for (int i = 0; i < 80; i++)
+		p[i] = (struct pollfd){.fd = udp, .events = POLLIN};
+	p[79].fd = pipe_fd[0];
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few = was;
+	few.rlim_cur = 64;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	n = weft_poll(p, 80, 1);
+	ck_assert_int_eq(n, 0);
+	ck_assert_int_eq(write(pipe_fd[1], "x", 1), 1);
+	ck_assert_int_eq(weft_poll(p, 80, -1), 1);
+	ck_assert_int_eq(p[79].revents, POLLIN);
+	send_to(udp, &at);
+	ck_assert_int_eq(weft_poll(p, 80, -1), 80);
+	ck_assert_int_eq(p[79].revents, POLLIN);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+}
+END_TEST
+
 /* --- several stacks ---------------------------------------------------------------------------------- */
 
 struct two {
@@ -367,6 +394,7 @@ int main(void)
 	tcase_add_test(tc, test_asleep_signal_is_eintr);
 	tcase_add_test(tc, test_time_over_is_none);
 	tcase_add_test(tc, test_many_descriptors);
+	tcase_add_test(tc, test_more_than_the_process_may_open_beside_a_pipe);
 	tcase_add_loop_test(tc, test_two_stacks_either_wakes, 0, 2);
 	tcase_add_loop_test(tc, test_two_stacks_one_stops, 0, 2);
 	tcase_add_test(tc, test_wakes_across_stacks_while_one_ends);
