@@ -86,7 +86,7 @@ void tcp_done(struct tcp_sock *ts, int err)
 		return;
 	if (state == TCP_SYN_SENT || state == TCP_SYN_RECV)
 		mib_inc(sk->stack, MIB_Tcp_AttemptFails);
-	else if (err && (state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT))
+	else if (state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT)
 		mib_inc(sk->stack, MIB_Tcp_EstabResets);
 	tcp_set_state(ts, TCP_CLOSE);
 	tcp_timer_stop(ts);

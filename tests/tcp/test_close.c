@@ -191,6 +191,7 @@ START_TEST(test_close_with_unread_data_resets)
 	ck_assert_uint_eq(s.seq, 1);
 	ck_state(TCP_CLOSE);
 	ck_assert_uint_eq(tcp_lab_mib(MIB_TcpExt_TCPAbortOnClose), 1);
+	ck_assert_uint_eq(tcp_lab_mib(MIB_Tcp_EstabResets), 1); /* RFC 4022: whichever end */
 }
 END_TEST
 
