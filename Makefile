@@ -177,10 +177,11 @@ $(B)/libweft.a: $(ROOMS_OBJ)
 	$(Q)objcopy --localize-hidden $< $(B)/obj/libweft.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/obj/libweft.o
 
+# It stays where dlclose() would take it away: a thread that has used it runs its code once more at its own end.
 $(B)/libweft.so: $(ROOMS_OBJ) socket/libweft.map
 	$(say) LD $@
 	$(Q)$(CC) -shared -Wl,-soname,libweft.so.$(ABI) -Wl,--version-script=socket/libweft.map -Wl,-z,defs \
-	  -o $(B)/libweft.so.$(ABI) $< $(ALL_LDFLAGS)
+	  -Wl,-z,nodelete -o $(B)/libweft.so.$(ABI) $< $(ALL_LDFLAGS)
 	$(Q)ln -sf libweft.so.$(ABI) $@
 
 # Into programs that know nothing of it: not sanitized, and no more than it needs.
