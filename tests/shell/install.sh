@@ -75,17 +75,48 @@ for program in two_stacks udp_echo; do
 	expect "${program}_static_runs" timeout 60 "./$program-a"
 done
 expect soname sh -c "readelf -d two_stacks-so | grep -F 'Shared library: [libweft.so.0]'"
+
+# A plug-in's: it is closed while a thread that has used it lives on.
+cat >plug.c <<-'END'
+	#include <dlfcn.h>
+	#include <pthread.h>
+	#include <weft/weft.h>
+	static void *use(void *name)
+	{
+		void *lib = dlopen(name, RTLD_NOW);
+		__typeof__(weft_start) *start = lib ? dlsym(lib, "weft_start") : 0;
+		__typeof__(weft_stop) *stop = lib ? dlsym(lib, "weft_stop") : 0;
+		struct weft_config cfg = {0};
+		weft_stack *st;
+		return !start || start(&cfg, &st) || stop(st) || dlclose(lib) ? lib : 0;
+	}
+	int main(int argc, char **argv)
+	{
+		void *failed;
+		pthread_t t;
+		return pthread_create(&t, 0, use, argv[1]) || pthread_join(t, &failed) || failed;
+	}
+END
+# shellcheck disable=SC2046
+expect plug_builds "${CC:-cc}" -pthread -o plug plug.c $(pkg-config --cflags libweft) -ldl
+expect plug_closes timeout 60 ./plug "$prefix/lib/libweft.so.0"
+
 expect static_needs_no_libweft sh -c "! readelf -d two_stacks-a | grep libweft"
 
 if command -v c++ >/dev/null; then
 	cat >plus.cc <<-'END'
+	#include <stack>
 	#include <weft/weft.h>
+	using namespace std;
 	int main()
 	{
 		weft_config cfg = {};
-		weft_stack *stack;
-		return weft_start(&cfg, &stack) || weft_close(weft_socket(AF_INET, SOCK_STREAM, 0)) ||
-		       weft_stop(stack);
+		stack<int> sockets;
+		weft_stack *st;
+		if (weft_start(&cfg, &st))
+			return 1;
+		sockets.push(weft_socket(AF_INET, SOCK_STREAM, 0));
+		return weft_close(sockets.top()) || weft_stop(st);
 	}
 	END
 	# shellcheck disable=SC2046

@@ -35,7 +35,11 @@ extern "C" {
 #define WEFT_API __attribute__((visibility("default")))
 #define WEFT_FD_FIRST (1 << 30)
 
+#ifdef __cplusplus
+typedef struct weft_stack weft_stack; /* std::stack keeps its name to itself */
+#else
 typedef struct stack weft_stack;
+#endif
 
 /* One device of a stack. */
 struct weft_device {
