@@ -323,17 +323,26 @@ static int runner_watched(struct runner *r, const struct options *o, char **argv
 	return status;
 }
 
+/* Blocked it comes even where we were begun to ignore it, as by nohup. */
+static bool is_ignored(int signal)
+{
+	struct sigaction a;
+
+	return sigaction(signal, NULL, &a) == 0 && a.sa_handler == SIG_IGN;
+}
+
 /* A signal that asks us to end has come, or this time is over. */
 static bool ends_within(int ms)
 {
+	static const int asks[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 	const struct timespec t = {.tv_nsec = ms * 1000000L};
 	sigset_t ends;
 
 	sigemptyset(&ends);
-	sigaddset(&ends, SIGHUP);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGQUIT);
-	sigaddset(&ends, SIGTERM);
+	for (unsigned i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
+		if (!is_ignored(asks[i]))
+			sigaddset(&ends, asks[i]);
+	}
 	return sigtimedwait(&ends, NULL, &t) > 0;
 }
 

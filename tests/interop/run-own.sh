@@ -72,6 +72,11 @@ expect waits_for_a_slow_peer test $? = 0
 wait $left
 expect slow_peer_has_all cmp "$DIR/left" "$DIR/begin"
 expect wait_is_told grep -q '^weft: run: the program has ended' "$DIR/told"
+# shellcheck disable=SC2016 # the inner shell's
+slow 6 bash -c 'trap "" HUP; "$@" & sleep 4; kill -HUP $!; kill -INT $!; wait $!' bash
+expect ignored_signals_end_no_wait test $? = 0
+wait $left
+expect slow_peer_has_all_again cmp "$DIR/left" "$DIR/begin"
 slow 30 timeout -s INT -k 15 8
 expect ends_at_once_by_a_signal test $? = 124
 expect wait_is_told_again grep -q '^weft: run: the program has ended' "$DIR/told"
