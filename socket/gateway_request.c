@@ -2,10 +2,13 @@
  * socket/gateway_request.c - what programs ask for: one request a connection, answered at once.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "ip/inet_hash.h"
@@ -180,6 +183,19 @@ static void settled_look(struct sock_common *sc, void *arg)
 		*(bool *)arg = false;
 }
 
+/* Nothing of it waits to be sent, and no close.  One that lives on with who has it is not waited for. */
+static bool is_settled(const struct gateway_end *e)
+{
+	struct pollfd p = {.fd = e->watch.fd};
+	int there = 0, unsent = 0;
+
+	if (e->up.bytes || e->hung_up || e->aborted || poll(&p, 1, 0) != 0)
+		return false;
+	if (ioctl(e->watch.fd, FIONREAD, &there) || there > (int)e->residual)
+		return false;
+	return weft_ioctl(e->fd, SIOCOUTQ, &unsent) || unsent == 0;
+}
+
 static bool gateway_settled(struct gateway *g)
 {
 	struct gateway_end *e;
@@ -188,7 +204,7 @@ static bool gateway_settled(struct gateway *g)
 
 	RB_FOREACH(e, gateway_end_tree, &g->ends)
 	{
-		if (e->role == GATEWAY_STREAM && e->fd >= 0)
+		if (e->role == GATEWAY_STREAM && e->fd >= 0 && !is_settled(e))
 			return false;
 	}
 	batch_begin(&b, g->stack);

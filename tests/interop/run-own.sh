@@ -45,6 +45,10 @@ host timeout 60 "$WEFT" run -- bash -c 'cat "$1" >/dev/tcp/10.0.0.2/9000' bash "
 wait $left
 expect what_was_left_is_sent cmp "$DIR/left" "$DIR/www/file"
 
+# What lives on and has nothing to send is not waited for.
+expect idle_child_is_not_waited_for host timeout 15 "$WEFT" run --mode preload -- \
+	bash -c 'exec 3<>/dev/tcp/10.0.0.2/8000; sleep 40 >/dev/null 2>&1 &'
+
 # A peer that is in no hurry has all of it too, and the user is told what is waited for; or does not wait.
 # slow SECONDS TIMEOUT...
 slow() {
