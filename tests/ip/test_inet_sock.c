@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "ip/inet_hash.h"
 #include "ip/inet_sock.h"
 #include "tests/harness/ip_lab.h"
 #include "tests/harness/unit.h"
@@ -454,7 +455,7 @@ START_TEST(test_flow_carries_what_the_sock_wants)
 	sock_flow(&p->sk, &group, &f);
 	ck_assert_uint_eq(f.ttl, 7);
 	p->sk.c.laddr = group; /* bound to receive: no source */
-	p->sk.flags = SOCK_BOUND_ADDR;
+	inet_bound_to(&p->sk, &group);
 	sock_flow(&p->sk, &to, &f);
 	ck_assert(ip_addr_is_any(&f.src));
 	sock_put(&p->sk);

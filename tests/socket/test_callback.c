@@ -441,69 +441,6 @@ START_TEST(test_accept_that_says_no_resets)
 }
 END_TEST
 
-/* Gone before anybody took it: that is told as of any other, behind what came. */
-START_TEST(test_reset_in_the_queue_is_told_to_err)
-{
-	client.todo = 10;
-	call_port(SIM_PORT);
-	run_ms(50);
-	ck_assert_uint_eq(client.connected, 1);
-	ck_assert_int_eq(weft_cb_abort(client.fd), 0);
-	client.fd = -1;
-	run_ms(50);
-	serve();
-	run_ms(50);
-	ck_assert_uint_eq(server.came, 1);
-	ck_assert_uint_eq(server.got, 10);
-	ck_assert_uint_eq(server.gone, 1);
-	ck_assert_int_eq(server.err, ECONNRESET);
-	ck_assert_int_eq(gauge_read(s.st[1], GAUGE_callbacks), 1);
-}
-END_TEST
-
-/* The same of one that weft_accept() has taken. */
-START_TEST(test_reset_before_the_first_callback_is_told)
-{
-	int fd;
-
-	call_port(SIM_PORT);
-	run_ms(50);
-	fd = weft_accept(s.listener, NULL, NULL);
-	ck_assert_int_ge(fd, WEFT_FD_FIRST);
-	ck_assert_int_eq(weft_cb_abort(client.fd), 0);
-	client.fd = -1;
-	run_ms(50);
-	hear(&server, fd);
-	run_ms(50);
-	ck_assert_uint_eq(server.gone, 1);
-	ck_assert_int_eq(server.err, ECONNRESET);
-	ck_assert_errno(weft_close(fd), EBADF);
-}
-END_TEST
-
-/* Its number is another socket's by then, which is not touched. */
-static int accept_not_but_open(void *arg, int fd)
-{
-	server.came++;
-	ck_assert_int_eq(weft_close(fd), 0);
-	weft_use(s.st[1]);
-	server.fd = weft_socket(AF_INET, SOCK_DGRAM, 0);
-	ck_assert_int_eq(server.fd, fd);
-	return -1;
-}
-
-START_TEST(test_accept_that_says_no_and_closes_spares_the_next)
-{
-	ck_assert_int_eq(weft_cb_accept(s.listener, accept_not_but_open), 0);
-	call_port(SIM_PORT);
-	run_ms(100);
-	ck_assert_uint_eq(server.came, 1);
-	ck_assert_int_eq(weft_close(server.fd), 0);
-	server.fd = -1;
-	close_end(&client);
-}
-END_TEST
-
 /* A connection that has not been accepted is nobody's: its reset is told to nobody. */
 START_TEST(test_half_open_reset_is_told_to_nobody)
 {
@@ -641,9 +578,6 @@ int main(void)
 	tcase_add_test(tc, test_reset_is_told_to_err_and_closes);
 	tcase_add_test(tc, test_reset_behind_the_end_is_told);
 	tcase_add_test(tc, test_accept_that_says_no_resets);
-	tcase_add_test(tc, test_reset_in_the_queue_is_told_to_err);
-	tcase_add_test(tc, test_reset_before_the_first_callback_is_told);
-	tcase_add_test(tc, test_accept_that_says_no_and_closes_spares_the_next);
 	tcase_add_test(tc, test_half_open_reset_is_told_to_nobody);
 	tcase_add_test(tc, test_poll_comes_each_interval);
 	tcase_add_test(tc, test_listener_refuses_what_is_a_connections);
