@@ -85,7 +85,10 @@ s.bind(path)
 p = subprocess.Popen([weft, "--control", path, "--dev", "tap:tap1", "--addr", "10.0.1.1/24", "-c", "jobs"], stdin=subprocess.DEVNULL)
 def waits():
 	fds = "/proc/%d/fd/" % p.pid
-	return any(os.path.realpath(fds + f) == os.path.realpath(folder) for f in os.listdir(fds))
+	try:
+		return any(os.readlink(fds + f) == os.path.realpath(folder) for f in os.listdir(fds))
+	except FileNotFoundError: # it has closed one meanwhile
+		return False
 while p.poll() is None and not waits():
 	pass
 s.listen()
