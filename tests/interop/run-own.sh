@@ -50,7 +50,7 @@ expect idle_child_is_not_waited_for host timeout 15 "$WEFT" run --mode preload -
 	bash -c 'exec 3<>/dev/tcp/10.0.0.2/8000; sleep 40 >/dev/null 2>&1 &'
 
 # A peer that is in no hurry has all of it too, and the user is told what is waited for; or does not wait.
-# slow SECONDS TIMEOUT...
+# slow SECONDS TIMEOUT...: so little that the program ends at once, and more than the peer has room for
 slow() {
 	host timeout 60 python3 -c '
 import socket, sys, time
@@ -68,9 +68,9 @@ with open(sys.argv[2], "wb") as f:
 	host_listens 9000
 	shift
 	# shellcheck disable=SC2016 # the inner shell's
-	host "$@" "$WEFT" run -- bash -c 'head -c 400000 "$1" >/dev/tcp/10.0.0.2/9000' bash "$DIR/www/file" 2>"$DIR/told"
+	host "$@" "$WEFT" run -- bash -c 'head -c 100000 "$1" >/dev/tcp/10.0.0.2/9000' bash "$DIR/www/file" 2>"$DIR/told"
 }
-head -c 400000 "$DIR/www/file" >"$DIR/begin"
+head -c 100000 "$DIR/www/file" >"$DIR/begin"
 slow 6 timeout 60
 expect waits_for_a_slow_peer test $? = 0
 wait $left
